@@ -1,0 +1,100 @@
+"""Named ways of running the method: every choice of every step in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hudd.errors import UsageError
+
+Pool = Literal["none", "channel", "space"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The choices that make up one way of running the method.
+
+    Attributes
+    ----------
+    name : str
+        What the user types.
+    rules : str
+        LRP composite, see :mod:`hudd.lrp.composites`.
+    pool : {"none", "channel", "space"}
+        Reduction of a heatmap before it is stored: none, one number a channel, one number a pixel.
+    unit_norm : bool
+        Divide each image's relevance by its Euclidean norm before distances are taken.
+    linkage_on : {"distances", "profiles"}
+        Ward on the heatmap distances themselves, or on the rows of the row-scaled distance matrix.
+    wicd_on : {"distances", "row-scaled"}
+        Distances whose weighted intra-cluster mean is the WICD curve.
+    layer_choice : {"scaled", "raw"}
+        Layers compared on a scale-free WICD, or on the raw one with the first layer left out.
+    max_clusters : int
+        Upper end of the range of k; the lower end is 2 and never more than half of the errors.
+    selection_factor : float
+        Unsafe images asked for per member of a cluster.
+    distance_cap : float or None
+        Images farther than this from every cluster are never selected.
+    bagging : {"exact", "hudd-2021"}
+        How the unsafe set is balanced for retraining.
+    """
+
+    name: str
+    rules: str
+    pool: Pool
+    unit_norm: bool
+    linkage_on: Literal["distances", "profiles"]
+    wicd_on: Literal["distances", "row-scaled"]
+    layer_choice: Literal["scaled", "raw"]
+    max_clusters: int
+    selection_factor: float
+    distance_cap: float | None
+    bagging: Literal["exact", "hudd-2021"]
+
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            name="hudd",
+            rules="epsilon-plus",
+            pool="none",
+            unit_norm=True,
+            linkage_on="distances",
+            wicd_on="distances",
+            layer_choice="scaled",
+            max_clusters=500,
+            selection_factor=0.3,
+            distance_cap=None,
+            bagging="exact",
+        ),
+        Preset(
+            name="hudd-2021",
+            rules="hudd-2021",
+            pool="none",
+            unit_norm=False,
+            linkage_on="profiles",
+            wicd_on="row-scaled",
+            layer_choice="raw",
+            max_clusters=500,
+            selection_factor=0.3,
+            distance_cap=1000.0,
+            bagging="hudd-2021",
+        ),
+    )
+}
+
+
+def get_preset(name: str) -> Preset:
+    """Return the preset called `name`.
+
+    Raises
+    ------
+    UsageError
+        If there is no such preset; the message lists those that exist.
+    """
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise UsageError(f"preset '{name}' is unknown; choose one of: {', '.join(PRESETS)}.") from None

@@ -1,0 +1,53 @@
+"""Progress bars for long work: rate and time left on a terminal, silence elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+
+class _RateColumn(ProgressColumn):
+    """Items per second, with the task's unit."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        unit = task.fields["unit"]
+        return Text(f"{speed:,.1f} {unit}/s" if speed else f"- {unit}/s", style="progress.data.speed")
+
+
+@contextmanager
+def progress(description: str, total: int, unit: str = "images") -> Iterator[Callable[[int], None]]:
+    """Show a bar on standard error while the body runs, if that is a terminal.
+
+    Parameters
+    ----------
+    description : str
+        What is being done, a few words.
+    total : int
+        Number of units in all.
+    unit : str
+        Name of the unit, in the plural.
+
+    Yields
+    ------
+    callable
+        ``advance(n)``: call it when ``n`` more units are done.
+    """
+    if not sys.stderr.isatty():
+        yield lambda n: None
+        return
+    columns = (
+        TextColumn("[progress.description]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _RateColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        task = bars.add_task(description, total=total, unit=unit)
+        yield lambda n: bars.advance(task, n)

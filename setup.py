@@ -1,0 +1,46 @@
+"""Builds ``hudd._core`` with CMake; everything else about the package is in pyproject.toml."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pybind11
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+ROOT = Path(__file__).resolve().parent
+
+
+class CMakeBuild(build_ext):
+    """Configures and builds the CMake project, and leaves the module where setuptools looks for it."""
+
+    def build_extension(self, ext: Extension) -> None:
+        """Build one extension; ``ext.name`` is the module's dotted name."""
+        if shutil.which("cmake") is None:
+            raise SystemExit(
+                "hudd needs CMake 3.20 or newer to build its compiled core and none was found on PATH. "
+                "Install it (Debian: apt-get install cmake; anywhere: pip install cmake) and try again."
+            )
+        target = Path(self.get_ext_fullpath(ext.name)).resolve()
+        build = Path(self.build_temp).resolve() / "core"
+        build.mkdir(parents=True, exist_ok=True)
+        configure = [
+            "cmake",
+            f"-S{ROOT}",
+            f"-B{build}",
+            f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={target.parent}",
+            f"-DPython_EXECUTABLE={sys.executable}",
+            f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",
+            "-DCMAKE_BUILD_TYPE=Release",
+            *os.environ.get("HUDD_CMAKE_ARGS", "").split(),
+        ]
+        jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL") or str(os.cpu_count() or 1)
+        subprocess.run(configure, check=True)
+        subprocess.run(["cmake", "--build", str(build), "--parallel", jobs], check=True)
+
+
+setup(ext_modules=[Extension("hudd._core", sources=[])], cmdclass={"build_ext": CMakeBuild})
