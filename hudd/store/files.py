@@ -1,0 +1,77 @@
+"""Files that are whole or absent: written aside, flushed to disk, renamed."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from hudd.errors import HuddError
+
+ASIDE = ".aside-"
+
+
+def write_whole(path: Path, *parts: bytes) -> None:
+    """Put `parts` at `path` so that a reader finds the old file or the new one, never a piece.
+
+    Parameters
+    ----------
+    path : Path
+        Where the file shall stand; an older one is replaced.
+    *parts : bytes
+        Written one after the other.
+
+    Raises
+    ------
+    HuddError
+        If the disk is full or does not let itself be written; the old file then still stands.
+    """
+    aside = path.with_name(f"{ASIDE}{os.getpid()}-{path.name}")
+    try:
+        with aside.open("wb") as file:
+            for part in parts:
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        _forget(aside)
+        raise write_error(path, error) from error
+    except BaseException:
+        _forget(aside)
+        raise
+
+
+def write_error(path: Path, error: OSError) -> HuddError:
+    """Say in one sentence why `path` could not be written and what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        remedy = "free some space and run the same command again; finished work is kept"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        remedy = "make the directory writable or name another one"
+    else:
+        remedy = "see to it and run the same command again; finished work is kept"
+    reason = error.strerror or str(error)
+    return HuddError(f"cannot write '{path}' ({reason.lower()}): {remedy}.")
+
+
+def sync_directory(directory: Path) -> None:
+    """Flush the names in `directory` to disk, so that a rename outlives a power cut."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sweep(directory: Path) -> None:
+    """Remove what a killed writer left aside in `directory`. Call it as the only writer."""
+    for leftover in directory.glob(f"{ASIDE}*"):
+        leftover.unlink(missing_ok=True)
+
+
+def _forget(aside: Path) -> None:
+    try:
+        aside.unlink(missing_ok=True)
+    except OSError:  # a read-only directory: the first error is the one to tell
+        return

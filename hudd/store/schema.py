@@ -1,0 +1,110 @@
+"""The datasets of ``study.h5``: each with a description, its units and its dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import h5py
+import numpy as np
+
+FORMAT = "hudd-study"
+VERSION = 1
+
+# netCDF-4's convention for a dimension that has a length but no coordinates; it takes no storage.
+_BARE = "This is a netCDF dimension but not a netCDF variable.{:10d}"
+
+
+def write_dataset(
+    group: h5py.Group,
+    name: str,
+    data: Any,
+    *,
+    description: str,
+    dims: tuple[str, ...],
+    units: str = "1",
+    scale: bool = False,
+) -> h5py.Dataset:
+    """Write `data` as ``group/name``, replacing what was there.
+
+    Parameters
+    ----------
+    group : h5py.Group
+        Where to.
+    name : str
+        Dataset name; "/" makes groups on the way.
+    data : array_like or h5py.VirtualLayout
+        The values; text becomes UTF-8 strings.
+    description : str
+        What the values are, for the reader of the file.
+    dims : tuple of str
+        Name of each dimension. A dataset of that name in the group or one of its ancestors becomes the
+        dimension scale; where there is none, a bare one (a length without values) is made beside the dataset.
+    units : str
+        Units of the values; "1" for pure numbers.
+    scale : bool
+        The dataset is itself the scale of its only dimension.
+
+    Returns
+    -------
+    h5py.Dataset
+    """
+    if name in group:
+        del group[name]
+    if isinstance(data, h5py.VirtualLayout):
+        fill = np.nan if np.issubdtype(data.dtype, np.floating) else None
+        dataset = group.create_virtual_dataset(name, data, fillvalue=fill)
+    else:
+        dataset = group.create_dataset(name, data=_storable(data), track_times=False)
+    dataset.attrs["description"] = description
+    dataset.attrs["units"] = units
+    if scale:
+        dataset.make_scale(dims[0])
+        return dataset
+    for axis, dim in enumerate(dims):
+        dataset.dims[axis].label = dim
+        dataset.dims[axis].attach_scale(_find_scale(dataset.parent, dim, dataset.shape[axis]))
+    return dataset
+
+
+def read_text(dataset: h5py.Dataset) -> np.ndarray:
+    """Return a text dataset as a NumPy array of `str` objects."""
+    return dataset.asstr()[...]
+
+
+def read_values(dataset: h5py.Dataset) -> np.ndarray:
+    """Return a dataset as an array, text as `str` objects."""
+    return read_text(dataset) if h5py.check_string_dtype(dataset.dtype) else dataset[...]
+
+
+def drop(group: h5py.Group, names: Iterable[str]) -> None:
+    """Remove members of `group`, those that are there."""
+    for name in names:
+        if name in group:
+            del group[name]
+
+
+def _storable(data: Any) -> Any:
+    array = np.asarray(data)
+    if array.dtype.kind in "UO":
+        return np.asarray([str(value) for value in array.ravel()], dtype=h5py.string_dtype()).reshape(
+            array.shape
+        )
+    return array
+
+
+def _find_scale(group: h5py.Group, dim: str, length: int) -> h5py.Dataset:
+    place = group
+    while True:
+        found = place.get(dim)
+        if isinstance(found, h5py.Dataset) and found.is_scale and found.shape == (length,):
+            return found
+        if place.name == "/":
+            break
+        place = place.parent
+    drop(group, [dim])
+    bare = group.create_dataset(dim, shape=(length,), dtype="i4", track_times=False)
+    bare.attrs["description"] = "dimension without coordinates"
+    bare.attrs["units"] = "1"
+    bare.make_scale(_BARE.format(length))
+    return bare

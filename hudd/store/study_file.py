@@ -1,0 +1,114 @@
+"""``study.h5``: read where it stands, changed only as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from hudd.errors import HuddError, UsageError
+from hudd.store.files import write_whole
+from hudd.store.schema import FORMAT, VERSION
+
+
+class StudyFile:
+    """The file that holds a study's results.
+
+    Large arrays lie in shards beside it and are seen through virtual datasets, so the file itself stays
+    small: every change is made on a copy in memory, written aside, flushed and renamed. A kill at any moment
+    leaves the old file or the new one.
+
+    Parameters
+    ----------
+    path : Path
+        Where the file stands or shall stand.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def create(self, attributes: dict[str, Any]) -> None:
+        """Write a file that holds nothing but its root attributes.
+
+        Parameters
+        ----------
+        attributes : dict
+            Beside `format` and `version`, which are set here.
+        """
+        with h5py.File("study", "w", libver="v110", fs_strategy="fsm", fs_persist=True, **_MEMORY) as file:
+            file.attrs.update({"format": FORMAT, "version": VERSION, **attributes})
+            self._save(file)
+
+    @contextmanager
+    def reading(self) -> Iterator[h5py.File]:
+        """Open the file to read.
+
+        Raises
+        ------
+        UsageError
+            If it is absent, foreign or of another version.
+        """
+        with self._open() as file:
+            yield file
+
+    @contextmanager
+    def writing(self) -> Iterator[h5py.File]:
+        """Open the file to change it; the change is on disk, whole, when the body ends, or not at all."""
+        with self._open(mode="r+", **_MEMORY) as file:
+            yield file
+            self._save(file)
+
+    def _open(self, **options: Any) -> h5py.File:
+        if not self.path.is_file():
+            raise UsageError(
+                f"'{self.path}' does not exist; make a study with 'hudd run STUDY --model ... --test ...'."
+            )
+        try:
+            file = h5py.File(self.path, **options)
+        except PermissionError:
+            raise UsageError(f"'{self.path}' cannot be read; ask for the permission to.") from None
+        except OSError as error:
+            raise HuddError(
+                f"'{self.path}' is not an HDF5 file, or is damaged ({_first_line(error)})."
+            ) from None
+        try:
+            check_format(file, self.path)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def _save(self, file: h5py.File) -> None:
+        file.flush()
+        write_whole(self.path, file.id.get_file_image())
+
+
+_MEMORY: dict[str, Any] = {"driver": "core", "backing_store": False, "block_size": 1 << 20}
+
+
+def check_format(file: h5py.File, path: Path) -> None:
+    """Refuse what is no study of this version.
+
+    Raises
+    ------
+    UsageError
+        Saying what the file is and which hudd reads it.
+    """
+    found = file.attrs.get("format")
+    if found != FORMAT:
+        what = f"of format '{found}'" if found is not None else "without a 'format' attribute"
+        raise UsageError(f"'{path}' is an HDF5 file {what}, not a {FORMAT}; name a directory that hudd made.")
+    version = file.attrs.get("version")
+    if version != VERSION:
+        writer = file.attrs.get("hudd_version", "unknown")
+        raise UsageError(
+            f"'{path}' is a {FORMAT} of version {version}, written by hudd {writer}; this hudd reads version "
+            f"{VERSION}: use the hudd that wrote it, or run the study anew in another directory."
+        )
+
+
+def _first_line(error: OSError) -> str:
+    return str(error).splitlines()[0]

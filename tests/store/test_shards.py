@@ -1,0 +1,127 @@
+"""Shards: what is written comes back, what is damaged is noticed, what is done stays done."""
+
+import json
+import os
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hudd.errors import HuddError
+from hudd.store import ShardSet
+
+
+def fill(shards, arrays):
+    for start, stop in shards.missing():
+        shards.write(start, {name: array[start:stop] for name, array in arrays.items()})
+
+
+@pytest.fixture
+def arrays():
+    rng = np.random.default_rng(0)
+    return {"features.0": rng.standard_normal((10, 3, 2), dtype=np.float32), "sum": rng.standard_normal(10)}
+
+
+@pytest.fixture
+def shards(tmp_path, arrays):
+    shards = ShardSet(tmp_path / "shards" / "heatmaps", rows=10, rows_per_shard=4, fingerprint="f")
+    fill(shards, arrays)
+    return shards
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=st.integers(1, 40), per_shard=st.integers(1, 12))
+def test_ranges_tile_the_rows(rows, per_shard):
+    ranges = ShardSet(None, rows, per_shard, "").ranges()
+    assert [row for start, stop in ranges for row in range(start, stop)] == list(range(rows))
+    assert all(stop - start == per_shard for start, stop in ranges[:-1])
+
+
+@pytest.mark.parametrize(("row_bytes", "rows"), [(0, 256), (4, 256), (1 << 20, 32), (1 << 26, 1)])
+def test_a_shard_is_about_32_mib(row_bytes, rows):
+    assert ShardSet.rows_for(row_bytes) == rows
+
+
+def test_round_trip_through_the_virtual_dataset(shards, arrays, tmp_path):
+    path = tmp_path / "study.h5"
+    with h5py.File(path, "w") as file:
+        for name in arrays:
+            file.create_virtual_dataset(name, shards.virtual_layout(name, tmp_path))
+    tmp_path = tmp_path.rename(tmp_path.with_name("moved"))
+    with h5py.File(tmp_path / "study.h5") as file:
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(file[name][...], array)
+
+
+def test_read_yields_the_rows_in_order(shards, arrays):
+    starts, blocks = zip(*shards.read("sum"))
+    assert starts == (0, 4, 8)
+    np.testing.assert_array_equal(np.concatenate(blocks), arrays["sum"])
+
+
+def test_finished_shards_are_not_missing(shards):
+    assert shards.missing() == []
+    shards.path(4).unlink()
+    assert shards.missing() == [(4, 8)]
+
+
+@pytest.mark.parametrize("offset", [100, 600, -1])
+def test_a_flipped_byte_is_noticed_and_only_its_shard_recomputed(shards, offset):
+    path = shards.path(4)
+    content = bytearray(path.read_bytes())
+    content[offset] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(HuddError, match=r"000001\.h5' (is damaged|belongs)"):
+        shards.verify()
+    assert shards.missing() == [(4, 8)]
+
+
+def test_a_torn_shard_is_noticed(shards):
+    path = shards.path(8)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(HuddError, match="is torn"):
+        shards.verify()
+    path.write_bytes(b"")
+    assert shards.missing() == [(8, 10)]
+
+
+def test_other_settings_make_every_shard_missing(shards):
+    other = ShardSet(shards.directory, 10, 4, fingerprint="g")
+    assert other.missing() == [(0, 4), (4, 8), (8, 10)]
+
+
+def test_what_a_killed_writer_left_is_swept(shards):
+    (shards.directory / ".aside-1-000001.h5").write_bytes(b"half")
+    assert shards.missing() == []
+    assert not list(shards.directory.glob(".aside*"))
+
+
+def test_the_header_tells_the_shard_without_hdf5(shards):
+    header = json.loads(shards.path(8).read_bytes()[:512])
+    assert (header["format"], header["start"], header["stop"]) == ("hudd-shard", 8, 10)
+
+
+def test_equal_rows_make_equal_bytes(shards, arrays, tmp_path):
+    again = ShardSet(tmp_path / "again", 10, 4, "f")
+    fill(again, arrays)
+    assert [again.path(s).read_bytes() for s, _ in again.ranges()] == [
+        shards.path(s).read_bytes() for s, _ in shards.ranges()
+    ]
+
+
+def test_wrong_number_of_rows(shards):
+    with pytest.raises(ValueError, match="has 3 rows"):
+        shards.write(0, {"x": np.zeros(3)})
+
+
+def test_full_disk_is_one_sentence(tmp_path):
+    if not (full := tmp_path.__class__("/dev/full")).exists():
+        pytest.skip("no /dev/full here")
+    shards = ShardSet(tmp_path / "s", 1, 1, "f")
+    shards.directory.mkdir()
+    (shards.directory / f".aside-{os.getpid()}-000000.h5").symlink_to(full)
+    with pytest.raises(HuddError, match=r"cannot write .*no space left.*free some space"):
+        shards.write(0, {"x": np.zeros(1)})
+    assert shards.missing() == [(0, 1)]

@@ -1,0 +1,100 @@
+"""study.h5: described, whole at every moment, refused clearly when it is something else."""
+
+import h5py
+import numpy as np
+import pytest
+
+from hudd.errors import HuddError, UsageError
+from hudd.store import StudyFile, read_values, write_dataset
+
+
+@pytest.fixture
+def file(tmp_path):
+    file = StudyFile(tmp_path / "study.h5")
+    file.create({"hudd_version": "0.1.0", "seed": 3})
+    return file
+
+
+def test_a_change_is_there_when_the_body_ends(file):
+    with file.writing() as h5:
+        write_dataset(h5, "error", np.arange(3), description="rows", dims=("error",), scale=True)
+        write_dataset(h5, "clusters/label", np.ones(3), description="cluster", dims=("error",))
+    with file.reading() as h5:
+        assert h5["clusters/label"].dims[0][0] == h5["error"]
+        assert h5["clusters/label"].attrs["description"] == "cluster"
+        assert h5.attrs["seed"] == 3
+
+
+def test_a_failed_change_leaves_the_old_file(file):
+    before = file.path.read_bytes()
+
+    def fail():
+        with file.writing() as h5:
+            h5.attrs["seed"] = 4
+            raise KeyError("seed")
+
+    with pytest.raises(KeyError):
+        fail()
+    assert file.path.read_bytes() == before
+    assert [p.name for p in file.path.parent.iterdir()] == ["study.h5"]
+
+
+def test_a_dimension_without_coordinates_takes_no_storage(file):
+    with file.writing() as h5:
+        write_dataset(h5, "layers/fc/distance", np.zeros(6, "f4"), description="d", dims=("pair",))
+    with file.reading() as h5:
+        scale = h5["layers/fc/distance"].dims[0][0]
+        assert scale.name == "/layers/fc/pair"
+        assert scale.id.get_storage_size() == 0
+
+
+def test_datasets_are_replaced_and_the_file_does_not_grow(file):
+    def size():
+        with file.writing() as h5:
+            write_dataset(h5, "x", np.zeros(100_000), description="x", dims=("n",))
+        return file.path.stat().st_size
+
+    first = size()
+    assert max(size() for _ in range(6)) < 1.2 * first
+
+
+def test_text_comes_back(file):
+    words = np.array(["ä.png", "b/c.png"], dtype=object)
+    with file.writing() as h5:
+        write_dataset(h5, "path", words, description="where", dims=("path",), scale=True)
+    with file.reading() as h5:
+        assert read_values(h5["path"]).tolist() == words.tolist()
+
+
+def test_absent(tmp_path):
+    with (
+        pytest.raises(UsageError, match="does not exist; make a study"),
+        StudyFile(tmp_path / "study.h5").reading(),
+    ):
+        pass
+
+
+def test_not_hdf5(tmp_path):
+    (tmp_path / "study.h5").write_text("hello")
+    with pytest.raises(HuddError, match="not an HDF5 file"), StudyFile(tmp_path / "study.h5").reading():
+        pass
+
+
+@pytest.mark.parametrize(
+    ("attributes", "says"), [({}, "without a 'format'"), ({"format": "x"}, "of format 'x'")]
+)
+def test_foreign(tmp_path, attributes, says):
+    with h5py.File(tmp_path / "study.h5", "w") as h5:
+        h5.attrs.update(attributes)
+    with pytest.raises(UsageError, match=says), StudyFile(tmp_path / "study.h5").reading():
+        pass
+
+
+def test_another_version(file):
+    with file.writing() as h5:
+        h5.attrs["version"] = 7
+    with (
+        pytest.raises(UsageError, match=r"version 7, written by hudd 0\.1\.0; this hudd reads version 1"),
+        file.reading(),
+    ):
+        pass
