@@ -1,0 +1,23 @@
+"""Which field images to label next: those closest to the root-cause clusters; and balanced bags of them."""
+
+from hudd.selection.balance import balance, smart_bagging
+from hudd.selection.baselines import bootstrap, select_bl1, select_bl2, select_entropy, select_random
+from hudd.selection.closest import ClosestMembers, closest_members, cluster_sizes
+from hudd.selection.unsafe import UnsafeSet, cluster_budgets, select_unsafe, share_out
+
+__all__ = [
+    "ClosestMembers",
+    "UnsafeSet",
+    "balance",
+    "bootstrap",
+    "closest_members",
+    "cluster_budgets",
+    "cluster_sizes",
+    "select_bl1",
+    "select_bl2",
+    "select_entropy",
+    "select_random",
+    "select_unsafe",
+    "share_out",
+    "smart_bagging",
+]
