@@ -51,7 +51,7 @@ def test_seeds_give_different_bags():
 def test_nothing_selected_is_named():
     with pytest.raises(UsageError, match="empty"):
         balance((np.array([], int), np.array([], int)))
-    with pytest.raises(UsageError, match="as many clusters"):
+    with pytest.raises(UsageError, match="as many groups"):
         balance((np.arange(3), np.arange(2)))
     with pytest.raises(UsageError, match="-1 images"):
         balance((np.arange(2), np.arange(2)), size=-1)

@@ -1,0 +1,123 @@
+"""How well clusters and known causes agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hudd.errors import UsageError
+
+
+@dataclass(frozen=True)
+class PurityCoverage:
+    """Agreement of clusters with known causes; see :func:`purity_coverage` for the definitions.
+
+    Attributes
+    ----------
+    clusters, size : np.ndarray
+        (k,) int64 cluster labels and members.
+    majority : tuple of str
+        The majority cause of each cluster.
+    purity : np.ndarray
+        (k,) share of that cause in its cluster.
+    weighted_purity, mean_purity, coverage, strict_coverage : float
+        The measures.
+    causes : tuple of str
+        The known causes.
+    """
+
+    clusters: np.ndarray
+    size: np.ndarray
+    majority: tuple[str, ...]
+    purity: np.ndarray
+    weighted_purity: float
+    mean_purity: float
+    coverage: float
+    strict_coverage: float
+    causes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON-able values."""
+        rows = zip(self.clusters.tolist(), self.size.tolist(), self.majority, self.purity.tolist())
+        return {
+            "weighted_purity": self.weighted_purity,
+            "mean_purity": self.mean_purity,
+            "coverage": self.coverage,
+            "strict_coverage": self.strict_coverage,
+            "causes": list(self.causes),
+            "clusters": [{"cluster": c, "size": n, "majority": m, "purity": p} for c, n, m, p in rows],
+        }
+
+
+def purity_coverage(
+    labels: np.ndarray,
+    causes: np.ndarray,
+    *,
+    min_size: int = 2,
+    ignore: tuple[str, ...] = (),
+    strict: float = 0.9,
+) -> PurityCoverage:
+    """Measure how pure the clusters are and how many causes they find.
+
+    With n_c images in cluster c, m_c of them of its most frequent cause (ties: the first in sorted order),
+    and K causes among all images given:
+
+    * purity of c = m_c / n_c;
+    * weighted purity = sum of m_c / sum of n_c, the share of clustered images in the majority of their
+      cluster;
+    * mean purity = mean of m_c / n_c, every cluster counting the same;
+    * coverage = share of the K causes that are the majority of at least one cluster;
+    * strict coverage = share of the K causes that are the majority of at least one cluster whose purity is
+      at least `strict`.
+
+    Parameters
+    ----------
+    labels : np.ndarray
+        (N,) int clusters from 1; images with a label below 1 are in none, but their causes count among K.
+    causes : np.ndarray
+        (N,) text or int causes.
+    min_size : int
+        Smaller clusters are left out, since a cluster of one is pure whatever it is.
+    ignore : tuple of str
+        Images of these causes, natural errors for instance, are left out before anything is counted.
+    strict : float
+        Purity asked for by strict coverage.
+
+    Returns
+    -------
+    PurityCoverage
+
+    Raises
+    ------
+    UsageError
+        If the lengths differ or no image has a cause.
+    """
+    labels, causes = np.asarray(labels), np.asarray(causes).astype(str)
+    if labels.shape != causes.shape or labels.ndim != 1:
+        raise UsageError(
+            f"{labels.shape} labels and {causes.shape} causes must be one each for the same images."
+        )
+    kept = ~np.isin(causes, list(ignore))
+    labels, causes = labels[kept], causes[kept]
+    names = np.unique(causes)
+    if not len(names):
+        raise UsageError("no image has a cause that counts; give causes, or ignore fewer.")
+    clusters, size = np.unique(labels[labels >= 1], return_counts=True)
+    clusters, size = clusters[size >= min_size].astype(np.int64), size[size >= min_size]
+    counts = np.array([[np.count_nonzero(causes[labels == c] == name) for name in names] for c in clusters])
+    counts = counts.reshape(len(clusters), len(names))
+    most, top = counts.argmax(axis=1), counts.max(axis=1)
+    purity = top / size
+    return PurityCoverage(
+        clusters=clusters,
+        size=size,
+        majority=tuple(str(name) for name in names[most]),
+        purity=purity,
+        weighted_purity=float(top.sum() / size.sum()) if len(size) else 0.0,
+        mean_purity=float(purity.mean()) if len(size) else 0.0,
+        coverage=len(set(most.tolist())) / len(names),
+        strict_coverage=len(set(most[purity >= strict].tolist())) / len(names),
+        causes=tuple(str(name) for name in names),
+    )

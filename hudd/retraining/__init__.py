@@ -1,0 +1,27 @@
+"""Training and retraining of the DNN under study, and what retraining changed."""
+
+from hudd.retraining.checkpoint import save_weights
+from hudd.retraining.comparison import Change, compare_answers
+from hudd.retraining.config import TrainingConfig
+from hudd.retraining.fit import FitResult, fit
+from hudd.retraining.images import CachedImages, Images, JoinedImages, TensorImages, as_images
+from hudd.retraining.prediction import Predictions, predict
+from hudd.retraining.retrain import Retraining, retrain
+
+__all__ = [
+    "CachedImages",
+    "Change",
+    "FitResult",
+    "Images",
+    "JoinedImages",
+    "Predictions",
+    "Retraining",
+    "TensorImages",
+    "TrainingConfig",
+    "as_images",
+    "compare_answers",
+    "fit",
+    "predict",
+    "retrain",
+    "save_weights",
+]

@@ -1,0 +1,92 @@
+"""Checkpoints that survive a kill: written aside, synced, renamed; refused by another training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from hudd.errors import HuddError, UsageError
+
+
+def fingerprint(*parts: Any) -> str:
+    """SHA-256 of JSON-able values and tensors: what a training depends on, apart from the pixels."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, torch.Tensor):
+            digest.update(f"{part.dtype}{tuple(part.shape)}".encode())
+            digest.update(part.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        else:
+            digest.update(json.dumps(part, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def save_checkpoint(path: Path, identity: str, state: dict[str, Any]) -> None:
+    """Write the state so that at any moment `path` holds either the last whole one or this one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".part")
+    with aside.open("wb") as file:
+        torch.save({"identity": identity, **state}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def load_checkpoint(path: Path, identity: str) -> dict[str, Any] | None:
+    """Read a checkpoint of the same training, or None if there is no file.
+
+    Raises
+    ------
+    UsageError
+        If it was written by a training with other choices, seed, weights or labels.
+    HuddError
+        If the file is no checkpoint.
+    """
+    if not path.is_file():
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        found = state["identity"]
+    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
+        raise HuddError(f"{path} is not a training checkpoint; delete it to train from the start.") from error
+    if found != identity:
+        raise UsageError(
+            f"{path} was written by a training with another model, seed, labels or configuration; "
+            "delete it or name another file."
+        )
+    return state
+
+
+def save_weights(model: nn.Module, path: str | Path) -> Path:
+    """Write the model's state dict as .safetensors, aside and renamed; shared tensors are written out each.
+
+    Returns
+    -------
+    Path
+        Of the file.
+
+    Raises
+    ------
+    UsageError
+        If the name does not end in ``.safetensors``.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise UsageError(
+            f"weights are written as .safetensors, not as '{path.name}'; change the file's ending."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".part")
+    tensors = {
+        name: tensor.detach().cpu().clone().contiguous() for name, tensor in model.state_dict().items()
+    }
+    save_file(tensors, aside, metadata={"format": "pt"})
+    aside.replace(path)
+    return path

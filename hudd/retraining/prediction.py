@@ -1,0 +1,94 @@
+"""Batched forward passes: predictions, scores and uncertainty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from hudd.errors import HuddError
+from hudd.retraining.images import as_images, read_ahead
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says about N images.
+
+    Attributes
+    ----------
+    output : np.ndarray
+        (N, ...) float32 raw output; (N, K) logits of a classifier.
+    """
+
+    output: np.ndarray
+
+    @property
+    def prediction(self) -> np.ndarray:
+        """(N,) int64 class of the largest logit."""
+        return self.output.argmax(axis=1)
+
+    @property
+    def probability(self) -> np.ndarray:
+        """(N, K) float64 softmax of the logits."""
+        shifted = np.exp(self.output.astype(np.float64) - self.output.max(axis=1, keepdims=True))
+        return shifted / shifted.sum(axis=1, keepdims=True)
+
+    @property
+    def score(self) -> np.ndarray:
+        """(N,) float64 softmax probability of the predicted class."""
+        return self.probability.max(axis=1)
+
+    @property
+    def entropy(self) -> np.ndarray:
+        """(N,) float64 Shannon entropy of the softmax, in nats."""
+        p = self.probability
+        return -(p * np.log(np.where(p > 0, p, 1))).sum(axis=1)
+
+
+def predict(
+    model: nn.Module, images: Any, *, rows: np.ndarray | None = None, batch_size: int = 256
+) -> Predictions:
+    """Run the model, in eval mode and on its own device, over the images in order.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Returns one tensor; its training mode is put back afterwards.
+    images : tensor, array or Images
+        See :func:`hudd.retraining.as_images`.
+    rows : np.ndarray, optional
+        (n,) int rows to run; by default all.
+    batch_size : int
+        Images a forward pass.
+
+    Returns
+    -------
+    Predictions
+
+    Raises
+    ------
+    HuddError
+        If an output is not finite; the image is named.
+    """
+    images = as_images(images)
+    rows = np.arange(len(images)) if rows is None else np.asarray(rows, np.int64)
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    training, outputs = model.training, []
+    model.eval()
+    try:
+        with torch.inference_mode():
+            pieces = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
+            for piece, batch in read_ahead(images, pieces):
+                output = model(batch.to(device)).float().cpu()
+                if not bool(torch.isfinite(output).all()):
+                    bad = piece[int((~torch.isfinite(output).flatten(1).all(1)).nonzero()[0])]
+                    raise HuddError(
+                        f"the output for image {bad} is not finite; check weights and input scale."
+                    )
+                outputs.append(output.numpy())
+    finally:
+        model.train(training)
+    return Predictions(np.concatenate(outputs) if outputs else np.empty((0, 1), np.float32))

@@ -1,0 +1,142 @@
+"""Retraining as the method does it: from the original weights, on the training set and the bag."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from hudd.errors import UsageError
+from hudd.retraining.checkpoint import save_weights
+from hudd.retraining.comparison import Change, compare_answers
+from hudd.retraining.config import TrainingConfig
+from hudd.retraining.fit import FitResult, TrainStep, fit
+from hudd.retraining.images import JoinedImages, as_images, as_labels
+from hudd.retraining.prediction import predict
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """A retrained model and what became of the test set.
+
+    Attributes
+    ----------
+    model : nn.Module
+        The retrained copy, on the original's device and in eval mode.
+    fit : FitResult
+        The course of its training.
+    change : Change or None
+        Before and after on the test set; None without one.
+    before, after : np.ndarray or None
+        (N_test,) bool, whether each answer is right.
+    """
+
+    model: nn.Module
+    fit: FitResult
+    change: Change | None
+    before: np.ndarray | None
+    after: np.ndarray | None
+
+
+def retrain(
+    model: nn.Module,
+    train: Any,
+    improvement: Any,
+    bag: np.ndarray,
+    config: TrainingConfig | None = None,
+    *,
+    seed: int,
+    train_labels: Any = None,
+    improvement_labels: Any = None,
+    test: Any = None,
+    test_labels: Any = None,
+    before: np.ndarray | None = None,
+    clusters: np.ndarray | None = None,
+    checkpoint: str | Path | None = None,
+    weights: str | Path | None = None,
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
+    train_step: TrainStep | None = None,
+) -> Retraining:
+    """Train a copy of the model on the training set plus the bag and compare it on the test set.
+
+    The held-out part that finds the best epoch comes from the training set; neither the bag nor the test set
+    has a say in it. Only the labels of images in the bag are read from the improvement set.
+
+    Parameters
+    ----------
+    model : nn.Module
+        With its original weights; stays as it is.
+    train, improvement, test : tensor, array or Images
+        See :func:`hudd.retraining.as_images`; the test set is optional.
+    bag : np.ndarray
+        (B,) int rows of the improvement set, with repeats; empty retrains on the training set alone.
+    config : TrainingConfig, optional
+        The choices.
+    seed : int
+        Seed of everything random in the training.
+    train_labels, improvement_labels, test_labels : array-like, optional
+        Integer classes or float targets; by default the sources' own.
+    before : np.ndarray, optional
+        (N_test,) bool answers of the original model, where they are known already.
+    clusters : np.ndarray, optional
+        (N_errors,) cluster of each test error, in row order, for the recovery by cluster.
+    checkpoint, on_epoch, train_step
+        See :func:`hudd.retraining.fit`.
+    weights : path, optional
+        Write the new weights here, as .safetensors.
+
+    Returns
+    -------
+    Retraining
+
+    Raises
+    ------
+    UsageError
+        If the bag names rows that do not exist or are not labelled, or anything does not fit.
+    """
+    old, new = as_images(train), as_images(improvement)
+    bag = np.asarray(bag, np.int64)
+    if len(bag) and not (bag.min() >= 0 and bag.max() < len(new)):
+        raise UsageError(f"the bag names rows {bag.min()} to {bag.max()} of {len(new)} improvement images.")
+    old_labels = as_labels(train_labels, train, len(old))
+    if improvement_labels is None:
+        improvement_labels = getattr(improvement, "labels", None)
+    if improvement_labels is None or len(improvement_labels) != len(new):
+        raise UsageError(f"the {len(new)} improvement images need a label each (negative where unknown).")
+    bag_labels = as_labels(np.asarray(improvement_labels)[bag], None, len(bag))
+    if bag_labels.dtype != old_labels.dtype:
+        raise UsageError(f"training labels are {old_labels.dtype} but improvement labels {bag_labels.dtype}.")
+    images = JoinedImages([(old, np.arange(len(old))), (new, bag)])
+
+    retrained = deepcopy(model)
+    course = fit(
+        retrained,
+        images,
+        torch.cat([old_labels, bag_labels]),
+        config,
+        seed=seed,
+        may_hold_out=np.arange(len(old)),
+        checkpoint=checkpoint,
+        on_epoch=on_epoch,
+        train_step=train_step,
+    )
+    retrained.eval()
+    if weights is not None:
+        save_weights(retrained, weights)
+    if test is None:
+        return Retraining(retrained, course, None, None, None)
+
+    truth = as_labels(test_labels, test, len(as_images(test)))
+    if truth.is_floating_point():
+        raise UsageError("right and wrong are not defined for float targets; compare predictions yourself.")
+    if before is None:
+        before = predict(model, test).prediction == truth.numpy()
+    after = predict(retrained, test).prediction == truth.numpy()
+    change = compare_answers(before, after, clusters)
+    return Retraining(retrained, course, change, np.asarray(before, bool), after)

@@ -1,0 +1,45 @@
+"""Purity and coverage on cases worked out by hand, and their laws."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hudd.errors import UsageError
+from hudd.evaluation import purity_coverage
+
+
+def test_by_hand():
+    labels = np.array([1, 1, 1, 1, 2, 2, 3, 3, 4, 0])
+    causes = np.array(["blur", "blur", "blur", "noise", "dark", "dark", "blur", "blur", "noise", "tilt"])
+    result = purity_coverage(labels, causes)
+    assert result.clusters.tolist() == [1, 2, 3]
+    assert result.majority == ("blur", "dark", "blur")
+    assert result.purity.tolist() == [0.75, 1, 1]
+    assert result.weighted_purity == pytest.approx(7 / 8)
+    assert result.mean_purity == pytest.approx(2.75 / 3)
+    assert result.coverage == 2 / 4
+    assert result.strict_coverage == 2 / 4
+    assert purity_coverage(labels, causes, strict=1.01).strict_coverage == 0
+    assert purity_coverage(labels, causes, min_size=1).coverage == 3 / 4
+    assert purity_coverage(labels, causes, ignore=("tilt",)).coverage == 2 / 3
+    assert result.to_dict()["clusters"][0] == {"cluster": 1, "size": 4, "majority": "blur", "purity": 0.75}
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=50))
+def test_laws(rows):
+    labels, causes = np.array(rows).T
+    result = purity_coverage(labels, causes)
+    assert 0 <= result.strict_coverage <= result.coverage <= 1
+    assert (result.purity >= 1 / len(result.causes)).all()
+    if len(result.clusters):
+        assert result.purity.min() <= result.weighted_purity <= result.purity.max() + 1e-12
+    ideal = purity_coverage(causes + 1, causes, min_size=1)
+    assert (ideal.weighted_purity, ideal.coverage, ideal.strict_coverage) == (1, 1, 1)
+
+
+def test_wrong_calls_are_named():
+    with pytest.raises(UsageError, match="same images"):
+        purity_coverage(np.array([1, 1]), np.array(["a"]))
+    with pytest.raises(UsageError, match="no image has a cause"):
+        purity_coverage(np.array([1, 1]), np.array(["a", "a"]), ignore=("a",))

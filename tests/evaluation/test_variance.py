@@ -1,0 +1,77 @@
+"""Variance reduction against NumPy's and SciPy's variances, its laws and its null."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import circvar
+
+from hudd.errors import UsageError
+from hudd.evaluation import variance_reduction
+
+
+@given(st.integers(0, 999), st.integers(2, 40), st.integers(1, 6), st.floats(-1e6, 1e6))
+@settings(deadline=None)
+def test_equals_the_definition(seed, count, groups, offset):
+    rng = np.random.default_rng(seed)
+    values, angle = rng.normal(size=count) + offset, rng.uniform(0, 360, count)
+    labels = rng.integers(0, groups + 1, count)
+    result = variance_reduction({"v": values, "a": angle}, labels, angles={"a": 360})
+    assert result.clusters.tolist() == [c for c in range(1, groups + 1) if (labels == c).sum() > 1]
+    for cluster, (linear, circular) in zip(result.clusters, result.reduction):
+        inside = labels == cluster
+        assert linear == pytest.approx(1 - values[inside].var(ddof=1) / values.var(ddof=1), abs=1e-6)
+        assert circular == pytest.approx(1 - circvar(angle[inside], 360) / circvar(angle, 360), abs=1e-6)
+
+
+def test_angles_are_the_same_on_either_side_of_north():
+    angle = np.array([359.0, 1, 2, 358, 90, 180, 270, 200])
+    labels = np.array([1, 1, 1, 1, 2, 2, 2, 2])
+    circular = variance_reduction({"a": angle}, labels, angles={"a": 360}).reduction
+    linear = variance_reduction({"a": angle}, labels).reduction
+    assert circular[0, 0] > 0.99
+    assert linear[0, 0] < 0
+
+
+def test_constants_text_and_missing_values():
+    labels = np.array([1, 1, 1, 2, 2, 2])
+    result = variance_reduction(
+        {
+            "same": np.full(6, 7.0),
+            "name": np.array(list("abcdef")),
+            "gaps": np.array([1, 1, np.nan, 5, np.nan, 9]),
+        },
+        labels,
+    )
+    assert result.parameters == ("same", "gaps")
+    assert result.reduction[:, 0].tolist() == [0, 0]
+    total = np.var([1, 1, 5, 9], ddof=1)
+    np.testing.assert_allclose(result.reduction[:, 1], [1, 1 - np.var([5, 9], ddof=1) / total])
+
+
+def test_the_null_tells_causes_from_chance():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([1, 2], [30, 60])
+    noise = {f"noise{i}": rng.normal(size=90) for i in range(8)}
+    real = {**noise, "width": np.where(labels == 1, 20 + rng.normal(size=90), rng.uniform(20, 90, 90))}
+    assert variance_reduction(real, labels, permutations=199).p_value[0] == pytest.approx(1 / 200)
+    assert (variance_reduction(noise, labels, permutations=199).p_value > 0.02).all()
+
+
+def test_summary():
+    labels = np.array([1, 1, 2, 2, 3])
+    summary = variance_reduction({"p": np.array([0.0, 0.1, 0.0, 9, 5])}, labels).to_dict()
+    assert summary["share_reduced_by_half"] == 0.5
+    assert [row["cluster"] for row in summary["clusters"]] == [1, 2]
+    assert summary["clusters"][0]["best_parameter"] == "p"
+    empty = variance_reduction({"p": np.arange(3.0)}, np.array([1, 2, 3]))
+    assert empty.to_dict()["share_reduced_by_half"] == 0.0
+
+
+def test_wrong_calls_are_named():
+    with pytest.raises(UsageError, match="numeric"):
+        variance_reduction({"name": np.array(["a", "b"])}, np.array([1, 1]))
+    with pytest.raises(UsageError, match="'p' has shape"):
+        variance_reduction({"p": np.arange(3)}, np.array([1, 1]))
+    with pytest.raises(UsageError, match="angles"):
+        variance_reduction({"p": np.arange(2)}, np.array([1, 1]), angles={"q": 360})
