@@ -104,7 +104,7 @@ def cluster_rules(
 
 @dataclass(frozen=True)
 class _Feature:
-    """A column of the table: a number, whole or not, with its unit; or whether a text column has one value."""
+    """A column of the table: a number with its unit, or whether a text column has one value."""
 
     parameter: str
     unit: str = ""
