@@ -1,0 +1,175 @@
+"""Numba kernels of the pairwise distances.
+
+Distances lie in a flat float32 buffer: the pair ``(i, j)`` at ``offsets[i] + j``, whether the buffer is
+condensed, square or rectangular. A set sign bit marks a pair still to be computed by direct differences;
+its magnitude is the sum of squared differences so far. One buffer thus serves as Gram matrix, work list
+and result, and nothing else of size N x N is ever held.
+
+Tiles are given by their first pair ``(i0, j0)``; `triangle` leaves out all but the pairs ``i < j``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+# NaN, infinity and the sign of zero carry meaning here: sums may be reassociated, no more than that.
+kernel: Any = njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+inlined: Any = njit(inline="always", fastmath={"reassoc", "contract"})
+
+_ROWS = 64  # rows of a tile of differences: two tiles of 64 x 1,024 float32 stay in the second-level cache
+_FEATURES = 1024
+
+
+@kernel
+def square_norms(x, squares):
+    """Write each row's sum of squares to `squares`, (n,) float64. NaN and infinity show in it."""
+    for i in range(x.shape[0]):
+        total = 0.0
+        for f in range(x.shape[1]):
+            total += np.float64(x[i, f]) * np.float64(x[i, f])
+        squares[i] = total
+
+
+@kernel
+def add_rows(x, scale, sums):
+    """Add ``scale[i] * x[i]`` over all rows to `sums`, (k,) float64."""
+    for i in range(x.shape[0]):
+        for f in range(x.shape[1]):
+            sums[f] += scale[i] * x[i, f]
+
+
+@kernel
+def load(x, scale, shift, unit, out, squared_norms):
+    """Write ``(x * scale - shift) * unit`` to `out` and add its rows' sums of squares to `squared_norms`.
+
+    `x` is (n, k); `scale` (n,) and `shift` (k,) are float64; `out` is (n, k) float32 or float64.
+    """
+    for i in range(x.shape[0]):
+        for f in range(x.shape[1]):
+            out[i, f] = (x[i, f] * scale[i] - shift[f]) * unit
+        total = 0.0
+        for f in range(x.shape[1]):
+            total += np.float64(out[i, f]) * np.float64(out[i, f])
+        squared_norms[i] += total
+
+
+@kernel
+def add_gram(tile, i0, j0, triangle, offsets, out, first):
+    """Add a tile of the Gram matrix to the buffer; `first` sets it."""
+    for r in range(tile.shape[0]):
+        base = offsets[i0 + r] + j0
+        for c in range(max(0, i0 + r + 1 - j0) if triangle else 0, tile.shape[1]):
+            out[base + c] = tile[r, c] if first else tile[r, c] + out[base + c]
+
+
+@kernel
+def finish_gram(tile, i0, j0, triangle, offsets, out, first, row_norms, column_norms, share, unit, squared):
+    """Turn the last tile of the Gram matrix and, unless `first`, what the buffer holds into distances.
+
+    A pair whose squared distance is below `share` of its two squared norms is marked instead. Returns
+    the number of pairs marked.
+    """
+    marked = 0
+    for r in range(tile.shape[0]):
+        base = offsets[i0 + r] + j0
+        norm = row_norms[i0 + r]
+        for c in range(max(0, i0 + r + 1 - j0) if triangle else 0, tile.shape[1]):
+            gram = tile[r, c] if first else tile[r, c] + out[base + c]
+            both = norm + column_norms[j0 + c]
+            square = both - np.float32(2.0) * gram
+            keep = square >= share * both
+            square = max(square, np.float32(0.0))
+            value = square * unit * unit if squared else np.sqrt(square) * unit
+            out[base + c] = value if keep else np.float32(-0.0)
+            marked += not keep
+    return marked
+
+
+@inlined
+def _four_by_four(a, b, i, j, first, last, sums):
+    """Sum squared differences of four rows of `a` with four of `b`: 16 accumulators in registers."""
+    zero = a.dtype.type(0)
+    s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = zero
+    s20 = s21 = s22 = s23 = s30 = s31 = s32 = s33 = zero
+    for f in range(first, last):
+        a0, a1, a2, a3 = a[i, f], a[i + 1, f], a[i + 2, f], a[i + 3, f]
+        b0, b1, b2, b3 = b[j, f], b[j + 1, f], b[j + 2, f], b[j + 3, f]
+        s00 += (a0 - b0) * (a0 - b0)
+        s01 += (a0 - b1) * (a0 - b1)
+        s02 += (a0 - b2) * (a0 - b2)
+        s03 += (a0 - b3) * (a0 - b3)
+        s10 += (a1 - b0) * (a1 - b0)
+        s11 += (a1 - b1) * (a1 - b1)
+        s12 += (a1 - b2) * (a1 - b2)
+        s13 += (a1 - b3) * (a1 - b3)
+        s20 += (a2 - b0) * (a2 - b0)
+        s21 += (a2 - b1) * (a2 - b1)
+        s22 += (a2 - b2) * (a2 - b2)
+        s23 += (a2 - b3) * (a2 - b3)
+        s30 += (a3 - b0) * (a3 - b0)
+        s31 += (a3 - b1) * (a3 - b1)
+        s32 += (a3 - b2) * (a3 - b2)
+        s33 += (a3 - b3) * (a3 - b3)
+    sums[0, 0], sums[0, 1], sums[0, 2], sums[0, 3] = s00, s01, s02, s03
+    sums[1, 0], sums[1, 1], sums[1, 2], sums[1, 3] = s10, s11, s12, s13
+    sums[2, 0], sums[2, 1], sums[2, 2], sums[2, 3] = s20, s21, s22, s23
+    sums[3, 0], sums[3, 1], sums[3, 2], sums[3, 3] = s30, s31, s32, s33
+
+
+@kernel
+def add_differences(a, b, i0, j0, i1, j1, triangle, offsets, out):
+    """Add these features' squared differences to every marked pair of the tile up to ``(i1, j1)``.
+
+    `a` (n, k) and `b` (m, k) hold the features of all rows and columns of the buffer.
+    """
+    sums = np.empty((4, 4), a.dtype)
+    for ib in range(i0, i1, _ROWS):
+        for jb in range(j0, j1, _ROWS):
+            ie, je = min(ib + _ROWS, i1), min(jb + _ROWS, j1)
+            for first in range(0, a.shape[1], _FEATURES):
+                last = min(first + _FEATURES, a.shape[1])
+                for i in range(ib, ie, 4):
+                    for j in range(jb, je, 4):
+                        re, ce = min(i + 4, ie), min(j + 4, je)
+                        marked = 0
+                        for r in range(i, re):
+                            for c in range(max(j, r + 1) if triangle else j, ce):
+                                marked += np.signbit(out[offsets[r] + c])
+                        if marked > 3 and re == i + 4 and ce == j + 4:
+                            _four_by_four(a, b, i, j, first, last, sums)
+                            for r in range(i, re):
+                                for c in range(max(j, r + 1) if triangle else j, ce):
+                                    if np.signbit(out[offsets[r] + c]):
+                                        out[offsets[r] + c] -= sums[r - i, c - j]
+                        elif marked > 0:
+                            for r in range(i, re):
+                                for c in range(max(j, r + 1) if triangle else j, ce):
+                                    if np.signbit(out[offsets[r] + c]):
+                                        total = a.dtype.type(0)
+                                        for f in range(first, last):
+                                            total += (a[r, f] - b[c, f]) * (a[r, f] - b[c, f])
+                                        out[offsets[r] + c] -= total
+
+
+@kernel
+def finish_differences(i0, j0, i1, j1, triangle, offsets, out, unit, squared):
+    """Turn the marked pairs' sums of squared differences into distances."""
+    for i in range(i0, i1):
+        for j in range(max(j0, i + 1) if triangle else j0, j1):
+            square = out[offsets[i] + j]
+            if np.signbit(square):
+                out[offsets[i] + j] = -square * unit * unit if squared else np.sqrt(-square) * unit
+
+
+@kernel
+def mirror(square, i0, i1):
+    """Copy the strict upper triangle of columns `i0` to `i1` to the rows below and zero their diagonal."""
+    for j0 in range(0, i1, _ROWS):
+        for i in range(i0, i1):
+            for j in range(j0, min(j0 + _ROWS, i)):
+                square[i, j] = square[j, i]
+    for i in range(i0, i1):
+        square[i, i] = 0

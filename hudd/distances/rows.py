@@ -1,0 +1,155 @@
+"""Rows of numbers behind one face: an array in memory, or an HDF5 dataset read by blocks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from hudd.distances import kernels
+from hudd.distances.threads import Each, strips
+from hudd.errors import UsageError
+
+_SAMPLE = 128
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A block of features: its hyperslab on the trailing axes and its range in C order."""
+
+    slices: tuple[slice, ...]
+    start: int
+    stop: int
+
+
+class Rows:
+    """N rows of D features with their scale, read by blocks.
+
+    Parameters
+    ----------
+    source : array_like or h5py.Dataset
+        Shape (N, ...); trailing axes are flattened in C order.
+    name : str
+        How messages call it.
+    unit_norm : bool
+        Divide each row by its Euclidean norm; zero rows stay zero.
+    memory : int
+        Bytes that one read may take.
+    each : callable
+        Pool of threads, see :func:`hudd.distances.threads.workers`.
+
+    Attributes
+    ----------
+    scale : ndarray, (N,) float64
+        Factor of each row: 1, or one over its norm.
+    largest : float
+        Largest norm of the scaled rows.
+
+    Raises
+    ------
+    UsageError
+        If there is no feature axis, the type is not real, or a value is NaN or infinite; the message
+        names the row.
+    """
+
+    def __init__(self, source: Any, *, name: str, unit_norm: bool, memory: int, each: Each) -> None:
+        if hasattr(source, "detach"):  # a torch tensor
+            source = source.detach().cpu().numpy()
+        elif not hasattr(source, "dtype") or not hasattr(source, "shape"):
+            source = np.asarray(source)
+        self.name, self.dtype = name, np.dtype(source.dtype)
+        if len(source.shape) < 2:
+            raise UsageError(
+                f"{name} has shape {tuple(source.shape)}; give one row of features an item, shape (N, ...)."
+            )
+        if self.dtype.kind not in "fiub":
+            raise UsageError(f"{name} has dtype {self.dtype}; give real numbers, such as float32.")
+        self.count, self.axes = int(source.shape[0]), tuple(int(size) for size in source.shape[1:])
+        self.features = math.prod(self.axes)
+        self.in_memory = isinstance(source, np.ndarray)
+        self._source = source.reshape(self.count, self.features) if self.in_memory else source
+        self._memory, self._each = memory, each
+        # Half and single precision are read as float32, everything else as float64: no digit is lost.
+        self.working = np.dtype(np.float32 if self.dtype in (np.float16, np.float32) else np.float64)
+        self.scale = np.ones(self.count)
+        self.largest = 0.0
+        self._everything = Columns((slice(None),) * len(self.axes), 0, self.features)
+        self._survey(unit_norm)
+
+    def read(self, rows: slice, columns: Columns) -> np.ndarray:
+        """Return a block as (n, k) float32 or float64; a view where nothing has to be read or cast."""
+        key = (rows, slice(columns.start, columns.stop)) if self.in_memory else (rows, *columns.slices)
+        block = np.asarray(self._source[key])
+        return block.reshape(block.shape[0], columns.stop - columns.start).astype(self.working, copy=False)
+
+    def row_blocks(self, features: int) -> Iterator[slice]:
+        """Split the rows into slices whose reads of so many features keep to the memory."""
+        step = max(1, self._memory // (max(features, 1) * (self.dtype.itemsize + self.working.itemsize)))
+        return (slice(first, min(first + step, self.count)) for first in range(0, self.count, step))
+
+    def column_blocks(self, limit: int) -> Iterator[Columns]:
+        """Split the features, in C order, into blocks of at most `limit` that are hyperslabs."""
+        axes = (self.features,) if self.in_memory else self.axes
+        axis = next(a for a in range(len(axes)) if math.prod(axes[a + 1 :]) <= limit)
+        inner = math.prod(axes[axis + 1 :])
+        blocks = -(-axes[axis] // (limit // inner))
+        step = -(-axes[axis] // blocks)  # blocks of even size
+        start = 0
+        for head in product(*(range(size) for size in axes[:axis])):
+            for first in range(0, axes[axis], step):
+                last = min(first + step, axes[axis])
+                stop = start + (last - first) * inner
+                yield Columns((*(slice(h, h + 1) for h in head), slice(first, last)), start, stop)
+                start = stop
+
+    def load(
+        self, columns: Columns, shift: np.ndarray, unit: float, out: np.ndarray, norms: np.ndarray
+    ) -> None:
+        """Write ``(x * scale - shift) * unit`` to `out`, (N, k), and add the rows' sums of squares to `norms`."""
+
+        def load(values: np.ndarray, rows: slice) -> None:
+            kernels.load(values, self.scale[rows], shift[columns.start : columns.stop], unit, out[rows], norms[rows])
+
+        for rows in self.row_blocks(columns.stop - columns.start):
+            values = self.read(rows, columns)
+            parts = strips(rows.start, rows.stop, 128)
+            self._each(load, ((values[p.start - rows.start : p.stop - rows.start], p) for p in parts))
+
+    def sums(self) -> tuple[np.ndarray, int]:
+        """Return the scaled sums of at most 255 evenly spread rows, (D,) float64, and their number."""
+        total = np.zeros(self.features)
+        step = max(1, self.count // _SAMPLE)
+        for rows in self.row_blocks(self.features * step):
+            chosen = slice(-(-rows.start // step) * step, rows.stop, step)
+            if chosen.start < chosen.stop:
+                values, scale = self.read(chosen, self._everything), self.scale[chosen]
+                parts = strips(0, self.features, 4096)
+                self._each(lambda p: kernels.add_rows(values[:, p], scale, total[p]), ((p,) for p in parts))
+        return total, -(-self.count // step)
+
+    def _survey(self, unit_norm: bool) -> None:
+        squares = np.empty(self.count)
+        for rows in self.row_blocks(self.features):
+            values = self.read(rows, self._everything)
+            here = squares[rows]
+            parts = strips(0, len(values), 128)
+            self._each(lambda p: kernels.square_norms(values[p], here[p]), ((p,) for p in parts))
+            bad = np.flatnonzero(~np.isfinite(here))
+            if bad.size:
+                row = values[bad[0]]
+                what = "NaN" if np.isnan(row).any() else "an infinite value"
+                if np.isfinite(row).all():
+                    what = f"values up to {np.abs(row).max():.3g}, whose squares overflow"
+                raise UsageError(f"row {rows.start + bad[0]} of {self.name} holds {what}; mend or leave out that row.")
+        if unit_norm:
+            self.scale = inverse_norms(squares)
+        self.largest = float((np.sqrt(squares) * self.scale).max(initial=0.0))
+
+
+def inverse_norms(squares: np.ndarray) -> np.ndarray:
+    """Return one over each norm, and 1 where the norm is zero, from sums of squares (N,)."""
+    return 1.0 / np.sqrt(np.where(squares > 0, squares, 1.0))
