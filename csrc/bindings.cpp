@@ -1,0 +1,114 @@
+// Python's door to the core. No arithmetic here: unwrap the DLPack capsules, let the GIL go, call the operation.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "hudd/kernels.h"
+#include "hudd/ops.h"
+#include "hudd/parallel.h"
+
+namespace py = pybind11;
+
+namespace {
+
+// Borrows the tensor inside a capsule; the capsule keeps owning it.
+hudd::TensorView unwrap(const py::capsule& capsule, const char* name) {
+  if (std::string(capsule.name() ? capsule.name() : "") != "dltensor")
+    throw std::invalid_argument(std::string("The tensor '") + name +
+                                "' must come as an unused DLPack capsule named 'dltensor' (torch.utils.dlpack.to_dlpack).");
+  return hudd::view_of(capsule.get_pointer<DLManagedTensor>()->dl_tensor, name);
+}
+
+hudd::MaybeTensor unwrap(const std::optional<py::capsule>& capsule, const char* name) {
+  if (!capsule) return std::nullopt;
+  return unwrap(*capsule, name);
+}
+
+hudd::Execution execution(int threads, std::uintptr_t stream) { return {threads, reinterpret_cast<void*>(stream)}; }
+
+using Maybe = std::optional<py::capsule>;
+
+void quotient(const py::capsule& message, const Maybe& factor, const py::capsule& z, const Maybe& gate,
+              const py::capsule& out, float scale, float epsilon, const std::string& stabilizer, const std::string& passes,
+              int threads, std::uintptr_t stream) {
+  const auto m = unwrap(message, "message"), d = unwrap(z, "z"), o = unwrap(out, "out");
+  const auto f = unwrap(factor, "factor"), g = unwrap(gate, "gate");
+  const py::gil_scoped_release release;
+  hudd::quotient(m, f, d, g, o, scale, epsilon, stabilizer, passes, execution(threads, stream));
+}
+
+void product(const py::capsule& message, const Maybe& factor, const Maybe& out, const Maybe& sums, int threads,
+             std::uintptr_t stream) {
+  const auto m = unwrap(message, "message");
+  const auto f = unwrap(factor, "factor"), o = unwrap(out, "out"), s = unwrap(sums, "sums");
+  const py::gil_scoped_release release;
+  hudd::product(m, f, o, s, execution(threads, stream));
+}
+
+void pooled_product(const py::capsule& message, const Maybe& factor, const py::capsule& out, int channel_axis,
+                    const std::string& over, int threads, std::uintptr_t stream) {
+  const auto m = unwrap(message, "message"), o = unwrap(out, "out");
+  const auto f = unwrap(factor, "factor");
+  const py::gil_scoped_release release;
+  hudd::pooled_product(m, f, o, channel_axis, over, execution(threads, stream));
+}
+
+void by_sign(const py::capsule& input, const py::capsule& positive, const py::capsule& negative, const py::capsule& out,
+             int threads, std::uintptr_t stream) {
+  const auto i = unwrap(input, "input"), p = unwrap(positive, "positive"), n = unwrap(negative, "negative"),
+             o = unwrap(out, "out");
+  const py::gil_scoped_release release;
+  hudd::by_sign(i, p, n, o, execution(threads, stream));
+}
+
+void box(const py::capsule& input, const py::capsule& message, const py::capsule& message_plus,
+         const py::capsule& message_minus, const py::capsule& low, const py::capsule& high, const py::capsule& out,
+         int threads, std::uintptr_t stream) {
+  const auto i = unwrap(input, "input"), m = unwrap(message, "message"), p = unwrap(message_plus, "message_plus"),
+             n = unwrap(message_minus, "message_minus"), l = unwrap(low, "low"), h = unwrap(high, "high"),
+             o = unwrap(out, "out");
+  const py::gil_scoped_release release;
+  hudd::box(i, m, p, n, l, h, o, execution(threads, stream));
+}
+
+void max_pool(const py::capsule& input, const py::capsule& message, const py::capsule& out, const hudd::Extents& window,
+              const hudd::Extents& stride, const hudd::Extents& padding, const hudd::Extents& dilation, bool last_wins,
+              int threads, std::uintptr_t stream) {
+  const auto i = unwrap(input, "input"), m = unwrap(message, "message"), o = unwrap(out, "out");
+  const py::gil_scoped_release release;
+  hudd::max_pool(i, m, o, window, stride, padding, dilation, last_wins, execution(threads, stream));
+}
+
+py::dict build_info() {
+  py::dict info;
+  info["compiler"] = HUDD_COMPILER;
+  info["instruction_sets"] = py::str(HUDD_INSTRUCTION_SETS).attr("split")(" ");
+  info["active_instruction_set"] = hudd::cpu::active_name();
+  info["cuda"] = std::string(HUDD_CUDA_VERSION).empty() ? py::object(py::none()) : py::str(HUDD_CUDA_VERSION);
+  info["parallel_runtime"] = hudd::parallel_runtime();
+  return info;
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, module) {
+  module.doc() = "Compiled kernels of hudd: fused relevance steps on DLPack tensors, CPU and CUDA.";
+  constexpr int kThreads = 1;
+  constexpr std::uintptr_t kStream = 0;
+  module.attr("CHUNK") = hudd::kChunk;
+  module.def("quotient", &quotient, py::arg("message"), py::arg("factor"), py::arg("z"), py::arg("gate"), py::arg("out"),
+             py::arg("scale") = 1.0f, py::arg("epsilon") = 0.0f, py::arg("stabilizer") = "sign",
+             py::arg("passes") = "open", py::arg("threads") = kThreads, py::arg("stream") = kStream);
+  module.def("product", &product, py::arg("message"), py::arg("factor"), py::arg("out"), py::arg("sums"),
+             py::arg("threads") = kThreads, py::arg("stream") = kStream);
+  module.def("pooled_product", &pooled_product, py::arg("message"), py::arg("factor"), py::arg("out"),
+             py::arg("channel_axis"), py::arg("over"), py::arg("threads") = kThreads, py::arg("stream") = kStream);
+  module.def("by_sign", &by_sign, py::arg("input"), py::arg("positive"), py::arg("negative"), py::arg("out"),
+             py::arg("threads") = kThreads, py::arg("stream") = kStream);
+  module.def("box", &box, py::arg("input"), py::arg("message"), py::arg("message_plus"), py::arg("message_minus"),
+             py::arg("low"), py::arg("high"), py::arg("out"), py::arg("threads") = kThreads, py::arg("stream") = kStream);
+  module.def("max_pool", &max_pool, py::arg("input"), py::arg("message"), py::arg("out"), py::arg("window"),
+             py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("last_wins") = false,
+             py::arg("threads") = kThreads, py::arg("stream") = kStream);
+  module.def("select_instruction_set", [](const std::string& name) { hudd::cpu::select(name.c_str()); }, py::arg("name"));
+  module.def("build_info", &build_info);
+}

@@ -1,0 +1,15 @@
+// The kernels of one instruction set.
+#include "hudd/kernels.h"
+
+namespace hudd::cpu::HUDD_ISA {
+
+void quotient(const Quotient&, int threads);
+void product(const Product&, int threads);
+void pooled_product(const PooledProduct&, int threads);
+void by_sign(const BySign&, int threads);
+void box(const Box&, int threads);
+void max_pool(const MaxPool&, int threads);
+
+const Kernels kernels = {quotient, product, pooled_product, by_sign, box, max_pool};
+
+}  // namespace hudd::cpu::HUDD_ISA

@@ -1,0 +1,122 @@
+// What a kernel is given: raw pointers and extents, already checked by csrc/ops.
+//
+// Tensors of one call share one dense layout with the batch axis outermost, so a sample is `per_sample` consecutive
+// floats. Null means absent where a comment says so.
+#pragma once
+
+#include <cstdint>
+
+#include "hudd/arithmetic.h"
+
+namespace hudd {
+
+// Per-sample sums are written as one double a chunk of this many elements; adding the chunks in order gives the same
+// sum whatever the number of threads.
+constexpr std::int64_t kChunk = 16384;
+
+HUDD_HOST_DEVICE std::int64_t chunks_of(std::int64_t per_sample) { return (per_sample + kChunk - 1) / kChunk; }
+
+enum class Storage : std::int32_t { float32, float16, bfloat16 };
+
+// out = scale * message * factor / (z + eps), 0 where the gate is shut.
+struct Quotient {
+  const float* message;
+  const float* factor;  // null: 1
+  const float* z;
+  const float* gate;  // null: open
+  float* out;           // may be message
+  std::int64_t samples, per_sample;
+  float scale, epsilon;
+  Stabilizer stabilizer;
+  Gate passes;
+};
+
+// out = message * factor, the relevance itself.
+struct Product {
+  const float* message;
+  const float* factor;  // null: 1
+  void* out;            // null: only the sums
+  Storage storage;
+  double* sums;  // null: not wanted; else (samples, chunks)
+  std::int64_t samples, per_sample;
+};
+
+// The relevance summed over space or over channels; a sample is (outer, channels, inner), row-major.
+struct PooledProduct {
+  const float* message;
+  const float* factor;  // null: 1
+  float* out;           // (samples, channels) or (samples, outer * inner)
+  std::int64_t samples, outer, channels, inner;
+  bool over_space;  // else over channels
+};
+
+// out = input > 0 ? positive : negative.
+struct BySign {
+  const float* input;
+  const float* positive;
+  const float* negative;
+  float* out;
+  std::int64_t samples, per_sample;
+};
+
+// out = input * message - low * message_plus - high * message_minus.
+struct Box {
+  const float* input;
+  const float* message;
+  const float* message_plus;
+  const float* message_minus;
+  const float* low;
+  const float* high;
+  float* out;
+  std::int64_t samples, per_sample;
+};
+
+// Sends each output's message to the element of its window that won; overlapping windows add.
+struct MaxPool {
+  const float* input;    // (planes, in[0], in[1], in[2]), row-major
+  const float* message;  // (planes, out[0], out[1], out[2]), row-major
+  float* out;            // like input
+  std::int64_t planes;
+  std::int64_t in[3], size[3], window[3], stride[3], padding[3], dilation[3];
+  bool last_wins;  // overlapping windows overwrite in row-major order, as in the authors' 2021 code
+};
+
+struct Kernels {
+  void (*quotient)(const Quotient&, int threads);
+  void (*product)(const Product&, int threads);
+  void (*pooled_product)(const PooledProduct&, int threads);
+  void (*by_sign)(const BySign&, int threads);
+  void (*box)(const Box&, int threads);
+  void (*max_pool)(const MaxPool&, int threads);
+};
+
+namespace cpu {
+namespace generic {
+extern const Kernels kernels;
+}
+#if defined(HUDD_X86)
+namespace avx2 {
+extern const Kernels kernels;
+}
+namespace avx512 {
+extern const Kernels kernels;
+}
+#endif
+
+const Kernels& active();                // the best that this machine runs, or the one chosen by select()
+const char* active_name();              // "generic", "avx2", "avx512"
+void select(const char* instruction_set);  // throws std::invalid_argument if it is not built or not supported here
+}  // namespace cpu
+
+#if defined(HUDD_CUDA)
+namespace cuda {  // each launches on the stream and returns; throws std::runtime_error if the launch fails
+void quotient(const Quotient&, int device, void* stream);
+void product(const Product&, int device, void* stream);
+void pooled_product(const PooledProduct&, int device, void* stream);
+void by_sign(const BySign&, int device, void* stream);
+void box(const Box&, int device, void* stream);
+void max_pool(const MaxPool&, int device, void* stream);
+}  // namespace cuda
+#endif
+
+}  // namespace hudd

@@ -1,0 +1,48 @@
+// The operations that Python calls: each checks its tensors, then hands raw pointers to the CPU or CUDA kernel.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "hudd/tensor_view.h"
+
+namespace hudd {
+
+// Where to compute: the caller's thread count on the CPU, the caller's stream on CUDA.
+struct Execution {
+  int threads = 1;
+  void* stream = nullptr;
+};
+
+using MaybeTensor = std::optional<TensorView>;
+
+void quotient(const TensorView& message, const MaybeTensor& factor, const TensorView& z, const MaybeTensor& gate,
+              const TensorView& out, float scale, float epsilon, const std::string& stabilizer, const std::string& passes,
+              const Execution& execution);
+
+void product(const TensorView& message, const MaybeTensor& factor, const MaybeTensor& out, const MaybeTensor& sums,
+             const Execution& execution);
+
+// `channel_axis` counts from 0 with the batch axis; `over` is "space" or "channels".
+void pooled_product(const TensorView& message, const MaybeTensor& factor, const TensorView& out, int channel_axis,
+                    const std::string& over, const Execution& execution);
+
+void by_sign(const TensorView& input, const TensorView& positive, const TensorView& negative, const TensorView& out,
+             const Execution& execution);
+
+void box(const TensorView& input, const TensorView& message, const TensorView& message_plus,
+         const TensorView& message_minus, const TensorView& low, const TensorView& high, const TensorView& out,
+         const Execution& execution);
+
+using Extents = std::array<std::int64_t, 3>;
+
+void max_pool(const TensorView& input, const TensorView& message, const TensorView& out, const Extents& window,
+              const Extents& stride, const Extents& padding, const Extents& dilation, bool last_wins,
+              const Execution& execution);
+
+// Number of partial sums a sample that `product` writes.
+std::int64_t partial_sums(const TensorView& tensor);
+
+}  // namespace hudd

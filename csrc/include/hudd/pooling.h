@@ -1,0 +1,49 @@
+// The window arithmetic of max pooling, shared by CPU and CUDA.
+#pragma once
+
+#include "hudd/kernels.h"
+
+namespace hudd {
+
+// Index, within one input plane, of the element that wins the window of output (d, h, w); -1 if the window holds none.
+HUDD_HOST_DEVICE std::int64_t winner(const MaxPool& pool, const float* plane, std::int64_t d, std::int64_t h,
+                                     std::int64_t w) {
+  const std::int64_t first[3] = {d * pool.stride[0] - pool.padding[0], h * pool.stride[1] - pool.padding[1],
+                                 w * pool.stride[2] - pool.padding[2]};
+  std::int64_t best = -1;
+  float best_value = 0.0f;
+  for (std::int64_t i = 0; i < pool.window[0]; ++i) {
+    const std::int64_t z = first[0] + i * pool.dilation[0];
+    if (z < 0 || z >= pool.in[0]) continue;
+    for (std::int64_t j = 0; j < pool.window[1]; ++j) {
+      const std::int64_t y = first[1] + j * pool.dilation[1];
+      if (y < 0 || y >= pool.in[1]) continue;
+      for (std::int64_t k = 0; k < pool.window[2]; ++k) {
+        const std::int64_t x = first[2] + k * pool.dilation[2];
+        if (x < 0 || x >= pool.in[2]) continue;
+        const std::int64_t at = (z * pool.in[1] + y) * pool.in[2] + x;
+        if (best < 0 || wins(plane[at], best_value)) {
+          best = at;
+          best_value = plane[at];
+        }
+      }
+    }
+  }
+  return best;
+}
+
+// Routes one plane; `out` must hold zeros.
+HUDD_HOST_DEVICE void route_plane(const MaxPool& pool, const float* input, const float* message, float* out) {
+  for (std::int64_t d = 0; d < pool.size[0]; ++d) {
+    for (std::int64_t h = 0; h < pool.size[1]; ++h) {
+      for (std::int64_t w = 0; w < pool.size[2]; ++w) {
+        const std::int64_t target = winner(pool, input, d, h, w);
+        if (target < 0) continue;
+        const float sent = message[(d * pool.size[1] + h) * pool.size[2] + w];
+        out[target] = pool.last_wins ? sent : out[target] + sent;
+      }
+    }
+  }
+}
+
+}  // namespace hudd

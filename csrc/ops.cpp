@@ -1,0 +1,224 @@
+#include "hudd/ops.h"
+
+#include "hudd/kernels.h"
+
+namespace hudd {
+namespace {
+
+std::int64_t samples_of(const TensorView& tensor) { return tensor.shape.empty() ? 1 : tensor.shape[0]; }
+
+std::int64_t per_sample_of(const TensorView& tensor) {
+  const std::int64_t samples = samples_of(tensor);
+  return samples == 0 ? 0 : tensor.numel() / samples;
+}
+
+// An operand that is walked in step with `message`.
+const float* operand(const TensorView& tensor, const char* name, const TensorView& message) {
+  require_dtype(tensor, name, DType::float32);
+  require_same_device(tensor, name, message, "message");
+  require_same_layout(tensor, name, message, "message");
+  return tensor.as<const float>();
+}
+
+const float* operand(const MaybeTensor& tensor, const char* name, const TensorView& message) {
+  return tensor ? operand(*tensor, name, message) : nullptr;
+}
+
+float* result(const TensorView& tensor, const char* name, const TensorView& message) {
+  return const_cast<float*>(operand(tensor, name, message));
+}
+
+double* sums_of(const MaybeTensor& sums, const TensorView& message) {
+  if (!sums) return nullptr;
+  require_dtype(*sums, "sums", DType::float64);
+  require_same_device(*sums, "sums", message, "message");
+  require_row_major(*sums, "sums");
+  require_shape(*sums, "sums", {samples_of(message), partial_sums(message)});
+  return sums->as<double>();
+}
+
+void require_message(const TensorView& message) {
+  require_dtype(message, "message", DType::float32);
+  require_rank_at_least(message, "message", 1);
+  require_dense(message, "message");
+}
+
+Stabilizer stabilizer_named(const std::string& name) {
+  if (name == "none") return Stabilizer::none;
+  if (name == "sign") return Stabilizer::sign;
+  if (name == "positive") return Stabilizer::positive;
+  throw std::invalid_argument("The stabilizer '" + name + "' is unknown; choose one of: none, sign, positive.");
+}
+
+Gate gate_named(const std::string& name) {
+  if (name == "open") return Gate::open;
+  if (name == "positive") return Gate::positive;
+  if (name == "negative") return Gate::negative;
+  throw std::invalid_argument("The gate '" + name + "' is unknown; choose one of: open, positive, negative.");
+}
+
+Storage storage_of(const TensorView& out) {
+  if (out.dtype == DType::float32) return Storage::float32;
+  if (out.dtype == DType::float16) return Storage::float16;
+  if (out.dtype == DType::bfloat16) return Storage::bfloat16;
+  throw std::invalid_argument("The tensor 'out' must be float32, float16 or bfloat16, but it is " + out.describe() + ".");
+}
+
+// Calls the kernel of the device that the tensors are on.
+template <typename Arguments>
+void run(void (*cpu_kernel)(const Arguments&, int), void (*cuda_kernel)(const Arguments&, int, void*),
+         const Arguments& arguments, const TensorView& where, const Execution& execution) {
+  if (where.numel() == 0) return;
+  if (!where.cuda) return cpu_kernel(arguments, execution.threads);
+  if (cuda_kernel == nullptr)
+    throw std::invalid_argument("The tensors are on " + where.describe() +
+                                ", but this build of hudd has no CUDA kernels; install nvcc and build again, or move the "
+                                "model and its inputs to the CPU.");
+  cuda_kernel(arguments, where.device_id, execution.stream);
+}
+
+#if defined(HUDD_CUDA)
+#define HUDD_CUDA_KERNEL(name) cuda::name
+#else
+#define HUDD_CUDA_KERNEL(name) nullptr
+#endif
+
+}  // namespace
+
+std::int64_t partial_sums(const TensorView& tensor) { return chunks_of(per_sample_of(tensor)); }
+
+void quotient(const TensorView& message, const MaybeTensor& factor, const TensorView& z, const MaybeTensor& gate,
+              const TensorView& out, float scale, float epsilon, const std::string& stabilizer, const std::string& passes,
+              const Execution& execution) {
+  require_message(message);
+  Quotient q{};
+  q.message = message.as<const float>();
+  q.factor = operand(factor, "factor", message);
+  q.z = operand(z, "z", message);
+  q.gate = operand(gate, "gate", message);
+  q.out = result(out, "out", message);
+  q.samples = samples_of(message);
+  q.per_sample = per_sample_of(message);
+  q.scale = scale;
+  q.epsilon = epsilon;
+  q.stabilizer = stabilizer_named(stabilizer);
+  q.passes = gate_named(passes);
+  run(cpu::active().quotient, HUDD_CUDA_KERNEL(quotient), q, message, execution);
+}
+
+void product(const TensorView& message, const MaybeTensor& factor, const MaybeTensor& out, const MaybeTensor& sums,
+             const Execution& execution) {
+  require_message(message);
+  Product p{};
+  p.message = message.as<const float>();
+  p.factor = operand(factor, "factor", message);
+  if (out) {
+    p.storage = storage_of(*out);
+    require_same_device(*out, "out", message, "message");
+    require_same_layout(*out, "out", message, "message");
+    p.out = out->data;
+  }
+  p.sums = sums_of(sums, message);
+  p.samples = samples_of(message);
+  p.per_sample = per_sample_of(message);
+  run(cpu::active().product, HUDD_CUDA_KERNEL(product), p, message, execution);
+}
+
+void pooled_product(const TensorView& message, const MaybeTensor& factor, const TensorView& out, int channel_axis,
+                    const std::string& over, const Execution& execution) {
+  require_message(message);
+  require_rank_at_least(message, "message", 2);
+  require_row_major(message, "message");
+  require_dtype(out, "out", DType::float32);
+  require_same_device(out, "out", message, "message");
+  require_row_major(out, "out");
+  const int rank = static_cast<int>(message.shape.size());
+  if (channel_axis < 1 || channel_axis >= rank)
+    throw std::invalid_argument("The channel axis must lie between 1 and " + std::to_string(rank - 1) + " for a tensor of " +
+                                std::to_string(rank) + " axes, but it is " + std::to_string(channel_axis) + ".");
+  if (over != "space" && over != "channels")
+    throw std::invalid_argument("Relevance can be summed over 'space' or 'channels', not over '" + over + "'.");
+  PooledProduct p{};
+  p.message = message.as<const float>();
+  p.factor = operand(factor, "factor", message);
+  p.out = out.as<float>();
+  p.samples = message.shape[0];
+  p.outer = p.inner = 1;
+  for (int axis = 1; axis < channel_axis; ++axis) p.outer *= message.shape[axis];
+  p.channels = message.shape[channel_axis];
+  for (int axis = channel_axis + 1; axis < rank; ++axis) p.inner *= message.shape[axis];
+  p.over_space = over == "space";
+  const std::int64_t expected = p.samples * (p.over_space ? p.channels : p.outer * p.inner);
+  if (out.numel() != expected)
+    throw std::invalid_argument("The tensor 'out' must hold " + std::to_string(expected) + " numbers, but it is " +
+                                out.describe() + ".");
+  run(cpu::active().pooled_product, HUDD_CUDA_KERNEL(pooled_product), p, message, execution);
+}
+
+void by_sign(const TensorView& input, const TensorView& positive, const TensorView& negative, const TensorView& out,
+             const Execution& execution) {
+  require_message(positive);
+  BySign s{};
+  s.positive = positive.as<const float>();
+  s.input = operand(input, "input", positive);
+  s.negative = operand(negative, "negative", positive);
+  s.out = result(out, "out", positive);
+  s.samples = samples_of(positive);
+  s.per_sample = per_sample_of(positive);
+  run(cpu::active().by_sign, HUDD_CUDA_KERNEL(by_sign), s, positive, execution);
+}
+
+void box(const TensorView& input, const TensorView& message, const TensorView& message_plus,
+         const TensorView& message_minus, const TensorView& low, const TensorView& high, const TensorView& out,
+         const Execution& execution) {
+  require_message(message);
+  Box b{};
+  b.message = message.as<const float>();
+  b.input = operand(input, "input", message);
+  b.message_plus = operand(message_plus, "message_plus", message);
+  b.message_minus = operand(message_minus, "message_minus", message);
+  b.low = operand(low, "low", message);
+  b.high = operand(high, "high", message);
+  b.out = result(out, "out", message);
+  b.samples = samples_of(message);
+  b.per_sample = per_sample_of(message);
+  run(cpu::active().box, HUDD_CUDA_KERNEL(box), b, message, execution);
+}
+
+void max_pool(const TensorView& input, const TensorView& message, const TensorView& out, const Extents& window,
+              const Extents& stride, const Extents& padding, const Extents& dilation, bool last_wins,
+              const Execution& execution) {
+  require_message(message);
+  require_row_major(message, "message");
+  require_rank_at_least(message, "message", 5);
+  for (const auto* tensor : {&input, &out}) {
+    const char* name = tensor == &input ? "input" : "out";
+    require_dtype(*tensor, name, DType::float32);
+    require_row_major(*tensor, name);
+    require_same_device(*tensor, name, message, "message");
+  }
+  require_shape(out, "out", input.shape);
+  if (input.shape.size() != 5 || input.shape[0] != message.shape[0] || input.shape[1] != message.shape[1])
+    throw std::invalid_argument("The tensors 'input' and 'message' must be (batch, channels, depth, height, width) with one "
+                                "batch size and channel count, but they are " +
+                                input.describe() + " and " + message.describe() + ".");
+  MaxPool pool{};
+  pool.input = input.as<const float>();
+  pool.message = message.as<const float>();
+  pool.out = out.as<float>();
+  pool.planes = input.shape[0] * input.shape[1];
+  for (int axis = 0; axis < 3; ++axis) {
+    if (window[axis] < 1 || stride[axis] < 1 || dilation[axis] < 1 || padding[axis] < 0)
+      throw std::invalid_argument("A pooling window, stride and dilation must be at least 1 and a padding at least 0.");
+    pool.in[axis] = input.shape[2 + axis];
+    pool.size[axis] = message.shape[2 + axis];
+    pool.window[axis] = window[axis];
+    pool.stride[axis] = stride[axis];
+    pool.padding[axis] = padding[axis];
+    pool.dilation[axis] = dilation[axis];
+  }
+  pool.last_wins = last_wins;
+  run(cpu::active().max_pool, HUDD_CUDA_KERNEL(max_pool), pool, input, execution);
+}
+
+}  // namespace hudd

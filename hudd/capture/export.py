@@ -1,0 +1,109 @@
+"""Capture of a model with torch.export: functional operations, in-place calls and aliases resolved."""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, fx, nn
+from torch.export import Dim, ExportedProgram
+from torch.export.graph_signature import InputKind, OutputKind
+
+from hudd.capture.graph import RelevanceGraph, carries
+from hudd.capture.simplify import simplify
+from hudd.errors import UsageError
+
+
+@contextmanager
+def _evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Run the body with `model` in evaluation mode, and leave each module as it was."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def _export(model: nn.Module, example: Sequence[Tensor]) -> ExportedProgram:
+    # A batch of two, because torch.export takes an axis of length one for a constant.
+    batch = tuple(torch.cat([tensor[:1], tensor[:1]]) for tensor in example)
+    shapes = tuple({0: Dim.DYNAMIC} for _ in batch)
+    try:
+        with _evaluation_mode(model), warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            return torch.export.export(model, batch, dynamic_shapes=shapes).run_decompositions({})
+    except Exception as error:  # torch.export raises errors of many kinds, all of them about the user's model
+        cause = str(error).strip().splitlines()
+        raise UsageError(
+            f"the model {type(model).__name__} cannot be captured for an input of shape {tuple(example[0].shape)}: "
+            f"{cause[0] if cause else type(error).__name__}. Give it the input that it expects, and make its forward free of "
+            "branches on tensor values and of Python side effects (torch.export must be able to trace it)."
+        ) from error
+
+
+def _module_path(node: fx.Node) -> str:
+    stack = node.meta.get("nn_module_stack") or {}
+    if not stack:
+        return ""
+    key, (path, _) = list(stack.items())[-1]
+    call = f"@{key.rpartition('@')[2]}" if "@" in key else ""
+    return "" if path.startswith("_empty") else path + call
+
+
+def _mark_dependence(graph: fx.Graph, inputs: set[str]) -> None:
+    for node in graph.nodes:
+        if node.op == "placeholder":
+            node.meta["depends_on_input"] = node.name in inputs
+        else:
+            sizes = isinstance(node.meta.get("val"), torch.SymInt) or node.target is operator.mul
+            node.meta["depends_on_input"] = not sizes and any(carries(source) for source in node.all_input_nodes)
+
+
+def capture(model: nn.Module, example: Tensor | Sequence[Tensor]) -> RelevanceGraph:
+    """Capture a model as a functional graph with a dynamic batch axis.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Any traceable model, or the module of an exported program; taken in evaluation mode and left as it was.
+    example : Tensor or sequence of Tensor
+        An input, (N, ...); only its first sample is used.
+
+    Returns
+    -------
+    RelevanceGraph
+        With batch norms folded into the linear operations before them, and identities taken out.
+
+    Raises
+    ------
+    UsageError
+        If torch.export cannot trace the model.
+    """
+    tensors = (example,) if isinstance(example, Tensor) else tuple(example)
+    program = _export(model, tensors)
+    state = {**program.constants, **program.state_dict}
+    constants: dict[str, Tensor] = {}
+    inputs: list[str] = []
+    for spec in program.graph_signature.input_specs:
+        if spec.kind is InputKind.USER_INPUT:
+            inputs.append(spec.arg.name)
+        else:
+            constants[spec.arg.name] = state[str(spec.target)].detach()
+    for node in program.graph.nodes:
+        node.meta["module"] = _module_path(node)
+    _mark_dependence(program.graph, set(inputs))
+    by_name = {node.name: node for node in program.graph.nodes}
+    names = [spec.arg.name for spec in program.graph_signature.output_specs if spec.kind is OutputKind.USER_OUTPUT]
+    captured = RelevanceGraph(
+        graph=program.graph,
+        constants=constants,
+        inputs=[by_name[name] for name in inputs],
+        outputs=[by_name[name] for name in names if name in by_name],
+    )
+    simplify(captured)
+    return captured

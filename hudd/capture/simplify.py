@@ -1,0 +1,127 @@
+"""Graph rewrites that leave the model's function as it is: no identities, batch norm as a scale and a shift."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from hudd.capture.graph import Call, RelevanceGraph, carries
+
+aten = torch.ops.aten
+
+_IDENTITIES = {
+    aten.alias.default,
+    aten.clone.default,
+    aten.contiguous.default,
+    aten.detach.default,
+    aten.detach_.default,
+    aten.dropout.default,
+    aten.feature_dropout.default,
+    aten.lift_fresh_copy.default,
+}
+_WHOLE = 2**62  # a slice that ends beyond this takes the whole axis
+
+# Operations that batch norm folds into: where their weight's output channels are.
+_FOLDABLE = {
+    aten.conv1d.default: 0,
+    aten.conv2d.default: 0,
+    aten.conv3d.default: 0,
+    aten.conv1d.padding: 0,
+    aten.conv2d.padding: 0,
+    aten.conv3d.padding: 0,
+    aten.linear.default: 0,
+    aten.conv_transpose1d.default: 1,
+    aten.conv_transpose2d.input: 1,
+    aten.conv_transpose3d.input: 1,
+}
+
+
+def affine_channels(inputs: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """``inputs * scale + shift`` with one scale and shift a channel (axis 1); what batch norm is in evaluation mode."""
+    shape = [1, -1] + [1] * (inputs.ndim - 2)
+    return torch.addcmul(shift.view(shape), inputs, scale.view(shape))
+
+
+def simplify(captured: RelevanceGraph) -> None:
+    """Rewrite the graph in place."""
+    _drop_identities(captured)
+    _replace_batch_norms(captured)
+    captured.graph.eliminate_dead_code()
+
+
+def _replace(captured: RelevanceGraph, node: Call, replacement: Call) -> None:
+    node.replace_all_uses_with(replacement)
+    captured.outputs[:] = [replacement if output is node else output for output in captured.outputs]
+    captured.graph.erase_node(node)
+
+
+def _is_identity(node: Call) -> bool:
+    if node.target in _IDENTITIES:
+        return True
+    if node.target is aten.slice.Tensor:
+        axis, start, end, *step = [*node.args[1:], *[0, None, None][len(node.args) - 1 :]]
+        return start in (0, None) and (end is None or (isinstance(end, int) and end >= _WHOLE)) and step in ([], [1])
+    return False
+
+
+def _drop_identities(captured: RelevanceGraph) -> None:
+    for node in list(captured.graph.nodes):
+        if node.op == "call_function" and carries(node) and _is_identity(node):
+            _replace(captured, node, node.all_input_nodes[0])
+
+
+def _replace_batch_norms(captured: RelevanceGraph) -> None:
+    """Fold batch norm into the linear operation before it where that has no other reader; else keep it as affine."""
+    for node in list(captured.graph.nodes):
+        if node.target is not aten._native_batch_norm_legit_no_training.default:
+            continue
+        source, weight, bias, mean, variance, _, epsilon = node.args
+        running = [captured.constant(argument) for argument in (mean, variance, weight, bias)]
+        mean_value, variance_value = running[0], running[1]
+        assert mean_value is not None
+        assert variance_value is not None
+        scale = torch.rsqrt(variance_value.double() + epsilon)
+        if running[2] is not None:
+            scale = scale * running[2].double()
+        shift = -mean_value.double() * scale
+        if running[3] is not None:
+            shift = shift + running[3].double()
+        (normalized,) = node.users  # the other two results, saved statistics, have no readers in evaluation mode
+        if source.target in _FOLDABLE and len(source.users) == 1 and _fold(captured, source, scale, shift):
+            _replace(captured, normalized, source)
+        else:
+            dtype = mean_value.dtype
+            scale_node = captured.add_constant(f"{node.name}_scale", scale.to(dtype))
+            shift_node = captured.add_constant(f"{node.name}_shift", shift.to(dtype))
+            with captured.graph.inserting_before(node):
+                affine = captured.graph.call_function(affine_channels, (source, scale_node, shift_node))
+            affine.meta = dict(node.meta)
+            _replace(captured, normalized, affine)
+        captured.graph.erase_node(node)
+
+
+def _fold(captured: RelevanceGraph, linear: Call, scale: Tensor, shift: Tensor) -> bool:
+    weight = captured.constant(linear.args[1])
+    bias_node = linear.args[2] if len(linear.args) > 2 else linear.kwargs.get("bias")
+    bias = captured.constant(bias_node)
+    if weight is None or (bias_node is not None and bias is None):
+        return False
+    groups = _groups(linear)
+    axis = _FOLDABLE[linear.target]  # type: ignore[index]
+    if axis == 1 and groups > 1:
+        return False  # a grouped transposed convolution spreads its output channels over two axes
+    shape = [1] * weight.ndim
+    shape[axis] = -1
+    folded = (weight.double() * scale.view(shape)).to(weight.dtype)
+    folded_bias = shift if bias is None else shift + bias.double() * scale
+    weight_node = captured.add_constant(f"{linear.name}_folded_weight", folded)
+    bias_node = captured.add_constant(f"{linear.name}_folded_bias", folded_bias.to(weight.dtype))
+    linear.args = (linear.args[0], weight_node, bias_node, *linear.args[3:])
+    linear.kwargs = {name: value for name, value in linear.kwargs.items() if name != "bias"}
+    return True
+
+
+def _groups(linear: Call) -> int:
+    # The seventh argument of every convolution's signature, transposed or not; linear has none.
+    groups = linear.args[6] if len(linear.args) > 6 else linear.kwargs.get("groups", 1)
+    return int(groups)  # type: ignore[call-overload,no-any-return]

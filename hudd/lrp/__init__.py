@@ -1,0 +1,24 @@
+"""Layer-wise relevance propagation: rules, composites and the engine."""
+
+from hudd.lrp.composites import COMPOSITES, RULES, Composite, composite_of, parse_rule
+from hudd.lrp.engine import LRP, Relevance
+from hudd.lrp.rules import AlphaBeta, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, Zero, ZPlus
+
+__all__ = [
+    "COMPOSITES",
+    "LRP",
+    "RULES",
+    "AlphaBeta",
+    "Composite",
+    "Epsilon",
+    "Flat",
+    "Gamma",
+    "Relevance",
+    "Rule",
+    "WSquare",
+    "ZBox",
+    "ZPlus",
+    "Zero",
+    "composite_of",
+    "parse_rule",
+]

@@ -1,0 +1,153 @@
+"""Which rule goes where: named composites, rule names with parameters, and per-layer overrides.
+
+The composites are those of zennit (arXiv 2106.13200) by the same names; ``hudd-2021`` is what the authors of HUDD ran.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from hudd.errors import UsageError
+from hudd.lrp.rules import AlphaBeta, Epsilon, Epsilon2021, Flat, Gamma, Rule, WSquare, ZBox, Zero, ZPlus, ZPlus2021
+
+RULES: dict[str, type[Rule]] = {
+    "zero": Zero,
+    "epsilon": Epsilon,
+    "gamma": Gamma,
+    "alpha-beta": AlphaBeta,
+    "z-plus": ZPlus,
+    "z-box": ZBox,
+    "w-square": WSquare,
+    "flat": Flat,
+}
+# What the numbers in brackets set, in order: "alpha-beta(2, 1)", "z-box(-2.1, 2.6)".
+_PARAMETERS = {"epsilon": ("epsilon",), "gamma": ("gamma",), "alpha-beta": ("alpha", "beta"), "z-box": ("low", "high")}
+
+
+@dataclass(frozen=True)
+class Composite:
+    """A rule for every contraction, and how the operations without weights behave.
+
+    Attributes
+    ----------
+    name : str
+        For error messages and provenance.
+    convolution, linear : Rule
+        For convolutions (transposed ones too) and for linear layers.
+    first : Rule or None
+        For the contractions that read the model's input; None: as the others.
+    overrides : tuple of (str, Rule)
+        Module path globs, the last match wins.
+    epsilon, stabilizer : float, str
+        For residual sums, averages and affine operations.
+    last_window_wins : bool
+        Overlapping max-pooling windows overwrite each other, as in the authors' 2021 code.
+    """
+
+    name: str
+    convolution: Rule
+    linear: Rule
+    first: Rule | None = None
+    overrides: tuple[tuple[str, Rule], ...] = ()
+    epsilon: float = 1e-6
+    stabilizer: str = "sign"
+    last_window_wins: bool = False
+
+    def rule_for(self, module: str, *, convolution: bool, first: bool) -> Rule:
+        """The rule of one contraction."""
+        for pattern, rule in reversed(self.overrides):
+            if fnmatchcase(module, pattern):
+                return rule
+        if first and self.first is not None:
+            return self.first
+        return self.convolution if convolution else self.linear
+
+
+COMPOSITES: dict[str, Composite] = {
+    composite.name: composite
+    for composite in (
+        Composite("epsilon-plus", ZPlus(), Epsilon()),
+        Composite("epsilon-plus-flat", ZPlus(), Epsilon(), first=Flat()),
+        Composite("epsilon-alpha2-beta1", AlphaBeta(), Epsilon()),
+        Composite("epsilon-alpha2-beta1-flat", AlphaBeta(), Epsilon(), first=Flat()),
+        Composite("epsilon-gamma-box", Gamma(), Epsilon(), first=ZBox()),
+        Composite(
+            "hudd-2021", Epsilon2021(), ZPlus2021(), epsilon=1e-9, stabilizer="positive", last_window_wins=True
+        ),
+    )
+}
+
+
+def parse_rule(text: str) -> Rule:
+    """Make a rule from its name, with its numbers in brackets if they differ from the defaults.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name, or numbers that the rule does not take.
+    """
+    match = re.fullmatch(r"\s*([a-z+-]+)\s*(?:\(([^()]*)\))?\s*", text)
+    name = match[1] if match else text
+    if match is None or name not in RULES:
+        known = ", ".join([*RULES, *COMPOSITES])
+        raise UsageError(f"LRP rule '{text}' is unknown; choose one of: {known}.")
+    names = _PARAMETERS.get(name, ())
+    try:
+        numbers = [float(number) for number in match[2].split(",")] if match[2] else []
+    except ValueError:
+        raise UsageError(f"LRP rule '{text}' has something other than numbers in its brackets.") from None
+    if len(numbers) > len(names):
+        allowed = f"at most {len(names)} ({', '.join(names)})" if names else "none"
+        raise UsageError(f"LRP rule '{text}' has {len(numbers)} numbers in its brackets, but '{name}' takes {allowed}.")
+    rule = RULES[name](**dict(zip(names, numbers)))
+    if isinstance(rule, AlphaBeta) and not (rule.alpha >= 1 and abs(rule.alpha - rule.beta - 1) < 1e-9):
+        raise UsageError(f"LRP rule '{text}' does not conserve relevance: alpha - beta must be 1 and beta at least 0.")
+    return rule
+
+
+def _named(choice: str | Rule) -> Composite:
+    if isinstance(choice, str) and choice in COMPOSITES:
+        return COMPOSITES[choice]
+    rule = parse_rule(choice) if isinstance(choice, str) else choice
+    return Composite(choice if isinstance(choice, str) else type(choice).__name__, rule, rule)
+
+
+def composite_of(rules: str | Rule | Composite | Mapping[str, str | Rule]) -> Composite:
+    """Make a composite from what a user gives.
+
+    Parameters
+    ----------
+    rules : str, Rule, Composite or mapping
+        A composite's name; a rule's name (``"gamma(0.1)"``) for every layer; or a mapping of module path globs to rules,
+        where ``"*"`` names the composite or rule of all other layers (``"epsilon-plus"`` if it is not there).
+
+    Raises
+    ------
+    UsageError
+        If a name is unknown or the mapping is malformed.
+    """
+    if isinstance(rules, Composite):
+        return rules
+    if isinstance(rules, (str, Rule)):
+        return _named(rules)
+    if not isinstance(rules, Mapping):
+        raise UsageError(f"rules must be a name, a rule or a mapping of module globs to rules, but it is {rules!r}.")
+    base = _named(rules.get("*", "epsilon-plus"))
+    overrides = []
+    for pattern, choice in rules.items():
+        if pattern != "*":
+            overrides.append((pattern, parse_rule(choice) if isinstance(choice, str) else choice))
+    name = ", ".join([base.name, *(f"{pattern}={choice}" for pattern, choice in rules.items() if pattern != "*")])
+    return Composite(
+        name,
+        base.convolution,
+        base.linear,
+        base.first,
+        tuple(overrides),
+        base.epsilon,
+        base.stabilizer,
+        base.last_window_wins,
+    )

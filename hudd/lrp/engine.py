@@ -1,0 +1,284 @@
+"""Layer-wise relevance propagation of whole batches: one forward pass, one backward sweep, every layer asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, fx, nn
+
+from hudd.capture.export import capture
+from hudd.errors import UsageError
+from hudd.lrp import kernels, message as messages
+from hudd.lrp.composites import Composite, composite_of
+from hudd.lrp.message import Message
+from hudd.lrp.operations import Values, call
+from hudd.lrp.plan import Plan, RuledContraction, make_plan
+from hudd.lrp.rules import Crossing, Rule
+from hudd.lrp.targets import Target, selection
+
+_PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+_POOLS = ("none", "channel", "space")
+
+
+@dataclass
+class Relevance:
+    """The relevance of a batch of N images.
+
+    Attributes
+    ----------
+    output : Tensor
+        (N, ...) the model's output.
+    explained : Tensor
+        (N,) float64, the sum of the relevance that entered at the output.
+    input : Tensor or None
+        (N, C, H, W) relevance of the input; None if the sweep ended at a later layer.
+    layers : dict of str to Tensor
+        Relevance at each layer's input (or output, see :class:`LRP`), (N, ...), by module path.
+    conservation : dict of str to Tensor
+        For each layer (N,) float64: the relevance that left the layer at its input minus what entered at its output, as
+        a share of what is explained. Zero is exact conservation; a bias takes its share, and so does the stabilizer.
+    """
+
+    output: Tensor
+    explained: Tensor
+    input: Tensor | None = None
+    layers: dict[str, Tensor] = field(default_factory=dict)
+    conservation: dict[str, Tensor] = field(default_factory=dict)
+
+
+class LRP:
+    """Layer-wise relevance propagation for a torch model.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Any model that torch.export can trace; used in evaluation mode and left unchanged. Its weights are read when the
+        first batch comes (or at :meth:`prepare`); make a new LRP after changing them.
+    rules : str, Rule, Composite or mapping, optional
+        See :func:`hudd.lrp.composites.composite_of`.
+    layers : sequence of str or None, optional
+        Module paths (``"features.3"``), globs allowed. None: every module that redistributes relevance, and the input.
+        The backward sweep ends at the earliest layer asked for; ``"input"`` asks for the input.
+    pool : {"none", "channel", "space"}, optional
+        Keep relevance whole, sum it over space (one number a channel) or over channels (a map). Layers without
+        spatial axes are kept whole.
+    precision : {"float32", "float16", "bfloat16"}, optional
+        Storage of whole heatmaps; arithmetic is float32 always.
+    at : {"input", "output"}, optional
+        Which side of a layer its heatmap shows.
+
+    Raises
+    ------
+    UsageError
+        If an argument is not one of those.
+
+    Examples
+    --------
+    >>> lrp = LRP(model, rules="epsilon-plus", layers=["features.*"])
+    >>> relevance = lrp.attribute(images)
+    >>> relevance.layers["features.3"].shape
+    torch.Size([32, 64, 27, 27])
+
+    Notes
+    -----
+    Bach et al. 2015, "On pixel-wise explanations for non-linear classifier decisions by layer-wise relevance propagation".
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        rules: str | Rule | Composite | Mapping[str, str | Rule] = "epsilon-plus",
+        layers: Sequence[str] | None = None,
+        pool: str = "none",
+        precision: str = "float32",
+        at: str = "input",
+    ) -> None:
+        for name, value, allowed in (
+            ("pool", pool, _POOLS),
+            ("precision", precision, tuple(_PRECISIONS)),
+            ("at", at, ("input", "output")),
+        ):
+            if value not in allowed:
+                raise UsageError(f"{name} must be one of {', '.join(allowed)}, but it is {value!r}.")
+        if isinstance(layers, str):
+            raise UsageError(f"layers must be a list of module paths, but it is the string {layers!r}; give [{layers!r}].")
+        self.model = model
+        self.composite = composite_of(rules)
+        self._asked = None if layers is None else tuple(layers)
+        self._pool, self._dtype, self._at = pool, _PRECISIONS[precision], at
+        self._plan: Plan | None = None
+
+    def prepare(self, example: Tensor | Sequence[Tensor]) -> tuple[str, ...]:
+        """Capture the model for inputs like `example` and return the names of the layers that will come.
+
+        Parameters
+        ----------
+        example : Tensor or sequence of Tensor
+            (N, ...) an input, or one a model input; only shapes matter.
+
+        Raises
+        ------
+        UsageError
+            If the model cannot be captured or a layer is not in it.
+        UnsupportedOperation
+            If relevance meets an operation without a conserving rule.
+        """
+        if self._plan is None:
+            self._plan = make_plan(capture(self.model, example), self.composite, self._asked)
+        return self._plan.layers
+
+    @torch.no_grad()
+    def attribute(self, inputs: Tensor | Sequence[Tensor], target: Target = None) -> Relevance:
+        """Explain a batch.
+
+        Parameters
+        ----------
+        inputs : Tensor or sequence of Tensor
+            (N, ...) float32, as the model takes them.
+        target : None, int, Tensor, list, tuple or callable, optional
+            What to explain, see :func:`hudd.lrp.targets.selection`; a callable gets the model's output and returns the
+            relevance that enters there, of the same shape. None: each image's predicted class.
+
+        Returns
+        -------
+        Relevance
+        """
+        batch = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+        _check(batch)
+        self.prepare(batch)
+        assert self._plan is not None
+        run = _Run(self._plan, self.composite, self._pool, self._dtype, self._at)
+        return run.explain(batch, target)
+
+
+def _check(batch: tuple[Tensor, ...]) -> None:
+    for tensor in batch:
+        if tensor.dtype != torch.float32 or tensor.ndim < 2:
+            raise UsageError(
+                f"inputs must be float32 tensors with a batch axis, but one is {tensor.dtype} of shape {tuple(tensor.shape)}; "
+                "use inputs.float(), and inputs.unsqueeze(0) for a single image."
+            )
+        if tensor.shape[0] == 0:
+            raise UsageError("the batch is empty; give at least one image.")
+
+
+class _Run:
+    """One batch on its way through a plan."""
+
+    def __init__(self, plan: Plan, composite: Composite, pool: str, dtype: torch.dtype, at: str) -> None:
+        self._plan, self._composite = plan, composite
+        self._pool, self._dtype, self._at = pool, dtype, at
+        self._values: Values = {}
+        self._arrived: dict[str, Tensor] = {}
+        self._sent: dict[str, Tensor] = {}
+
+    def explain(self, batch: tuple[Tensor, ...], target: Target) -> Relevance:
+        self._forward(batch)
+        output_node = self._plan.captured.outputs[0]
+        output = self._values[output_node]
+        if callable(target):
+            seed = target(output)
+            if seed.shape != output.shape:
+                raise UsageError(
+                    f"the target callable returned shape {tuple(seed.shape)}, but the output has {tuple(output.shape)}."
+                )
+            entering = Message(seed.to(output.dtype).clone(), None)
+        else:
+            entering = Message(selection(output, target), output)
+        result = Relevance(output=output, explained=entering.sample_totals())
+        self._backward(output_node, entering, result)
+        size = result.explained.abs()
+        size = torch.where(size > 0, size, torch.ones_like(size))
+        for name in self._plan.layers:
+            result.conservation[name] = (self._sent[name] - self._arrived[name]) / size
+        result.layers = {name: result.layers[name] for name in self._plan.layers}
+        return result
+
+    def _forward(self, batch: tuple[Tensor, ...]) -> None:
+        plan, values = self._plan, self._values
+        if len(batch) != len(plan.captured.inputs):
+            raise UsageError(f"the model takes {len(plan.captured.inputs)} inputs, but {len(batch)} were given.")
+        for node in plan.captured.graph.nodes:
+            if node.op == "placeholder" and node.name in plan.captured.constants:
+                values[node] = plan.captured.constants[node.name]
+        values.update(zip(plan.captured.inputs, batch))
+        last_reader = {read: node for node in plan.calls for read in node.all_input_nodes}
+        outputs = set(plan.captured.outputs)
+        for node in plan.calls:
+            if node in plan.in_place:
+                source = node.all_input_nodes[0]
+                values[node] = torch.relu_(values[source])
+            else:
+                values[node] = call(node, values)
+            for read in node.all_input_nodes:
+                if last_reader[read] is node and read not in plan.kept and read not in outputs:
+                    del values[read]
+
+    def _backward(self, output_node: fx.Node, entering: Message, result: Relevance) -> None:
+        plan, values = self._plan, self._values
+        pending: dict[fx.Node, Message] = {output_node: entering}
+        self._leave((output_node, output_node), entering, result)
+        last_read = {read: node for node in plan.backward for read in [node, *node.all_input_nodes]}
+        for node in plan.backward:
+            incoming = pending.pop(node, None)
+            if incoming is None:
+                continue
+            step = plan.steps[node]
+            if isinstance(step, RuledContraction):
+                sent = [(step.source, self._cross(node, step, incoming))]
+            else:
+                sent = step.cross(node, incoming, values, self._composite)
+            for source, message in sent:
+                edge = (node, source)
+                self._enter(edge, message, result)
+                self._leave(edge, message, result)
+                pending[source] = messages.add(pending[source], message) if source in pending else message
+            for read in [node, *node.all_input_nodes]:
+                if last_read[read] is node and read not in plan.captured.inputs:
+                    values.pop(read, None)
+        source = plan.captured.inputs[0]
+        if source in pending and (self._plan_wants_input()):
+            result.input = pending[source].relevance()
+
+    def _plan_wants_input(self) -> bool:
+        return True
+
+    def _cross(self, node: fx.Node, step: RuledContraction, message: Message) -> Message:
+        crossing = Crossing(
+            contraction=step.contraction,
+            x=self._values[step.source],
+            z=self._values[node],
+            nonnegative=step.nonnegative_input,
+            rectified=any(user in self._plan.in_place for user in node.users),
+            message=message,
+        )
+        return step.rule.redistribute(crossing)
+
+    def _enter(self, edge: tuple[fx.Node, fx.Node], message: Message, result: Relevance) -> None:
+        """Relevance leaves the layers whose input this edge is: their heatmaps."""
+        for name in self._plan.entries.get(edge, ()):
+            if self._at == "input":
+                self._collect(name, message, result)
+            _accumulate(self._sent, name, message.sample_totals())
+
+    def _leave(self, edge: tuple[fx.Node, fx.Node], message: Message, result: Relevance) -> None:
+        """Relevance enters the layers whose output this edge reads."""
+        for name in self._plan.exits.get(edge, ()):
+            if self._at == "output":
+                self._collect(name, message, result)
+            _accumulate(self._arrived, name, message.sample_totals())
+
+    def _collect(self, name: str, message: Message, result: Relevance) -> None:
+        if self._pool == "none" or message.value.ndim < 3:
+            heatmap = message.relevance(self._dtype)
+        else:
+            over = "space" if self._pool == "channel" else "channels"
+            heatmap = kernels.pooled_product(message.value, message.factor, over=over)
+            message.total = heatmap.double().flatten(1).sum(1)
+        _accumulate(result.layers, name, heatmap)
+
+
+def _accumulate(store: dict[str, Tensor], name: str, tensor: Tensor) -> None:
+    store[name] = store[name] + tensor if name in store else tensor

@@ -1,0 +1,188 @@
+"""The compiled kernels, called on torch tensors.
+
+Every function takes float32 tensors on one device. Operands are brought to the memory layout of the first one, so
+views and channels-last tensors are fine. Work runs on torch's thread count, or on the current CUDA stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from hudd import _core
+
+_dlpack = torch.utils.dlpack.to_dlpack
+
+
+def _dense(tensor: Tensor) -> Tensor:
+    """`tensor` itself if it is stored without gaps and sample after sample, else a row-major copy."""
+    if tensor.is_contiguous():
+        return tensor
+    strides = tensor.stride()
+    order = sorted(range(tensor.ndim), key=lambda axis: -strides[axis])
+    batch_first = tensor.ndim == 0 or order[0] == 0
+    return tensor if batch_first and tensor.permute(order).is_contiguous() else tensor.contiguous()
+
+
+def _like(tensor: Tensor | None, first: Tensor) -> Tensor | None:
+    """`tensor` with the shape and the memory layout of `first`."""
+    if tensor is None or (tensor.stride() == first.stride() and tensor.shape == first.shape):
+        return tensor
+    return torch.empty_like(first).copy_(tensor)
+
+
+def _capsule(tensor: Tensor | None) -> object:
+    return None if tensor is None else _dlpack(tensor)
+
+
+def _where(tensor: Tensor) -> dict[str, int]:
+    if tensor.is_cuda:
+        return {"stream": torch.cuda.current_stream(tensor.device).cuda_stream}
+    return {"threads": torch.get_num_threads()}
+
+
+def _partial_sums(tensor: Tensor) -> Tensor:
+    samples = tensor.shape[0]
+    chunks = -(-(tensor.numel() // max(samples, 1)) // _core.CHUNK)
+    return torch.empty((samples, chunks), dtype=torch.float64, device=tensor.device)
+
+
+def quotient(
+    message: Tensor,
+    factor: Tensor | None,
+    z: Tensor,
+    *,
+    epsilon: float,
+    stabilizer: str = "sign",
+    scale: float = 1.0,
+    gate: Tensor | None = None,
+    passes: str = "open",
+    in_place: bool = False,
+) -> Tensor:
+    """Relevance over stabilised pre-activation, ``scale * message * factor / (z + eps)``.
+
+    Parameters
+    ----------
+    message, factor : Tensor
+        The relevance as a product; `factor` None stands for 1.
+    z : Tensor
+        Denominator, broadcastable to `message`.
+    epsilon : float
+        Size of the stabilizer.
+    stabilizer : {"sign", "positive", "none"}
+        ``eps * sign(z)``, always ``+eps``, or LRP-0 where a zero denominator gives zero.
+    scale : float
+        A constant factor.
+    gate, passes : Tensor, {"open", "positive", "negative"}
+        Elements whose gate has another sign give zero (generalised gamma rule).
+    in_place : bool
+        Write over `message`, if its memory allows.
+
+    Returns
+    -------
+    Tensor
+        Like `message`.
+    """
+    message = _dense(message)
+    out = message if in_place else torch.empty_like(message)
+    operands = [_like(operand, message) for operand in (factor, z, gate)]
+    _core.quotient(
+        _dlpack(message), _capsule(operands[0]), _capsule(operands[1]), _capsule(operands[2]), _dlpack(out),
+        scale=scale, epsilon=epsilon, stabilizer=stabilizer, passes=passes, **_where(message),
+    )  # fmt: skip
+    return out
+
+
+def product(
+    message: Tensor, factor: Tensor | None, *, dtype: torch.dtype = torch.float32, total: bool = False
+) -> tuple[Tensor, Tensor | None]:
+    """The relevance itself, ``message * factor``, stored as `dtype`, with its sum over each sample if asked for."""
+    message = _dense(message)
+    out = torch.empty_like(message, dtype=dtype)
+    sums = _partial_sums(message) if total else None
+    factor = _like(factor, message)
+    _core.product(_dlpack(message), _capsule(factor), _dlpack(out), _capsule(sums), **_where(message))
+    return out, None if sums is None else sums.sum(1)
+
+
+def total(message: Tensor, factor: Tensor | None) -> Tensor:
+    """Sum of the relevance over each sample, (N,) float64."""
+    message = _dense(message)
+    sums = _partial_sums(message)
+    factor = _like(factor, message)
+    _core.product(_dlpack(message), _capsule(factor), None, _dlpack(sums), **_where(message))
+    return sums.sum(1)
+
+
+def pooled_product(message: Tensor, factor: Tensor | None, *, over: str, channel_axis: int = 1) -> Tensor:
+    """The relevance summed over "space", (N, channels), or over "channels", (N, ...) without the channel axis."""
+    message = message.contiguous()
+    factor = _like(factor, message)
+    shape = list(message.shape)
+    channels = shape.pop(channel_axis)
+    out = message.new_empty((shape[0], channels) if over == "space" else shape)
+    _core.pooled_product(
+        _dlpack(message), _capsule(factor), _dlpack(out), channel_axis=channel_axis, over=over, **_where(message)
+    )
+    return out
+
+
+def by_sign(inputs: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+    """``positive`` where the input is greater than zero, ``negative`` elsewhere."""
+    positive = _dense(positive)
+    out = torch.empty_like(positive)
+    operands = [_dlpack(_like(operand, positive)) for operand in (inputs, positive, negative)]
+    _core.by_sign(*operands, _dlpack(out), **_where(positive))
+    return out
+
+
+def box(inputs: Tensor, message: Tensor, plus: Tensor, minus: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """The z-box rule's relevance, ``inputs * message - low * plus - high * minus``."""
+    message = _dense(message)
+    out = torch.empty_like(message)
+    operands = [_dlpack(_like(operand, message)) for operand in (inputs, message, plus, minus, low, high)]
+    _core.box(*operands, _dlpack(out), **_where(message))
+    return out
+
+
+def max_pool(
+    inputs: Tensor,
+    message: Tensor,
+    *,
+    window: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    last_wins: bool = False,
+) -> Tensor:
+    """Send every output's message to the element of its window that won; overlapping windows add.
+
+    Parameters
+    ----------
+    inputs : Tensor
+        (N, C, ...) with one to three spatial axes.
+    message : Tensor
+        (N, C, ...) at the pooled size.
+    window, stride, padding, dilation : sequence of int
+        One number a spatial axis.
+    last_wins : bool
+        Where windows overlap keep only the last, as in the authors' 2021 code.
+
+    Returns
+    -------
+    Tensor
+        Like `inputs`.
+    """
+    missing = 5 - inputs.ndim
+    deep_input = inputs.contiguous().reshape(*inputs.shape[:2], *[1] * missing, *inputs.shape[2:])
+    deep_message = message.contiguous().reshape(*message.shape[:2], *[1] * missing, *message.shape[2:])
+    out = torch.empty_like(deep_input)
+    _core.max_pool(
+        _dlpack(deep_input), _dlpack(deep_message), _dlpack(out),
+        window=[1] * missing + list(window), stride=[1] * missing + list(stride),
+        padding=[0] * missing + list(padding), dilation=[1] * missing + list(dilation),
+        last_wins=last_wins, **_where(inputs),
+    )  # fmt: skip
+    return out.reshape(inputs.shape)

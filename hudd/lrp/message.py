@@ -1,0 +1,86 @@
+"""Relevance on its way through the graph, carried as a product."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hudd.lrp import kernels
+
+
+@dataclass
+class Message:
+    """The relevance of one tensor, ``R = value * factor``.
+
+    The rules of the epsilon family redistribute as ``R_in = x * c``. Carrying c and x apart makes activations free
+    (what enters is what leaves), leaves no quotient of underflowed numbers, and forms the relevance itself only where
+    somebody asked for it.
+
+    Attributes
+    ----------
+    value : Tensor
+        (N, ...) float32.
+    factor : Tensor or None
+        Of the same shape; None stands for 1.
+    exclusive : bool
+        Nobody else holds `value`, so that it may be written over.
+    total : Tensor or None
+        (N,) float64, the relevance summed over each sample, once somebody needed it.
+    """
+
+    value: Tensor
+    factor: Tensor | None
+    exclusive: bool = True
+    total: Tensor | None = None
+
+    def relevance(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        """The relevance as a tensor of its own."""
+        relevance, self.total = kernels.product(self.value, self.factor, dtype=dtype, total=True)
+        return relevance
+
+    def sample_totals(self) -> Tensor:
+        """(N,) float64: the relevance summed over each sample."""
+        if self.total is None:
+            self.total = kernels.total(self.value, self.factor)
+        return self.total
+
+    def plain(self) -> Message:
+        """The same relevance with nothing factored out."""
+        if self.factor is None:
+            return self
+        return Message(kernels.product(self.value, self.factor)[0], None, total=self.total)
+
+    def over(
+        self,
+        z: Tensor,
+        *,
+        epsilon: float,
+        stabilizer: str,
+        scale: float = 1.0,
+        gate: Tensor | None = None,
+        passes: str = "open",
+        last: bool = True,
+    ) -> Tensor:
+        """``scale * R / (z + eps)``; writes over this message where that is safe and no use of it follows (`last`)."""
+        return kernels.quotient(
+            self.value,
+            self.factor,
+            z,
+            epsilon=epsilon,
+            stabilizer=stabilizer,
+            scale=scale,
+            gate=gate,
+            passes=passes,
+            in_place=self.exclusive and last,
+        )
+
+
+def add(first: Message, second: Message) -> Message:
+    """The sum of two relevances of one tensor, from two of its readers."""
+    if first.factor is not second.factor:
+        first, second = first.plain(), second.plain()
+    if first.exclusive:
+        return Message(first.value.add_(second.value), first.factor)
+    return Message(first.value + second.value, first.factor)

@@ -1,0 +1,232 @@
+"""What can be decided before any image comes: who is on the way of relevance, which rule, which layer sees what."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from torch import fx
+
+from hudd.capture.graph import RelevanceGraph, module_of
+from hudd.errors import UsageError
+from hudd.lrp import contraction
+from hudd.lrp.composites import Composite
+from hudd.lrp.contraction import Contraction, contraction_of, data_input
+from hudd.lrp.operations import OPERATIONS, PASS, RECTIFIERS, Operation, nonnegative, operation_of, sources_of
+from hudd.lrp.rules import Rule
+
+INPUT = "input"
+Edge = tuple[fx.Node, fx.Node]  # reader, source
+
+
+@dataclass(frozen=True)
+class RuledContraction:
+    """A contraction with the rule that relevance crosses it by."""
+
+    contraction: Contraction
+    rule: Rule
+    source: fx.Node
+    nonnegative_input: bool
+
+
+@dataclass
+class Plan:
+    """The way of relevance through one model for one composite and one choice of layers.
+
+    Attributes
+    ----------
+    calls : list of Node
+        Everything that a forward pass computes, in order.
+    backward : list of Node
+        What relevance crosses, from the output to the earliest layer asked for.
+    steps : dict
+        For each of `backward`: its operation or ruled contraction.
+    layers : tuple of str
+        Names of the layers to be returned, in forward order.
+    entries, exits : dict
+        For each edge that relevance leaves (enters) a layer by: the layers' names.
+    in_place : set of Node
+        Rectifiers that may write over what they read.
+    kept : set of Node
+        Nodes whose forward values the backward sweep reads.
+    """
+
+    captured: RelevanceGraph
+    calls: list[fx.Node]
+    backward: list[fx.Node]
+    steps: dict[fx.Node, Operation | RuledContraction]
+    layers: tuple[str, ...]
+    entries: dict[Edge, list[str]]
+    exits: dict[Edge, list[str]]
+    in_place: set[fx.Node] = field(default_factory=set)
+    kept: set[fx.Node] = field(default_factory=set)
+
+
+def make_plan(captured: RelevanceGraph, composite: Composite, layers: Sequence[str] | None) -> Plan:
+    """Plan the passes.
+
+    Parameters
+    ----------
+    captured : RelevanceGraph
+        The model.
+    composite : Composite
+        The rules.
+    layers : sequence of str or None
+        Module paths, globs allowed, and "input"; None: every module that redistributes relevance, and the input.
+
+    Raises
+    ------
+    UnsupportedOperation
+        If relevance meets an operation without a rule.
+    UsageError
+        If a layer is not in the model, or does not have exactly one input.
+    """
+    calls = [node for node in captured.graph.nodes if node.op == "call_function"]
+    output = captured.outputs[0]
+    on_the_way = _ancestors(output)
+    steps = {node: _step(node, captured, composite) for node in calls if node in on_the_way}
+    names = _layer_names(steps, layers)
+    edges = [(node, source) for node in steps for source in sources_of(node)]
+    entries, exits = _layer_edges(edges, [name for name in names if name != INPUT], output)
+    wanted = {source for _, source in entries}
+    if layers is None or INPUT in names:
+        wanted.update(captured.inputs)
+    reach = _readers_above(wanted, steps)
+    plan = Plan(
+        captured=captured,
+        calls=calls,
+        backward=[node for node in reversed(calls) if node in reach],
+        steps=steps,
+        layers=tuple(name for name in names if name != INPUT),
+        entries=entries,
+        exits=exits,
+    )
+    _choose_in_place(plan, output)
+    plan.kept = {read for node in plan.backward for read in _values_read(node, steps[node])}
+    return plan
+
+
+def _ancestors(output: fx.Node) -> set[fx.Node]:
+    found: set[fx.Node] = set()
+    pending = [output]
+    while pending:
+        node = pending.pop()
+        if node not in found and node.op == "call_function":
+            found.add(node)
+            pending.extend(sources_of(node))
+    return found
+
+
+def _step(node: fx.Node, captured: RelevanceGraph, composite: Composite) -> Operation | RuledContraction:
+    if node.target not in contraction.TARGETS:
+        return operation_of(node)
+    made = contraction_of(node, captured)
+    source = data_input(node)
+    first = not any(ancestor.target in contraction.TARGETS for ancestor in _ancestors(source))
+    rule = composite.rule_for(module_of(node), convolution=made.is_convolution, first=first)
+    return RuledContraction(made, rule, source, nonnegative(source))
+
+
+def _layer_names(steps: dict[fx.Node, Operation | RuledContraction], layers: Sequence[str] | None) -> list[str]:
+    """The layers asked for, in forward order."""
+    paths = list(dict.fromkeys(module_of(node) for node in steps if module_of(node)))
+    if layers is None:
+        redistributing = {
+            module_of(node) for node, step in steps.items() if isinstance(step, RuledContraction) or step.redistributes
+        }
+        containers = {path.rpartition(".")[0] for path in paths}
+        containers |= {".".join(path.split(".")[:depth]) for path in paths for depth in range(1, path.count(".") + 1)}
+        return [path for path in paths if path in redistributing and path not in containers]
+    every = list(dict.fromkeys(prefix for path in paths for prefix in _prefixes(path)))
+    chosen: set[str] = set()
+    for pattern in layers:
+        found = [path for path in every if fnmatchcase(path, pattern)]
+        if not found and pattern == INPUT:
+            found = [INPUT]
+        if not found:
+            raise UsageError(f"layer '{pattern}' is not in the model; its layers are: {', '.join(every)}.")
+        chosen.update(found)
+    return [name for name in [INPUT, *every] if name in chosen]
+
+
+def _prefixes(path: str) -> list[str]:
+    parts = path.split(".")
+    return [".".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
+
+
+def _within(node: fx.Node, name: str) -> bool:
+    path = module_of(node)
+    return path == name or path.startswith(name + ".")
+
+
+def _layer_edges(
+    edges: list[Edge], names: list[str], output: fx.Node
+) -> tuple[dict[Edge, list[str]], dict[Edge, list[str]]]:
+    entries: dict[Edge, list[str]] = defaultdict(list)
+    exits: dict[Edge, list[str]] = defaultdict(list)
+    for name in names:
+        inside = {node: _within(node, name) for edge in edges for node in edge}
+        entering = [(reader, source) for reader, source in edges if inside[reader] and not inside[source]]
+        inputs = list(dict.fromkeys(source.name for _, source in entering))
+        if len(inputs) != 1:
+            raise UsageError(
+                f"layer '{name}' has {len(inputs)} inputs that carry relevance, but a heatmap needs exactly one; "
+                "ask for the layers inside it or before it."
+            )
+        for edge in entering:
+            entries[edge].append(name)
+        for reader, source in edges:
+            if inside[source] and not inside[reader]:
+                exits[(reader, source)].append(name)
+        if inside.get(output, False):
+            exits[(output, output)].append(name)
+    return dict(entries), dict(exits)
+
+
+def _readers_above(wanted: set[fx.Node], steps: dict[fx.Node, Operation | RuledContraction]) -> set[fx.Node]:
+    """The nodes between the output and the values wanted: readers of those values, and their readers."""
+    reach: set[fx.Node] = set()
+    reached_values = set(wanted)
+    for node in steps:  # forward order
+        if any(source in reached_values for source in sources_of(node)):
+            reach.add(node)
+            reached_values.add(node)
+    return reach
+
+
+def _values_read(node: fx.Node, step: Operation | RuledContraction) -> list[fx.Node]:
+    if isinstance(step, RuledContraction):
+        return [step.source, node]
+    if not step.reads_values:
+        return []
+    reads = [node, *sources_of(node), *node.all_input_nodes]
+    if reads[-1].target in OPERATIONS and node.op == "call_function":
+        reads.extend(read for source in node.all_input_nodes for read in source.all_input_nodes)
+    return reads
+
+
+def _choose_in_place(plan: Plan, output: fx.Node) -> None:
+    """Let a rectifier write over its input where relevance, being a multiple of its output, vanishes with it."""
+    own_factor: dict[fx.Node, bool] = {output: False}
+    for node in plan.backward:
+        own = own_factor.get(node, True)
+        step = plan.steps[node]
+        if node.target in RECTIFIERS and step is PASS:
+            (source,) = sources_of(node)
+            if own and len(source.users) == 1 and _owns_memory(source, plan):
+                plan.in_place.add(node)
+            sends = node in plan.in_place
+        elif isinstance(step, RuledContraction):
+            sends = step.rule.proportional_to_input
+        else:
+            sends = own if step.keeps_own_factor is None else step.keeps_own_factor
+        for source in sources_of(node):
+            own_factor[source] = own_factor.get(source, True) and sends
+
+
+def _owns_memory(node: fx.Node, plan: Plan) -> bool:
+    """Whether the node's value is fresh memory that nothing else can see."""
+    step = plan.steps.get(node)
+    return isinstance(step, RuledContraction) or (step is not None and step.redistributes and node.op == "call_function")

@@ -1,0 +1,247 @@
+"""How relevance crosses a contraction: the rules of layer-wise relevance propagation.
+
+Notation: x input, z = xW + b output, w⁺ and w⁻ the positive and negative part, R relevance at the output. The rules for
+signed inputs are those of zennit (Anders et al., arXiv 2106.13200), which coincide with the literature's where x >= 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hudd.lrp import kernels
+from hudd.lrp.contraction import Contraction
+from hudd.lrp.message import Message
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """One contraction at the moment when relevance crosses it.
+
+    Attributes
+    ----------
+    contraction : Contraction
+        The operation.
+    x, z : Tensor
+        Its input and output; `z` may be rectified where a ReLU follows, for there the relevance is zero anyway.
+    nonnegative : bool
+        `x` is known to hold no negative number.
+    rectified : bool
+        `z` has been rectified, and so has the relevance.
+    message : Message
+        Relevance at the output.
+    """
+
+    contraction: Contraction
+    x: Tensor
+    z: Tensor
+    nonnegative: bool
+    rectified: bool
+    message: Message
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A redistribution rule.
+
+    Parameters
+    ----------
+    epsilon : float
+        Size of the stabilizer of the denominator, with the denominator's sign.
+    """
+
+    epsilon: float = 1e-6
+
+    # Whether the relevance that the rule returns is x times something, so that it vanishes with x.
+    proportional_to_input = True
+    stabilizer = "sign"
+
+    def redistribute(self, crossing: Crossing) -> Message:
+        """Send the relevance at the output to the input."""
+        raise NotImplementedError
+
+    def _over(self, message: Message, z: Tensor, *, scale: float = 1.0, gate: Tensor | None = None,
+              passes: str = "open", last: bool = True) -> Tensor:  # fmt: skip
+        return message.over(
+            z, epsilon=self.epsilon, stabilizer=self.stabilizer, scale=scale, gate=gate, passes=passes, last=last
+        )
+
+
+@dataclass(frozen=True)
+class Epsilon(Rule):
+    """LRP-ε, ``R_j = x_j Σ_k w_jk R_k / (z_k + ε sign z_k)`` (Bach et al. 2015, eq. 58)."""
+
+    def redistribute(self, crossing: Crossing) -> Message:
+        """Send the relevance at the output to the input."""
+        s = self._over(crossing.message, crossing.z)
+        return Message(crossing.contraction.adjoint(s, crossing.x), crossing.x)
+
+
+@dataclass(frozen=True)
+class Zero(Epsilon):
+    """LRP-0, ``R_j = x_j Σ_k w_jk R_k / z_k``; an output of exactly zero passes nothing (Bach et al. 2015, eq. 56)."""
+
+    epsilon: float = 0.0
+    stabilizer = "none"
+
+
+@dataclass(frozen=True)
+class Epsilon2021(Epsilon):
+    """LRP-ε with an unsigned stabilizer of 1e-9, as in the authors' 2021 code for convolutions."""
+
+    epsilon: float = 1e-9
+    stabilizer = "positive"
+
+
+def _parts(x: Tensor) -> tuple[Tensor, Tensor]:
+    return x.clamp(min=0), x.clamp(max=0)
+
+
+@dataclass(frozen=True)
+class AlphaBeta(Rule):
+    """LRP-αβ, positive and negative contributions weighted by α and β = α - 1 (Bach et al. 2015, eq. 60)."""
+
+    alpha: float = 2.0
+    beta: float = 1.0
+
+    def redistribute(self, crossing: Crossing) -> Message:
+        """Send the relevance at the output to the input."""
+        message = self._share(crossing, self.alpha, positive=True, last=self.beta == 0)
+        if self.beta:
+            message.value.add_(self._share(crossing, -self.beta, positive=False, last=True).value)
+        return message
+
+    def _share(self, crossing: Crossing, scale: float, *, positive: bool, last: bool) -> Message:
+        """The part that same-signed (`positive`) or opposite-signed contributions send."""
+        contraction, x = crossing.contraction, crossing.x
+        if positive:
+            for_positive, for_negative = contraction.positive(), contraction.negative(bias=False)
+        else:
+            for_positive, for_negative = contraction.negative(), contraction.positive(bias=False)
+        if crossing.nonnegative:
+            s = self._over(crossing.message, for_positive.forward(x), scale=scale, last=last)
+            return Message(for_positive.adjoint(s, x), x)
+        above, below = _parts(x)
+        z = for_positive.forward(above).add_(for_negative.forward(below))
+        s = self._over(crossing.message, z, scale=scale, last=last)
+        return Message(kernels.by_sign(x, for_positive.adjoint(s, x), for_negative.adjoint(s, x)), x)
+
+
+@dataclass(frozen=True)
+class ZPlus(AlphaBeta):
+    """LRP-z⁺, only positive contributions: αβ with α = 1, β = 0 (Montavon et al. 2017, eq. 15)."""
+
+    alpha: float = 1.0
+    beta: float = 0.0
+
+
+@dataclass(frozen=True)
+class ZPlus2021(Rule):
+    """z⁺ without bias, input not split by sign, unsigned stabilizer 1e-9: the authors' 2021 code for linear layers."""
+
+    epsilon: float = 1e-9
+    stabilizer = "positive"
+
+    def redistribute(self, crossing: Crossing) -> Message:
+        """Send the relevance at the output to the input."""
+        positive = crossing.contraction.positive(bias=False)
+        s = self._over(crossing.message, positive.forward(crossing.x))
+        return Message(positive.adjoint(s, crossing.x), crossing.x)
+
+
+@dataclass(frozen=True)
+class Gamma(Rule):
+    """LRP-γ, favours contributions of the output's sign: w + γw⁺ where z > 0, w + γw⁻ where z < 0.
+
+    Montavon et al. 2019, eq. 10.9, in the generalised form of Andéol et al. 2021 for signed inputs.
+    """
+
+    gamma: float = 0.25
+
+    def redistribute(self, crossing: Crossing) -> Message:
+        """Send the relevance at the output to the input."""
+        message = self._share(crossing, above=True, last=crossing.rectified)
+        if not crossing.rectified:
+            message.value.add_(self._share(crossing, above=False, last=True).value)
+        return message
+
+    def _favouring(self, contraction: Contraction, *, positive: bool, bias: bool) -> Contraction:
+        bound = {"min": 0.0} if positive else {"max": 0.0}
+        return contraction.modified(
+            f"gamma{self.gamma}{positive}{bias}", lambda tensor: tensor + self.gamma * tensor.clamp(**bound), bias=bias
+        )
+
+    def _share(self, crossing: Crossing, *, above: bool, last: bool) -> Message:
+        """The part of the outputs above (or below) zero."""
+        contraction, x = crossing.contraction, crossing.x
+        for_positive = self._favouring(contraction, positive=above, bias=True)
+        passes = "positive" if above else "negative"
+        if crossing.nonnegative:
+            z = for_positive.forward(x)
+            s = self._over(crossing.message, z, gate=crossing.z, passes=passes, last=last)
+            return Message(for_positive.adjoint(s, x), x)
+        for_negative = self._favouring(contraction, positive=not above, bias=False)
+        positive_part, negative_part = _parts(x)
+        z = for_positive.forward(positive_part).add_(for_negative.forward(negative_part))
+        s = self._over(crossing.message, z, gate=crossing.z, passes=passes, last=last)
+        return Message(kernels.by_sign(x, for_positive.adjoint(s, x), for_negative.adjoint(s, x)), x)
+
+
+@dataclass(frozen=True)
+class ZBox(Rule):
+    """LRP-z^B for inputs in a box, usually the first layer (Montavon et al. 2017, eq. 19).
+
+    Parameters
+    ----------
+    low, high : float or tuple of float
+        Smallest and largest value that an input can take; one number, or one a channel.
+    """
+
+    low: float | tuple[float, ...] = 0.0
+    high: float | tuple[float, ...] = 1.0
+
+    proportional_to_input = False
+
+    def redistribute(self, crossing: Crossing) -> Message:
+        """Send the relevance at the output to the input."""
+        contraction, x = crossing.contraction, crossing.x
+        plain = contraction.modified("plain", lambda tensor: tensor, bias=False)
+        plus, minus = contraction.positive(bias=False), contraction.negative(bias=False)
+        low, high = _bound(self.low, x), _bound(self.high, x)
+        z = plain.forward(x).sub_(plus.forward(low)).sub_(minus.forward(high))
+        s = self._over(crossing.message, z)
+        sent = [operation.adjoint(s, x) for operation in (plain, plus, minus)]
+        return Message(kernels.box(x, *sent, low, high), None)
+
+
+def _bound(bound: float | tuple[float, ...], x: Tensor) -> Tensor:
+    if not isinstance(bound, tuple):
+        return torch.full_like(x, bound)
+    return x.new_tensor(bound).view(1, -1, *[1] * (x.ndim - 2)).expand_as(x).contiguous()
+
+
+@dataclass(frozen=True)
+class Flat(Rule):
+    """Every input of an output receives the same share (Bach et al. 2016, "Analyzing classifiers", sec. 2)."""
+
+    proportional_to_input = False
+
+    def _shares(self, contraction: Contraction) -> Contraction:
+        return contraction.modified("flat", torch.ones_like, bias=False)
+
+    def redistribute(self, crossing: Crossing) -> Message:
+        """Send the relevance at the output to the input."""
+        shares = self._shares(crossing.contraction)
+        z = shares.forward(torch.ones_like(crossing.x[:1])).expand_as(crossing.z)
+        s = self._over(crossing.message, z)
+        return Message(shares.adjoint(s, crossing.x), None)
+
+
+@dataclass(frozen=True)
+class WSquare(Flat):
+    """LRP-w², shares in proportion to the squared weights (Montavon et al. 2017, eq. 11)."""
+
+    def _shares(self, contraction: Contraction) -> Contraction:
+        return contraction.modified("squared", torch.square, bias=True)

@@ -1,0 +1,76 @@
+"""Which output is explained: captum's target grammar, or a callable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from hudd.errors import UsageError
+
+Index = int | tuple[int, ...]
+Target = None | int | Tensor | Sequence[Index] | tuple[int, ...] | Callable[[Tensor], Tensor]
+
+
+def selection(output: Tensor, target: Target) -> Tensor:
+    """A one for every explained output, else zeros.
+
+    Parameters
+    ----------
+    output : Tensor
+        (N, ...) the model's output.
+    target : None, int, Tensor, list or tuple
+        None, the class with the greatest output of each sample; an int, one class for all; a tensor or list of N ints,
+        a class a sample; a tuple, an index into the axes after the batch for all; a list of N tuples, one a sample.
+
+    Returns
+    -------
+    Tensor
+        Like `output`.
+
+    Raises
+    ------
+    UsageError
+        If the target does not fit the output.
+    """
+    samples = output.shape[0]
+    if target is None:
+        if output.ndim != 2:
+            raise UsageError(
+                f"the model's output has shape {tuple(output.shape)}, so there is no predicted class; "
+                "give target as an index, a tuple of indices, or a callable on the output."
+            )
+        target = output.argmax(1)
+    rows = _rows(target, samples)
+    mask = torch.zeros_like(output)
+    for axis, size in enumerate(output.shape[1:]):
+        if rows.shape[1] != output.ndim - 1:
+            raise UsageError(
+                f"a target of {rows.shape[1]} indices does not fit an output of shape {tuple(output.shape)}; "
+                f"give {output.ndim - 1} a sample."
+            )
+        bad = (rows[:, axis] < 0) | (rows[:, axis] >= size)
+        if bool(bad.any()):
+            raise UsageError(f"target {int(rows[bad][0, axis])} is outside the {size} outputs of axis {axis + 1} (0 to {size - 1}).")
+    mask[(torch.arange(samples, device=output.device), *rows.to(output.device).T)] = 1
+    return mask
+
+
+def _rows(target: Target, samples: int) -> Tensor:
+    """The target as one row of indices a sample."""
+    if isinstance(target, Tensor):
+        rows = target.detach().reshape(-1, 1) if target.ndim <= 1 else target.detach()
+    elif isinstance(target, int):
+        rows = torch.tensor([[target]])
+    elif isinstance(target, tuple):
+        rows = torch.tensor([target])
+    else:
+        rows = torch.tensor([index if isinstance(index, tuple) else (index,) for index in target])  # type: ignore[union-attr]
+    if rows.dtype.is_floating_point or rows.dtype == torch.bool:
+        raise UsageError(f"target must hold class indices (integers), but it is {rows.dtype}.")
+    if rows.shape[0] == 1:
+        rows = rows.expand(samples, -1)
+    if rows.shape[0] != samples:
+        raise UsageError(f"target has {rows.shape[0]} entries for a batch of {samples}; give one for all, or one a sample.")
+    return rows.long()
