@@ -1,0 +1,121 @@
+"""Images held in one NumPy archive."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hudd.data.base import ImageSource
+from hudd.data.labels import UNKNOWN, renumber
+from hudd.data.transforms import Transform
+from hudd.errors import UsageError
+
+
+class ArraySource(ImageSource):
+    """Images of one size in memory.
+
+    Parameters
+    ----------
+    images : numpy.ndarray
+        (N, H, W) or (N, H, W, 3) uint8; the other parameters are those of :class:`ImageSource`.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        paths: Sequence[str],
+        labels: Any,
+        class_names: Sequence[str],
+        parameters: Mapping[str, Any] | None = None,
+        transform: Callable[..., torch.Tensor] | None = None,
+    ) -> None:
+        super().__init__(paths, labels, class_names, parameters, transform)
+        self.images = images
+
+    def pixels(self, index: int) -> np.ndarray:
+        """Return one image, (H, W) or (H, W, 3) uint8."""
+        return self.images[index]
+
+    def load(self, indices: Iterable[int]) -> torch.Tensor:
+        """Transform images; see :meth:`ImageSource.load`."""
+        if isinstance(self.transform, Transform):
+            return self.transform.many(self.images[np.asarray(list(indices), dtype=np.int64)])
+        return super().load(indices)
+
+    def contents(self) -> Iterator[bytes]:
+        """Yield the bytes of the images, in slices."""
+        for start in range(0, len(self.images), 1024):
+            yield np.ascontiguousarray(self.images[start : start + 1024]).tobytes()
+
+
+def open_archive(
+    file: Path,
+    *,
+    transform: Callable[..., torch.Tensor] | None = None,
+    class_names: Sequence[str] | None = None,
+) -> ArraySource:
+    """Open an ``.npz`` archive.
+
+    Arrays: ``images`` (N, H, W), (N, H, W, 1) or (N, H, W, 3) uint8; ``labels`` (N,) integers, -1 where unknown
+    (optional); ``class_names`` (K,) (optional); every other array must be (N,) and is a parameter of the images.
+
+    Parameters
+    ----------
+    file : Path
+        The archive; identifiers are ``name.npz[0]``, ``name.npz[1]``, ...
+    transform : callable, optional
+        See :class:`hudd.data.ImageSource`.
+    class_names : sequence of str, optional
+        The network's classes; labels are carried over by name where the archive has names of its own.
+
+    Raises
+    ------
+    UsageError
+        If the archive cannot be read, or an array in it has the wrong type or shape.
+    """
+    arrays = _read(file)
+    if "images" not in arrays:
+        raise UsageError(f"'{file}' has no array 'images' (it has: {', '.join(arrays) or 'nothing'}).")
+    images = arrays.pop("images")
+    if images.ndim == 4 and images.shape[3] == 1:
+        images = images[..., 0]
+    if images.dtype != np.uint8 or not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)):
+        raise UsageError(
+            f"'images' in '{file}' is {images.dtype} of shape {images.shape}; it must be uint8, (N, H, W) or (N, H, W, 3)."
+        )
+    count = len(images)
+    if count == 0:
+        raise UsageError(f"'{file}' holds no images.")
+    own = [str(name) for name in arrays.pop("class_names", np.array([], dtype=str))]
+    labels = arrays.pop("labels", np.full(count, UNKNOWN))
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        raise UsageError(
+            f"'labels' in '{file}' is {labels.dtype} of shape {labels.shape}; it must hold {count} whole numbers."
+        )
+    for name, values in arrays.items():
+        if values.shape != (count,):
+            raise UsageError(
+                f"'{name}' in '{file}' has shape {values.shape}; a parameter has one value an image, ({count},)."
+            )
+    labels, known = renumber(labels, own, class_names, lambda row: f"image {row} of '{file}'")
+    paths = [f"{file.name}[{row}]" for row in range(count)]
+    return ArraySource(images, paths, labels, known, arrays, transform)
+
+
+def _read(file: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        pickled = "pickle" in str(error)
+        why = (
+            "it holds Python objects, which are not read for safety" if pickled else "it is no NumPy archive"
+        )
+        raise UsageError(
+            f"'{file}' cannot be read: {why}; write it with numpy.savez(file, images=..., labels=...)."
+        ) from error

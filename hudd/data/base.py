@@ -1,0 +1,131 @@
+"""What every data spec opens to."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from hudd.data.transforms import Transform, apply
+from hudd.errors import UsageError
+
+
+class ImageSource(ABC):
+    """Images with identifiers, labels and parameters, read on demand.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        N unique, stable identifiers.
+    labels : array_like
+        (N,) class numbers, -1 where unknown.
+    class_names : sequence of str
+        Name of every class number; may be empty if no label is known.
+    parameters : mapping, optional
+        Name to (N,) column; numbers and booleans become float64, everything else str.
+    transform : Transform or callable, optional
+        From uint8 pixels (a Pillow image for a callable of another kind) to float ``(C, H, W)``;
+        None is ``Transform()``.
+
+    Attributes
+    ----------
+    paths : list of str
+    labels : numpy.ndarray
+        (N,) int64.
+    class_names : list of str
+    parameters : dict of str to numpy.ndarray
+    transform : Transform or callable
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        labels: Any,
+        class_names: Sequence[str],
+        parameters: Mapping[str, Any] | None = None,
+        transform: Callable[..., torch.Tensor] | None = None,
+    ) -> None:
+        self.paths = list(paths)
+        self.labels = np.asarray(labels, dtype=np.int64)
+        self.class_names = [str(name) for name in class_names]
+        self.parameters = {str(name): column(values) for name, values in (parameters or {}).items()}
+        self.transform: Callable[..., torch.Tensor] = Transform() if transform is None else transform
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @abstractmethod
+    def pixels(self, index: int) -> np.ndarray:
+        """Decode one image: uint8, ``(H, W)`` or ``(H, W, 3)``."""
+
+    @abstractmethod
+    def contents(self) -> Iterable[bytes]:
+        """Bytes that change when the images do; :meth:`fingerprint` hashes them."""
+
+    def check(self) -> None:
+        """Look at every image as far as is cheap, before long work starts.
+
+        Raises
+        ------
+        UsageError
+            Naming the first image that cannot be used.
+        """
+
+    def load(self, indices: Iterable[int]) -> torch.Tensor:
+        """Decode and transform images.
+
+        Parameters
+        ----------
+        indices : iterable of int
+            Row numbers; repeats allowed.
+
+        Returns
+        -------
+        torch.Tensor
+            (n, C, H, W) float32, ready for the network.
+
+        Raises
+        ------
+        UsageError
+            If an image cannot be decoded, or the images differ in size.
+        """
+        rows = [int(index) for index in indices]
+        images = [apply(self.transform, self.pixels(row), self.paths[row]) for row in rows]
+        for row, image in zip(rows, images):
+            if image.shape != images[0].shape:
+                raise UsageError(
+                    f"image '{self.paths[row]}' is {_size(image)} and '{self.paths[rows[0]]}' is {_size(images[0])}; "
+                    "a batch needs one size: give a resize, as Transform(resize=(height, width)) or --resize."
+                )
+        return torch.stack(images) if images else torch.empty(0)
+
+    def picture(self, index: int) -> np.ndarray:
+        """Return one image as a person sees it: (H, W, 3) uint8, before any transform."""
+        pixels = self.pixels(int(index))
+        return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 (hex) of identifiers, labels, class names, parameters and contents."""
+        digest = hashlib.sha256()
+        for text in ("\0".join(self.paths), "\0".join(self.class_names)):
+            digest.update(text.encode("utf-8", "surrogateescape") + b"\1")
+        digest.update(self.labels.tobytes())
+        for name, values in sorted(self.parameters.items()):
+            digest.update(f"{name}\1{values.dtype.str}".encode() + values.tobytes())
+        for block in self.contents():
+            digest.update(block)
+        return digest.hexdigest()
+
+
+def column(values: Any) -> np.ndarray:
+    """Make a parameter column: float64 for numbers and booleans, str for the rest."""
+    array = np.asarray(values)
+    return array.astype(np.float64 if array.dtype.kind in "biuf" else str)
+
+
+def _size(image: torch.Tensor) -> str:
+    return "x".join(str(side) for side in image.shape)

@@ -1,0 +1,123 @@
+"""Known causes of failure, injected into images: light digits on a dark ground."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy import ndimage
+
+from hudd.data.cases.case import Arrays
+
+Injector = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
+
+
+def _blur(image: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
+    return ndimage.gaussian_filter(image, sigma * image.shape[0])
+
+
+def _noise(image: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
+    return image + rng.normal(0, deviation, image.shape)
+
+
+def _patch(image: np.ndarray, side: float, rng: np.random.Generator) -> np.ndarray:
+    """Lay a bright square over a point of the stroke, so that it always hides some."""
+    size = round(side * image.shape[0])
+    stroke = np.argwhere(image > 0.5)
+    row, column = np.clip(stroke[rng.integers(len(stroke))] - size // 2, 0, image.shape[0] - size)
+    covered = image.copy()
+    covered[row : row + size, column : column + size] = rng.uniform(0.75, 1.0)
+    return covered
+
+
+def _rotate(image: np.ndarray, degrees: float, rng: np.random.Generator) -> np.ndarray:
+    return ndimage.rotate(image, degrees * rng.choice((-1, 1)), reshape=False, order=1)
+
+
+def _invert(image: np.ndarray, contrast: float, rng: np.random.Generator) -> np.ndarray:
+    return 0.5 + contrast * (0.5 - image)
+
+
+def _darken(image: np.ndarray, brightness: float, rng: np.random.Generator) -> np.ndarray:
+    return image * brightness
+
+
+# Cause -> (injector, range of its magnitude from mild to severe). Lengths are shares of the image's side,
+# brightness and contrast shares of full range, angles degrees.
+CAUSES: dict[str, tuple[Injector, float, float]] = {
+    "blur": (_blur, 0.085, 0.125),
+    "noise": (_noise, 0.45, 0.7),
+    "patch": (_patch, 0.32, 0.46),
+    "rotation": (_rotate, 45.0, 85.0),
+    "inverted": (_invert, 0.6, 1.0),
+    "low-light": (_darken, 0.14, 0.05),
+}
+
+
+def inject(images: np.ndarray, per_cause: int, rng: np.random.Generator) -> tuple[np.ndarray, Arrays]:
+    """Spoil `per_cause` images by each cause and leave the others as they are.
+
+    Parameters
+    ----------
+    images : numpy.ndarray
+        (N, H, W) uint8, light on dark, N > ``per_cause * len(CAUSES)``.
+    per_cause : int
+        Images to spoil by each cause; which ones is drawn.
+    rng : numpy.random.Generator
+        Source of all that is drawn.
+
+    Returns
+    -------
+    images : numpy.ndarray
+        (N, H, W) uint8.
+    columns : dict
+        ``cause`` ("none" for an untouched image) and ``severity`` (0 untouched, otherwise in (0, 1]).
+    """
+    spoiled = images.copy()
+    cause = np.full(len(images), "none", dtype="<U10")
+    severity = np.zeros(len(images))
+    order = rng.permutation(len(images))
+    for position, (name, (injector, mild, severe)) in enumerate(CAUSES.items()):
+        for row in order[position * per_cause : (position + 1) * per_cause]:
+            share = 1 - rng.random()  # in (0, 1]
+            values = injector(images[row] / 255, mild + share * (severe - mild), rng)
+            spoiled[row] = np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
+            cause[row], severity[row] = name, share
+    return spoiled, {"cause": cause, "severity": severity}
+
+
+def spoiled_splits(
+    images: np.ndarray,
+    labels: np.ndarray,
+    sizes: tuple[int, int],
+    per_cause: int,
+    seed: int,
+) -> dict[str, Arrays]:
+    """Share digits out to clean training, spoiled test and spoiled improvement sets.
+
+    Parameters
+    ----------
+    images : numpy.ndarray
+        (N, H, W) uint8.
+    labels : numpy.ndarray
+        (N,) digits.
+    sizes : (int, int)
+        Images for training and for the test; the rest is the improvement set.
+    per_cause : int
+        Images to spoil by each cause in each spoiled set.
+    seed : int
+        Seed of the shares and of what is injected.
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(images))
+    parts = np.split(order, np.cumsum(sizes))
+    splits: dict[str, Arrays] = {}
+    for name, rows in zip(("train", "test", "improvement"), parts):
+        spoiled, columns = inject(images[rows], 0 if name == "train" else per_cause, rng)
+        splits[name] = {
+            "images": spoiled,
+            "labels": labels[rows].astype(np.int64),
+            "class_names": np.array([str(digit) for digit in range(10)]),
+            **columns,
+        }
+    return splits

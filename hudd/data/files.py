@@ -1,0 +1,139 @@
+"""Image files on disk: decoding with errors that name the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from hudd.data.base import ImageSource
+from hudd.errors import UsageError
+
+IMAGE_SUFFIXES = frozenset(
+    ".png .jpg .jpeg .jpe .jfif .bmp .gif .tif .tiff .webp .avif .ppm .pgm .pbm .pnm .jp2 .tga".split()
+)
+
+
+class FileSource(ImageSource):
+    """Images in files of their own, decoded as 8-bit RGB.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        One a row; the other parameters are those of :class:`ImageSource`.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        paths: Sequence[str],
+        labels: Any,
+        class_names: Sequence[str],
+        parameters: Mapping[str, Any] | None = None,
+        transform: Callable[..., torch.Tensor] | None = None,
+    ) -> None:
+        super().__init__(paths, labels, class_names, parameters, transform)
+        self.files = list(files)
+
+    def pixels(self, index: int) -> np.ndarray:
+        """Decode one file: (H, W, 3) uint8."""
+        return decode(self.files[index])
+
+    def check(self) -> None:
+        """Read the header of every file; see :meth:`ImageSource.check`."""
+        for file in self.files:
+            with _opened(file):
+                pass
+
+    def contents(self) -> Iterator[bytes]:
+        """Yield size and time of last change of every file."""
+        for file in self.files:
+            try:
+                status = file.stat()
+            except OSError as error:
+                raise UsageError(f"image '{file}' cannot be read: {error.strerror}.") from error
+            yield f"{status.st_size} {status.st_mtime_ns}\n".encode()
+
+
+class _opened:
+    """Open an image file with Pillow; whatever goes wrong inside names the file."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __enter__(self) -> Image.Image:
+        try:
+            self.image = Image.open(self.file)
+        except Exception as error:
+            self._explain(error)
+            raise
+        if self.image.mode.startswith(("I", "F")):
+            mode = self.image.mode
+            self.image.close()
+            raise UsageError(
+                f"image '{self.file}' has pixels of type {mode}; convert it to 8 bits a channel."
+            )
+        return self.image
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.image.close()
+        if error is not None:
+            self._explain(error)
+
+    def _explain(self, error: BaseException) -> None:
+        if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+            raise UsageError(
+                f"image '{self.file}' has more pixels than Pillow's guard against decompression bombs allows "
+                f"({Image.MAX_IMAGE_PIXELS:,}); shrink it or leave it out."
+            ) from error
+        if isinstance(error, FileNotFoundError):
+            raise UsageError(
+                f"image '{self.file}' does not exist; correct the path or leave it out."
+            ) from error
+        if isinstance(error, (OSError, ValueError, SyntaxError, EOFError)):
+            raise UsageError(
+                f"image '{self.file}' cannot be decoded ({_reason(error)}); replace it or leave it out."
+            ) from error
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "it is not an image of a kind that Pillow knows"
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).rstrip(".")
+
+
+def decode(file: Path) -> np.ndarray:
+    """Decode an image file.
+
+    Parameters
+    ----------
+    file : Path
+        Any 8-bit kind that Pillow reads; palettes are resolved, transparency is dropped.
+
+    Returns
+    -------
+    numpy.ndarray
+        (H, W, 3) uint8.
+
+    Raises
+    ------
+    UsageError
+        Naming the file, if it is missing, damaged, not an image, too large or deeper than 8 bits.
+    """
+    with _opened(file) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def inside(file: Path, root: Path) -> bool:
+    """Say whether `file`, links resolved, lies beneath `root` (which is resolved already)."""
+    return file.resolve().is_relative_to(root)
+
+
+def first(items: Iterable[str], most: int = 5) -> str:
+    """List the first few items for a message."""
+    items = list(items)
+    return ", ".join(f"'{item}'" for item in items[:most]) + (", ..." if len(items) > most else "")

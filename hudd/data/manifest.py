@@ -1,0 +1,142 @@
+"""A table of image files: path, label and any parameter columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hudd.data.files import FileSource, first
+from hudd.data.labels import UNKNOWN, from_names, from_numbers
+from hudd.errors import UsageError
+
+MANIFEST_SUFFIXES = (".csv", ".parquet")
+
+
+def open_manifest(
+    file: Path,
+    split: str | None = None,
+    *,
+    transform: Callable[..., torch.Tensor] | None = None,
+    class_names: Sequence[str] | None = None,
+) -> FileSource:
+    """Open a CSV (UTF-8, with a header) or Parquet manifest.
+
+    Columns: ``path`` (needed; relative to the manifest's folder, or absolute), ``label`` (a class number or a class
+    name; empty or missing where unknown) and ``split`` (optional). Every other column is a parameter of the images.
+
+    Parameters
+    ----------
+    file : Path
+        The manifest.
+    split : str, optional
+        Take the rows whose ``split`` column says this; needed where several splits share the file.
+    transform : callable, optional
+        See :class:`hudd.data.ImageSource`.
+    class_names : sequence of str, optional
+        The network's classes in order. Whole numbers in ``label`` are always class numbers, text is looked up by name.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read, a column or split is missing, a path occurs twice, or a row's class is unknown.
+    """
+    table = _read(file)
+    if "path" not in table.columns:
+        raise UsageError(
+            f"manifest '{file}' has no column 'path' (it has {first(table.columns)}); "
+            "name the column of the image files so."
+        )
+    rows = np.arange(len(table))
+    if "split" in table.columns or split is not None:
+        rows = _rows_of(table, split, file)
+        table = table.iloc[rows]
+    if not len(table):
+        raise UsageError(f"manifest '{file}' has no rows; it needs one row an image.")
+
+    def where(row: int) -> str:
+        # A person looks for the line of a CSV file; the header is line 1.
+        return (
+            f"line {rows[row] + 2} of '{file}'"
+            if file.suffix.lower() == ".csv"
+            else f"row {rows[row]} of '{file}'"
+        )
+
+    paths = ["" if value is None or value != value else str(value) for value in table["path"]]
+    seen: dict[str, int] = {}
+    for row, path in enumerate(paths):
+        if not path:
+            raise UsageError(f"{where(row)} has no path.")
+        if path in seen:
+            raise UsageError(
+                f"{where(row)} names '{path}' once more (first: {where(seen[path])}); keep one of them."
+            )
+        seen[path] = row
+    labels, known = _labels(table["label"], class_names, where) if "label" in table.columns else (None, None)
+    if labels is None:
+        labels, known = np.full(len(paths), UNKNOWN), list(class_names or [])
+    parameters = {
+        str(name): _parameter(table[name]) for name in table.columns if name not in ("path", "label", "split")
+    }
+    return FileSource(
+        [file.parent / path for path in paths], paths, labels, known or [], parameters, transform
+    )
+
+
+def _read(file: Path) -> Any:
+    import pandas as pd
+
+    try:
+        if file.suffix.lower() == ".csv":
+            return pd.read_csv(file, dtype={"path": str, "split": str}, low_memory=False)
+        return pd.read_parquet(file)
+    except ImportError as error:
+        raise UsageError(
+            f"reading '{file}' needs pyarrow; install hudd[parquet], or use a CSV manifest."
+        ) from error
+    except pd.errors.EmptyDataError as error:
+        raise UsageError(f"manifest '{file}' is empty; it needs a header with the column 'path'.") from error
+    except (OSError, ValueError) as error:  # pandas' parser errors and wrong encodings are ValueErrors
+        raise UsageError(f"manifest '{file}' cannot be read: {str(error).strip().rstrip('.')}.") from error
+
+
+def _rows_of(table: Any, split: str | None, file: Path) -> np.ndarray:
+    if "split" not in table.columns:
+        raise UsageError(
+            f"manifest '{file}' has no column 'split', so '{split}' cannot be picked; leave '::{split}' out."
+        )
+    column = table["split"].astype(str).to_numpy()
+    names = sorted(set(column))
+    if split is None and len(names) > 1:
+        raise UsageError(
+            f"manifest '{file}' holds the splits {first(names)}; say which, e.g. {file}::{names[0]}"
+        )
+    if split is not None and split not in names:
+        raise UsageError(f"manifest '{file}' has no split '{split}'; it holds {first(names)}.")
+    return np.arange(len(column)) if split is None else np.flatnonzero(column == split)
+
+
+def _labels(
+    column: Any, class_names: Sequence[str] | None, where: Callable[[int], str]
+) -> tuple[np.ndarray, list[str]]:
+    missing = column.isna().to_numpy()
+    if column.dtype.kind in "iuf":
+        numbers = column.fillna(UNKNOWN).to_numpy(dtype=float)
+        broken = np.flatnonzero(numbers != np.floor(numbers))
+        if broken.size:
+            row = int(broken[0])
+            raise UsageError(
+                f"{where(row)} has label {numbers[row]}; a label is a whole number or a class name."
+            )
+        return from_numbers(numbers, class_names, where)
+    names = ["" if gone else str(value) for value, gone in zip(column, missing)]
+    return from_names(names, class_names, where)
+
+
+def _parameter(column: Any) -> np.ndarray:
+    if column.dtype.kind in "biuf":
+        return column.to_numpy(dtype=np.float64)
+    return np.array(["" if gone else str(value) for value, gone in zip(column, column.isna())], dtype=str)

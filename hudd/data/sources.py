@@ -1,0 +1,79 @@
+"""One door to every kind of image data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from hudd.data.arrays import open_archive
+from hudd.data.base import ImageSource
+from hudd.data.factory import open_factory
+from hudd.data.folder import open_folder
+from hudd.data.manifest import MANIFEST_SUFFIXES, open_manifest
+from hudd.data.specs import is_factory
+from hudd.errors import UsageError
+
+_KINDS = "an image folder, a .csv or .parquet manifest, an .npz archive, or module:factory"
+
+
+def open_source(
+    spec: str | Path,
+    *,
+    transform: Callable[..., torch.Tensor] | None = None,
+    class_names: Sequence[str] | None = None,
+) -> ImageSource:
+    """Open image data by its spec.
+
+    ==============================  =======================================================================
+    spec                            what it is
+    ==============================  =======================================================================
+    ``data/test``                   image tree, one folder a class (or unlabelled images in one folder)
+    ``data/test.csv``, ``.parquet`` manifest with columns path, label and any parameters
+    ``data/manifest.csv::test``     the rows of a manifest whose column ``split`` says ``test``
+    ``data/test.npz``               arrays images, labels, class_names and any parameters
+    ``package.module:factory``      your own code, see :func:`hudd.data.factory.open_factory`
+    ``path/file.py:factory``        the same, from a file
+    ==============================  =======================================================================
+
+    Parameters
+    ----------
+    spec : str or Path
+        As above.
+    transform : Transform or callable, optional
+        From pixels to what the network takes; None is ``Transform()``.
+    class_names : sequence of str, optional
+        The network's classes in order; None takes those of the data.
+
+    Raises
+    ------
+    UsageError
+        If there is nothing of that kind at `spec`, or what is there cannot be used.
+    """
+    text = str(spec)
+    name, separator, split = text.rpartition("::")
+    if separator and Path(name).suffix.lower() in MANIFEST_SUFFIXES:
+        return open_manifest(_existing(name), split, transform=transform, class_names=class_names)
+    path = Path(text)
+    if path.is_dir():
+        return open_folder(path, transform=transform, class_names=class_names)
+    if path.suffix.lower() in MANIFEST_SUFFIXES:
+        return open_manifest(_existing(text), transform=transform, class_names=class_names)
+    if path.suffix.lower() == ".npz":
+        return open_archive(_existing(text), transform=transform, class_names=class_names)
+    if is_factory(text) and not path.exists():
+        return open_factory(text, transform=transform, class_names=class_names)
+    raise UsageError(
+        f"'{text}' is a file of a kind not known here; give {_KINDS}." if path.exists() else _missing(text)
+    )
+
+
+def _existing(name: str) -> Path:
+    if not Path(name).is_file():
+        raise UsageError(_missing(name))
+    return Path(name)
+
+
+def _missing(name: str) -> str:
+    return f"there is no data at '{name}'; give {_KINDS}."

@@ -1,0 +1,121 @@
+"""Factories named on the command line: ``package.module:factory`` and ``path/file.py:factory``."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hudd.errors import UsageError
+
+_GRAMMAR = "package.module:factory or path/file.py:factory"
+
+
+def is_factory(spec: str) -> bool:
+    """Say whether `spec` has the form of a factory spec (it need not exist)."""
+    where, colon, name = spec.rpartition(":")
+    return bool(colon and where) and name.isidentifier()
+
+
+def find_factory(spec: str) -> Callable[..., Any]:
+    """Import what a factory spec names.
+
+    Parameters
+    ----------
+    spec : str
+        ``package.module:factory`` (the current folder counts as installed) or ``path/file.py:factory``
+        (the file's own folder counts as installed).
+
+    Returns
+    -------
+    callable
+
+    Raises
+    ------
+    UsageError
+        If the spec is malformed, the module or file is missing or fails on import, or it has no such callable.
+    """
+    if not is_factory(spec):
+        raise UsageError(f"'{spec}' is no factory; write {_GRAMMAR}.")
+    where, _, name = spec.rpartition(":")
+    module = _from_file(Path(where), spec) if where.endswith(".py") else _from_package(where, spec)
+    factory = getattr(module, name, None)
+    if not callable(factory):
+        found = sorted(
+            key for key, value in vars(module).items() if callable(value) and not key.startswith("_")
+        )
+        offer = f"it has {', '.join(found[:8])}" if found else "it has no functions"
+        raise UsageError(f"'{where}' has no function '{name}' ({offer}); correct '{spec}'.")
+    return factory
+
+
+def call_factory(spec: str) -> tuple[Callable[..., Any], Any]:
+    """Find a factory and call it without arguments; returns the factory and what it made.
+
+    Raises
+    ------
+    UsageError
+        As :func:`find_factory`, and if the call fails.
+    """
+    factory = find_factory(spec)
+    try:
+        return factory, factory()
+    except Exception as error:
+        raise UsageError(
+            f"'{spec}' failed: {type(error).__name__}: {_sentence(error)} A factory is called without arguments."
+        ) from error
+
+
+def _from_package(name: str, spec: str) -> ModuleType:
+    with _on_path(Path.cwd()):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name and (name == error.name or name.startswith(error.name + ".")):
+                raise UsageError(
+                    f"there is no module '{error.name}' for '{spec}'; install it, run from the folder that holds it, "
+                    f"or write {_GRAMMAR}."
+                ) from error
+            raise _failed(name, error) from error
+        except Exception as error:
+            raise _failed(name, error) from error
+
+
+def _from_file(file: Path, spec: str) -> ModuleType:
+    if not file.is_file():
+        raise UsageError(f"there is no file '{file}' for '{spec}'; correct the path.")
+    name = f"hudd_user_{file.stem}_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]}"
+    found = importlib.util.spec_from_file_location(name, file)
+    assert found is not None and found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module  # dataclasses and torch.export look their module up there
+    with _on_path(file.resolve().parent):
+        try:
+            found.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[name]
+            raise _failed(str(file), error) from error
+    return module
+
+
+@contextmanager
+def _on_path(folder: Path) -> Iterator[None]:
+    sys.path.append(str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
+def _failed(name: str, error: Exception) -> UsageError:
+    return UsageError(f"importing '{name}' failed: {type(error).__name__}: {_sentence(error)}")
+
+
+def _sentence(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no message"])[0].rstrip(".") + "."
