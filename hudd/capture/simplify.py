@@ -1,4 +1,4 @@
-"""Graph rewrites that leave the model's function as it is: no identities, batch norm as a scale and a shift."""
+"""Graph rewrites that leave the model's function as it is: identities without copies, batch norm folded or affine."""
 
 from __future__ import annotations
 
@@ -42,9 +42,14 @@ def affine_channels(inputs: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     return torch.addcmul(shift.view(shape), inputs, scale.view(shape))
 
 
+def identity(inputs: Tensor) -> Tensor:
+    """What dropout is in evaluation mode: kept in the graph, without a copy, so that its layer has a name."""
+    return inputs
+
+
 def simplify(captured: RelevanceGraph) -> None:
     """Rewrite the graph in place."""
-    _drop_identities(captured)
+    _unify_identities(captured)
     _replace_batch_norms(captured)
     captured.graph.eliminate_dead_code()
 
@@ -64,10 +69,11 @@ def _is_identity(node: Call) -> bool:
     return False
 
 
-def _drop_identities(captured: RelevanceGraph) -> None:
-    for node in list(captured.graph.nodes):
+def _unify_identities(captured: RelevanceGraph) -> None:
+    for node in captured.graph.nodes:
         if node.op == "call_function" and carries(node) and _is_identity(node):
-            _replace(captured, node, node.all_input_nodes[0])
+            node.target = identity
+            node.args, node.kwargs = (node.all_input_nodes[0],), {}
 
 
 def _replace_batch_norms(captured: RelevanceGraph) -> None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, fx
 
 from hudd.capture.graph import carries, module_of, target_name
-from hudd.capture.simplify import affine_channels
+from hudd.capture.simplify import affine_channels, identity
 from hudd.errors import UnsupportedOperation
 from hudd.lrp import kernels
 from hudd.lrp.composites import Composite
@@ -154,6 +154,7 @@ def _max_pool(node: fx.Node, message: Message, values: Values, composite: Compos
 
 
 PASS = Operation(_pass, keeps_own_factor=False, reads_values=False)
+IDENTITY = Operation(_pass, keeps_own_factor=None, reads_values=False)
 RESHAPE = Operation(_reshape, keeps_own_factor=None)
 ROUTE = Operation(_route, keeps_own_factor=None)
 SHARE = Operation(_share, keeps_own_factor=True, redistributes=True)
@@ -196,6 +197,7 @@ _MAX_POOLS = [
 _SCALES = [aten.mul.Tensor, aten.mul.Scalar, aten.div.Tensor, aten.div.Scalar]
 
 OPERATIONS: dict[Any, Operation] = {
+    identity: IDENTITY,
     **dict.fromkeys(_ACTIVATIONS, PASS),
     **dict.fromkeys(_RESHAPES, RESHAPE),
     **dict.fromkeys(_ROUTES, ROUTE),
@@ -205,7 +207,7 @@ OPERATIONS: dict[Any, Operation] = {
 _NONNEGATIVE = {*RECTIFIERS, aten.relu6.default, aten.sigmoid.default, aten.hardsigmoid.default, aten.softplus.default}
 # Not negative if what they read is not.
 _KEEP_SIGN = {
-    *_RESHAPES, *_ROUTES, *_MAX_POOLS, *_PLAIN_SUMS, aten.mean.dim, aten.avg_pool1d.default, aten.avg_pool2d.default,
+    identity, *_RESHAPES, *_ROUTES, *_MAX_POOLS, *_PLAIN_SUMS, aten.mean.dim, aten.avg_pool1d.default, aten.avg_pool2d.default,
     aten.avg_pool3d.default, aten.adaptive_avg_pool1d.default, aten.adaptive_avg_pool2d.default,
     aten.adaptive_avg_pool3d.default, aten.sum.dim_IntList,
 } - {aten.constant_pad_nd.default, aten.pad.default}  # fmt: skip
