@@ -3,6 +3,13 @@
 from hudd.selection.balance import balance, smart_bagging
 from hudd.selection.baselines import bootstrap, select_bl1, select_bl2, select_entropy, select_random
 from hudd.selection.closest import ClosestMembers, closest_members, cluster_sizes
+from hudd.selection.labels import (
+    export_csv,
+    export_folder,
+    export_label_studio,
+    import_labels,
+    label_studio_interface,
+)
 from hudd.selection.unsafe import UnsafeSet, cluster_budgets, select_unsafe, share_out
 
 __all__ = [
@@ -13,6 +20,11 @@ __all__ = [
     "closest_members",
     "cluster_budgets",
     "cluster_sizes",
+    "export_csv",
+    "export_folder",
+    "export_label_studio",
+    "import_labels",
+    "label_studio_interface",
     "select_bl1",
     "select_bl2",
     "select_entropy",

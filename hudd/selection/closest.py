@@ -112,7 +112,7 @@ def closest_members(
         raise UsageError("no error image belongs to a cluster; cluster the errors before selecting.")
     row = np.asarray(members[:1])
     rows = max(1, memory // max(1, row.size * 4))
-    resident = _matrix(members[:], unit_norm) if len(members) <= rows else None
+    resident = np.asarray(members[:]) if len(members) <= rows else None
 
     distances, nearest = [], []
     for block in _blocks(images, rows):
@@ -121,19 +121,20 @@ def closest_members(
                 f"improvement heatmaps have shape {block.shape[1:]} but the members have {row.shape[1:]}; "
                 "take both at the same layer with the same pooling."
             )
-        matrix = _matrix(block, unit_norm)
-        best = np.full((len(matrix), len(clusters)), np.inf, np.float32)
+        best = np.full((len(block), len(clusters)), np.inf, np.float32)
         member = np.full(best.shape, -1, np.int64)
         for start in range(0, len(members), rows):
             part = slice(start, start + rows)
-            chunk = _matrix(members[part], unit_norm) if resident is None else resident
-            distance, index = _reduce(pairwise_distances(matrix, chunk), labels[part], clusters)
+            chunk = members[part] if resident is None else resident
+            pairs = pairwise_distances(block, chunk, unit_norm=unit_norm)
+            distance, index = _reduce(pairs, labels[part], clusters)
             closer = distance < best
             best[closer], member[closer] = distance[closer], index[closer] + start
         distances.append(best)
         nearest.append(member)
 
-    reach = [_reach(members, resident, np.flatnonzero(labels == cluster), unit_norm) for cluster in clusters]
+    held = members if resident is None else resident
+    reach = [_reach(held, np.flatnonzero(labels == cluster), unit_norm) for cluster in clusters]
     empty = np.empty((0, len(clusters)))
     return ClosestMembers(
         clusters,
@@ -156,16 +157,6 @@ def _blocks(images: Any, rows: int) -> Iterator[np.ndarray]:
         )
 
 
-def _matrix(heatmaps: Any, unit_norm: bool) -> np.ndarray:
-    """(n, D) float32 rows, of unit norm where asked; a row of zeros stays."""
-    heatmaps = np.asarray(heatmaps, np.float32)
-    matrix = heatmaps.reshape(len(heatmaps), -1)
-    if unit_norm:
-        norm = np.linalg.norm(matrix, axis=1, keepdims=True)
-        matrix = matrix / np.where(norm > 0, norm, 1)
-    return matrix
-
-
 def _reduce(distances: np.ndarray, labels: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Smallest distance and its column within each cluster, both (b, k); inf and -1 where none."""
     best = np.full((len(distances), len(clusters)), np.inf, distances.dtype)
@@ -179,11 +170,10 @@ def _reduce(distances: np.ndarray, labels: np.ndarray, clusters: np.ndarray) -> 
     return best, member
 
 
-def _reach(members: Any, resident: np.ndarray | None, rows: np.ndarray, unit_norm: bool) -> float:
+def _reach(members: Any, rows: np.ndarray, unit_norm: bool) -> float:
     """Return the largest of the members' distances to their closest fellow."""
     if len(rows) < 2:
         return 0.0
-    inside = _matrix(members[rows], unit_norm) if resident is None else resident[rows]
-    distances = pairwise_distances(inside)
+    distances = pairwise_distances(members[rows], unit_norm=unit_norm)
     np.fill_diagonal(distances, np.inf)
     return float(distances.min(axis=1).max())
