@@ -1,0 +1,5 @@
+"""``python -m hudd``."""
+
+from hudd.cli import main
+
+main()

@@ -1,0 +1,56 @@
+"""The command line: ``hudd COMMAND``. Parses, calls the library, prints."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from hudd.errors import HuddError
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code: 0 done, 1 the work failed, 2 the call was wrong.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default those of the process.
+    """
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code; what goes wrong is one sentence on standard error."""
+    from hudd.cli.app import app
+
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        code = app(arguments, prog_name="hudd", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except HuddError as error:
+        return _fail(str(error), error.exit_code, debug)
+    except KeyboardInterrupt:
+        return _fail("interrupted; the same command goes on where it stopped.", 130, debug)
+    except BrokenPipeError:  # the reader of our output has gone, e.g. `hudd show STUDY | head`
+        sys.stderr.close()
+        return 1
+    except MemoryError:
+        return _fail("the memory is full; give a smaller --batch-size, or --pool channel.", 1, debug)
+    except Exception as error:
+        if hasattr(error, "format_message"):  # the parser's own errors
+            where = getattr(getattr(error, "ctx", None), "command_path", "hudd")
+            return _fail(f"{error.format_message().rstrip('.')}; see '{where} --help'.", 2, debug)
+        if type(error).__name__ == "Abort":
+            return _fail("interrupted.", 130, debug)
+        reason = " ".join(str(error).split()) or "no message"
+        return _fail(f"{type(error).__name__}: {reason} (--debug shows where)", 1, debug)
+
+
+def _fail(message: str, code: int, debug: bool) -> int:
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    print(f"hudd: {message}", file=sys.stderr)
+    return code

@@ -1,0 +1,31 @@
+"""``hudd cluster``."""
+
+from __future__ import annotations
+
+from hudd.cli import options as o
+
+
+def cluster(
+    study: o.StudyDir,
+    max_clusters: o.MaxClusters = None,
+    layer: o.Layer = None,
+    break_lock: o.BreakLock = False,
+    json: o.Json = False,
+) -> None:
+    """Cluster the errors at every layer and keep the clusters of one layer.
+
+    [bold]Examples[/]
+
+      hudd cluster signs
+
+      hudd cluster signs --layer features.3 --max-clusters 40
+    """
+    from hudd.cli.printing import print_json, print_table, take
+
+    opened = o.open_study(study, break_lock=break_lock, max_clusters=max_clusters, layer=layer)
+    if json:
+        summary = opened.cluster().summary()
+        print_json({name: summary[name] for name in ("chosen_layer", "layers", "clusters")})
+        return
+    take(opened, "cluster")
+    print_table("Clusters", opened.table("clusters"))

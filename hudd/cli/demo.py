@@ -1,0 +1,43 @@
+"""``hudd demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    case: Annotated[
+        str, typer.Option(metavar="NAME", help="mnist, digits (seconds), eyes (gaze) or eyes-open.")
+    ] = "mnist",
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where to; by default hudd-demo-NAME.", show_default=False),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of data and training.")] = 0,
+) -> None:
+    """Run the whole method on a bundled case, from training a small DNN to the report.
+
+    [bold]Examples[/]
+
+      hudd demo
+
+      hudd demo --case eyes --out /tmp/eyes
+    """
+    from hudd.cli.printing import console, print_summary, take, write_report
+    from hudd.demo import prepare
+
+    directory = out or Path(f"hudd-demo-{case}")
+    study = prepare(case, directory, seed=seed)
+    before = study.marks()
+    for step in study.possible_steps():
+        take(study, step)
+    page = write_report(study)
+    if study.marks() == before:
+        console.print(
+            f"Nothing to do: the study in {directory} is finished. Remove it to start anew.", soft_wrap=True
+        )
+    print_summary(study, page)
+    console.print(f"[dim]More: hudd show {directory}, hudd export {directory}[/]", soft_wrap=True)

@@ -1,0 +1,17 @@
+"""``hudd distances``."""
+
+from __future__ import annotations
+
+from hudd.cli import options as o
+
+
+def distances(study: o.StudyDir, break_lock: o.BreakLock = False) -> None:
+    """Take the Euclidean distances between the errors' heatmaps, layer by layer.
+
+    [bold]Example[/]
+
+      hudd distances signs
+    """
+    from hudd.cli.printing import take
+
+    take(o.open_study(study, break_lock=break_lock), "distances")

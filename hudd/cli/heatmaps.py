@@ -1,0 +1,42 @@
+"""``hudd heatmaps``."""
+
+from __future__ import annotations
+
+from hudd.cli import options as o
+
+
+def heatmaps(
+    study: o.StudyDir,
+    rules: o.Rules = None,
+    layers: o.Layers = None,
+    pool: o.PoolName = None,
+    batch_size: o.BatchSize = None,
+    workers: o.Workers = None,
+    break_lock: o.BreakLock = False,
+) -> None:
+    """Compute the relevance of every error at every layer (LRP).
+
+    Also checks the heatmaps that are there against their checksums and computes damaged ones again.
+
+    [bold]Examples[/]
+
+      hudd heatmaps signs
+
+      hudd heatmaps signs --layers 'features.*' --pool channel
+
+      hudd heatmaps signs --rules 'features.0=z-box,classifier.*=epsilon'
+    """
+    from hudd.cli.printing import take
+
+    take(
+        o.open_study(
+            study,
+            break_lock=break_lock,
+            rules=rules,
+            layers=layers,
+            pool=pool,
+            batch_size=batch_size,
+            workers=workers,
+        ),
+        "heatmaps",
+    )

@@ -1,0 +1,238 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hudd.errors import UsageError
+
+if TYPE_CHECKING:
+    from hudd.study import Study
+
+_DATA = (
+    "A folder with one subfolder a class, a .csv/.parquet manifest (path, label, parameters), an .npz, or "
+)
+_DATA += "module:factory."
+
+StudyDir = Annotated[
+    Path, typer.Argument(metavar="STUDY", help="Directory of the study.", show_default=False)
+]
+
+# -- what the study is about
+Model = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPEC",
+        help="The DNN: package.module:factory, path/file.py:factory, or program.pt2.",
+        rich_help_panel="Model and data",
+    ),
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Its weights: .safetensors, .pt or .pth.", rich_help_panel="Model and data"
+    ),
+]
+TestData = Annotated[
+    str | None,
+    typer.Option(
+        "--test", metavar="DATA", help=f"Labelled test images. {_DATA}", rich_help_panel="Model and data"
+    ),
+]
+TrainData = Annotated[
+    str | None,
+    typer.Option(
+        "--train", metavar="DATA", help="Training images, for retraining.", rich_help_panel="Model and data"
+    ),
+]
+ImprovementData = Annotated[
+    str | None,
+    typer.Option(
+        "--improvement", metavar="DATA", help="Field images to select from; labels optional.",
+        rich_help_panel="Model and data",
+    ),
+]  # fmt: skip
+Resize = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE", help="Resize images: 45 or 45x60 (height x width).", rich_help_panel="Transform"
+    ),
+]
+Scale = Annotated[
+    float | None,
+    typer.Option(help="Factor on the 0..255 values, e.g. 1 or 0.00392.", rich_help_panel="Transform"),
+]
+Mean = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBERS",
+        help="Subtract after scaling: 0.5 or 0.485,0.456,0.406.",
+        rich_help_panel="Transform",
+    ),
+]
+Std = Annotated[
+    str | None,
+    typer.Option(metavar="NUMBERS", help="Divide by, one number or three.", rich_help_panel="Transform"),
+]
+Gray = Annotated[
+    bool | None, typer.Option("--gray/--colour", help="One channel or three.", rich_help_panel="Transform")
+]
+
+# -- how the method is run
+PresetName = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="NAME",
+        help="hudd (default) or hudd-2021, the original's choices.",
+        rich_help_panel="Method",
+    ),
+]
+Rules = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="LRP composite, e.g. epsilon-plus, or 'GLOB=rule,GLOB=rule'.",
+        rich_help_panel="Method",
+    ),
+]
+Layers = Annotated[
+    str | None,
+    typer.Option(
+        metavar="GLOBS",
+        help="Layers to keep heatmaps of, comma-separated; default all.",
+        rich_help_panel="Method",
+    ),
+]
+PoolName = Annotated[
+    str | None,
+    typer.Option(
+        "--pool",
+        metavar="NAME",
+        help="none, channel (one number a channel) or space.",
+        rich_help_panel="Method",
+    ),
+]
+MaxClusters = Annotated[
+    int | None, typer.Option(help="Most clusters to consider.", rich_help_panel="Method", show_default=False)
+]
+Layer = Annotated[
+    str | None,
+    typer.Option(
+        help="Use this layer's clusters; 'auto' chooses.", rich_help_panel="Method", show_default=False
+    ),
+]
+Factor = Annotated[
+    float | None,
+    typer.Option(help="Images to select per member of a cluster (default 0.3).", rich_help_panel="Method"),
+]
+Budget = Annotated[
+    int | None, typer.Option(help="Images to select in all, in place of --factor.", rich_help_panel="Method")
+]
+Seed = Annotated[
+    int | None, typer.Option(help="Seed of everything drawn (default 0).", rich_help_panel="Method")
+]
+
+# -- retraining
+Epochs = Annotated[
+    int | None, typer.Option(help="Retraining epochs (default 10).", rich_help_panel="Retraining")
+]
+LearningRate = Annotated[
+    float | None, typer.Option("--lr", help="Learning rate (default 0.001).", rich_help_panel="Retraining")
+]
+Optimizer = Annotated[
+    str | None, typer.Option(help="sgd (default), adam, adamw or rmsprop.", rich_help_panel="Retraining")
+]
+Runs = Annotated[
+    int | None, typer.Option(help="Retrainings of each mode (default 1).", rich_help_panel="Retraining")
+]
+Modes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="hudd (default) and baselines to compare with: bl1, bl2, random, entropy.",
+        rich_help_panel="Retraining",
+    ),
+]
+
+# -- the machine
+BatchSize = Annotated[
+    int | None,
+    typer.Option(help="Images a batch (default 32); no effect on results.", rich_help_panel="Machine"),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(help="Decoding threads (default 2); no effect on results.", rich_help_panel="Machine"),
+]
+BreakLock = Annotated[
+    bool,
+    typer.Option(
+        "--break-lock", help="Take over a lock that another machine left.", rich_help_panel="Machine"
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def open_study(path: Path, *, break_lock: bool = False, **choices: Any) -> Study:
+    """Open the study, with the settings that were given on the command line changed."""
+    from hudd.study import Study
+
+    study = Study.open(path)
+    study.break_lock = break_lock
+    return study.configure(**_settings(study.settings.training, choices))
+
+
+def open_or_create(path: Path, *, break_lock: bool = False, **choices: Any) -> Study:
+    """Open the study if there is one, else make it."""
+    from hudd.study import Study
+
+    if (path / "study.h5").exists():
+        return open_study(path, break_lock=break_lock, **choices)
+    if choices.get("model") is None or choices.get("test") is None:
+        missing = "--model" if choices.get("model") is None else "--test"
+        raise UsageError(f"there is no study in '{path}' yet, and to make one {missing} is needed.")
+    return Study.create(path, **_settings({}, choices))
+
+
+def _settings(training: dict[str, Any], choices: dict[str, Any]) -> dict[str, Any]:
+    """Turn what was typed into fields of Settings; what was not given is left out."""
+    given = {name: value for name, value in choices.items() if value is not None}
+    transform = {
+        name: given.pop(name) for name in ("resize", "scale", "mean", "std", "grayscale") if name in given
+    }
+    if transform:
+        given["transform"] = {name: _transform_value(name, value) for name, value in transform.items()}
+    extra = {name: given.pop(name) for name in ("epochs", "lr", "optimizer") if name in given}
+    if extra:
+        given["training"] = {**training, **extra}
+    for name in ("layers", "modes"):
+        if name in given:
+            given[name] = tuple(part.strip() for part in given[name].split(",") if part.strip())
+    if "=" in given.get("rules", ""):
+        given["rules"] = dict(part.strip().split("=", 1) for part in given["rules"].split(","))
+    if given.get("layer") == "auto":
+        given["layer"] = None
+    if "weights" in given:
+        given["weights"] = str(given["weights"])
+    if "factor" in given and "budget" not in given:
+        given["budget"] = None
+    if "budget" in given and "factor" not in given:
+        given["factor"] = None
+    return given
+
+
+def _transform_value(name: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        if name == "resize":
+            sides = [int(part) for part in value.lower().split("x")]
+            return (sides * 2)[:2] if len(sides) <= 2 else sides
+        numbers = tuple(float(part) for part in value.split(","))
+        return numbers[0] if len(numbers) == 1 else numbers
+    except ValueError:
+        form = "45 or 45x60" if name == "resize" else "0.5 or 0.485,0.456,0.406"
+        raise UsageError(f"--{name} is '{value}'; write it as {form}.") from None

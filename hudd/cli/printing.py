@@ -1,0 +1,100 @@
+"""What the commands print: tables, figures, one line a step."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hudd.study import Study
+
+console = Console(highlight=False)
+
+
+def print_json(data: Any) -> None:
+    """Print `data` as JSON, and nothing else."""
+    print(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+
+
+def print_table(title: str, frame: pd.DataFrame, *, most: int = 30) -> None:
+    """Print a table, its first `most` rows."""
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for name in frame.columns:
+        numeric = frame[name].dtype.kind in "biuf" and frame[name].dtype.kind != "b"
+        table.add_column(str(name).replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+    for row in frame.head(most).itertuples(index=False):
+        table.add_row(*map(_cell, row))
+    console.print(table)
+    if len(frame) > most:
+        console.print(f"[dim]... and {len(frame) - most} more; 'hudd export' writes them all[/]")
+
+
+def print_pairs(title: str, pairs: dict[str, str]) -> None:
+    """Print names and values."""
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, value in pairs.items():
+        table.add_row(name, value)
+    console.print(table)
+
+
+def take(study: Study, step: str) -> None:
+    """Take one step and print a line that says what came of it."""
+    from hudd.study.summary import describe
+
+    before, started = study.marks(), time.perf_counter()
+    getattr(study, step)()
+    print_step(
+        step, describe(study, step), None if study.marks() == before else time.perf_counter() - started
+    )
+
+
+def print_step(step: str, text: str, seconds: float | None) -> None:
+    """Print the line of a step: how long it took, or that it was up to date."""
+    mark, note = (
+        ("[dim]=[/]", "[dim]up to date[/]") if seconds is None else ("[green]✓[/]", f"{seconds:.1f} s")
+    )
+    console.print(f"{mark} [bold]{step:<10}[/] {text}  {note}", soft_wrap=True)
+
+
+def write_report(study: Study) -> Path:
+    """Write the report unless the one that is there is newer than the study, and print its line."""
+    page, started = study.path / "report" / "index.html", time.perf_counter()
+    if page.exists() and page.stat().st_mtime >= study.file.path.stat().st_mtime:
+        print_step("report", str(page), None)
+        return page
+    from hudd.report import write_report as write
+
+    page = write(study)
+    print_step("report", str(page), time.perf_counter() - started)
+    return page
+
+
+def print_summary(study: Study, page: Path | None) -> None:
+    """Print the figures that a run ends with."""
+    from hudd.study.summary import headline
+
+    print_pairs("Summary", headline(study))
+    if page is not None:
+        console.print(f"Report: [bold]{page}[/]", soft_wrap=True)
+
+
+def quietly(work: Callable[[], Any], text: str) -> Any:
+    """Do something that takes seconds under a spinner, where there is a terminal."""
+    with Console(stderr=True).status(text):
+        return work()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.4g}"
+    return {True: "yes", False: ""}[value] if isinstance(value, bool) else str(value)

@@ -1,0 +1,67 @@
+"""``hudd run``."""
+
+from __future__ import annotations
+
+from hudd.cli import options as o
+
+
+def run(
+    study: o.StudyDir,
+    model: o.Model = None,
+    weights: o.Weights = None,
+    test: o.TestData = None,
+    train: o.TrainData = None,
+    improvement: o.ImprovementData = None,
+    resize: o.Resize = None,
+    scale: o.Scale = None,
+    mean: o.Mean = None,
+    std: o.Std = None,
+    gray: o.Gray = None,
+    preset: o.PresetName = None,
+    rules: o.Rules = None,
+    layers: o.Layers = None,
+    pool: o.PoolName = None,
+    max_clusters: o.MaxClusters = None,
+    layer: o.Layer = None,
+    factor: o.Factor = None,
+    budget: o.Budget = None,
+    seed: o.Seed = None,
+    epochs: o.Epochs = None,
+    lr: o.LearningRate = None,
+    optimizer: o.Optimizer = None,
+    runs: o.Runs = None,
+    modes: o.Modes = None,
+    batch_size: o.BatchSize = None,
+    workers: o.Workers = None,
+    break_lock: o.BreakLock = False,
+) -> None:
+    """Take all steps, from the test to the report; go on where an earlier run stopped.
+
+    Without an improvement set it ends at the clusters, without labels or a training set at the selection.
+    Given again with other options, it computes again only what depends on them.
+
+    [bold]Examples[/]
+
+      hudd run signs --model model.py:cnn --weights cnn.pth --test test --train train --improvement field
+
+      hudd run signs                          [dim]# go on[/]
+
+      hudd run signs --pool channel           [dim]# other heatmaps: the test is kept, the rest made again[/]
+    """
+    from hudd.cli.printing import console, print_summary, quietly, take, write_report
+
+    def ready() -> o.Study:
+        return o.open_or_create(
+            study, break_lock=break_lock, model=model, weights=weights, test=test, train=train,
+            improvement=improvement, resize=resize, scale=scale, mean=mean, std=std, grayscale=gray, preset=preset,
+            rules=rules, layers=layers, pool=pool, max_clusters=max_clusters, layer=layer, factor=factor,
+            budget=budget, seed=seed, epochs=epochs, lr=lr, optimizer=optimizer, runs=runs, modes=modes,
+            batch_size=batch_size, workers=workers,
+        )  # fmt: skip
+
+    opened = quietly(ready, "Checking model and data")
+    for step in opened.possible_steps():
+        take(opened, step)
+    print_summary(opened, write_report(opened))
+    for hint in opened.hints():
+        console.print(f"[dim]{hint}[/]", soft_wrap=True)

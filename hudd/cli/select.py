@@ -1,0 +1,37 @@
+"""``hudd select``."""
+
+from __future__ import annotations
+
+from hudd.cli import options as o
+
+
+def select(
+    study: o.StudyDir,
+    improvement: o.ImprovementData = None,
+    factor: o.Factor = None,
+    budget: o.Budget = None,
+    seed: o.Seed = None,
+    batch_size: o.BatchSize = None,
+    workers: o.Workers = None,
+    break_lock: o.BreakLock = False,
+    json: o.Json = False,
+) -> None:
+    """Select the improvement images that are closest to the clusters: those to label next.
+
+    [bold]Examples[/]
+
+      hudd select signs --improvement field --budget 200
+
+      hudd select signs --json
+    """
+    from hudd.cli.printing import print_json, print_table, take
+
+    opened = o.open_study(
+        study, break_lock=break_lock, improvement=improvement, factor=factor, budget=budget, seed=seed,
+        batch_size=batch_size, workers=workers,
+    )  # fmt: skip
+    if json:
+        print_json(opened.select().table("selection").to_dict("records"))
+        return
+    take(opened, "select")
+    print_table("Unsafe set", opened.table("selection"), most=10)

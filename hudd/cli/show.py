@@ -1,0 +1,50 @@
+"""``hudd show``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hudd.cli import options as o
+
+
+def show(
+    study: o.StudyDir,
+    provenance: Annotated[
+        bool, typer.Option("--provenance", help="Settings, hashes, versions and the time of each step.")
+    ] = False,
+    json: o.Json = False,
+) -> None:
+    """Show what a study has found so far.
+
+    [bold]Examples[/]
+
+      hudd show signs
+
+      hudd show signs --json | jq .clusters
+
+      hudd show signs --provenance
+    """
+    from hudd.cli.printing import console, print_json, print_pairs, print_table
+    from hudd.study.summary import headline
+
+    opened = o.open_study(study)
+    if json:
+        print_json(opened.provenance if provenance else opened.summary())
+        return
+    if provenance:
+        facts = opened.provenance
+        steps = facts.pop("steps")
+        print_pairs("Provenance", {name: str(value) for name, value in facts.items()})
+        print_table("Steps", opened.table("steps"), most=len(steps))
+        return
+    if not opened.has("splits/test"):
+        console.print(f"The study in {study} is made but nothing is done yet; 'hudd run {study}' starts.")
+        return
+    print_pairs(str(study), headline(opened))
+    for name in ("layers", "clusters", "retraining"):
+        if opened.has(name):
+            print_table(name.capitalize(), opened.table(name))
+    for hint in opened.hints():
+        console.print(f"[dim]{hint}[/]", soft_wrap=True)

@@ -1,0 +1,48 @@
+"""``hudd test``."""
+
+from __future__ import annotations
+
+from hudd.cli import options as o
+
+
+def run_test(
+    study: o.StudyDir,
+    model: o.Model = None,
+    weights: o.Weights = None,
+    test: o.TestData = None,
+    train: o.TrainData = None,
+    improvement: o.ImprovementData = None,
+    resize: o.Resize = None,
+    scale: o.Scale = None,
+    mean: o.Mean = None,
+    std: o.Std = None,
+    gray: o.Gray = None,
+    seed: o.Seed = None,
+    batch_size: o.BatchSize = None,
+    workers: o.Workers = None,
+    break_lock: o.BreakLock = False,
+    json: o.Json = False,
+) -> None:
+    """Run the DNN over the images and find its errors. Makes the study if there is none.
+
+    [bold]Examples[/]
+
+      hudd test signs --model model.py:cnn --weights cnn.pth --test data/test
+
+      hudd test signs --improvement field     [dim]# add a set[/]
+    """
+    from hudd.cli.printing import print_json, quietly, take
+
+    opened = quietly(
+        lambda: o.open_or_create(
+            study, break_lock=break_lock, model=model, weights=weights, test=test, train=train,
+            improvement=improvement, resize=resize, scale=scale, mean=mean, std=std, grayscale=gray, seed=seed,
+            batch_size=batch_size, workers=workers,
+        ),
+        "Checking model and data",
+    )  # fmt: skip
+    if json:
+        summary = opened.test().summary()
+        print_json({split: summary[split] for split in ("test", "train", "improvement") if split in summary})
+    else:
+        take(opened, "test")

@@ -1,0 +1,81 @@
+"""A bundled case made ready: its data written, its DNN trained, its study created."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import torch
+
+from hudd.capture.loading import load_model
+from hudd.data import open_source
+from hudd.data.cases import Case, get_case
+from hudd.progress import progress
+from hudd.retraining import TrainingConfig, fit, save_weights
+from hudd.study import Study
+
+
+def prepare(name: str, directory: str | Path, *, seed: int = 0) -> Study:
+    """Make the study of a bundled case, or open the one that is there.
+
+    What is finished is kept: a killed preparation goes on with the epoch in which it stopped.
+
+    Parameters
+    ----------
+    name : str
+        Name of the case, see :data:`hudd.data.cases.CASES`.
+    directory : str or Path
+        Where study, data and weights go.
+    seed : int
+        Seed of the data, of the training and of the study.
+
+    Returns
+    -------
+    Study
+    """
+    case, directory = get_case(name), Path(directory).absolute()
+    if (directory / "study.h5").exists():
+        return Study.open(directory)
+    data = _write_data(case, directory / "data", seed)
+    weights = directory / "models" / "original.safetensors"
+    if not weights.exists():
+        _train(case, data["train"], weights, seed)
+    options = {"training": case.retraining, "seed": seed, **case.study}
+    sets = {split: str(path) for split, path in data.items()}
+    return Study.create(directory, model=case.model, weights=str(weights), **sets, **options)
+
+
+def _write_data(case: Case, directory: Path, seed: int) -> dict[str, Path]:
+    """Write the case's sets, all of them or none."""
+    data = {split: directory / f"{split}.npz" for split in ("train", "test", "improvement")}
+    if not directory.exists():
+        aside = directory.with_name(f".{directory.name}-{os.getpid()}")
+        try:
+            aside.mkdir(parents=True)
+            case.write(aside, seed)
+            aside.rename(directory)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    return data
+
+
+def _train(case: Case, train: Path, weights: Path, seed: int) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # the factory draws the first weights from torch's global generator
+        model = load_model(case.model)
+    source = open_source(train, transform=model.transform, class_names=model.class_names)
+    config = TrainingConfig(**case.training)
+    checkpoint = weights.with_suffix(".checkpoint")
+    with progress(f"training the {case.name} DNN", config.epochs, unit="epochs") as advance:
+        fit(
+            model.module,
+            source,
+            None,
+            config,
+            seed=seed,
+            checkpoint=checkpoint,
+            on_epoch=lambda entry: advance(1),
+        )
+    save_weights(model.module.eval(), weights)
+    checkpoint.unlink(missing_ok=True)

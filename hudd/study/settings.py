@@ -1,0 +1,175 @@
+"""What a study is asked to do: every choice that its results depend on, and those they do not."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+from hudd.errors import UsageError
+from hudd.presets import Pool, Preset, get_preset
+
+MODES = ("hudd", "bl1", "bl2", "random", "entropy")
+SPLITS = ("test", "train", "improvement")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The choices of one study. None means: the preset's, or the model's own.
+
+    Attributes
+    ----------
+    model : str
+        Model SPEC: ``package.module:factory``, ``path/file.py:factory`` or ``program.pt2``.
+    weights : str or None
+        Weights file, where the factory does not bring them.
+    test, train, improvement : str or None
+        Data specs. Without an improvement set nothing is selected, without a training set nothing retrained.
+    preset : str
+        Name of a preset, see :mod:`hudd.presets`.
+    rules : str, dict of str to str, or None
+        LRP composite, or rules by layer glob.
+    layers : tuple of str or None
+        Layers (globs) whose heatmaps are kept; None for every layer that redistributes relevance.
+    pool : {"none", "channel", "space"} or None
+        Reduction of a heatmap before it is stored.
+    seed : int
+        Seed of everything that is drawn.
+    transform : dict or None
+        Fields of :class:`hudd.data.Transform` that replace the model's own transform.
+    max_clusters : int or None
+        Upper end of the range of k.
+    layer : str or None
+        The layer whose clusters are used; None to let the layer choice decide.
+    factor : float or None
+        Unsafe images asked for per member of a cluster.
+    budget : int or None
+        Unsafe images in all, in place of `factor`.
+    training : dict
+        Fields of :class:`hudd.retraining.TrainingConfig` for retraining.
+    runs : int
+        Retrainings of each mode, each with a bag and a seed of its own.
+    modes : tuple of str
+        What is retrained on: ``hudd`` (the unsafe set) or a baseline, see
+        :mod:`hudd.selection`).
+    batch_size, workers : int
+        Images a batch and decoding threads. They change the speed, never the result.
+    """
+
+    model: str
+    test: str
+    weights: str | None = None
+    train: str | None = None
+    improvement: str | None = None
+    preset: str = "hudd"
+    rules: str | dict[str, str] | None = None
+    layers: tuple[str, ...] | None = None
+    pool: Pool | None = None
+    seed: int = 0
+    transform: dict[str, Any] | None = None
+    max_clusters: int | None = None
+    layer: str | None = None
+    factor: float | None = None
+    budget: int | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    runs: int = 1
+    modes: tuple[str, ...] = ("hudd",)
+    batch_size: int = 32
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        get_preset(self.preset)
+        if self.pool not in (None, *get_args(Pool)):
+            raise UsageError(f"pool is '{self.pool}'; choose one of: {', '.join(get_args(Pool))}.")
+        unknown = sorted(set(self.modes) - set(MODES))
+        if unknown or not self.modes:
+            raise UsageError(f"retraining modes are {list(self.modes)}; choose among: {', '.join(MODES)}.")
+        for name in ("batch_size", "workers", "runs", "budget"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"{name} is {value}; give a whole number of at least 1.")
+        if self.max_clusters is not None and self.max_clusters < 2:
+            raise UsageError(f"max_clusters is {self.max_clusters}; give a whole number of at least 2.")
+        if self.seed < 0:
+            raise UsageError(f"seed is {self.seed}; give a whole number of at least 0.")
+        if self.factor is not None and not self.factor > 0:
+            raise UsageError(f"factor is {self.factor}; give a number above 0.")
+        if self.factor is not None and self.budget is not None:
+            raise UsageError("factor and budget both say how many images to select; give one of them.")
+
+    @property
+    def choices(self) -> Preset:
+        """The preset that the study starts from."""
+        return get_preset(self.preset)
+
+    @property
+    def effective_rules(self) -> str | dict[str, str]:
+        """The rules, the preset's where none are given."""
+        return self.choices.rules if self.rules is None else self.rules
+
+    @property
+    def effective_pool(self) -> Pool:
+        """The pooling, the preset's where none is given."""
+        return self.choices.pool if self.pool is None else self.pool
+
+    def data(self, split: str) -> str | None:
+        """Return the data spec of a split."""
+        if split not in SPLITS:
+            raise UsageError(f"split '{split}' is unknown; choose one of: {', '.join(SPLITS)}.")
+        spec: str | None = getattr(self, split)
+        return spec
+
+    def changed(self, **changes: Any) -> Settings:
+        """Return a copy with some fields replaced.
+
+        Raises
+        ------
+        UsageError
+            If a field does not exist or a value is not allowed.
+        """
+        return dataclasses.replace(self, **_normalised(changes))
+
+    def to_json(self) -> str:
+        """Return the settings as JSON, for the study's file."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Settings:
+        """Return the settings that :meth:`to_json` wrote."""
+        return cls(**_normalised(json.loads(text)))
+
+    @classmethod
+    def of(cls, **choices: Any) -> Settings:
+        """Return settings, with paths made absolute so that they hold from any directory."""
+        return cls(**_normalised(choices))
+
+
+def _normalised(choices: dict[str, Any]) -> dict[str, Any]:
+    known = {f.name for f in dataclasses.fields(Settings)}
+    unknown = sorted(set(choices) - known)
+    if unknown:
+        raise UsageError(f"setting '{unknown[0]}' is unknown; choose among: {', '.join(sorted(known))}.")
+    result = dict(choices)
+    for name in ("model", "weights", "test", "train", "improvement"):
+        if result.get(name) is not None:
+            result[name] = _absolute(str(result[name]))
+    for name in ("layers", "modes"):
+        if result.get(name) is not None:
+            value = result[name]
+            result[name] = (value,) if isinstance(value, str) else tuple(value)
+    return result
+
+
+def _absolute(spec: str) -> str:
+    """Make the path in a spec absolute; leave ``package.module:factory`` alone."""
+    manifest, colons, split = spec.rpartition("::")
+    if colons:
+        return f"{Path(manifest).expanduser().absolute()}::{split}"
+    head, colon, factory = spec.rpartition(":")
+    if colon and head.endswith(".py"):
+        return f"{Path(head).expanduser().absolute()}:{factory}"
+    if colon and not Path(spec).exists() and "/" not in spec:
+        return spec
+    return str(Path(spec).expanduser().absolute())

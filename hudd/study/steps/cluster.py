@@ -1,0 +1,100 @@
+"""Clusters at every layer, and the layer whose clusters are kept."""
+
+from __future__ import annotations
+
+import time
+
+import h5py
+import numpy as np
+
+from hudd.clustering import Clustering, choose_layer, cluster
+from hudd.errors import UsageError
+from hudd.progress import progress
+from hudd.store import drop, write_dataset
+from hudd.study.fingerprint import digest
+from hudd.study.steps import distances
+from hudd.study.study import AFTER, Study
+
+
+def fingerprints(study: Study) -> dict[str, str]:
+    """Everything that the clusters of each layer depend on."""
+    chosen = study.settings.choices
+    how = [chosen.linkage_on, chosen.wicd_on, chosen.max_clusters, study.settings.max_clusters]
+    return {layer: digest("cluster", mark, how) for layer, mark in distances.fingerprints(study).items()}
+
+
+def fingerprint(study: Study) -> str:
+    """Everything that the root-cause clusters depend on."""
+    return digest("choice", fingerprints(study), study.settings.choices.layer_choice, study.settings.layer)
+
+
+def run(study: Study, *, checksums: bool = False) -> None:
+    """Cluster every layer that is not clustered yet, then choose.
+
+    Raises
+    ------
+    UsageError
+        If the layer that the settings name is not among those of the study.
+    """
+    wanted, started = study.settings.layer, time.perf_counter()
+    if wanted is not None and wanted not in study.layers:
+        raise UsageError(f"layer '{wanted}' is not in this study; choose one of: {', '.join(study.layers)}.")
+    todo = {
+        layer: mark
+        for layer, mark in fingerprints(study).items()
+        if not study.is_done(f"cluster/{layer}", mark)
+    }
+    if todo:
+        distances.run(study, checksums=True)
+    with progress("clusters", len(todo), unit="layers") as advance:
+        for layer, mark in todo.items():
+            _layer(study, layer, mark)
+            advance(1)
+    mark = fingerprint(study)
+    if not study.is_done("choice", mark):
+        found = {layer: study.clustering_of(layer) for layer in study.layers}
+        chosen = wanted or choose_layer(found, preset=study.settings.preset)
+        with study.committing("choice", mark, started) as h5:
+            study.forget(h5, *AFTER["choice"], "choice")
+            _write_choice(h5, chosen, found[chosen])
+
+
+def _layer(study: Study, layer: str, mark: str) -> None:
+    started = time.perf_counter()
+    found = _cluster(study, layer)
+    with study.committing(f"cluster/{layer}", mark, started) as h5:
+        study.forget(h5, *AFTER["cluster"])
+        group = h5[f"layers/{layer}"]
+        drop(group, distances.OF_A_LAYER)
+        about = "merge of two clusters: their numbers, height, number of errors; as SciPy's linkage"
+        write_dataset(group, "linkage", found.linkage, dims=("merge", "merge_field"), description=about)
+        write_dataset(
+            group, "label", found.labels, dims=("error",), description="cluster of the error, from 1"
+        )
+        about = "error row whose distances to its cluster's members have the smallest sum"
+        write_dataset(group, "medoid", found.medoids, dims=("cluster",), description=about)
+        wicd = group.create_group("wicd")
+        write_dataset(wicd, "k", found.ks, dims=("k",), scale=True, description="number of clusters")
+        about = "weighted intra-cluster distance at k clusters"
+        write_dataset(wicd, "value", found.wicd_curve, dims=("k",), description=about)
+        write_dataset(wicd, "gradient", found.gradient, dims=("k",), description="derivative of the curve")
+        wicd.attrs.update(chosen_k=found.k, scaled_wicd=found.scaled_wicd, wicd=found.wicd)
+
+
+def _cluster(study: Study, layer: str) -> Clustering:
+    condensed = study.distances_of(layer)
+    if len(study.errors) == 1:  # one error is its own cause
+        none = np.empty(0)
+        one = np.ones(1, np.int64)
+        return Clustering(one, 1, none.astype(np.int64), none, none, np.empty((0, 4)), one - 1, 0.0, 0.0)
+    return cluster(condensed, preset=study.settings.preset, max_clusters=study.settings.max_clusters)
+
+
+def _write_choice(h5: h5py.File, layer: str, found: Clustering) -> None:
+    group = h5.create_group("clusters")
+    group.attrs["layer"] = layer
+    write_dataset(
+        group, "label", found.labels, dims=("error",), description="root-cause cluster of the error, from 1"
+    )
+    about = "error row of the cluster's most central member"
+    write_dataset(group, "medoid", found.medoids, dims=("cluster",), description=about)

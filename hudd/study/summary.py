@@ -1,0 +1,283 @@
+"""A study in numbers, as tables and as one JSON-able dict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from hudd.errors import UsageError
+
+if TYPE_CHECKING:
+    from hudd.study.results import Results
+
+
+def errors_table(study: Results) -> pd.DataFrame:
+    """One row an error: path, label, prediction, score, cluster where there is one, parameters."""
+    split, rows, names = study.split("test"), study.errors, np.array(study.class_names, dtype=object)
+    columns: dict[str, Any] = {
+        "path": np.array(split.path, dtype=object)[rows],
+        "label": names[split.label[rows]],
+        "prediction": _named(split.prediction[rows], names),
+        "score": split.score[rows],
+    }
+    if study.has("clusters"):
+        clusters = study.clusters
+        columns["cluster"] = clusters.label
+        columns["medoid"] = np.isin(np.arange(len(rows)), clusters.medoid)
+    columns.update({name: values[rows] for name, values in split.parameters.items() if name not in columns})
+    return pd.DataFrame(columns)
+
+
+def layers_table(study: Results) -> pd.DataFrame:
+    """One row a layer: heatmap shape, number of clusters, scaled and plain WICD, whether it was chosen."""
+    chosen = study.chosen_layer if study.has("clusters") else None
+    rows = []
+    for layer in study.layers:
+        shape = "x".join(map(str, study.heatmaps_of(layer).shape[1:]))
+        row: dict[str, Any] = {"layer": layer, "heatmap": shape}
+        if study.has(f"layers/{layer}/linkage"):
+            found = study.clustering_of(layer)
+            row.update(
+                clusters=found.k, scaled_wicd=found.scaled_wicd, wicd=found.wicd, chosen=layer == chosen
+            )
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def clusters_table(study: Results) -> pd.DataFrame:
+    """One row a root-cause cluster, largest first: size, commonest confusion, medoid, unsafe images."""
+    errors, clusters = errors_table(study), study.clusters
+    unsafe = study.selection.cluster if study.has("selection") else np.empty(0, np.int64)
+    rows = []
+    for label, medoid in enumerate(clusters.medoid, start=1):
+        members = errors[clusters.label == label]
+        confusion = (members["label"] + " → " + members["prediction"]).mode()
+        row = {
+            "cluster": label,
+            "size": len(members),
+            "commonest": confusion.iloc[0] if len(confusion) else "",
+            "share": float((members["label"] + " → " + members["prediction"] == confusion.iloc[0]).mean()),
+            "medoid": errors["path"].iloc[medoid],
+            "unsafe": int((unsafe == label).sum()),
+        }
+        if "cause" in errors:
+            causes = members["cause"].value_counts()
+            row["cause"], row["purity"] = causes.index[0], float(causes.iloc[0] / len(members))
+        rows.append(row)
+    return pd.DataFrame(rows).sort_values("size", ascending=False, kind="stable", ignore_index=True)
+
+
+def selection_table(study: Results) -> pd.DataFrame:
+    """One row an image of the unsafe set: path, cluster, distance, what the DNN says, the label if known."""
+    unsafe, split = study.selection, study.split("improvement")
+    names, labels = np.array(study.class_names, dtype=object), study.labels
+    return pd.DataFrame(
+        {
+            "path": np.array(split.path, dtype=object)[unsafe.image],
+            "cluster": unsafe.cluster,
+            "distance": unsafe.distance,
+            "rank": unsafe.rank,
+            "outside": unsafe.outside,
+            "prediction": _named(split.prediction[unsafe.image], names),
+            "label": _named(labels[unsafe.image], names),
+        }
+    )
+
+
+def retraining_table(study: Results) -> pd.DataFrame:
+    """One row a retraining: mode, run, accuracy before and after, images improved and worsened."""
+    columns = ("accuracy_before", "accuracy_after", "improved", "worsened", "best_epoch")
+    return pd.DataFrame(
+        [
+            {
+                "mode": mode,
+                "run": number,
+                "images": len(np.unique(run["bag"])),
+                **{c: run[c] for c in columns},
+            }
+            for mode, runs in study.retraining.items()
+            for number, run in enumerate(runs)
+        ],
+        columns=["mode", "run", "images", *columns],
+    )
+
+
+def evaluation_table(study: Results) -> pd.DataFrame:
+    """One row a cluster of two or more: the parameter that varies least, purity and rule, as far as known."""
+    found = study.evaluation
+    sizes = pd.Series(study.clusters.label).value_counts()
+    table = pd.DataFrame({"size": sizes[sizes > 1].sort_index()}).rename_axis("cluster")
+    if "variance" in found:
+        variance = found["variance"]
+        best = variance["reduction"].argmax(axis=1)
+        names = np.array(variance["parameter"], dtype=object)
+        table["parameter"] = pd.Series(names[best], variance["cluster"])
+        table["variance_reduction"] = pd.Series(variance["reduction"].max(axis=1), variance["cluster"])
+    if "purity" in found:
+        table["cause"] = pd.Series(found["purity"]["majority"], found["purity"]["cluster"])
+        table["purity"] = pd.Series(found["purity"]["purity"], found["purity"]["cluster"])
+    if "rule_figures" in found:
+        figures = found["rule_figures"]
+        for name, column in {"rule": "text", "f1": "f1", "p_value": "p_value"}.items():
+            table[name] = pd.Series(figures[column], figures["cluster"])
+    return table.sort_values("size", ascending=False, kind="stable").reset_index()
+
+
+def steps_table(study: Results) -> pd.DataFrame:
+    """One row a step taken: when, for how long, by which versions and on what machine."""
+    steps = sorted(study.provenance["steps"].items(), key=lambda item: str(item[1]["finished"]))
+    columns = ("finished", "seconds", "hudd_version", "torch_version", "threads", "machine")
+    return pd.DataFrame([{"step": name, **{c: step[c] for c in columns}} for name, step in steps])
+
+
+TABLES = {
+    "errors": (errors_table, "splits/test"),
+    "layers": (layers_table, "layers"),
+    "clusters": (clusters_table, "clusters"),
+    "selection": (selection_table, "selection"),
+    "retraining": (retraining_table, "retraining"),
+    "evaluation": (evaluation_table, "evaluation"),
+    "steps": (steps_table, "steps"),
+}
+
+
+def table(study: Results, name: str) -> pd.DataFrame:
+    """Return a table by name.
+
+    Raises
+    ------
+    UsageError
+        If there is no table of that name.
+    HuddError
+        If the step that it tells about has not been taken.
+    """
+    if name not in TABLES:
+        raise UsageError(f"table '{name}' is unknown; choose one of: {', '.join(TABLES)}.")
+    return TABLES[name][0](study)
+
+
+def available_tables(study: Results) -> list[str]:
+    """Return the names of the tables that the study can fill by now."""
+    return [name for name, (_, needs) in TABLES.items() if study.has(needs)]
+
+
+def summarise(study: Results) -> dict[str, Any]:
+    """Return what has been found so far, a step a key; steps not taken are left out."""
+    summary: dict[str, Any] = {
+        "study": str(study.path),
+        "model": study.settings.model,
+        "preset": study.settings.preset,
+        "seed": study.settings.seed,
+    }
+    for split in ("test", "train", "improvement"):
+        if study.has(f"splits/{split}"):
+            summary[split] = _split(study, split)
+    if study.has("layers"):
+        summary["layers"] = _records(layers_table(study))
+    if study.has("clusters"):
+        summary["chosen_layer"] = study.chosen_layer
+        summary["clusters"] = _records(clusters_table(study))
+    if study.has("evaluation"):
+        summary["evaluation"] = {
+            k: v for k, v in study.evaluation.items() if isinstance(v, int | float | str)
+        }
+    if study.has("selection"):
+        labelled = int((study.labels[study.selection.image] >= 0).sum())
+        summary["selection"] = {"images": len(study.selection), "labelled": labelled}
+    if study.has("retraining"):
+        summary["retraining"] = _records(retraining_table(study))
+    return summary
+
+
+def _split(study: Results, name: str) -> dict[str, Any]:
+    split = study.split(name)
+    known = split.label >= 0
+    result: dict[str, Any] = {"images": len(split.path), "labelled": int(known.sum())}
+    if known.any():
+        result["errors"] = int((known & ~split.correct).sum())
+        result["accuracy"] = float(split.correct[known].mean())
+    return result
+
+
+def _named(numbers: np.ndarray, names: np.ndarray) -> np.ndarray:
+    """Class names; the number itself where the data have no name for it, nothing where it is unknown."""
+    named = [names[n] if 0 <= n < len(names) else str(n) if n >= 0 else "" for n in numbers]
+    return np.array(named, dtype=object)
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    plain = frame.astype(object).where(frame.notna(), None)
+    return [
+        {key: getattr(v, "item", lambda v=v: v)() for key, v in row.items()}
+        for row in plain.to_dict("records")
+    ]
+
+
+def describe(study: Results, step: str) -> str:
+    """Say in a few words what a step has found."""
+    if step == "test":
+        test = _split(study, "test")
+        return f"{1 - test['accuracy']:.1%} wrong: {test['errors']:,} of {test['images']:,} images"
+    if step == "heatmaps":
+        return f"{len(study.errors):,} errors at {len(study.layers)} layers"
+    if step == "distances":
+        count = len(study.errors)
+        return f"{count * (count - 1) // 2:,} pairs at {len(study.layers)} layers"
+    if step == "cluster":
+        sizes = np.bincount(study.clusters.label)[1:]
+        return f"{len(sizes)} clusters of {sizes.min()} to {sizes.max()} errors at layer {study.chosen_layer}"
+    if step == "select":
+        images = len(study.split("improvement").path)
+        return f"{len(study.selection):,} of {images:,} improvement images"
+    if step == "retrain":
+        return "; ".join(f"{mode} {text}" for mode, text in _retrained(study).items())
+    return ", ".join(_evaluated(study)) or "nothing is known about the images beside their labels"
+
+
+def headline(study: Results) -> dict[str, str]:
+    """Return the figures that matter, by name, as text."""
+    test = _split(study, "test")
+    pairs = {"test errors": f"{test['errors']:,} of {test['images']:,} images ({1 - test['accuracy']:.1%})"}
+    if study.has("clusters"):
+        sizes = np.bincount(study.clusters.label)[1:]
+        single = int((sizes == 1).sum())
+        note = f", {single} of them a single error" if single else ""
+        pairs["root-cause clusters"] = f"{len(sizes)} (largest {sizes.max()}{note})"
+        pairs["chosen layer"] = study.chosen_layer
+    for text in _evaluated(study):
+        name, _, value = text.rpartition(" ")
+        pairs[name] = value
+    if study.has("selection"):
+        labelled = int((study.labels[study.selection.image] >= 0).sum())
+        images = len(study.split("improvement").path)
+        note = "" if labelled == len(study.selection) else f", {labelled} labelled so far"
+        pairs["unsafe images"] = f"{len(study.selection):,} of {images:,} in the improvement set{note}"
+    for mode, text in _retrained(study).items():
+        pairs[f"accuracy, {mode}"] = text
+    return pairs
+
+
+def _retrained(study: Results) -> dict[str, str]:
+    texts = {}
+    for mode, runs in study.retraining.items():
+        before, after = (np.mean([run[f"accuracy_{when}"] for run in runs]) for when in ("before", "after"))
+        improved, worsened = (np.mean([run[what] for run in runs]) for what in ("improved", "worsened"))
+        runs_text = f", mean of {len(runs)}" if len(runs) > 1 else ""
+        texts[mode] = f"{before:.2%} → {after:.2%} ({improved:.0f} mended, {worsened:.0f} broken{runs_text})"
+    return texts
+
+
+def _evaluated(study: Results) -> list[str]:
+    """Texts that end in their value."""
+    found = study.evaluation if study.has("evaluation") else {}
+    texts = []
+    if "purity" in found:
+        texts.append(f"purity {found['purity']['weighted_purity']:.2f}")
+        texts.append(f"causes covered {found['purity']['coverage']:.0%}")
+    if "variance" in found:
+        texts.append(
+            f"clusters with a parameter's variance halved {found['variance']['share_reduced_by_half']:.0%}"
+        )
+    return texts
