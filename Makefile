@@ -1,0 +1,33 @@
+# make demo   set up .venv, run the whole method on real images, say where the report is
+# make test   the same set-up, then the tests
+# make lint   the same set-up, then formatting, lint and types
+# The set-up is skipped while nothing that it depends on has changed.
+
+PYTHON ?= python3
+OUT ?= hudd-demo
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+SOURCES := pyproject.toml setup.py CMakeLists.txt constraints.txt $(shell find csrc -type f)
+
+.PHONY: demo test lint clean
+
+demo: $(INSTALLED)
+	$(BIN)/hudd demo --out $(OUT)
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# The constraints go in by the environment too, so that pip's isolated build environment keeps to them.
+$(INSTALLED): $(SOURCES)
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[demo,parquet,test,lint]'
+	touch $@
+
+clean:
+	rm -rf .venv build hudd/_core*.so hudd-demo

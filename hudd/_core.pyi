@@ -1,0 +1,67 @@
+"""Types of the compiled core (csrc/bindings.cpp). Tensors come as DLPack capsules."""
+
+from collections.abc import Sequence
+from typing import Any
+
+Capsule = Any
+
+CHUNK: int
+
+def quotient(
+    message: Capsule,
+    factor: Capsule | None,
+    z: Capsule,
+    gate: Capsule | None,
+    out: Capsule,
+    scale: float = 1.0,
+    epsilon: float = 0.0,
+    stabilizer: str = "sign",
+    passes: str = "open",
+    threads: int = 1,
+    stream: int = 0,
+) -> None: ...
+def product(
+    message: Capsule,
+    factor: Capsule | None,
+    out: Capsule | None,
+    sums: Capsule | None,
+    threads: int = 1,
+    stream: int = 0,
+) -> None: ...
+def pooled_product(
+    message: Capsule,
+    factor: Capsule | None,
+    out: Capsule,
+    channel_axis: int,
+    over: str,
+    threads: int = 1,
+    stream: int = 0,
+) -> None: ...
+def by_sign(
+    input: Capsule, positive: Capsule, negative: Capsule, out: Capsule, threads: int = 1, stream: int = 0
+) -> None: ...
+def box(
+    input: Capsule,
+    message: Capsule,
+    message_plus: Capsule,
+    message_minus: Capsule,
+    low: Capsule,
+    high: Capsule,
+    out: Capsule,
+    threads: int = 1,
+    stream: int = 0,
+) -> None: ...
+def max_pool(
+    input: Capsule,
+    message: Capsule,
+    out: Capsule,
+    window: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    last_wins: bool = False,
+    threads: int = 1,
+    stream: int = 0,
+) -> None: ...
+def select_instruction_set(name: str) -> None: ...
+def build_info() -> dict[str, Any]: ...
