@@ -10,9 +10,11 @@ from hudd.selection.labels import (
     import_labels,
     label_studio_interface,
 )
+from hudd.selection.strategies import STRATEGIES, strategies
 from hudd.selection.unsafe import UnsafeSet, cluster_budgets, select_unsafe, share_out
 
 __all__ = [
+    "STRATEGIES",
     "ClosestMembers",
     "UnsafeSet",
     "balance",
@@ -32,4 +34,5 @@ __all__ = [
     "select_unsafe",
     "share_out",
     "smart_bagging",
+    "strategies",
 ]

@@ -73,7 +73,13 @@ def cluster_sizes(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def closest_members(
-    images: Any, members: Any, labels: np.ndarray, *, unit_norm: bool = False, memory: int = 1 << 30
+    images: Any,
+    members: Any,
+    labels: np.ndarray,
+    *,
+    unit_norm: bool = False,
+    reach: bool = True,
+    memory: int = 1 << 30,
 ) -> ClosestMembers:
     """Stream improvement heatmaps past the clusters and keep each image's closest member of each cluster.
 
@@ -90,6 +96,8 @@ def closest_members(
         (N,) int, each member's cluster from 1; members with a label below 1 belong to none.
     unit_norm : bool
         Divide every heatmap by its Euclidean norm first.
+    reach : bool
+        Whether to measure the clusters' reach too; calls for further parts of a set need not do it again.
     memory : int
         Bytes of heatmaps to hold at a time on either side.
 
@@ -134,14 +142,14 @@ def closest_members(
         nearest.append(member)
 
     held = members if resident is None else resident
-    reach = [_reach(held, np.flatnonzero(labels == cluster), unit_norm) for cluster in clusters]
+    reaches = [_reach(held, np.flatnonzero(labels == c), unit_norm) if reach else np.nan for c in clusters]
     empty = np.empty((0, len(clusters)))
     return ClosestMembers(
         clusters,
         size,
         np.concatenate(distances) if distances else empty.astype(np.float32),
         np.concatenate(nearest) if nearest else empty.astype(np.int64),
-        np.array(reach),
+        np.array(reaches),
     )
 
 

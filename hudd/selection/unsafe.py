@@ -87,6 +87,7 @@ def select_unsafe(
     factor: float | None = None,
     budget: int | Mapping[int, int] | None = None,
     distance_cap: float | None = None,
+    uncertainty: np.ndarray | None = None,
     order: np.ndarray | None = None,
     seed: int = 0,
 ) -> UnsafeSet:
@@ -114,6 +115,10 @@ def select_unsafe(
     distance_cap : float, optional
         Images at this distance or farther are never chosen; the preset's where not given, ``math.inf`` for
         none.
+    uncertainty : np.ndarray, optional
+        (M,) entropy, or any score of the DNN's doubt. Images within a cluster's reach then go to it in order
+        of their doubt, highest first, and before those outside, which still go nearest first: a hybrid of
+        the clusters' budgets and uncertainty sampling. Without a known reach all count as within.
     order : np.ndarray, optional
         (M,) permutation of the images: the order in which ties are resolved.
     seed : int
@@ -139,7 +144,10 @@ def select_unsafe(
     cap = distance_cap if distance_cap is not None else choices.distance_cap
     images, columns = _tie_order(closest, faithful=choices.name == "hudd-2021", order=order, seed=seed)
     picked = _rank_by_rank(
-        closest.distance[np.ix_(images, columns)], wanted[columns], math.inf if cap is None else cap
+        closest.distance[np.ix_(images, columns)],
+        wanted[columns],
+        math.inf if cap is None else cap,
+        None if uncertainty is None else _doubt_first(closest, uncertainty)[np.ix_(images, columns)],
     )
 
     row, column, rank = images[picked[:, 0]], columns[picked[:, 1]], picked[:, 2]
@@ -184,8 +192,22 @@ def _tie_order(
     return images, columns if faithful else rng.permutation(columns)
 
 
-def _rank_by_rank(distances: np.ndarray, budget: np.ndarray, cap: float) -> np.ndarray:
-    """(S, 3) int64 rows (image, column, rank) in the order of choice."""
+def _doubt_first(closest: ClosestMembers, uncertainty: np.ndarray) -> np.ndarray:
+    """(M, k) priorities, lowest first: doubt in [-1, 0] within the reach, the distance outside it."""
+    uncertainty = np.asarray(uncertainty, np.float64)
+    if uncertainty.shape != (len(closest.distance),) or not np.isfinite(uncertainty).all():
+        raise UsageError(
+            f"uncertainty must be {len(closest.distance)} finite numbers, one an improvement image."
+        )
+    spread = uncertainty.max(initial=0) - uncertainty.min(initial=0)
+    doubt = (uncertainty - uncertainty.min(initial=0)) / (spread or 1.0)
+    return np.where(closest.distance > closest.reach, closest.distance, -doubt[:, None])
+
+
+def _rank_by_rank(
+    distances: np.ndarray, budget: np.ndarray, cap: float, priority: np.ndarray | None = None
+) -> np.ndarray:
+    """(S, 3) int64 rows (image, column, rank) in the order of choice; by distance without a priority."""
     left, free = budget.copy(), np.ones(len(distances), bool)
     nearest = np.argsort(distances, axis=1, kind="stable")
     picked = [np.empty((0, 3), np.int64)]
@@ -194,8 +216,8 @@ def _rank_by_rank(distances: np.ndarray, budget: np.ndarray, cap: float) -> np.n
         column = nearest[rows, rank]
         away = distances[rows, column]
         rows, column, away = (a[(left[column] > 0) & (away < cap)] for a in (rows, column, away))
-        by_distance = np.argsort(away, kind="stable")
-        rows, column = rows[by_distance], column[by_distance]
+        first = np.argsort(away if priority is None else priority[rows, column], kind="stable")
+        rows, column = rows[first], column[first]
         taken = _place_in_group(column) < left[column]
         rows, column = rows[taken], column[taken]
         free[rows] = False

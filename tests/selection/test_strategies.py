@@ -1,0 +1,69 @@
+"""Strategies pay for the same labels and fill bags of the same size; the hybrid keeps budgets and reach."""
+
+import numpy as np
+import pytest
+
+from hudd.errors import UsageError
+from hudd.selection import STRATEGIES, ClosestMembers, closest_members, select_unsafe, strategies
+
+
+@pytest.fixture
+def problem():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([1, 2, 3], [20, 10, 1])
+    centre = np.eye(3)[labels - 1] * 5
+    closest = closest_members(rng.normal(size=(300, 3)) * 3, centre + rng.normal(size=(31, 3)), labels)
+    return closest, labels, rng.random(300), rng.random(300) < 0.7
+
+
+def test_equal_budgets_and_bags(problem):
+    closest, labels, entropy, correct = problem
+    made = strategies(STRATEGIES, closest, labels, budget=60, entropy=entropy, correct=correct)
+    assert tuple(made) == STRATEGIES
+    for name, strategy in made.items():
+        labelled, bag = strategy(3)
+        again = strategy(3)
+        assert [a.tolist() for a in again] == [labelled.tolist(), bag.tolist()]
+        if name == "none":
+            assert len(labelled) == len(bag) == 0
+            continue
+        assert len(labelled) == 60
+        assert len(bag) == 80
+        assert set(bag.tolist()) <= set(labelled.tolist())
+    assert not correct[made["bl1"](0)[1]].any()
+    sized = strategies(
+        ["hudd", "random"], closest, labels, budget=9, entropy=entropy, correct=correct, size=17
+    )
+    assert [len(strategy(0)[1]) for strategy in sized.values()] == [17, 17]
+    with pytest.raises(UsageError, match="choose any of: none, hudd"):
+        strategies(["best"], closest, labels, budget=9, entropy=entropy, correct=correct)
+
+
+def test_the_hybrid_takes_the_doubtful_inside_the_reach(problem):
+    closest, labels, entropy, _ = problem
+    plain, hybrid = (select_unsafe(closest, labels, budget=30, uncertainty=u) for u in (None, entropy))
+    counts = [{c: len(i) for c, i in unsafe.by_cluster().items()} for unsafe in (plain, hybrid)]
+    assert counts[0] == counts[1] == {1: 20, 2: 10}
+    for column, cluster in enumerate(closest.clusters[:2]):
+        first = hybrid.image[(hybrid.cluster == cluster) & (hybrid.rank == 0)]
+        own = closest.distance[:, :2].argmin(axis=1) == column
+        inside = own & (closest.distance[:, column] <= closest.reach[column])
+        chosen = [i for i in first if inside[i]]
+        left_out = np.setdiff1d(np.flatnonzero(inside), hybrid.image)
+        assert (np.diff(entropy[chosen]) <= 0).all()
+        if len(left_out):
+            assert entropy[left_out].max() <= entropy[chosen].min()
+            assert len(chosen) == len(first)
+
+
+def test_reach_can_be_left_out():
+    closest = closest_members(np.eye(3), np.eye(3), np.array([1, 1, 2]), reach=False)
+    assert isinstance(closest, ClosestMembers)
+    assert np.isnan(closest.reach).all()
+
+
+@pytest.mark.parametrize("bad", [np.ones(4), np.full(300, np.nan)])
+def test_wrong_uncertainty_is_named(problem, bad):
+    closest, labels, _, _ = problem
+    with pytest.raises(UsageError, match="300 finite numbers"):
+        select_unsafe(closest, labels, budget=5, uncertainty=bad)
