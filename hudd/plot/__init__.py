@@ -1,0 +1,19 @@
+"""Matplotlib figures of a study's results, for notebooks and for the report."""
+
+from hudd.plot.clusters import dendrogram, embed, embedding, parameters, retraining, wicd
+from hudd.plot.colours import relevance_indices, relevance_palette, relevance_scale
+from hudd.plot.pictures import cluster, heatmap
+
+__all__ = [
+    "cluster",
+    "dendrogram",
+    "embed",
+    "embedding",
+    "heatmap",
+    "parameters",
+    "relevance_indices",
+    "relevance_palette",
+    "relevance_scale",
+    "retraining",
+    "wicd",
+]

@@ -1,0 +1,241 @@
+"""Figures of a clustering: how many clusters, how they join, where they lie, what sets them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from scipy.cluster import hierarchy
+from scipy.sparse.linalg import eigsh
+from scipy.spatial.distance import squareform
+
+from hudd.errors import UsageError
+from hudd.plot.style import ACCENT, CARD, CYCLE, INK, LINE, MUTED, axes, new_figure, style
+
+if TYPE_CHECKING:
+    from hudd.clustering import Clustering
+
+
+def wicd(clustering: Clustering) -> Figure:
+    """Draw the WICD curve with the chosen number of clusters, and its slope, on which the knee was found."""
+    with style():
+        figure = new_figure(6.4, 3.8)
+        upper, lower = figure.subplots(2, sharex=True, height_ratios=(3, 2))
+        for ax, values, name in (
+            (upper, clustering.wicd_curve, "WICD"),
+            (lower, clustering.gradient, "slope"),
+        ):
+            ax.grid(axis="y")
+            ax.axvline(clustering.k, color=CYCLE[1], linewidth=1, linestyle=(0, (4, 3)))
+            ax.plot(clustering.ks, values, color=ACCENT, linewidth=1.6)
+            at = np.searchsorted(clustering.ks, clustering.k)
+            if at < len(values):
+                ax.plot([clustering.k], [values[at]], "o", color=CYCLE[1], markersize=6)
+            ax.set_ylabel(name)
+        upper.annotate(
+            f"k = {clustering.k}", (clustering.k, 1), xycoords=("data", "axes fraction"),
+            xytext=(6, -10), textcoords="offset points", color=CYCLE[1], weight="bold",
+        )  # fmt: skip
+        lower.set_xlabel("number of clusters k")
+        lower.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+def dendrogram(clustering: Clustering) -> Figure:
+    """Draw how the clusters join: one leaf a cluster, heights those of the linkage."""
+    tree, k = np.asarray(clustering.linkage, np.float64), int(clustering.k)
+    labels = np.asarray(clustering.labels)
+    with style():
+        figure, ax = axes(None, min(14.0, max(6.4, 0.28 * k)), 3.2)
+        if k > 1:
+            member = _first_members(tree)
+            hierarchy.dendrogram(
+                tree,
+                p=k,
+                truncate_mode="lastp",
+                ax=ax,
+                color_threshold=0,
+                above_threshold_color=ACCENT,
+                leaf_label_func=lambda node: str(labels[member[node]]),
+                leaf_rotation=0 if k <= 30 else 90,
+                leaf_font_size=8,
+            )
+        ax.set_ylabel("linkage height")
+        ax.set_xlabel("cluster")
+        ax.spines["bottom"].set_visible(False)
+        ax.grid(axis="y")
+    return figure
+
+
+def _first_members(tree: np.ndarray) -> list[int]:
+    """Return one original observation under each node of SciPy's linkage matrix."""
+    member = list(range(len(tree) + 1))
+    for left in tree[:, 0].astype(int):
+        member.append(member[left])
+    return member
+
+
+def embed(
+    distances: np.ndarray, *, method: Literal["mds", "tsne", "umap"] = "mds", seed: int = 0
+) -> np.ndarray:
+    """Place images on a plane so that near heatmaps lie near each other.
+
+    Parameters
+    ----------
+    distances : np.ndarray
+        (N (N - 1) / 2,) condensed Euclidean distances, those that were clustered.
+    method : {"mds", "tsne", "umap"}
+        ``mds``: classical scaling (Torgerson 1952), the plane on which distances are kept best, exact and
+        without a seed. ``tsne``: neighbourhoods kept rather than distances (van der Maaten and Hinton 2008).
+        ``umap``: likewise (McInnes et al. 2018), with the optional package ``umap-learn``.
+    seed : int
+        Of ``tsne`` and ``umap``.
+
+    Returns
+    -------
+    np.ndarray
+        (N, 2) float64 positions.
+
+    Raises
+    ------
+    UsageError
+        If the method is unknown or its package is missing.
+    """
+    if method not in ("mds", "tsne", "umap"):
+        raise UsageError(f"embedding method is '{method}'; choose one of: mds, tsne, umap.")
+    matrix = squareform(np.asarray(distances, np.float64))
+    count = len(matrix)
+    if count < 4:
+        return np.column_stack([np.arange(count, dtype=np.float64), np.zeros(count)])
+    if method == "tsne":
+        from sklearn.manifold import TSNE
+
+        perplexity = min(30.0, (count - 1) / 3)
+        model = TSNE(metric="precomputed", init="random", random_state=seed, perplexity=perplexity)
+        return np.asarray(model.fit_transform(matrix), np.float64)
+    if method == "umap":
+        try:
+            from umap import UMAP
+        except ImportError:
+            raise UsageError(
+                "method 'umap' needs the package umap-learn; install it or choose mds or tsne."
+            ) from None
+        model = UMAP(metric="precomputed", random_state=seed, n_neighbors=min(15, count - 1), n_jobs=1)
+        return np.asarray(model.fit_transform(matrix), np.float64)
+    return _classical_scaling(matrix)
+
+
+def _classical_scaling(matrix: np.ndarray) -> np.ndarray:
+    gram = matrix**2
+    gram -= gram.mean(0)
+    gram -= gram.mean(1, keepdims=True)
+    gram *= -0.5
+    # A fixed start and a fixed sign: the same distances give the same map.
+    values, vectors = eigsh(gram, k=2, which="LA", v0=np.ones(len(gram)) + 1e-3 * np.arange(len(gram)))
+    vectors = vectors[:, ::-1] * np.sqrt(np.maximum(values[::-1], 0))
+    strongest = vectors[np.abs(vectors).argmax(0), [0, 1]]
+    return np.asarray(vectors * np.where(strongest < 0, -1, 1))
+
+
+def embedding(points: np.ndarray, labels: np.ndarray, medoids: Sequence[int] | np.ndarray = ()) -> Figure:
+    """Draw a map of the errors.
+
+    Parameters
+    ----------
+    points : np.ndarray
+        (N, 2) positions, e.g. from :func:`embed`.
+    labels : np.ndarray
+        (N,) cluster of each.
+    medoids : sequence of int
+        Rows whose cluster's number is written beside them.
+    """
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) != len(labels):
+        raise UsageError(
+            f"points have shape {points.shape}; they must be ({len(labels)}, 2), one row a label."
+        )
+    with style():
+        figure, ax = axes(None, 6.4, 5.2)
+        colours = np.asarray(CYCLE)[np.asarray(labels) % len(CYCLE)]
+        dots = ax.scatter(
+            points[:, 0], points[:, 1], s=16 if len(points) < 1500 else 7, c=colours, alpha=0.75, lw=0
+        )
+        dots.set_gid("errors")
+        for row in medoids:
+            ax.annotate(
+                str(labels[row]), points[row], ha="center", va="center", color=INK, weight="bold", fontsize=8,
+                bbox={"boxstyle": "round,pad=0.25", "facecolor": CARD, "edgecolor": LINE, "linewidth": 0.8},
+            )  # fmt: skip
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
+    return figure
+
+
+def parameters(values: Mapping[str, np.ndarray], members: np.ndarray) -> Figure:
+    """Draw how parameters are spread in one cluster against all errors.
+
+    Parameters
+    ----------
+    values : mapping of str to np.ndarray
+        Name to (N_errors,) numbers.
+    members : np.ndarray
+        (N_errors,) bool, the cluster's members.
+    """
+    with style():
+        figure = new_figure(2.3 * max(1, len(values)), 1.7)
+        for at, (name, column) in enumerate(values.items()):
+            ax = figure.add_subplot(1, len(values), at + 1)
+            known = np.isfinite(column)
+            edges = np.histogram_bin_edges(column[known], bins=16).tolist()
+            ax.hist(column[known], edges, density=True, color=LINE)
+            ax.hist(
+                column[known & members], edges, density=True, histtype="step", color=ACCENT, linewidth=1.5
+            )
+            ax.set_title(name if len(name) <= 28 else name[:27] + "…")
+            ax.set_yticks([])
+            ax.spines["left"].set_visible(False)
+            ax.xaxis.set_major_locator(MaxNLocator(4))
+    return figure
+
+
+def retraining(before: float, after: Mapping[str, Sequence[float]]) -> Figure:
+    """Draw test accuracy before retraining and after it, one dot a run, one row a mode.
+
+    Parameters
+    ----------
+    before : float
+        Accuracy of the original model, 0 to 1.
+    after : mapping of str to sequence of float
+        Mode to the accuracy of each of its runs, 0 to 1.
+    """
+    with style():
+        figure, ax = axes(None, 6.4, 0.9 + 0.42 * len(after))
+        ax.axvline(100 * before, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+        ax.annotate(
+            f"before {100 * before:.1f}", (100 * before, 1), xycoords=("data", "axes fraction"), va="bottom",
+            xytext=(0, 2), textcoords="offset points", ha="center", color=MUTED,
+        )  # fmt: skip
+        for row, accuracies in enumerate(after.values()):
+            runs = 100 * np.asarray(accuracies, np.float64)
+            ax.plot(
+                [runs.min(), runs.max()],
+                [row, row],
+                color=ACCENT,
+                alpha=0.35,
+                linewidth=5,
+                solid_capstyle="round",
+            )
+            ax.plot(
+                runs, np.full(len(runs), row), "o", color=ACCENT, alpha=0.55, markersize=5, markeredgewidth=0
+            )
+            ax.plot([runs.mean()], [row], "|", color=INK, markersize=14, markeredgewidth=2)
+        ax.set_yticks(range(len(after)), list(after))
+        ax.set_ylim(len(after) - 0.5, -0.5)
+        ax.tick_params("y", length=0, labelcolor=INK)
+        ax.spines["left"].set_visible(False)
+        ax.set_xlabel("test accuracy, %")
+        ax.margins(x=0.08)
+        ax.grid(axis="x")
+    return figure

@@ -1,0 +1,289 @@
+"""A study as one HTML file that can be read, printed and passed on."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from hudd import plot
+from hudd.errors import UsageError
+from hudd.progress import progress
+from hudd.report.album import Album, Shot
+from hudd.report.charts import as_svg
+from hudd.report.facts import CAUSE, Cluster, Facts, gather
+from hudd.report.text import number, percent, shown
+from hudd.store.files import write_error, write_whole
+
+if TYPE_CHECKING:
+    from hudd.study import Study
+
+
+@dataclass(frozen=True)
+class Card:
+    """A picture with what is written under it; ``overlays`` are in the order of the page's layers."""
+
+    shot: Shot
+    overlays: list[Shot]
+    path: str
+    truth: str
+    prediction: str
+    score: float
+    distance: float
+    medoid: bool = False
+    mended: bool | None = None
+    outside: bool = False
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A cluster's part of the page."""
+
+    cluster: Cluster
+    cards: list[Card]
+    rest: list[tuple[str, str, str]]  # path, truth, prediction of the members without a picture
+    spread: Markup | None
+    unsafe: list[Card]
+
+
+def write_report(
+    study: Study,
+    out: str | Path | None = None,
+    *,
+    images: int = 24,
+    side: int = 192,
+    inline: int = 24_000_000,
+    layers: Sequence[str] | None = None,
+) -> Path:
+    """Write the report of a study that is clustered, with as much of the later steps as there is.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    out : str or Path, optional
+        The HTML file; by default ``report/index.html`` in the study's directory.
+    images : int
+        Members shown of each cluster: the medoid and those nearest to it. The others are listed by name.
+    side : int
+        Longer side of a picture in the file, in pixels.
+    inline : int
+        Bytes of pictures that the file itself may hold; beyond that they lie in a folder beside it.
+    layers : sequence of str, optional
+        Layers whose heatmaps can be laid over the pictures; by default the chosen one and the first.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    UsageError
+        If a layer is not in the study or a number is out of range.
+    HuddError
+        If the study has no clusters yet, or the file cannot be written.
+    """
+    for name, value, least in (("images", images, 1), ("side", side, 16), ("inline", inline, 0)):
+        if value < least:
+            raise UsageError(f"{name} is {value}; give a whole number of at least {least}.")
+    facts = gather(study)
+    chosen = list(dict.fromkeys(layers or (facts.layer, study.layers[0])))
+    unknown = [layer for layer in chosen if layer not in study.layers]
+    if unknown:
+        raise UsageError(
+            f"layer '{unknown[0]}' is not in this study; choose among: {', '.join(study.layers)}."
+        )
+    page = Path(out) if out is not None else study.path / "report" / "index.html"
+    album = Album(side, inline)
+    chapters = _chapters(study, facts, album, chosen, images)
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        album.close(page)
+    except OSError as error:
+        raise write_error(page, error) from error
+    write_whole(page, _render(study, facts, chapters, chosen).encode("utf-8", "backslashreplace"))
+    return page
+
+
+# -- pictures -------------------------------------------------------------------------------------------
+
+
+def _chapters(study: Study, facts: Facts, album: Album, layers: list[str], images: int) -> list[Chapter]:
+    shown_rows = [cluster.rows[:images] for cluster in facts.clusters]
+    rows = np.concatenate(shown_rows) if shown_rows else np.empty(0, np.int64)
+    heatmaps = [study.spatial_heatmaps(rows, layer) for layer in layers]
+    place = {int(row): at for at, row in enumerate(rows)}
+    chapters = []
+    with progress("report", len(facts.clusters), unit="clusters") as advance:
+        for cluster, some in zip(facts.clusters, shown_rows):
+            cards = [
+                _error_card(study, facts, album, cluster, row, [h[place[row]] for h in heatmaps])
+                for row in some.tolist()
+            ]
+            test, left = facts.test, facts.errors[cluster.rows[images:]]
+            rest = [
+                (
+                    shown(test.path[at]),
+                    facts.class_name(int(test.label[at])),
+                    facts.class_name(int(test.prediction[at])),
+                )
+                for at in left.tolist()
+            ]
+            chapters.append(
+                Chapter(
+                    cluster, cards, rest, _spread(facts, cluster), _unsafe_cards(study, facts, album, cluster)
+                )
+            )
+            advance(1)
+    return chapters
+
+
+def _error_card(
+    study: Study, facts: Facts, album: Album, cluster: Cluster, row: int, heatmaps: list[np.ndarray]
+) -> Card:
+    at, lead = int(facts.errors[row]), row == cluster.rows[0]
+    position = int(np.flatnonzero(cluster.rows == row)[0])
+    return Card(
+        shot=album.picture(study.source("test").picture(at), lead=lead),
+        overlays=[album.overlay(heatmap, lead=lead) for heatmap in heatmaps],
+        path=shown(facts.test.path[at]),
+        truth=facts.class_name(int(facts.test.label[at])),
+        prediction=facts.class_name(int(facts.test.prediction[at])),
+        score=float(facts.test.score[at]),
+        distance=float(cluster.distance[position]),
+        medoid=lead,
+        mended=bool(facts.retrained[0].recovered[row] > 0.5) if facts.retrained else None,
+    )
+
+
+def _unsafe_cards(study: Study, facts: Facts, album: Album, cluster: Cluster, most: int = 12) -> list[Card]:
+    if facts.unsafe is None or not len(cluster.unsafe):
+        return []
+    split, labels, source = study.split("improvement"), study.labels, study.source("improvement")
+    order = cluster.unsafe[np.argsort(facts.unsafe.distance[cluster.unsafe], kind="stable")]
+    return [
+        Card(
+            shot=album.picture(source.picture(image)),
+            overlays=[],
+            path=shown(split.path[image]),
+            truth=facts.class_name(int(labels[image])),
+            prediction=facts.class_name(int(split.prediction[image])),
+            score=float(split.score[image]),
+            distance=float(facts.unsafe.distance[at]),
+            outside=bool(facts.unsafe.outside[at]),
+        )
+        for at, image in zip(order[:most].tolist(), facts.unsafe.image[order[:most]].tolist())
+    ]
+
+
+# -- charts ---------------------------------------------------------------------------------------------
+
+
+def _spread(facts: Facts, cluster: Cluster, most: int = 3) -> Markup | None:
+    """Draw the parameters that vary much less in the cluster than over all errors."""
+    names = [parameter.name for parameter in cluster.parameters if parameter.ratio < 0.5][:most]
+    if not names:
+        return None
+    values = {name: facts.test.parameters[name][facts.errors].astype(float) for name in names}
+    members = np.zeros(len(facts.errors), bool)
+    members[cluster.rows] = True
+    figure = plot.parameters({shown(name): column for name, column in values.items()}, members)
+    return as_svg(
+        figure, f"Spread in cluster {cluster.label} against all errors of {', '.join(map(shown, names))}"
+    )
+
+
+def _charts(study: Study, facts: Facts) -> dict[str, Markup]:
+    clustering = study.clustering_of(facts.layer)
+    charts = {}
+    if len(clustering.ks):
+        charts["wicd"] = as_svg(
+            plot.wicd(clustering), f"WICD over the number of clusters; k = {clustering.k} was chosen"
+        )
+    if clustering.k > 1:
+        charts["dendrogram"] = as_svg(plot.dendrogram(clustering), f"How the {clustering.k} clusters join")
+    if len(facts.errors) > 3:
+        points = plot.embed(study.distances_of(facts.layer))
+        figure = plot.embedding(points, study.clusters.label, study.clusters.medoid)
+        charts["map"] = as_svg(
+            figure, "Map of the errors by their heatmap distances, clusters numbered at their medoids"
+        )
+    if facts.retrained:
+        after = {retrained.mode: retrained.accuracies for retrained in facts.retrained}
+        charts["retraining"] = as_svg(
+            plot.retraining(facts.accuracy, after), "Test accuracy before and after retraining"
+        )
+    return charts
+
+
+# -- the page -------------------------------------------------------------------------------------------
+
+
+def _render(study: Study, facts: Facts, chapters: list[Chapter], layers: list[str]) -> str:
+    environment = Environment(
+        loader=PackageLoader("hudd.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(shown=shown, percent=percent, number=number)
+    script = environment.get_template("report.js").render()
+    return environment.get_template("report.html").render(
+        name=shown(study.path.name),
+        study=study,
+        facts=facts,
+        chapters=chapters,
+        layers=[{"name": shown(layer), "flat": study.heatmaps_of(layer).ndim < 4} for layer in layers],
+        table=_layer_table(study, facts),
+        charts=_charts(study, facts),
+        provenance=_provenance(study.provenance),
+        known_causes=CAUSE in facts.test.parameters,
+        script=Markup(script),
+        # Only this script may run, whatever a file or class is called.
+        script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+    )
+
+
+def _layer_table(study: Study, facts: Facts) -> list[dict[str, Any]]:
+    rows = []
+    for layer in study.layers:
+        found = study.clustering_of(layer)
+        shape = " × ".join(map(str, study.heatmaps_of(layer).shape[1:]))
+        chosen = layer == facts.layer
+        rows.append(
+            {
+                "name": shown(layer),
+                "shape": shape,
+                "k": found.k,
+                "scaled": found.scaled_wicd,
+                "wicd": found.wicd,
+                "chosen": chosen,
+            }
+        )
+    most = max((row["scaled"] for row in rows if np.isfinite(row["scaled"])), default=1) or 1
+    for row in rows:
+        row["bar"] = row["scaled"] / most if np.isfinite(row["scaled"]) else 0
+    return rows
+
+
+def _provenance(provenance: dict[str, Any]) -> dict[str, Any]:
+    """Split what is known about the making into single facts, settings and steps."""
+    rest = dict(provenance)
+    settings, steps = rest.pop("settings", {}), rest.pop("steps", {})
+    flat = {
+        shown(key): shown("–" if value in (None, "", {}, []) else value) for key, value in settings.items()
+    }
+    return {
+        "facts": {shown(key): shown(value) for key, value in rest.items()},
+        "settings": flat,
+        "steps": steps,
+    }

@@ -1,0 +1,117 @@
+"use strict";
+(() => {
+  const $ = (query, root = document) => root.querySelector(query);
+  const $$ = (query, root = document) => [...root.querySelectorAll(query)];
+  const body = document.body, root = document.documentElement, box = $("#box");
+  const clusters = $$(".cluster");
+  let shots = [], at = 0;
+
+  // What the reader has set outlives a reload, where the browser allows a file to remember.
+  const memory = {
+    get: (key) => { try { return localStorage.getItem("hudd-" + key); } catch { return null; } },
+    set: (key, value) => { try { localStorage.setItem("hudd-" + key, value); } catch { /* a file without storage */ } },
+  };
+
+  const theme = (value) => { root.dataset.theme = value; memory.set("theme", value); };
+  if (["light", "dark"].includes(memory.get("theme"))) theme(memory.get("theme"));
+  const dark = () => (root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+
+  const press = (name) => {
+    const on = body.classList.toggle(name);
+    $$(`[data-do="${name}"]`).forEach((button) => button.setAttribute("aria-pressed", on));
+  };
+  const opacity = (percent) => {
+    const value = Math.max(0, Math.min(100, percent));
+    $("#opacity").value = value;
+    body.style.setProperty("--opacity", value / 100);
+  };
+  const layer = (index) => {
+    const select = $("#layer");
+    if (!select) return;
+    select.value = String(index % select.options.length);
+    body.dataset.layer = select.value;
+  };
+
+  // One cluster after the other, from the one in view.
+  const go = (step) => {
+    const seen = clusters.filter((cluster) => !cluster.hidden);
+    const top = 140;
+    let here = seen.findIndex((cluster) => cluster.getBoundingClientRect().bottom > top);
+    if (here < 0) here = seen.length - 1;
+    const ahead = seen[here] && seen[here].getBoundingClientRect().top > top;
+    const next = seen[Math.max(0, Math.min(seen.length - 1, here + (step > 0 && ahead ? 0 : step)))];
+    if (next) { next.scrollIntoView(); next.focus({ preventScroll: true }); }
+  };
+
+  const find = (words) => {
+    const wanted = words.trim().toLowerCase();
+    let any = false;
+    clusters.forEach((cluster) => {
+      let some = false;
+      $$(".card", cluster).forEach((card) => {
+        const fits = !wanted || $(".text", card).textContent.toLowerCase().includes(wanted);
+        card.hidden = !fits;
+        some = some || fits;
+      });
+      cluster.hidden = !some;
+      any = any || some;
+    });
+    $("#nothing").hidden = any;
+  };
+
+  const show = (index) => {
+    at = (index + shots.length) % shots.length;
+    const card = shots[at].closest(".card");
+    $(".stage").replaceChildren(...[...shots[at].children].map((image) => { const copy = image.cloneNode(); copy.loading = "eager"; return copy; }));
+    $(".about").replaceChildren(...[...$(".text", card).children].map((part) => part.cloneNode(true)));
+    $(".where").textContent = `${at + 1} of ${shots.length}`;
+  };
+  const open = (shot) => {
+    shots = $$(".card:not([hidden]) .shot", shot.closest(".gallery"));
+    show(shots.indexOf(shot));
+    if (!box.open) box.showModal();
+  };
+  box.addEventListener("close", () => { if (shots[at]) shots[at].focus(); });
+  $$("dialog").forEach((dialog) => dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); }));
+
+  const acts = {
+    heat: () => press("heat"),
+    grey: () => press("grey"),
+    theme: () => theme(dark() ? "light" : "dark"),
+    print: () => window.print(),
+    help: () => $("#keys").showModal(),
+    previous: () => show(at - 1),
+    next: () => show(at + 1),
+  };
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-do]"), shot = event.target.closest(".shot");
+    if (button) acts[button.dataset.do]();
+    else if (shot) open(shot);
+  });
+  $("#opacity").addEventListener("input", (event) => opacity(+event.target.value));
+  $("#find").addEventListener("input", (event) => find(event.target.value));
+  if ($("#layer")) $("#layer").addEventListener("change", (event) => layer(+event.target.value));
+
+  const keys = {
+    j: () => go(1), k: () => go(-1), h: acts.heat, g: acts.grey, t: acts.theme, "?": acts.help,
+    l: () => layer(+body.dataset.layer + 1),
+    "+": () => opacity(+$("#opacity").value + 10), "=": () => opacity(+$("#opacity").value + 10),
+    "-": () => opacity(+$("#opacity").value - 10),
+    "/": () => $("#find").focus(),
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.matches("input, select, textarea")) { if (event.key === "Escape") event.target.blur(); return; }
+    if (box.open && event.key === "ArrowRight") acts.next();
+    else if (box.open && event.key === "ArrowLeft") acts.previous();
+    else if (keys[event.key] && !(box.open && "jk/".includes(event.key))) { event.preventDefault(); keys[event.key](); }
+  });
+
+  // The contents mark where the reader is.
+  const links = new Map($$(".side a").map((link) => [link.getAttribute("href").slice(1), link]));
+  const watch = new IntersectionObserver((entries) => entries.forEach((entry) => {
+    const link = links.get(entry.target.id);
+    if (link) link.classList.toggle("here", entry.isIntersecting);
+  }), { rootMargin: "-140px 0px -55% 0px" });
+  $$("main > section:not(#clusters), .cluster").forEach((part) => watch.observe(part));
+})();

@@ -1,0 +1,121 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import pdist, squareform
+
+from hudd import plot
+from hudd.errors import UsageError
+from hudd.plot.pictures import distances_to, nearest_first
+
+
+def clustering(count=30, k=4):
+    points = np.random.default_rng(0).normal(size=(count, 5))
+    tree = linkage(points, "ward")
+    ks = np.arange(2, count // 2)
+    return points, SimpleNamespace(
+        labels=fcluster(tree, k, "maxclust"), k=k, ks=ks, wicd_curve=1 / ks, gradient=-1 / ks**2, linkage=tree
+    )
+
+
+def test_wicd_marks_the_chosen_k():
+    _, found = clustering()
+    upper, lower = plot.wicd(found).axes
+    np.testing.assert_array_equal(upper.lines[1].get_ydata(), found.wicd_curve)
+    np.testing.assert_array_equal(lower.lines[1].get_ydata(), found.gradient)
+    assert upper.lines[2].get_xdata()[0] == found.k
+    assert upper.lines[2].get_ydata()[0] == found.wicd_curve[found.k - 2]
+
+
+def test_dendrogram_has_one_leaf_a_cluster():
+    _, found = clustering()
+    labels = [t.get_text() for t in plot.dendrogram(found).axes[0].get_xticklabels()]
+    assert sorted(labels) == [str(i) for i in range(1, found.k + 1)]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(5, 30), st.integers(0, 2**31))
+def test_scaling_of_points_on_a_plane_keeps_their_distances(count, seed):
+    points = np.random.default_rng(seed).normal(size=(count, 2)) * [5, 2]
+    distances = pdist(points)
+    np.testing.assert_allclose(pdist(plot.embed(distances)), distances, rtol=1e-6, atol=1e-8)
+
+
+def test_embedding_is_the_same_twice_and_refuses_what_it_does_not_know():
+    points, found = clustering()
+    for method in ("mds", "tsne"):
+        one, two = (plot.embed(pdist(points), method=method, seed=3) for _ in range(2))
+        assert one.shape == (30, 2)
+        np.testing.assert_array_equal(one, two)
+    with pytest.raises(UsageError, match="mds, tsne, umap"):
+        plot.embed(pdist(points), method="pca")
+    with pytest.raises(UsageError, match=r"\(30, 2\)"):
+        plot.embedding(points, found.labels)
+    figure = plot.embedding(points[:, :2], found.labels, [0, 7])
+    assert [t.get_text() for t in figure.axes[0].texts] == [str(found.labels[0]), str(found.labels[7])]
+    assert plot.embed(pdist(points[:2])).shape == (2, 2)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 20), st.data())
+def test_nearest_first_reads_the_condensed_matrix(count, data):
+    points = np.random.default_rng(count).normal(size=(count, 3))
+    condensed, square = pdist(points), squareform(pdist(points))
+    members = np.array(sorted(data.draw(st.sets(st.integers(0, count - 1), min_size=1))))
+    medoid = int(data.draw(st.sampled_from(members.tolist())))
+    order = nearest_first(condensed, count, members, medoid)
+    assert order[0] == medoid
+    assert (np.diff(square[medoid, order]) >= 0).all()
+    found = distances_to(condensed, count, members, medoid)
+    np.testing.assert_array_equal(np.maximum(found, 0), square[medoid, members])
+
+
+def test_heatmap_is_stretched_over_the_picture():
+    picture = np.zeros((20, 30, 3), np.uint8)
+    relevance = np.array([[1.0, -1.0]])
+    ground, overlay = plot.heatmap(picture, relevance).axes[0].images
+    assert ground.get_extent() == overlay.get_extent()
+    colours = overlay.get_array()
+    assert colours[0, 0, 0] > colours[0, 0, 2]
+    assert colours[0, 1, 2] > colours[0, 1, 0]
+
+
+def test_retraining_and_parameters():
+    figure = plot.retraining(0.7, {"hudd": [0.8, 0.9], "bl1": [0.7]})
+    axes = figure.axes[0]
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["hudd", "bl1"]
+    values = {"a $x^2$ <b>": np.array([1.0, np.nan, 3.0]), "b": np.arange(3.0)}
+    figure = plot.parameters(values, np.array([True, True, False]))
+    assert [ax.get_title(loc="left") for ax in figure.axes] == list(values)
+    figure.canvas.draw()
+
+
+def test_scale_is_a_percentile_and_never_zero():
+    relevance = np.zeros((20, 20))
+    assert plot.relevance_scale(relevance) == 1
+    relevance[0, 0] = -5
+    assert plot.relevance_scale(relevance) == 5
+    relevance[:] = 2
+    relevance[0, 0] = 1000
+    assert plot.relevance_scale(relevance) == 2
+
+
+def test_cluster_shows_the_medoid_first():
+    points, found = clustering()
+    medoid = [int(np.flatnonzero(found.labels == c)[0]) for c in range(1, 5)]
+    source = SimpleNamespace(picture=lambda i: np.full((8, 8, 3), i, np.uint8))
+    study = SimpleNamespace(
+        clusters=SimpleNamespace(label=found.labels, medoid=np.array(medoid)),
+        chosen_layer="a",
+        distances_of=lambda layer: pdist(points),
+        spatial_heatmaps=lambda rows, layer: np.ones((len(rows), 4, 4), np.float32),
+        source=lambda name: source,
+        errors=np.arange(30) + 100,
+    )
+    figure = plot.cluster(study, 2, images=3)
+    assert figure.axes[0].images[0].get_array()[0, 0, 0] == medoid[1] + 100
+    with pytest.raises(UsageError, match="from 1 to 4"):
+        plot.cluster(study, 9)

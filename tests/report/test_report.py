@@ -1,0 +1,190 @@
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from hudd.errors import HuddError, UsageError
+from hudd.report import write_report
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "../../etc/passwd",
+    "naïve 日本 $x^2$ {{ 7*7 }}",
+    "two\nlines\t\x00\u202egnp",
+)
+
+
+class Page(HTMLParser):
+    """Elements with their attributes, and the visible text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.text, self._silent = [], [], False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        self._silent = tag in ("script", "style")
+
+    def handle_endtag(self, tag):
+        self._silent = False
+
+    def handle_data(self, data):
+        if not self._silent:
+            self.text.append(data)
+
+    def all(self, tag, css=None):
+        return [
+            a for t, a in self.elements if t == tag and (css is None or css in a.get("class", "").split())
+        ]
+
+
+def read(study, **options):
+    path = write_report(study, **options)
+    return path, Page(path.read_text("utf-8"))
+
+
+def test_report_stands_alone(make_study):
+    study = make_study()
+    path, page = read(study)
+    assert path == study.path / "report" / "index.html"
+    assert [p.name for p in path.parent.iterdir()] == ["index.html"]
+    for tag, attributes in page.elements:
+        for name in ("src", "href", "xlink:href", "action", "data"):
+            address = attributes.get(name)
+            assert address is None or address.startswith(("data:image/", "#")), (tag, name, address[:60])
+    assert not page.all("link") + page.all("iframe")
+    assert "url(" not in re.sub(r"url\(#", "", path.read_text("utf-8"))
+    assert "@import" not in path.read_text("utf-8")
+
+
+def test_every_picture_is_told_in_words(make_study):
+    _, page = read(make_study())
+    pictures = page.all("img", "pic")
+    assert pictures
+    thumbs = len({a["href"] for a in page.all("a", "thumb")})
+    assert sum(not a["alt"] for a in pictures) == thumbs  # the overview's, beside their names
+    assert all(a["alt"] == "" for a in page.all("img", "over"))
+    assert all(a.get("aria-label") for a in page.all("svg", "chart"))
+    ids = [a["id"] for _, a in page.elements if "id" in a]
+    targets = {a["href"][1:] for a in page.all("a") if a["href"].startswith("#")}
+    assert targets <= set(ids)
+
+
+def test_medoid_comes_first_and_the_rest_by_distance(make_study):
+    study = make_study()
+    text = write_report(study, images=5).read_text("utf-8")
+    for label, medoid in enumerate(study.clusters.medoid, start=1):
+        article = text.split(f'id="cluster-{label}"')[1].split("</article>")[0]
+        first = re.search(r'class="path">([^<]+)<', article)[1]
+        assert first == study.split("test").path[study.errors[medoid]]
+        distances = [float(d) for d in re.findall(r"distance to the medoid ([\d.]+)", article)]
+        assert distances == sorted(distances)
+        size = int((study.clusters.label == label).sum())
+        assert len(distances) == 4
+        assert article.count("<li>") == size - 5
+        assert f"{size - 5} more" in article
+
+
+def test_each_member_is_shown_once(make_study):
+    study = make_study()
+    _, page = read(study, images=100)
+    for row in study.errors:
+        path = study.split("test").path[row]
+        assert sum(path + ":" in a["alt"] for a in page.all("img", "pic")) == 1
+
+
+def test_hostile_names_are_text(make_study):
+    for prefix in HOSTILE:
+        study = make_study(names=list(HOSTILE[:3]), prefix=prefix, parameter=prefix)
+        study._splits["test"].parameters["cause"][:] = prefix
+        path, page = read(study)
+        scripts = page.all("script")
+        assert len(scripts) == 1
+        assert not [a for _, a in page.elements if any(name.startswith("on") for name in a)]
+        assert not [a for a in page.all("img") if not a["src"].startswith("data:image/")]
+        visible = "".join(page.text)
+        assert HOSTILE[0] in visible
+        assert "\u202e" not in path.read_text("utf-8")
+        if prefix.isprintable():
+            assert f"test/{prefix}-{study.errors[0]}.png" in visible
+
+
+def test_only_its_own_script_may_run(make_study):
+    import hashlib
+    from base64 import b64encode
+
+    text = write_report(make_study()).read_text("utf-8")
+    script = text.split("<script>")[1].split("</script>")[0]
+    digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in text.replace("&#39;", "'")
+    assert "default-src 'none'" in text
+
+
+@pytest.mark.parametrize("steps", [(), ("select",), ("evaluate",), ("select", "retrain")])
+def test_unfinished_studies_have_a_report(make_study, steps):
+    _, page = read(make_study(steps=steps))
+    ids = {a.get("id") for a in page.all("section")}
+    assert ("unsafe" in ids) == ("select" in steps)
+    assert ("retraining" in ids) == ("retrain" in steps)
+
+
+def test_numbers_of_the_overview(make_study):
+    study = make_study()
+    _, page = read(study)
+    words = " ".join("".join(page.text).split())
+    run = study.retraining["hudd"][0]
+    assert f"{100 * len(study.errors) / len(run['before']):.1f} %" in words
+    assert f"to {100 * run['after'].mean():.1f} %" in words
+    improved = int((~run["before"] & run["after"]).sum())
+    assert f"{improved} improved, 3 worsened" in words
+
+
+def test_many_pictures_go_beside_the_page(make_study, tmp_path):
+    out = tmp_path / "deep" / "my report.html"
+    path, page = read(make_study(), out=out, inline=1000)
+    folder = path.with_name("my report-hudd-images")
+    beside = [a["src"] for a in page.all("img") if not a["src"].startswith("data:")]
+    assert beside
+    assert {s.split("/")[1] for s in beside} == {p.name for p in folder.iterdir()}
+    assert all(s.startswith("my%20report-hudd-images/") for s in beside)
+    assert all(
+        a["src"].startswith("data:") for a in page.all("img") if a["alt"] == "" and "pic" in a["class"]
+    )
+    read(make_study(), out=out)
+    assert not folder.exists()
+
+
+def test_written_twice_is_the_same(make_study, tmp_path):
+    one, two = (write_report(make_study(), tmp_path / name).read_bytes() for name in ("a.html", "b.html"))
+    assert one == two
+
+
+def test_wrong_calls_are_refused_before_any_work(make_study, tmp_path):
+    study = make_study()
+    with pytest.raises(UsageError, match="features\\.9"):
+        write_report(study, tmp_path / "r.html", layers=["features.9"])
+    with pytest.raises(UsageError, match="images is 0"):
+        write_report(study, tmp_path / "r.html", images=0)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HuddError, match="cannot write"):
+        write_report(study, tmp_path / "file" / "r.html")
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_layers_can_be_switched(make_study):
+    _, page = read(make_study(), layers=["features.3", "features.0", "classifier.1"])
+    counts = [len(page.all("img", f"o{i}")) for i in range(3)]
+    assert counts[0] == counts[1] == counts[2] > 0
+    assert "classifier.1 (image)" in "".join(page.text)
+
+
+def test_clusters_of_one(make_study):
+    study = make_study(count=4)
+    study.clusters.label = np.arange(1, 5)
+    study.clusters.medoid = np.arange(4)
+    study.steps = ()
+    _, page = read(study)
+    assert len(page.all("article", "cluster")) == 4

@@ -1,0 +1,29 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hudd.report.text import number, percent, shown
+
+
+@given(st.text())
+def test_shown_is_one_printable_line(name):
+    assert shown(name).isprintable()
+    if name.isprintable():
+        assert shown(name) == name
+
+
+def test_shown_keeps_what_can_be_read():
+    assert shown("a\nb") == "a\\nb"
+    assert shown("日本 é") == "日本 é"
+    assert shown("x\udc80") == "x\\udc80"
+    assert shown("a\u202eb") == "a\\u202eb"
+
+
+def test_numbers():
+    assert [number(x) for x in (3, 1234.0, 0.12345, 123.456, float("nan"))] == [
+        "3",
+        "1,234",
+        "0.123",
+        "123.5",
+        "–",
+    ]
+    assert percent(0.2534) == "25.3 %"
