@@ -64,7 +64,8 @@ class TrainingConfig:
         ``loss(output, labels) -> scalar tensor``, a mean over the batch.
     holdout : float
         Share of the training set that is held out, class by class, to find the best epoch; the test set is
-        never used for that. At 0 the last epoch is kept.
+        never used for that. At 0 the last epoch is kept, the right choice where the model was trained on
+        this training set before: what it knows by heart says nothing about when to stop.
     patience : int, optional
         Stop after this many epochs without a better one; needs a holdout.
     freeze : tuple of str
@@ -83,7 +84,7 @@ class TrainingConfig:
     optimizer: str = "sgd"
     schedule: Literal["constant", "cosine"] = "constant"
     loss: str | Loss = "cross-entropy"
-    holdout: float = 0.1
+    holdout: float = 0.0
     patience: int | None = None
     freeze: tuple[str, ...] = ()
     augment: tuple[str | Augmentation, ...] = ()

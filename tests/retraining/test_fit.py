@@ -8,7 +8,7 @@ from torch import nn
 from hudd.errors import HuddError, UsageError
 from hudd.retraining import TrainingConfig, fit, predict
 
-CONFIG = TrainingConfig(epochs=4, batch_size=32, lr=0.05, augment=("shift",))
+CONFIG = TrainingConfig(epochs=4, batch_size=32, lr=0.05, holdout=0.1, augment=("shift",))
 
 
 def weights(model):
@@ -38,7 +38,13 @@ def test_learns_and_reports(make_model, data):
 def test_resumes_to_the_bit(make_model, data, tmp_path, optimizer, cut):
     images, labels = data
     config = TrainingConfig(
-        epochs=4, batch_size=50, lr=0.01, optimizer=optimizer, schedule="cosine", augment=("flip",)
+        epochs=4,
+        batch_size=50,
+        lr=0.01,
+        holdout=0.1,
+        optimizer=optimizer,
+        schedule="cosine",
+        augment=("flip",),
     )
     through = make_model()
     whole = fit(through, images, labels, config, seed=3)
@@ -140,7 +146,7 @@ def test_may_hold_out_limits_the_holdout(make_model, data):
 def test_early_stopping_keeps_the_best(make_model, data):
     images, labels = data
     model = make_model(dropout=0.0)
-    config = TrainingConfig(epochs=30, batch_size=16, lr=0.1, patience=2)
+    config = TrainingConfig(epochs=30, batch_size=16, lr=0.1, holdout=0.1, patience=2)
     result = fit(model, images, labels, config, seed=0)
     assert result.stopped_early
     assert len(result.history) == result.best_epoch + 2
@@ -150,7 +156,7 @@ def test_frozen_layers_stay_as_they_are(make_model, data):
     images, labels = data
     model = make_model()
     before = weights(model)
-    fit(model, images, labels, TrainingConfig(epochs=1, freeze=("0.*", "1.*")), seed=0)
+    fit(model, images, labels, TrainingConfig(epochs=1, holdout=0.1, freeze=("0.*", "1.*")), seed=0)
     after = weights(model)
     for name in before:
         assert torch.equal(before[name], after[name]) == name.startswith(("0.", "1.")), name
@@ -163,7 +169,7 @@ def test_regression_and_own_loss():
     y = x @ np.array([[1.0], [2.0], [-1.0]], "f4")
     for loss in ("mse", lambda output, target: (output - target).abs().mean()):
         model = nn.Linear(3, 1)
-        config = TrainingConfig(epochs=60, lr=0.05, loss=loss, batch_size=20, weight_decay=0.0)
+        config = TrainingConfig(epochs=60, lr=0.05, loss=loss, batch_size=20, weight_decay=0.0, holdout=0.1)
         result = fit(model, x, y, config, seed=0)
         assert result.history[result.best_epoch - 1]["holdout_loss"] < 0.05
         assert "holdout_accuracy" not in result.history[0]
@@ -189,7 +195,7 @@ def test_last_batch_of_one_joins_its_neighbour(make_model, data):
         ({"optimizer": "lion"}, "one of sgd"),
         ({"loss": "hinge"}, "cross-entropy"),
         ({"holdout": 1.0}, "holdout"),
-        ({"patience": 3, "holdout": 0.0}, "patience"),
+        ({"patience": 3}, "patience"),
         ({"augment": ("spin",)}, "flip, shift"),
         ({"schedule": "step"}, "cosine"),
         ({"precision": "float16"}, "bfloat16"),

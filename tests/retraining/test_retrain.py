@@ -20,7 +20,7 @@ from hudd.retraining import (
     save_weights,
 )
 
-CONFIG = TrainingConfig(epochs=6, batch_size=32, lr=0.05)
+CONFIG = TrainingConfig(epochs=6, batch_size=32, lr=0.05, holdout=0.1)
 
 
 @pytest.fixture
