@@ -61,7 +61,9 @@ def _mark_dependence(graph: fx.Graph, inputs: set[str]) -> None:
             node.meta["depends_on_input"] = node.name in inputs
         else:
             sizes = isinstance(node.meta.get("val"), torch.SymInt) or node.target is operator.mul
-            node.meta["depends_on_input"] = not sizes and any(carries(source) for source in node.all_input_nodes)
+            node.meta["depends_on_input"] = not sizes and any(
+                carries(source) for source in node.all_input_nodes
+            )
 
 
 def capture(model: nn.Module, example: Tensor | Sequence[Tensor]) -> RelevanceGraph:
@@ -98,7 +100,9 @@ def capture(model: nn.Module, example: Tensor | Sequence[Tensor]) -> RelevanceGr
         node.meta["module"] = _module_path(node)
     _mark_dependence(program.graph, set(inputs))
     by_name = {node.name: node for node in program.graph.nodes}
-    names = [spec.arg.name for spec in program.graph_signature.output_specs if spec.kind is OutputKind.USER_OUTPUT]
+    names = [
+        spec.arg.name for spec in program.graph_signature.output_specs if spec.kind is OutputKind.USER_OUTPUT
+    ]
     captured = RelevanceGraph(
         graph=program.graph,
         constants=constants,

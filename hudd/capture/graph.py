@@ -57,4 +57,8 @@ def carries(node: object) -> bool:
 
 def target_name(node: Call) -> str:
     """The operation as torch names it, e.g. ``aten.conv2d.default``."""
-    return str(node.target) if isinstance(node.target, torch._ops.OpOverload) else str(getattr(node.target, "__name__", node.target))
+    return (
+        str(node.target)
+        if isinstance(node.target, torch._ops.OpOverload)
+        else str(getattr(node.target, "__name__", node.target))
+    )

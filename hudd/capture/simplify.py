@@ -64,8 +64,13 @@ def _is_identity(node: Call) -> bool:
     if node.target in _IDENTITIES:
         return True
     if node.target is aten.slice.Tensor:
-        axis, start, end, *step = [*node.args[1:], *[0, None, None][len(node.args) - 1 :]]
-        return start in (0, None) and (end is None or (isinstance(end, int) and end >= _WHOLE)) and step in ([], [1])
+        axis_and_range = [*node.args[1:], *(0, None, None)[len(node.args) - 1 :]]
+        start, end, step = axis_and_range[1], axis_and_range[2], axis_and_range[3:]
+        return (
+            start in (0, None)
+            and (end is None or (isinstance(end, int) and end >= _WHOLE))
+            and step in ([], [1])
+        )
     return False
 
 
@@ -92,7 +97,9 @@ def _replace_batch_norms(captured: RelevanceGraph) -> None:
         shift = -mean_value.double() * scale
         if running[3] is not None:
             shift = shift + running[3].double()
-        (normalized,) = node.users  # the other two results, saved statistics, have no readers in evaluation mode
+        (normalized,) = (
+            node.users
+        )  # the other two results, saved statistics, have no readers in evaluation mode
         if source.target in _FOLDABLE and len(source.users) == 1 and _fold(captured, source, scale, shift):
             _replace(captured, normalized, source)
         else:

@@ -11,7 +11,19 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from hudd.errors import UsageError
-from hudd.lrp.rules import AlphaBeta, Epsilon, Epsilon2021, Flat, Gamma, Rule, WSquare, ZBox, Zero, ZPlus, ZPlus2021
+from hudd.lrp.rules import (
+    AlphaBeta,
+    Epsilon,
+    Epsilon2021,
+    Flat,
+    Gamma,
+    Rule,
+    WSquare,
+    ZBox,
+    Zero,
+    ZPlus,
+    ZPlus2021,
+)
 
 RULES: dict[str, type[Rule]] = {
     "zero": Zero,
@@ -24,7 +36,12 @@ RULES: dict[str, type[Rule]] = {
     "flat": Flat,
 }
 # What the numbers in brackets set, in order: "alpha-beta(2, 1)", "z-box(-2.1, 2.6)".
-_PARAMETERS = {"epsilon": ("epsilon",), "gamma": ("gamma",), "alpha-beta": ("alpha", "beta"), "z-box": ("low", "high")}
+_PARAMETERS = {
+    "epsilon": ("epsilon",),
+    "gamma": ("gamma",),
+    "alpha-beta": ("alpha", "beta"),
+    "z-box": ("low", "high"),
+}
 
 
 @dataclass(frozen=True)
@@ -75,7 +92,12 @@ COMPOSITES: dict[str, Composite] = {
         Composite("epsilon-alpha2-beta1-flat", AlphaBeta(), Epsilon(), first=Flat()),
         Composite("epsilon-gamma-box", Gamma(), Epsilon(), first=ZBox()),
         Composite(
-            "hudd-2021", Epsilon2021(), ZPlus2021(), epsilon=1e-9, stabilizer="positive", last_window_wins=True
+            "hudd-2021",
+            Epsilon2021(),
+            ZPlus2021(),
+            epsilon=1e-9,
+            stabilizer="positive",
+            last_window_wins=True,
         ),
     )
 }
@@ -101,10 +123,14 @@ def parse_rule(text: str) -> Rule:
         raise UsageError(f"LRP rule '{text}' has something other than numbers in its brackets.") from None
     if len(numbers) > len(names):
         allowed = f"at most {len(names)} ({', '.join(names)})" if names else "none"
-        raise UsageError(f"LRP rule '{text}' has {len(numbers)} numbers in its brackets, but '{name}' takes {allowed}.")
+        raise UsageError(
+            f"LRP rule '{text}' has {len(numbers)} numbers in its brackets, but '{name}' takes {allowed}."
+        )
     rule = RULES[name](**dict(zip(names, numbers)))
     if isinstance(rule, AlphaBeta) and not (rule.alpha >= 1 and abs(rule.alpha - rule.beta - 1) < 1e-9):
-        raise UsageError(f"LRP rule '{text}' does not conserve relevance: alpha - beta must be 1 and beta at least 0.")
+        raise UsageError(
+            f"LRP rule '{text}' does not conserve relevance: alpha - beta must be 1 and beta at least 0."
+        )
     return rule
 
 
@@ -134,13 +160,17 @@ def composite_of(rules: str | Rule | Composite | Mapping[str, str | Rule]) -> Co
     if isinstance(rules, (str, Rule)):
         return _named(rules)
     if not isinstance(rules, Mapping):
-        raise UsageError(f"rules must be a name, a rule or a mapping of module globs to rules, but it is {rules!r}.")
+        raise UsageError(
+            f"rules must be a name, a rule or a mapping of module globs to rules, but it is {rules!r}."
+        )
     base = _named(rules.get("*", "epsilon-plus"))
     overrides = []
     for pattern, choice in rules.items():
         if pattern != "*":
             overrides.append((pattern, parse_rule(choice) if isinstance(choice, str) else choice))
-    name = ", ".join([base.name, *(f"{pattern}={choice}" for pattern, choice in rules.items() if pattern != "*")])
+    name = ", ".join(
+        [base.name, *(f"{pattern}={choice}" for pattern, choice in rules.items() if pattern != "*")]
+    )
     return Composite(
         name,
         base.convolution,

@@ -21,13 +21,22 @@ _CONVOLUTIONS = {aten.conv1d.default, aten.conv2d.default, aten.conv3d.default}
 _PADDED_CONVOLUTIONS = {aten.conv1d.padding, aten.conv2d.padding, aten.conv3d.padding}
 _TRANSPOSED = {aten.conv_transpose1d.default, aten.conv_transpose2d.input, aten.conv_transpose3d.input}
 _PRODUCTS = {aten.matmul.default, aten.mm.default, aten.addmm.default}
-TARGETS = {aten.linear.default, aten.convolution.default, *_CONVOLUTIONS, *_PADDED_CONVOLUTIONS, *_TRANSPOSED, *_PRODUCTS}
+TARGETS = {
+    aten.linear.default,
+    aten.convolution.default,
+    *_CONVOLUTIONS,
+    *_PADDED_CONVOLUTIONS,
+    *_TRANSPOSED,
+    *_PRODUCTS,
+}
 
 
 def arguments(node: fx.Node) -> dict[str, Any]:
     """The arguments of a call by their names in the operation's schema, defaults included."""
     schema = node.target._schema  # type: ignore[union-attr]
-    named = {argument.name: argument.default_value for argument in schema.arguments if argument.has_default_value()}
+    named = {
+        argument.name: argument.default_value for argument in schema.arguments if argument.has_default_value()
+    }
     named.update(zip((argument.name for argument in schema.arguments), node.args))
     named.update(node.kwargs)
     return named
@@ -156,7 +165,11 @@ def contraction_of(node: fx.Node, captured: RelevanceGraph) -> Contraction:
     """
     named = arguments(node)
     if node.target in _PRODUCTS:
-        left, right = (named["mat1"], named["mat2"]) if "mat1" in named else (named.get("self"), named.get("other", named.get("mat2")))
+        left, right = (
+            (named["mat1"], named["mat2"])
+            if "mat1" in named
+            else (named.get("self"), named.get("other", named.get("mat2")))
+        )
         matrix = captured.constant(right)
         scaled = named.get("alpha", 1) != 1 or named.get("beta", 1) != 1
         if matrix is not None and matrix.ndim == 2 and carries(left) and not scaled:

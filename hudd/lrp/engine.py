@@ -10,7 +10,8 @@ from torch import Tensor, fx, nn
 
 from hudd.capture.export import capture
 from hudd.errors import UsageError
-from hudd.lrp import kernels, message as messages
+from hudd.lrp import kernels
+from hudd.lrp import message as messages
 from hudd.lrp.composites import Composite, composite_of
 from hudd.lrp.message import Message
 from hudd.lrp.operations import Values, call
@@ -33,7 +34,7 @@ class Relevance:
     explained : Tensor
         (N,) float64, the sum of the relevance that entered at the output.
     input : Tensor or None
-        (N, C, H, W) relevance of the input; None if the sweep ended at a later layer.
+        (N, C, H, W) relevance of the input; None if it was not asked for.
     layers : dict of str to Tensor
         Relevance at each layer's input (or output, see :class:`LRP`), (N, ...), by module path.
     conservation : dict of str to Tensor
@@ -103,7 +104,9 @@ class LRP:
             if value not in allowed:
                 raise UsageError(f"{name} must be one of {', '.join(allowed)}, but it is {value!r}.")
         if isinstance(layers, str):
-            raise UsageError(f"layers must be a list of module paths, but it is the string {layers!r}; give [{layers!r}].")
+            raise UsageError(
+                f"layers must be a list of module paths, but it is the string {layers!r}; give [{layers!r}]."
+            )
         self.model = model
         self.composite = composite_of(rules)
         self._asked = None if layers is None else tuple(layers)
@@ -199,7 +202,9 @@ class _Run:
     def _forward(self, batch: tuple[Tensor, ...]) -> None:
         plan, values = self._plan, self._values
         if len(batch) != len(plan.captured.inputs):
-            raise UsageError(f"the model takes {len(plan.captured.inputs)} inputs, but {len(batch)} were given.")
+            raise UsageError(
+                f"the model takes {len(plan.captured.inputs)} inputs, but {len(batch)} were given."
+            )
         for node in plan.captured.graph.nodes:
             if node.op == "placeholder" and node.name in plan.captured.constants:
                 values[node] = plan.captured.constants[node.name]
@@ -238,12 +243,8 @@ class _Run:
             for read in [node, *node.all_input_nodes]:
                 if last_read[read] is node and read not in plan.captured.inputs:
                     values.pop(read, None)
-        source = plan.captured.inputs[0]
-        if source in pending and (self._plan_wants_input()):
-            result.input = pending[source].relevance()
-
-    def _plan_wants_input(self) -> bool:
-        return True
+        if plan.reaches_input:
+            result.input = pending[plan.captured.inputs[0]].relevance()
 
     def _cross(self, node: fx.Node, step: RuledContraction, message: Message) -> Message:
         crossing = Crossing(

@@ -124,7 +124,12 @@ def pooled_product(message: Tensor, factor: Tensor | None, *, over: str, channel
     channels = shape.pop(channel_axis)
     out = message.new_empty((shape[0], channels) if over == "space" else shape)
     _core.pooled_product(
-        _dlpack(message), _capsule(factor), _dlpack(out), channel_axis=channel_axis, over=over, **_where(message)
+        _dlpack(message),
+        _capsule(factor),
+        _dlpack(out),
+        channel_axis=channel_axis,
+        over=over,
+        **_where(message),
     )
     return out
 
@@ -133,8 +138,10 @@ def by_sign(inputs: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
     """``positive`` where the input is greater than zero, ``negative`` elsewhere."""
     positive = _dense(positive)
     out = torch.empty_like(positive)
-    operands = [_dlpack(_like(operand, positive)) for operand in (inputs, positive, negative)]
-    _core.by_sign(*operands, _dlpack(out), **_where(positive))
+    _core.by_sign(
+        _capsule(_like(inputs, positive)), _dlpack(positive), _capsule(_like(negative, positive)), _dlpack(out),
+        **_where(positive),
+    )  # fmt: skip
     return out
 
 
@@ -142,8 +149,17 @@ def box(inputs: Tensor, message: Tensor, plus: Tensor, minus: Tensor, low: Tenso
     """The z-box rule's relevance, ``inputs * message - low * plus - high * minus``."""
     message = _dense(message)
     out = torch.empty_like(message)
-    operands = [_dlpack(_like(operand, message)) for operand in (inputs, message, plus, minus, low, high)]
-    _core.box(*operands, _dlpack(out), **_where(message))
+    around = [_capsule(_like(operand, message)) for operand in (inputs, plus, minus, low, high)]
+    _core.box(
+        around[0],
+        _dlpack(message),
+        around[1],
+        around[2],
+        around[3],
+        around[4],
+        _dlpack(out),
+        **_where(message),
+    )
     return out
 
 

@@ -116,12 +116,24 @@ def _share(node: fx.Node, message: Message, values: Values, composite: Composite
     s = message.over(values[node], epsilon=composite.epsilon, stabilizer=composite.stabilizer)
     if node.target is affine_channels:
         shape = [1, -1] + [1] * (s.ndim - 2)
-        return [(sources_of(node)[0], Message(s.mul_(resolve(node.args[1], values).view(shape)), values[node.args[0]]))]
+        return [
+            (
+                sources_of(node)[0],
+                Message(s.mul_(resolve(node.args[1], values).view(shape)), values[node.args[0]]),
+            )
+        ]
     sources = sources_of(node)
-    if node.target in _PLAIN_SUMS and len(sources) == 2 and all(values[source].shape == s.shape for source in sources):
+    if (
+        node.target in _PLAIN_SUMS
+        and len(sources) == 2
+        and all(values[source].shape == s.shape for source in sources)
+    ):
         return [(source, Message(s, values[source], exclusive=False)) for source in sources]
     gradients = _adjoint(node, values, s)
-    return [(source, Message(gradient, values[source], exclusive=False)) for source, gradient in zip(sources, gradients)]
+    return [
+        (source, Message(gradient, values[source], exclusive=False))
+        for source, gradient in zip(sources, gradients)
+    ]
 
 
 def _pooling(node: fx.Node) -> dict[str, Any]:
@@ -204,7 +216,13 @@ OPERATIONS: dict[Any, Operation] = {
     **dict.fromkeys([*_SUMS, *_SCALES], SHARE),
     **dict.fromkeys(_MAX_POOLS, MAX_POOL),
 }
-_NONNEGATIVE = {*RECTIFIERS, aten.relu6.default, aten.sigmoid.default, aten.hardsigmoid.default, aten.softplus.default}
+_NONNEGATIVE = {
+    *RECTIFIERS,
+    aten.relu6.default,
+    aten.sigmoid.default,
+    aten.hardsigmoid.default,
+    aten.softplus.default,
+}
 # Not negative if what they read is not.
 _KEEP_SIGN = {
     identity, *_RESHAPES, *_ROUTES, *_MAX_POOLS, *_PLAIN_SUMS, aten.mean.dim, aten.avg_pool1d.default, aten.avg_pool2d.default,
@@ -250,7 +268,9 @@ def operation_of(node: fx.Node) -> Operation:
             target_name(node), module_of(node), "A product of two activations (a gate) has no rule yet."
         )
     if target in (aten.div.Tensor, aten.div.Scalar) and carries(node.args[1]):
-        raise UnsupportedOperation(target_name(node), module_of(node), "A quotient by an activation has no rule.")
+        raise UnsupportedOperation(
+            target_name(node), module_of(node), "A quotient by an activation has no rule."
+        )
     if target in (aten.clamp.default, aten.clamp_min.default) and node.args[1] not in (0, 0.0):
         raise UnsupportedOperation(
             target_name(node), module_of(node), "Only a clamp that starts at zero is a rectifier with a rule."

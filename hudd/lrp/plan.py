@@ -47,6 +47,8 @@ class Plan:
         Names of the layers to be returned, in forward order.
     entries, exits : dict
         For each edge that relevance leaves (enters) a layer by: the layers' names.
+    reaches_input : bool
+        Whether the input's relevance is asked for.
     in_place : set of Node
         Rectifiers that may write over what they read.
     kept : set of Node
@@ -60,6 +62,7 @@ class Plan:
     layers: tuple[str, ...]
     entries: dict[Edge, list[str]]
     exits: dict[Edge, list[str]]
+    reaches_input: bool
     in_place: set[fx.Node] = field(default_factory=set)
     kept: set[fx.Node] = field(default_factory=set)
 
@@ -90,8 +93,9 @@ def make_plan(captured: RelevanceGraph, composite: Composite, layers: Sequence[s
     names = _layer_names(steps, layers)
     edges = [(node, source) for node in steps for source in sources_of(node)]
     entries, exits = _layer_edges(edges, [name for name in names if name != INPUT], output)
+    reaches_input = layers is None or INPUT in names
     wanted = {source for _, source in entries}
-    if layers is None or INPUT in names:
+    if reaches_input:
         wanted.update(captured.inputs)
     reach = _readers_above(wanted, steps)
     plan = Plan(
@@ -102,6 +106,7 @@ def make_plan(captured: RelevanceGraph, composite: Composite, layers: Sequence[s
         layers=tuple(name for name in names if name != INPUT),
         entries=entries,
         exits=exits,
+        reaches_input=reaches_input,
     )
     _choose_in_place(plan, output)
     plan.kept = {read for node in plan.backward for read in _values_read(node, steps[node])}
@@ -129,15 +134,21 @@ def _step(node: fx.Node, captured: RelevanceGraph, composite: Composite) -> Oper
     return RuledContraction(made, rule, source, nonnegative(source))
 
 
-def _layer_names(steps: dict[fx.Node, Operation | RuledContraction], layers: Sequence[str] | None) -> list[str]:
+def _layer_names(
+    steps: dict[fx.Node, Operation | RuledContraction], layers: Sequence[str] | None
+) -> list[str]:
     """The layers asked for, in forward order."""
     paths = list(dict.fromkeys(module_of(node) for node in steps if module_of(node)))
     if layers is None:
         redistributing = {
-            module_of(node) for node, step in steps.items() if isinstance(step, RuledContraction) or step.redistributes
+            module_of(node)
+            for node, step in steps.items()
+            if isinstance(step, RuledContraction) or step.redistributes
         }
         containers = {path.rpartition(".")[0] for path in paths}
-        containers |= {".".join(path.split(".")[:depth]) for path in paths for depth in range(1, path.count(".") + 1)}
+        containers |= {
+            ".".join(path.split(".")[:depth]) for path in paths for depth in range(1, path.count(".") + 1)
+        }
         return [path for path in paths if path in redistributing and path not in containers]
     every = list(dict.fromkeys(prefix for path in paths for prefix in _prefixes(path)))
     chosen: set[str] = set()
@@ -229,4 +240,6 @@ def _choose_in_place(plan: Plan, output: fx.Node) -> None:
 def _owns_memory(node: fx.Node, plan: Plan) -> bool:
     """Whether the node's value is fresh memory that nothing else can see."""
     step = plan.steps.get(node)
-    return isinstance(step, RuledContraction) or (step is not None and step.redistributes and node.op == "call_function")
+    return isinstance(step, RuledContraction) or (
+        step is not None and step.redistributes and node.op == "call_function"
+    )

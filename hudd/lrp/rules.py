@@ -65,7 +65,13 @@ class Rule:
     def _over(self, message: Message, z: Tensor, *, scale: float = 1.0, gate: Tensor | None = None,
               passes: str = "open", last: bool = True) -> Tensor:  # fmt: skip
         return message.over(
-            z, epsilon=self.epsilon, stabilizer=self.stabilizer, scale=scale, gate=gate, passes=passes, last=last
+            z,
+            epsilon=self.epsilon,
+            stabilizer=self.stabilizer,
+            scale=scale,
+            gate=gate,
+            passes=passes,
+            last=last,
         )
 
 
@@ -170,7 +176,9 @@ class Gamma(Rule):
     def _favouring(self, contraction: Contraction, *, positive: bool, bias: bool) -> Contraction:
         bound = {"min": 0.0} if positive else {"max": 0.0}
         return contraction.modified(
-            f"gamma{self.gamma}{positive}{bias}", lambda tensor: tensor + self.gamma * tensor.clamp(**bound), bias=bias
+            f"gamma{self.gamma}{positive}{bias}",
+            lambda tensor: tensor + self.gamma * tensor.clamp(**bound),
+            bias=bias,
         )
 
     def _share(self, crossing: Crossing, *, above: bool, last: bool) -> Message:

@@ -52,7 +52,9 @@ def selection(output: Tensor, target: Target) -> Tensor:
             )
         bad = (rows[:, axis] < 0) | (rows[:, axis] >= size)
         if bool(bad.any()):
-            raise UsageError(f"target {int(rows[bad][0, axis])} is outside the {size} outputs of axis {axis + 1} (0 to {size - 1}).")
+            raise UsageError(
+                f"target {int(rows[bad][0, axis])} is outside the {size} outputs of axis {axis + 1} (0 to {size - 1})."
+            )
     mask[(torch.arange(samples, device=output.device), *rows.to(output.device).T)] = 1
     return mask
 
@@ -72,5 +74,7 @@ def _rows(target: Target, samples: int) -> Tensor:
     if rows.shape[0] == 1:
         rows = rows.expand(samples, -1)
     if rows.shape[0] != samples:
-        raise UsageError(f"target has {rows.shape[0]} entries for a batch of {samples}; give one for all, or one a sample.")
+        raise UsageError(
+            f"target has {rows.shape[0]} entries for a batch of {samples}; give one for all, or one a sample."
+        )
     return rows.long()
