@@ -105,11 +105,21 @@ class Cluster:
 
     @property
     def headline(self) -> str:
-        """What most of the cluster is, in a few words."""
-        if self.causes and self.causes[0].share >= 0.5:
-            return self.causes[0].value
-        truth, prediction, count = self.confusions[0]
-        return f"{truth} → {prediction}" if count > 1 else "mixed"
+        """What most of the cluster is, in a few words: its known cause and its confusion."""
+        cause = [self.causes[0].value] if self.causes and self.causes[0].share >= 0.5 else []
+        truth, prediction = (_majority(self.confusions, side) for side in (0, 1))
+        if truth or prediction:
+            cause.append(f"{truth or 'any'} → {prediction or 'any'}")
+        return " · ".join(cause) or "mixed"
+
+
+def _majority(confusions: list[tuple[str, str, int]], side: int) -> str | None:
+    """Return the class on one side of at least 60 % of the confusions."""
+    counts = Counter[str]()
+    for truth, prediction, count in confusions:
+        counts[(truth, prediction)[side]] += count
+    name, most = counts.most_common(1)[0]
+    return name if most >= 0.6 * counts.total() else None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +14,10 @@ from markupsafe import Markup
 
 from hudd import plot
 from hudd.errors import UsageError
-from hudd.progress import progress
-from hudd.report.album import Album, Shot
+from hudd.report.album import Album
+from hudd.report.chapters import Chapter, compose
 from hudd.report.charts import as_svg
-from hudd.report.facts import CAUSE, Cluster, Facts, gather
+from hudd.report.facts import Facts, gather
 from hudd.report.text import number, percent, shown
 from hudd.store.files import write_error, write_whole
 
@@ -26,38 +25,11 @@ if TYPE_CHECKING:
     from hudd.study import Study
 
 
-@dataclass(frozen=True)
-class Card:
-    """A picture with what is written under it; ``overlays`` are in the order of the page's layers."""
-
-    shot: Shot
-    overlays: list[Shot]
-    path: str
-    truth: str
-    prediction: str
-    score: float
-    distance: float
-    medoid: bool = False
-    mended: bool | None = None
-    outside: bool = False
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """A cluster's part of the page."""
-
-    cluster: Cluster
-    cards: list[Card]
-    rest: list[tuple[str, str, str]]  # path, truth, prediction of the members without a picture
-    spread: Markup | None
-    unsafe: list[Card]
-
-
 def write_report(
     study: Study,
     out: str | Path | None = None,
     *,
-    images: int = 24,
+    images: int = 18,
     side: int = 192,
     inline: int = 24_000_000,
     layers: Sequence[str] | None = None,
@@ -69,7 +41,7 @@ def write_report(
     study : Study
         The study.
     out : str or Path, optional
-        The HTML file; by default ``report/index.html`` in the study's directory.
+        The HTML file; or a directory for its ``index.html``; by default ``report`` in the study's.
     images : int
         Members shown of each cluster: the medoid and those nearest to it. The others are listed by name.
     side : int
@@ -101,9 +73,11 @@ def write_report(
         raise UsageError(
             f"layer '{unknown[0]}' is not in this study; choose among: {', '.join(study.layers)}."
         )
-    page = Path(out) if out is not None else study.path / "report" / "index.html"
+    page = study.path / "report" if out is None else Path(out)
+    if page.suffix not in (".html", ".htm"):
+        page = page / "index.html"
     album = Album(side, inline)
-    chapters = _chapters(study, facts, album, chosen, images)
+    chapters = compose(study, facts, album, chosen, images)
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
         album.close(page)
@@ -113,92 +87,7 @@ def write_report(
     return page
 
 
-# -- pictures -------------------------------------------------------------------------------------------
-
-
-def _chapters(study: Study, facts: Facts, album: Album, layers: list[str], images: int) -> list[Chapter]:
-    shown_rows = [cluster.rows[:images] for cluster in facts.clusters]
-    rows = np.concatenate(shown_rows) if shown_rows else np.empty(0, np.int64)
-    heatmaps = [study.spatial_heatmaps(rows, layer) for layer in layers]
-    place = {int(row): at for at, row in enumerate(rows)}
-    chapters = []
-    with progress("report", len(facts.clusters), unit="clusters") as advance:
-        for cluster, some in zip(facts.clusters, shown_rows):
-            cards = [
-                _error_card(study, facts, album, cluster, row, [h[place[row]] for h in heatmaps])
-                for row in some.tolist()
-            ]
-            test, left = facts.test, facts.errors[cluster.rows[images:]]
-            rest = [
-                (
-                    shown(test.path[at]),
-                    facts.class_name(int(test.label[at])),
-                    facts.class_name(int(test.prediction[at])),
-                )
-                for at in left.tolist()
-            ]
-            chapters.append(
-                Chapter(
-                    cluster, cards, rest, _spread(facts, cluster), _unsafe_cards(study, facts, album, cluster)
-                )
-            )
-            advance(1)
-    return chapters
-
-
-def _error_card(
-    study: Study, facts: Facts, album: Album, cluster: Cluster, row: int, heatmaps: list[np.ndarray]
-) -> Card:
-    at, lead = int(facts.errors[row]), row == cluster.rows[0]
-    position = int(np.flatnonzero(cluster.rows == row)[0])
-    return Card(
-        shot=album.picture(study.source("test").picture(at), lead=lead),
-        overlays=[album.overlay(heatmap, lead=lead) for heatmap in heatmaps],
-        path=shown(facts.test.path[at]),
-        truth=facts.class_name(int(facts.test.label[at])),
-        prediction=facts.class_name(int(facts.test.prediction[at])),
-        score=float(facts.test.score[at]),
-        distance=float(cluster.distance[position]),
-        medoid=lead,
-        mended=bool(facts.retrained[0].recovered[row] > 0.5) if facts.retrained else None,
-    )
-
-
-def _unsafe_cards(study: Study, facts: Facts, album: Album, cluster: Cluster, most: int = 12) -> list[Card]:
-    if facts.unsafe is None or not len(cluster.unsafe):
-        return []
-    split, labels, source = study.split("improvement"), study.labels, study.source("improvement")
-    order = cluster.unsafe[np.argsort(facts.unsafe.distance[cluster.unsafe], kind="stable")]
-    return [
-        Card(
-            shot=album.picture(source.picture(image)),
-            overlays=[],
-            path=shown(split.path[image]),
-            truth=facts.class_name(int(labels[image])),
-            prediction=facts.class_name(int(split.prediction[image])),
-            score=float(split.score[image]),
-            distance=float(facts.unsafe.distance[at]),
-            outside=bool(facts.unsafe.outside[at]),
-        )
-        for at, image in zip(order[:most].tolist(), facts.unsafe.image[order[:most]].tolist())
-    ]
-
-
 # -- charts ---------------------------------------------------------------------------------------------
-
-
-def _spread(facts: Facts, cluster: Cluster, most: int = 3) -> Markup | None:
-    """Draw the parameters that vary much less in the cluster than over all errors."""
-    names = [parameter.name for parameter in cluster.parameters if parameter.ratio < 0.5][:most]
-    if not names:
-        return None
-    values = {name: facts.test.parameters[name][facts.errors].astype(float) for name in names}
-    members = np.zeros(len(facts.errors), bool)
-    members[cluster.rows] = True
-    figure = plot.parameters({shown(name): column for name, column in values.items()}, members)
-    return as_svg(
-        figure, f"Spread in cluster {cluster.label} against all errors of {', '.join(map(shown, names))}"
-    )
 
 
 def _charts(study: Study, facts: Facts) -> dict[str, Markup]:
@@ -246,7 +135,6 @@ def _render(study: Study, facts: Facts, chapters: list[Chapter], layers: list[st
         table=_layer_table(study, facts),
         charts=_charts(study, facts),
         provenance=_provenance(study.provenance),
-        known_causes=CAUSE in facts.test.parameters,
         script=Markup(script),
         # Only this script may run, whatever a file or class is called.
         script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
@@ -254,7 +142,7 @@ def _render(study: Study, facts: Facts, chapters: list[Chapter], layers: list[st
 
 
 def _layer_table(study: Study, facts: Facts) -> list[dict[str, Any]]:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for layer in study.layers:
         found = study.clustering_of(layer)
         shape = " × ".join(map(str, study.heatmaps_of(layer).shape[1:]))
