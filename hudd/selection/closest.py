@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from hudd.distances import pairwise_distances
 from hudd.errors import UsageError
+
+Link = Literal["closest", "medoid", "mean"]
+Chunks = Iterable[tuple[slice, np.ndarray]]  # members and the (b, n) distances to them
+Reduced = tuple[np.ndarray, np.ndarray]
+_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class ClosestMembers:
         appearance; `member` is then -1. (With k = N every cluster is a singleton, so the two readings agree.)
         """
         distances = np.asarray(distances)
+        distances = distances if distances.dtype.kind == "f" else distances.astype(np.float64)
         clusters, size = cluster_sizes(labels)
         n, k = len(np.asarray(labels)), len(clusters)
         if distances.ndim != 2 or distances.shape[1] not in (n, k):
@@ -55,7 +61,8 @@ class ClosestMembers:
         unknown = np.full(k, np.nan)
         if distances.shape[1] == k:
             return cls(clusters, size, distances, np.full(distances.shape, -1, np.int64), unknown)
-        distance, member = _reduce(distances, np.asarray(labels), clusters)
+        whole = [(slice(0, n), distances)]
+        distance, member = _closest(whole, np.asarray(labels), clusters, len(distances))
         return cls(clusters, size, distance, member, unknown)
 
 
@@ -77,11 +84,12 @@ def closest_members(
     members: Any,
     labels: np.ndarray,
     *,
+    link: Link = "closest",
     unit_norm: bool = False,
     reach: bool = True,
-    memory: int = 1 << 30,
+    memory: int = 1 << 28,
 ) -> ClosestMembers:
-    """Stream improvement heatmaps past the clusters and keep each image's closest member of each cluster.
+    """Stream improvement heatmaps past the clusters and keep each image's distance to each cluster.
 
     Neither the improvement heatmaps nor the pairs are ever held as a whole: memory is that of one block, of
     the members (or `memory` bytes of them at a time) and of the (M, k) result.
@@ -94,6 +102,11 @@ def closest_members(
         (N, ...) heatmaps of the error images, an array or an HDF5 dataset, same trailing shape as the images.
     labels : np.ndarray
         (N,) int, each member's cluster from 1; members with a label below 1 belong to none.
+    link : {"closest", "medoid", "mean"}
+        Distance to the closest member, as the method has it, to the medoid, or the mean over all members.
+        The reach follows: the largest distance of a member to its closest fellow, the largest to the medoid,
+        or the mean distance inside the cluster. An image within the reach by ``mean`` is one that does not
+        make the cluster's mean distance grow.
     unit_norm : bool
         Divide every heatmap by its Euclidean norm first.
     reach : bool
@@ -104,11 +117,12 @@ def closest_members(
     Returns
     -------
     ClosestMembers
+        `member` is the medoid under that link, and -1 under ``mean``.
 
     Raises
     ------
     UsageError
-        If the shapes do not fit each other or there is no cluster.
+        If the shapes do not fit each other, there is no cluster or no such link.
     """
     labels = np.asarray(labels)
     clusters, size = cluster_sizes(labels)
@@ -118,70 +132,94 @@ def closest_members(
         )
     if not len(clusters):
         raise UsageError("no error image belongs to a cluster; cluster the errors before selecting.")
+    if link not in ("closest", "medoid", "mean"):
+        raise UsageError(f"link '{link}' is unknown; choose one of: closest, medoid, mean.")
     row = np.asarray(members[:1])
     rows = max(1, memory // max(1, row.size * 4))
-    resident = np.asarray(members[:]) if len(members) <= rows else None
+    if len(members) <= rows:
+        members = np.asarray(members[:])
 
-    distances, nearest = [], []
+    reaches, medoids = np.full(len(clusters), np.nan), np.zeros(len(clusters), np.int64)
+    if reach or link == "medoid":
+        for i, cluster in enumerate(clusters):
+            inside = np.flatnonzero(labels == cluster)
+            pairs = pairwise_distances(members[inside], unit_norm=unit_norm)
+            reaches[i], medoids[i] = _reach(pairs, link), inside[pairs.sum(axis=1).argmin()]
+    if link == "medoid":
+        only = np.isin(np.arange(len(labels)), medoids)
+        members, labels, place = members[only], labels[only], np.flatnonzero(only)
+    else:
+        place = np.arange(len(labels))
+
+    parts = [(np.empty((0, len(clusters)), np.float32), np.empty((0, len(clusters)), np.int64))]
     for block in _blocks(images, rows):
         if block.shape[1:] != row.shape[1:]:
             raise UsageError(
                 f"improvement heatmaps have shape {block.shape[1:]} but the members have {row.shape[1:]}; "
                 "take both at the same layer with the same pooling."
             )
-        best = np.full((len(block), len(clusters)), np.inf, np.float32)
-        member = np.full(best.shape, -1, np.int64)
-        for start in range(0, len(members), rows):
-            part = slice(start, start + rows)
-            chunk = members[part] if resident is None else resident
-            pairs = pairwise_distances(block, chunk, unit_norm=unit_norm)
-            distance, index = _reduce(pairs, labels[part], clusters)
-            closer = distance < best
-            best[closer], member[closer] = distance[closer], index[closer] + start
-        distances.append(best)
-        nearest.append(member)
-
-    held = members if resident is None else resident
-    reaches = [_reach(held, np.flatnonzero(labels == c), unit_norm) if reach else np.nan for c in clusters]
-    empty = np.empty((0, len(clusters)))
+        pieces = [slice(start, start + rows) for start in range(0, len(members), rows)]
+        chunks = ((piece, pairwise_distances(block, members[piece], unit_norm=unit_norm)) for piece in pieces)
+        if link == "mean":
+            parts.append(_mean(chunks, labels, clusters, len(block)))
+        else:
+            distance, member = _closest(chunks, labels, clusters, len(block))
+            parts.append((distance.astype(np.float32), place[member]))
+    distance, member = (np.concatenate(arrays) for arrays in zip(*parts))
     return ClosestMembers(
-        clusters,
-        size,
-        np.concatenate(distances) if distances else empty.astype(np.float32),
-        np.concatenate(nearest) if nearest else empty.astype(np.int64),
-        np.array(reaches),
+        clusters, size, distance, member, reaches if reach else np.full(len(clusters), np.nan)
     )
 
 
 def _blocks(images: Any, rows: int) -> Iterator[np.ndarray]:
-    """Yield the images in blocks: slices of an array or dataset, or an iterable's own."""
+    """Yield the images in blocks of up to `rows`; small blocks of an iterable are joined."""
     if hasattr(images, "shape"):
         yield from (np.asarray(images[start : start + rows]) for start in range(0, len(images), rows))
     elif isinstance(images, Iterable):
-        yield from map(np.asarray, images)
+        waiting: list[np.ndarray] = []
+        for block in map(np.asarray, images):
+            if waiting and sum(map(len, waiting)) + len(block) > min(rows, _ROWS):
+                yield np.concatenate(waiting)
+                waiting = []
+            waiting.append(block)
+        if waiting:
+            yield np.concatenate(waiting)
     else:
         raise UsageError(
             f"improvement heatmaps must be an array or blocks of arrays, not {type(images).__name__}."
         )
 
 
-def _reduce(distances: np.ndarray, labels: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest distance and its column within each cluster, both (b, k); inf and -1 where none."""
-    best = np.full((len(distances), len(clusters)), np.inf, distances.dtype)
-    member = np.full(best.shape, -1, np.int64)
-    for column, cluster in enumerate(clusters):
-        rows = np.flatnonzero(labels == cluster)
-        if len(rows):
-            index = distances[:, rows].argmin(axis=1)
-            member[:, column] = rows[index]
-            best[:, column] = distances[np.arange(len(distances)), member[:, column]]
+def _closest(chunks: Chunks, labels: np.ndarray, clusters: np.ndarray, count: int) -> Reduced:
+    """Smallest distance and its column within each cluster, both (b, k)."""
+    best, member = np.full((count, len(clusters)), np.inf), np.full((count, len(clusters)), -1, np.int64)
+    for piece, distances in chunks:
+        for column, cluster in enumerate(clusters):
+            rows = np.flatnonzero(labels[piece] == cluster)
+            if len(rows):
+                index = rows[distances[:, rows].argmin(axis=1)]
+                distance = distances[np.arange(count), index]
+                closer = ~(distance >= best[:, column])  # so that NaN is not lost
+                best[closer, column], member[closer, column] = distance[closer], index[closer] + piece.start
     return best, member
 
 
-def _reach(members: Any, rows: np.ndarray, unit_norm: bool) -> float:
-    """Return the largest of the members' distances to their closest fellow."""
-    if len(rows) < 2:
+def _mean(chunks: Chunks, labels: np.ndarray, clusters: np.ndarray, count: int) -> Reduced:
+    """Mean distance to the members of each cluster, (b, k), and -1 for the member."""
+    total = np.zeros((count, len(clusters)))
+    for piece, distances in chunks:
+        total += distances @ (labels[piece, None] == clusters)
+    mean = total / (labels[:, None] == clusters).sum(axis=0)
+    return mean.astype(np.float32), np.full(mean.shape, -1, np.int64)
+
+
+def _reach(pairs: np.ndarray, link: Link) -> float:
+    """How far a cluster's own members are, from their (n, n) distances; 0 for a cluster of one."""
+    if len(pairs) < 2:
         return 0.0
-    distances = pairwise_distances(members[rows], unit_norm=unit_norm)
-    np.fill_diagonal(distances, np.inf)
-    return float(distances.min(axis=1).max())
+    if link == "medoid":
+        return float(pairs[pairs.sum(axis=1).argmin()].max())
+    if link == "mean":
+        return float(pairs.sum(dtype=np.float64) / (len(pairs) * (len(pairs) - 1)))
+    alone = pairs + np.diag(np.full(len(pairs), np.inf, pairs.dtype))
+    return float(alone.min(axis=1).max())

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.distance import pdist
 
 from hudd.errors import UsageError
-from hudd.selection import closest_members
+from hudd.selection import closest_members, select_unsafe
 
 
 def reference(images, members, labels, clusters):
@@ -35,6 +36,39 @@ def test_reach_is_the_loneliest_members_distance():
     members = np.array([[0.0], [1.0], [4.0], [100.0], [102.0], [500.0]])
     closest = closest_members(np.zeros((1, 1)), members, np.array([2, 2, 2, 1, 1, 3]))
     np.testing.assert_allclose(closest.reach, [3.0, 2.0, 0.0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("memory", [1 << 20, 150])
+def test_links(memory):
+    rng = np.random.default_rng(1)
+    images, members, labels = rng.normal(size=(30, 5)), rng.normal(size=(17, 5)), rng.integers(1, 4, 17)
+    for link in ("medoid", "mean"):
+        closest = closest_members(images, members, labels, link=link, memory=memory)
+        for column, cluster in enumerate(closest.clusters):
+            inside = np.flatnonzero(labels == cluster)
+            own, _ = reference(members[inside], members[inside], np.ones(len(inside)), [1])
+            to_images, _ = reference(images, members[inside], np.ones(len(inside)), [1])
+            if link == "mean":
+                distance, reach = to_images.mean(1), own[np.triu_indices(len(inside), 1)].mean()
+            else:
+                medoid = own.sum(1).argmin()
+                distance, reach = to_images[:, medoid], own[medoid].max()
+                assert (closest.member[:, column] == inside[medoid]).all()
+            np.testing.assert_allclose(closest.distance[:, column], distance, rtol=1e-5)
+            np.testing.assert_allclose(closest.reach[column], reach, rtol=1e-5)
+
+
+def test_within_the_mean_reach_a_cluster_does_not_grow_looser():
+    rng = np.random.default_rng(2)
+    images, members, labels = rng.normal(size=(40, 3)), rng.normal(size=(12, 3)), np.repeat([1, 2], 6)
+    closest = closest_members(images, members, labels, link="mean")
+    unsafe = select_unsafe(closest, labels, factor=2, within_reach=True)
+    assert 0 < len(unsafe) < 24
+    assert not unsafe.outside.any()
+    for image, cluster in zip(unsafe.image, unsafe.cluster):
+        inside = members[labels == cluster]
+        before, after = pdist(inside).mean(), pdist(np.vstack([inside, images[image]])).mean()
+        assert after <= before * (1 + 1e-6)
 
 
 def test_unit_norm_and_hdf5(tmp_path):
@@ -70,3 +104,8 @@ def test_no_images_give_no_rows():
 def test_wrong_calls_are_named(images, labels, words):
     with pytest.raises(UsageError, match=words):
         closest_members(images, np.eye(4), labels)
+
+
+def test_unknown_link_is_named():
+    with pytest.raises(UsageError, match="closest, medoid, mean"):
+        closest_members(np.eye(4), np.eye(4), np.array([1, 1, 2, 2]), link="farthest")
