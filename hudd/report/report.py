@@ -164,14 +164,20 @@ def _layer_table(study: Study, facts: Facts) -> list[dict[str, Any]]:
 
 
 def _provenance(provenance: dict[str, Any]) -> dict[str, Any]:
-    """Split what is known about the making into single facts, settings and steps."""
+    """Split what is known about the making into single facts, settings and steps, a step's parts in one line."""
     rest = dict(provenance)
-    settings, steps = rest.pop("settings", {}), rest.pop("steps", {})
-    flat = {
-        shown(key): shown("–" if value in (None, "", {}, []) else value) for key, value in settings.items()
-    }
+    settings, records = rest.pop("settings", {}), rest.pop("steps", {})
+    steps: dict[str, dict[str, Any]] = {}
+    for name, record in sorted(records.items(), key=lambda item: str(item[1]["finished"])):
+        step = steps.setdefault(name.split("/")[0], {"name": shown(name.split("/")[0]), "seconds": 0.0})
+        step["seconds"] += float(record["seconds"])
+        step["finished"] = shown(record["finished"])
+        step["on"] = shown(f"{record['machine']}, torch {record['torch_version']}")
     return {
         "facts": {shown(key): shown(value) for key, value in rest.items()},
-        "settings": flat,
-        "steps": steps,
+        "settings": {
+            shown(key): shown("–" if value in (None, "", {}, []) else value)
+            for key, value in settings.items()
+        },
+        "steps": list(steps.values()),
     }
