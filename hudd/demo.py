@@ -14,6 +14,7 @@ from hudd.data.cases import Case, get_case
 from hudd.progress import progress
 from hudd.retraining import TrainingConfig, fit, save_weights
 from hudd.study import Study
+from hudd.study.steps.retrain import decoded
 
 
 def prepare(name: str, directory: str | Path, *, seed: int = 0) -> Study:
@@ -70,8 +71,8 @@ def _train(case: Case, train: Path, weights: Path, seed: int) -> None:
     with progress(f"training the {case.name} DNN", config.epochs, unit="epochs") as advance:
         fit(
             model.module,
-            source,
-            None,
+            decoded(source),
+            source.labels,
             config,
             seed=seed,
             checkpoint=checkpoint,

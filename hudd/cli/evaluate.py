@@ -22,4 +22,5 @@ def evaluate(study: o.StudyDir, break_lock: o.BreakLock = False, json: o.Json = 
         print_json(opened.evaluate().table("evaluation").to_dict("records"))
         return
     take(opened, "evaluate")
-    print_table("Clusters and what is known about their images", opened.table("evaluation"))
+    table = opened.table("evaluation").drop(columns=["f1", "p_value"], errors="ignore")
+    print_table("Clusters and what is known about their images", table)

@@ -14,35 +14,41 @@ def label(
     study: o.StudyDir,
     export: Annotated[
         Path | None,
-        typer.Option(metavar="CSV", help="Write the selected images, to fill in.", show_default=False),
+        typer.Option(metavar="PATH", help="Write the selected images, to be labelled.", show_default=False),
     ] = None,
     import_: Annotated[
-        Path | None,
-        typer.Option("--import", metavar="CSV", help="Read path,label from a file.", show_default=False),
+        Path | None, typer.Option("--import", metavar="PATH", help="Read labels back.", show_default=False)
     ] = None,
     unlabelled: Annotated[bool, typer.Option("--unlabelled", help="Export only what has no label.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Let imported labels replace others.")
+    ] = False,
     break_lock: o.BreakLock = False,
     json: o.Json = False,
 ) -> None:
-    """Tell the labels of the selected images, where the improvement data do not bring them.
+    """Label the selected images, where the improvement data do not bring labels.
 
-    A label is a class name or number. Without options: how many labels are missing.
+    PATH is a .csv to fill in, a .json for Label Studio, or a folder of pictures to sort into one folder a
+    class. Without options: how many labels are missing.
 
     [bold]Examples[/]
 
       hudd label signs --export todo.csv --unlabelled
 
-      hudd label signs --import done.csv
+      hudd label signs --import todo.csv
     """
     from hudd.cli.printing import console, print_json
     from hudd.study.labels import export_labels, import_labels
 
     opened = o.open_study(study, break_lock=break_lock)
     if import_ is not None:
-        console.print(f"{import_labels(opened, import_):,} labels read from {import_}", soft_wrap=True)
+        count = import_labels(opened, import_, overwrite=overwrite)
+        if not json:
+            console.print(f"{count:,} new labels read from {import_}", soft_wrap=True)
     if export is not None:
         count = export_labels(opened, export, unlabelled_only=unlabelled)
-        console.print(f"{count:,} images written to {export}", soft_wrap=True)
+        if not json:
+            console.print(f"{count:,} images written to {export}", soft_wrap=True)
     state = opened.label_state()
     if json:
         print_json(state)

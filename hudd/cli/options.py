@@ -153,7 +153,7 @@ Modes = Annotated[
     str | None,
     typer.Option(
         metavar="NAMES",
-        help="hudd (default) and baselines to compare with: bl1, bl2, random, entropy.",
+        help="hudd (default), and to compare with it: none, random, entropy, bl1, bl2, hybrid.",
         rich_help_panel="Retraining",
     ),
 ]

@@ -25,16 +25,28 @@ def print_json(data: Any) -> None:
 
 
 def print_table(title: str, frame: pd.DataFrame, *, most: int = 30) -> None:
-    """Print a table, its first `most` rows."""
+    """Print a table, its first `most` rows, with shares beside what they are shares of."""
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    cells: dict[str, list[str]] = {}
     for name in frame.columns:
-        numeric = frame[name].dtype.kind in "biuf" and frame[name].dtype.kind != "b"
-        table.add_column(str(name).replace("_", " "), justify="right" if numeric else "left", overflow="fold")
-    for row in frame.head(most).itertuples(index=False):
-        table.add_row(*map(_cell, row))
+        if name not in _SHARE_OF.values():
+            cells[name] = [_cell(value) for value in frame[name].head(most)]
+        if name in _SHARE_OF:
+            shares = frame[_SHARE_OF[name]].head(most)
+            cells[name] = [f"{cell} {share:.0%}" if cell else "" for cell, share in zip(cells[name], shares)]
+    for name, column in cells.items():
+        right = name not in _SHARE_OF and frame[name].dtype.kind in "iuf"
+        width = min(max(map(len, column), default=0), 16)
+        justify = "right" if right else "left"
+        table.add_column(name.replace("_", " "), justify=justify, overflow="fold", min_width=width)
+    for row in zip(*cells.values()):
+        table.add_row(*row)
     console.print(table)
     if len(frame) > most:
         console.print(f"[dim]... and {len(frame) - most} more; 'hudd export' writes them all[/]")
+
+
+_SHARE_OF = {"commonest": "share", "cause": "purity", "parameter": "variance_reduction"}
 
 
 def print_pairs(title: str, pairs: dict[str, str]) -> None:

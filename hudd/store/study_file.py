@@ -67,7 +67,7 @@ class StudyFile:
                 f"'{self.path}' does not exist; make a study with 'hudd run STUDY --model ... --test ...'."
             )
         try:
-            file = h5py.File(self.path, **options)
+            file = h5py.File(self.path, locking=False, **options)  # a file is replaced, never changed
         except PermissionError:
             raise UsageError(f"'{self.path}' cannot be read; ask for the permission to.") from None
         except OSError as error:

@@ -1,7 +1,7 @@
 """The method as a study in a directory: its steps in order, each resumable, and what they found."""
 
 from hudd.study.results import Clusters, Results, Split
-from hudd.study.settings import MODES, Settings
+from hudd.study.settings import Settings
 from hudd.study.study import STEPS, Study
 
-__all__ = ["MODES", "STEPS", "Clusters", "Results", "Settings", "Split", "Study"]
+__all__ = ["STEPS", "Clusters", "Results", "Settings", "Split", "Study"]

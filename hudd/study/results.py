@@ -13,6 +13,7 @@ import pandas as pd
 
 from hudd.clustering import Clustering
 from hudd.errors import HuddError, UsageError
+from hudd.retraining import TrainingConfig
 from hudd.selection import UnsafeSet
 from hudd.store import StudyFile, read_text, read_values
 from hudd.study.settings import Settings
@@ -119,7 +120,7 @@ class Results:
     def heatmaps_of(self, layer: str) -> h5py.Dataset:
         """Return the (N_errors, ...) float32 relevance at the input of `layer`, not yet read."""
         self._check_layer(layer)
-        dataset = h5py.File(self.file.path)[f"layers/{layer}/relevance"]
+        dataset = h5py.File(self.file.path, locking=False)[f"layers/{layer}/relevance"]
         missing = [s.file_name for s in dataset.virtual_sources() if not (self.path / s.file_name).is_file()]
         if missing:
             raise HuddError(
@@ -199,15 +200,11 @@ class Results:
     def evaluation(self) -> dict[str, Any]:
         """What the clusters have in common.
 
-        ``variance``: reduction of every parameter in every cluster; ``purity``: where the causes are known;
-        ``rules``: cluster, as text, to the condition that singles it out, its figures in ``rule_figures``.
+        ``variance``, ``purity`` and ``rules``, where there are parameters, known causes: each a dict of columns over
+        the clusters of two or more.
         """
         with self.file.reading() as h5:
-            found = _as_dict(self._get(h5, "evaluation", "evaluate"))
-        if "rules" in found:
-            figures = found["rule_figures"] = found.pop("rules")
-            found["rules"] = dict(zip(map(str, figures["cluster"].tolist()), figures["text"].tolist()))
-        return found
+            return _as_dict(self._get(h5, "evaluation", "evaluate"))
 
     # -- about the study
 
@@ -268,6 +265,13 @@ class Results:
             ]
         if settings.train is None:
             return [f"'hudd run {where} --train DATA' retrains the DNN on them."]
+        worse = [run for runs in self.retraining.values() for run in runs if _is_worse(run)]
+        if worse:
+            lr = settings.training.get("lr", TrainingConfig.lr)
+            return [
+                f"Retraining made the DNN worse; 'hudd retrain {where} --lr {lr / 10:g}' tries a smaller learning rate "
+                f"(now {lr:g})."
+            ]
         return []
 
     def has(self, name: str) -> bool:
@@ -290,6 +294,11 @@ class Results:
             raise UsageError(
                 f"layer '{layer}' is not in this study; choose one of: {', '.join(self.layers)}."
             )
+
+
+def _is_worse(run: dict[str, Any]) -> bool:
+    """Say whether a retraining has lost clearly more than it won."""
+    return bool(run["accuracy_after"] < run["accuracy_before"] - 0.02)
 
 
 def _as_dict(group: h5py.Group) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import Any, get_args
 
 from hudd.errors import UsageError
 from hudd.presets import Pool, Preset, get_preset
+from hudd.selection import STRATEGIES
 
-MODES = ("hudd", "bl1", "bl2", "random", "entropy")
 SPLITS = ("test", "train", "improvement")
 
 
@@ -83,9 +83,11 @@ class Settings:
         get_preset(self.preset)
         if self.pool not in (None, *get_args(Pool)):
             raise UsageError(f"pool is '{self.pool}'; choose one of: {', '.join(get_args(Pool))}.")
-        unknown = sorted(set(self.modes) - set(MODES))
+        unknown = sorted(set(self.modes) - set(STRATEGIES))
         if unknown or not self.modes:
-            raise UsageError(f"retraining modes are {list(self.modes)}; choose among: {', '.join(MODES)}.")
+            raise UsageError(
+                f"retraining modes are {list(self.modes)}; choose among: {', '.join(STRATEGIES)}."
+            )
         for name in ("batch_size", "workers", "runs", "budget"):
             value = getattr(self, name)
             if value is not None and value < 1:

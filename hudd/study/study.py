@@ -255,12 +255,10 @@ class Study(Results):
         rows = np.asarray(rows, np.int64)
         stored = self.heatmaps_of(layer)
         if stored.ndim == 4:
-            order = np.argsort(rows, kind="stable")
             unique, back = np.unique(rows, return_inverse=True)
-            del order
             return np.asarray(stored[unique].sum(axis=1, dtype=np.float32)[back])
         split, errors = self.split("test"), self.errors[rows]
-        lrp = LRP(self.model.module, rules=self.settings.effective_rules, layers=[layer])
+        lrp = LRP(self.model.module, rules=self.settings.effective_rules, layers=[layer, "input"])
         parts = []
         for start in range(0, len(rows), self.settings.batch_size):
             part = errors[start : start + self.settings.batch_size]
@@ -268,7 +266,8 @@ class Study(Results):
                 self.source("test").load(part), target=torch.from_numpy(split.prediction[part])
             )
             heatmap = relevance.layers[layer]
-            parts.append((heatmap if heatmap.ndim == 4 else relevance.input).sum(dim=1).float().cpu().numpy())
+            spatial = heatmap if heatmap.ndim == 4 else relevance.input
+            parts.append(spatial.sum(dim=1).float().cpu().numpy())
         return np.concatenate(parts)
 
     # -- what the steps write with
@@ -291,7 +290,7 @@ class Study(Results):
                 seconds=seconds,
                 finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
                 hudd_version=__version__,
-                torch_version=torch.__version__,
+                torch_version=str(torch.__version__),
                 threads=torch.get_num_threads(),
                 machine=f"{platform.node()} ({platform.machine()}, {os.cpu_count()} CPUs)",
             )

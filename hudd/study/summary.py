@@ -118,8 +118,8 @@ def evaluation_table(study: Results) -> pd.DataFrame:
     if "purity" in found:
         table["cause"] = pd.Series(found["purity"]["majority"], found["purity"]["cluster"])
         table["purity"] = pd.Series(found["purity"]["purity"], found["purity"]["cluster"])
-    if "rule_figures" in found:
-        figures = found["rule_figures"]
+    if "rules" in found:
+        figures = found["rules"]
         for name, column in {"rule": "text", "f1": "f1", "p_value": "p_value"}.items():
             table[name] = pd.Series(figures[column], figures["cluster"])
     return table.sort_values("size", ascending=False, kind="stable").reset_index()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import h5py
-import numpy as np
 
 from hudd.clustering import Clustering, choose_layer, cluster
 from hudd.errors import UsageError
@@ -61,7 +60,8 @@ def run(study: Study, *, checksums: bool = False) -> None:
 
 def _layer(study: Study, layer: str, mark: str) -> None:
     started = time.perf_counter()
-    found = _cluster(study, layer)
+    how = {"preset": study.settings.preset, "max_clusters": study.settings.max_clusters}
+    found = cluster(study.distances_of(layer), **how)
     with study.committing(f"cluster/{layer}", mark, started) as h5:
         study.forget(h5, *AFTER["cluster"])
         group = h5[f"layers/{layer}"]
@@ -79,15 +79,6 @@ def _layer(study: Study, layer: str, mark: str) -> None:
         write_dataset(wicd, "value", found.wicd_curve, dims=("k",), description=about)
         write_dataset(wicd, "gradient", found.gradient, dims=("k",), description="derivative of the curve")
         wicd.attrs.update(chosen_k=found.k, scaled_wicd=found.scaled_wicd, wicd=found.wicd)
-
-
-def _cluster(study: Study, layer: str) -> Clustering:
-    condensed = study.distances_of(layer)
-    if len(study.errors) == 1:  # one error is its own cause
-        none = np.empty(0)
-        one = np.ones(1, np.int64)
-        return Clustering(one, 1, none.astype(np.int64), none, none, np.empty((0, 4)), one - 1, 0.0, 0.0)
-    return cluster(condensed, preset=study.settings.preset, max_clusters=study.settings.max_clusters)
 
 
 def _write_choice(h5: h5py.File, layer: str, found: Clustering) -> None:

@@ -9,18 +9,11 @@ from typing import Any
 import h5py
 import numpy as np
 
+from hudd.data import ImageSource
 from hudd.errors import HuddError, UsageError
 from hudd.progress import progress
-from hudd.retraining import Retraining, TrainingConfig, retrain
-from hudd.selection import (
-    balance,
-    bootstrap,
-    select_bl1,
-    select_bl2,
-    select_entropy,
-    select_random,
-    smart_bagging,
-)
+from hudd.retraining import CachedImages, Retraining, TrainingConfig, retrain
+from hudd.selection import balance, smart_bagging, strategies
 from hudd.store import drop, write_dataset
 from hudd.study.fingerprint import digest
 from hudd.study.steps import select, test
@@ -63,7 +56,7 @@ def bag(study: Study, mode: str, seed: int) -> np.ndarray:
     study : Study
         With a selection.
     mode : str
-        See :data:`hudd.study.MODES`.
+        See :data:`hudd.selection.STRATEGIES`.
     seed : int
         Seed of the draws.
     """
@@ -75,14 +68,25 @@ def bag(study: Study, mode: str, seed: int) -> np.ndarray:
         own = balance(unsafe, seed=seed)
     if mode == "hudd":
         return own
-    count, budget = len(improvement.path), min(len(unsafe), len(improvement.path))
-    chosen = {
-        "bl1": lambda: select_bl1(improvement.prediction == study.labels, budget, seed=seed),
-        "bl2": lambda: select_bl2(count, budget, seed=seed),
-        "random": lambda: select_random(count, budget, seed=seed),
-        "entropy": lambda: select_entropy(improvement.entropy, budget, seed=seed),
-    }[mode]()
-    return bootstrap(chosen, len(own), seed=seed)
+    others = strategies(
+        [mode],
+        select.read_closest(study),
+        study.clusters.label,
+        budget=len(unsafe),
+        entropy=improvement.entropy,
+        correct=improvement.prediction == study.labels,
+        size=len(own),
+    )
+    return others[mode](seed)[1]
+
+
+def decoded(source: ImageSource) -> CachedImages:
+    """Return the images, each decoded once for all epochs."""
+    images = CachedImages(source)
+    images.load(
+        np.arange(1)
+    )  # its memory must not be made in torch's inference mode, where nothing can be trained on
+    return images
 
 
 def _one(study: Study, mode: str, number: int) -> None:
@@ -116,11 +120,12 @@ def _one(study: Study, mode: str, number: int) -> None:
     ) as advance:
         found = retrain(
             study.model.module,
-            study.source("train"),
-            study.source("improvement"),
+            decoded(study.source("train")),
+            decoded(study.source("improvement")),
             rows,
             config,
             seed=seed,
+            train_labels=study.source("train").labels,
             improvement_labels=labels,
             test=study.source("test"),
             before=study.split("test").correct,
