@@ -1,0 +1,62 @@
+"""Unsafe ranges are the shortest that hold their share, on a line and on a circle."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hudd.errors import UsageError
+from hudd.evaluation import unsafe_ranges, variance_reduction
+
+
+def ranges(values, labels, share=0.9, angles=None, threshold=0.5):
+    found = variance_reduction({"p": values}, labels, angles=angles)
+    return unsafe_ranges({"p": values}, labels, found, angles=angles, threshold=threshold, share=share)
+
+
+def test_by_hand():
+    values = np.array([20.0, 21, 22, 23, 60, 10, 90, 50, 70, 30])
+    labels = np.array([1, 1, 1, 1, 1, 2, 2, 2, 2, 2])
+    (found,) = ranges(values, labels, share=0.8)
+    assert (found.cluster, found.parameter, found.low, found.high) == (1, "p", 20.0, 23.0)
+    assert found.share_of_all == 0.4
+    assert found.to_dict()["reduction"] == found.reduction > 0.5
+
+
+def test_an_arc_may_run_through_the_end_of_the_period():
+    values = np.array([350.0, 355, 5, 10, 90, 200, 270, 180])
+    labels = np.array([1, 1, 1, 1, 2, 2, 2, 2])
+    (found,) = ranges(values, labels, share=1.0, angles={"p": 360})
+    assert (found.low, found.high) == (350.0, 10.0)
+    assert found.share_of_all == 0.5
+
+
+@given(
+    st.lists(st.integers(-50, 50), min_size=2, max_size=20), st.sampled_from([0.5, 0.9, 1.0]), st.booleans()
+)
+def test_no_shorter_range_holds_the_share(members, share, circular):
+    period = 40 if circular else None
+    values = np.array([*members, -1000.0, 1000.0, 13])
+    labels = np.r_[np.ones(len(members), int), 0, 0, 0]
+    (found,) = ranges(values, labels, share, {"p": period} if circular else None, threshold=-np.inf)
+    need = math.ceil(share * len(members) - 1e-9)
+    points = [m % period for m in members] if circular else members
+
+    def length(low, high):
+        return (high - low) % period if circular else high - low
+
+    def held(low, high):
+        if low <= high:
+            return sum(low <= m <= high for m in points)
+        return sum(m >= low or m <= high for m in points) if circular else 0
+
+    assert held(found.low, found.high) >= need
+    shorter = [length(a, b) for a in points for b in points if held(a, b) >= need]
+    assert length(found.low, found.high) == pytest.approx(min(shorter))
+
+
+def test_wrong_share_is_named():
+    with pytest.raises(UsageError, match="share"):
+        ranges(np.arange(4.0), np.array([1, 1, 2, 2]), share=0)
