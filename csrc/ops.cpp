@@ -152,7 +152,7 @@ void pooled_product(const TensorView& message, const MaybeTensor& factor, const 
   if (out.numel() != expected)
     throw std::invalid_argument("The tensor 'out' must hold " + std::to_string(expected) + " numbers, but it is " +
                                 out.describe() + ".");
-  run(cpu::active().pooled_product, HUDD_CUDA_KERNEL(pooled_product), p, message, execution);
+  run(cpu::active().pooled_product, HUDD_CUDA_KERNEL(pooled_product), p, out, execution);  // a sum of nothing is 0
 }
 
 void by_sign(const TensorView& input, const TensorView& positive, const TensorView& negative, const TensorView& out,

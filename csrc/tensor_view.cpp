@@ -132,6 +132,7 @@ void require_dense(const TensorView& tensor, const std::string& name) {
 }
 
 bool is_row_major(const TensorView& tensor) {
+  if (tensor.numel() == 0) return true;
   std::int64_t expected = 1;
   for (std::size_t axis = tensor.shape.size(); axis-- > 0;) {
     if (tensor.shape[axis] > 1 && tensor.strides[axis] != expected) return false;

@@ -1,0 +1,58 @@
+"""What every kernel test needs: layouts of one tensor in memory, and the instruction sets of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from hudd import _core
+
+
+def _sliced(tensor: Tensor) -> Tensor:
+    """Every second element of every axis of a tensor of NaN."""
+    spacious = torch.full([2 * size + 1 for size in tensor.shape], float("nan"))
+    view = spacious[tuple(slice(1, None, 2) for _ in tensor.shape)]
+    return view.copy_(tensor)
+
+
+_LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "row-major": lambda tensor: tensor.contiguous(),
+    "channels-last": lambda tensor: (
+        tensor.movedim(1, -1).contiguous().movedim(-1, 1) if tensor.ndim > 2 else tensor
+    ),
+    "transposed": lambda tensor: tensor.transpose(0, -1).contiguous().transpose(0, -1),
+    "sliced": _sliced,
+}
+
+
+@pytest.fixture(params=_LAYOUTS)
+def layout(request: pytest.FixtureRequest) -> Callable[[Tensor], Tensor]:
+    """Stores a tensor in one of the layouts that callers come with; the values stay."""
+    return _LAYOUTS[request.param]
+
+
+@pytest.fixture
+def instruction_sets() -> Iterator[list[str]]:
+    """The instruction sets that this machine runs; the active one is put back afterwards."""
+    info = _core.build_info()
+    available = []
+    for name in info["instruction_sets"]:
+        try:
+            _core.select_instruction_set(name)
+        except ValueError:
+            continue
+        available.append(name)
+    _core.select_instruction_set(info["active_instruction_set"])
+    yield available
+    _core.select_instruction_set(info["active_instruction_set"])
+
+
+@pytest.fixture
+def thread_counts() -> Iterator[list[int]]:
+    """Thread counts to run with; torch's own is put back afterwards."""
+    before = torch.get_num_threads()
+    yield [1, 2, 3, 5]
+    torch.set_num_threads(before)
