@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from hudd.data.cases import digits, mnist
+from hudd.data.cases import digits, eyes, mnist
 from hudd.data.cases.case import Case
 from hudd.errors import UsageError
 
-CASES: dict[str, Case] = {case.name: case for case in (mnist.CASE, digits.CASE)}
+CASES: dict[str, Case] = {case.name: case for case in (mnist.CASE, digits.CASE, eyes.GAZE, eyes.OPEN)}
 _ALIASES = {"eyes": "eyes-gaze"}
 
 

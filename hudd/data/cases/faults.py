@@ -45,12 +45,12 @@ def _darken(image: np.ndarray, brightness: float, rng: np.random.Generator) -> n
 # Cause -> (injector, range of its magnitude from mild to severe). Lengths are shares of the image's side,
 # brightness and contrast shares of full range, angles degrees.
 CAUSES: dict[str, tuple[Injector, float, float]] = {
-    "blur": (_blur, 0.085, 0.125),
-    "noise": (_noise, 0.45, 0.7),
-    "patch": (_patch, 0.32, 0.46),
-    "rotation": (_rotate, 45.0, 85.0),
+    "blur": (_blur, 0.085, 0.13),
+    "noise": (_noise, 0.5, 0.75),
+    "patch": (_patch, 0.38, 0.5),
+    "rotation": (_rotate, 40.0, 80.0),
     "inverted": (_invert, 0.6, 1.0),
-    "low-light": (_darken, 0.14, 0.05),
+    "low-light": (_darken, 0.065, 0.04),
 }
 
 
