@@ -17,6 +17,7 @@ from hudd.errors import HuddError, UsageError
 from hudd.retraining.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from hudd.retraining.config import AUGMENTATIONS, TrainingConfig, qualified_name
 from hudd.retraining.images import Images, as_images, as_labels, cached, read_ahead
+from hudd.retraining.ranks import Ranks
 
 TrainStep = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -58,6 +59,10 @@ def fit(
     The order of the images, the held-out part, augmentation and dropout follow from `seed` and the epoch
     alone, not from global random state; so a training that is cut off and called again with its checkpoint
     ends with the weights of one that ran through.
+
+    Under torchrun, with the process group set up, every process calls this with the same arguments: they
+    share each batch through DistributedDataParallel, and the weights are those of one process up to rounding
+    (dropout, augmentation and batch statistics aside, which each process draws or takes for itself).
 
     Parameters
     ----------
@@ -102,7 +107,7 @@ def fit(
     if isinstance(config.loss, str) and train_step is None:
         _check_output(model, source, targets)
 
-    run = _Run(model, source, targets, config, seed, train_step)
+    run = _Run(model, source, targets, config, seed, train_step, Ranks.current())
     required = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
     was_training = model.training
     try:
@@ -125,6 +130,7 @@ class _Run:
     config: TrainingConfig
     seed: int
     train_step: TrainStep | None
+    ranks: Ranks
 
     @property
     def device(self) -> torch.device:
@@ -156,6 +162,7 @@ def _epochs(
     model, config = run.model, run.config
     identity = run.identity(held_out) if path else ""
     optimizer = config.make_optimizer([p for p in model.parameters() if p.requires_grad])
+    learner = run.ranks.wrap(model, run.device)
     result, best, best_merit = FitResult(), deepcopy(model.state_dict()), (-np.inf, -np.inf)
 
     state = load_checkpoint(path, identity) if path else None
@@ -170,7 +177,7 @@ def _epochs(
         entry = {
             "epoch": epoch + 1,
             "lr": config.learning_rate(epoch),
-            "loss": _train(run, optimizer, training, epoch),
+            "loss": _train(run, learner, optimizer, training, epoch),
         }
         entry |= _score(run, held_out) if len(held_out) else {}
         entry["seconds"] = time.perf_counter() - start
@@ -182,7 +189,7 @@ def _epochs(
         result.stopped_early = (
             config.patience is not None and waited >= config.patience and epoch + 1 < config.epochs
         )
-        if path:
+        if path and run.ranks.rank == 0:
             save_checkpoint(
                 path,
                 identity,
@@ -194,37 +201,44 @@ def _epochs(
                     **vars(result),
                 },
             )
+        run.ranks.wait()
         if on_epoch:
             on_epoch(entry)
     model.load_state_dict(best)
     return result
 
 
-def _train(run: _Run, optimizer: torch.optim.Optimizer, rows: np.ndarray, epoch: int) -> float:
+def _train(
+    run: _Run, learner: nn.Module, optimizer: torch.optim.Optimizer, rows: np.ndarray, epoch: int
+) -> float:
     """One pass over the rows; the mean loss over its images."""
     config, device, loss_function = run.config, run.device, run.config.loss_function()
     for group in optimizer.param_groups:
         group["lr"] = config.learning_rate(epoch)
     order = rows[np.random.default_rng([run.seed, epoch]).permutation(len(rows))]
-    randomness = torch.Generator().manual_seed(_mix(run.seed, epoch))
-    _training_mode(run.model)
+    pieces = _pieces(order, config.batch_size)
+    shares = [run.ranks.share(piece) for piece in pieces]
+    noise = _mix(run.seed, epoch, run.ranks.rank)
+    randomness = torch.Generator().manual_seed(noise)
+    _training_mode(learner)
     total = torch.zeros((), dtype=torch.float64)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(_mix(run.seed, epoch))  # dropout draws from the global state
-        for piece, batch in read_ahead(run.images, _pieces(order, config.batch_size)):
+        torch.manual_seed(noise)  # dropout draws from the global state
+        loaded = read_ahead(run.images, [part for part, _ in shares])
+        for (part, batch), (_, weight), piece in zip(loaded, shares, pieces):
             for augment in config.augment:
                 batch = (AUGMENTATIONS[augment] if isinstance(augment, str) else augment)(batch, randomness)
-            batch, target = batch.to(device), run.targets[piece].to(device)
+            batch, target = batch.to(device), run.targets[part].to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
                 if run.train_step:
-                    loss = run.train_step(run.model, batch, target)
+                    loss = run.train_step(learner, batch, target)
                 else:
-                    loss = loss_function(run.model(batch), target)
+                    loss = loss_function(learner(batch), target)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            (loss if weight == 1 else loss * weight).backward()
             optimizer.step()
-            total += loss.detach().double().cpu() * len(piece)
-    mean = float(total) / len(rows)
+            total += loss.detach().double().cpu() * weight * len(piece) / run.ranks.world
+    mean = run.ranks.sum(total) / len(rows)
     if not np.isfinite(mean):
         raise HuddError(
             f"the training loss of epoch {epoch + 1} is {mean}; lower the learning rate ({config.lr})."
@@ -303,6 +317,6 @@ def _pieces(rows: np.ndarray, size: int) -> list[np.ndarray]:
     return [rows[a:b] for a, b in zip(starts, [*starts[1:], len(rows)])]
 
 
-def _mix(seed: int, epoch: int) -> int:
-    """Derive a torch seed from the run's seed and the epoch."""
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+def _mix(seed: int, epoch: int, rank: int) -> int:
+    """Derive a torch seed from the run's seed, the epoch and the process."""
+    return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint64)[0] >> np.uint64(1))
