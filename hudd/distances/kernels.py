@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """Numba kernels of the pairwise distances.
 
 Distances lie in a flat float32 buffer: the pair ``(i, j)`` at ``offsets[i] + j``, whether the buffer is

@@ -24,7 +24,7 @@ _Tile = tuple[int, int, int, int]  # first row and column, last row and column
 
 # A Gram value of a BLAS carries an error of up to about 4e-6 of the norms in the worst case (384 equal
 # terms summed in float32): at this share and above it moves a distance by less than 1e-5.
-_SHARE = np.float32(0.25)
+_SHARE = np.float32(0.3)
 _TILE = 512
 _DEFAULT_MEMORY = 256 << 20
 
@@ -116,15 +116,16 @@ class _Job:
         self.inverse = np.float32(1.0 / self.unit)
 
     def run(self, *, direct: bool) -> None:
+        """Fill the buffer."""
         tiles = list(self._tiles())
-        if direct or not self.features:
+        if direct or not self.out.size or not self.features:
             self.out.fill(-0.0)
         else:
             tiles = self._gram(tiles)
         if tiles:
             self._differences(tiles)
-        bound = 2.0 * self.largest
-        if (bound**2 if self.squared else bound) > np.finfo(np.float32).max and not np.isfinite(self.out).all():
+        bound = (2.0 * self.largest) ** (2 if self.squared else 1)
+        if bound > float(np.finfo(np.float32).max) and not np.isfinite(self.out).all():
             raise HuddError("a distance exceeds the largest float32; scale the rows down.")
 
     def result(self) -> np.ndarray:
@@ -138,37 +139,35 @@ class _Job:
     def _gram(self, tiles: list[_Tile]) -> list[_Tile]:
         """Fill the buffer from the Gram matrix; return the tiles that hold marked pairs."""
         sums, counts = zip(*(source.sums() for source in self.sources))
-        shift = sum(sums) / sum(counts)
+        shift = np.sum(sums, axis=0) / sum(counts)
         norms = np.zeros(self.rows)
-        place = (self.triangle, self.offsets, self.out)
         marked: list[int] = []
         first = True
         for block, last in self._blocks(np.dtype(np.float32), shift, norms):
-            left, right = block[: self.n], block[self.rows - self.m :]
-            norms32 = norms.astype(np.float32)
-            finish = (norms32[: self.n], norms32[self.rows - self.m :], _SHARE, self.inverse, self.squared)
-
-            def multiply(i0: int, j0: int, i1: int, j1: int, first: bool = first) -> int:
-                tile = left[i0:i1] @ right[j0:j1].T
-                if last:
-                    return kernels.finish_gram(tile, i0, j0, *place, first, *finish)
-                kernels.add_gram(tile, i0, j0, *place, first)
-                return 0
-
-            marked = self.each(multiply, tiles)
+            norms_now = norms.astype(np.float32) if last else None
+            marked = self.each(self._multiply, ((tile, block, first, norms_now) for tile in tiles))
             first = False
         return [tile for tile, count in zip(tiles, marked) if count]
+
+    def _multiply(self, tile: _Tile, block: np.ndarray, first: bool, norms: np.ndarray | None) -> int:
+        """Add one tile of the block's Gram matrix; given the norms, finish it and count marked pairs."""
+        i0, j0, i1, j1 = tile
+        gram = block[i0:i1] @ block[self.rows - self.m :][j0:j1].T
+        place = (i0, j0, self.triangle, self.offsets, self.out, first)
+        if norms is None:
+            kernels.add_gram(gram, *place)
+            return 0
+        columns = norms[self.rows - self.m :]
+        return kernels.finish_gram(gram, *place, norms, columns, _SHARE, self.inverse, self.squared)
 
     def _differences(self, tiles: list[_Tile]) -> None:
         """Compute the marked pairs of the tiles."""
         working = np.result_type(*(source.working for source in self.sources))
         place = (self.triangle, self.offsets, self.out)
         for block, _ in self._blocks(working, np.zeros(self.features), np.zeros(self.rows)):
-            left, right = block[: self.n], block[self.rows - self.m :]
-            self.each(kernels.add_differences, ((left, right, *tile, *place) for tile in tiles))
-        self.each(
-            kernels.finish_differences, ((*tile, *place, self.inverse, self.squared) for tile in tiles)
-        )
+            columns = block[self.rows - self.m :]
+            self.each(kernels.add_differences, ((block, columns, *tile, *place) for tile in tiles))
+        self.each(kernels.finish_differences, ((*tile, *place, self.inverse, self.squared) for tile in tiles))
 
     def _tiles(self) -> Iterator[_Tile]:
         for rows in strips(0, self.n, _TILE):
@@ -178,11 +177,11 @@ class _Job:
     def _blocks(
         self, dtype: np.dtype, shift: np.ndarray, norms: np.ndarray
     ) -> Iterator[tuple[np.ndarray, bool]]:
-        """Yield blocks of features of all rows, shifted, in units near the largest norm; and if it is the last.
+        """Yield blocks of features of all rows, (rows, k), and whether it is the last.
 
-        Their rows' sums of squares are added to `norms`.
+        They are shifted and in units near the largest norm; their rows' sums of squares go to `norms`.
         """
-        limit = max(1, self.memory // 2 // (self.rows * dtype.itemsize))
+        limit = max(1, self.memory // 2 // max(1, self.rows * dtype.itemsize))
         buffer = np.empty(self.rows * min(limit, self.features), dtype)
         plan = next((source for source in self.sources if not source.in_memory), self.sources[0])
         for columns in plan.column_blocks(limit):

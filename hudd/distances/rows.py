@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hudd.distances import kernels
-from hudd.distances.threads import Each, strips
+from hudd.distances.threads import Each, strips, workers
 from hudd.errors import UsageError
 
 _SAMPLE = 128
@@ -93,6 +93,8 @@ class Rows:
 
     def column_blocks(self, limit: int) -> Iterator[Columns]:
         """Split the features, in C order, into blocks of at most `limit` that are hyperslabs."""
+        if not self.features:
+            return
         axes = (self.features,) if self.in_memory else self.axes
         axis = next(a for a in range(len(axes)) if math.prod(axes[a + 1 :]) <= limit)
         inner = math.prod(axes[axis + 1 :])
@@ -110,14 +112,12 @@ class Rows:
         self, columns: Columns, shift: np.ndarray, unit: float, out: np.ndarray, norms: np.ndarray
     ) -> None:
         """Write ``(x * scale - shift) * unit`` to `out`, (N, k), and add the rows' sums of squares to `norms`."""
-
-        def load(values: np.ndarray, rows: slice) -> None:
-            kernels.load(values, self.scale[rows], shift[columns.start : columns.stop], unit, out[rows], norms[rows])
-
+        centre = shift[columns.start : columns.stop]
         for rows in self.row_blocks(columns.stop - columns.start):
             values = self.read(rows, columns)
-            parts = strips(rows.start, rows.stop, 128)
-            self._each(load, ((values[p.start - rows.start : p.stop - rows.start], p) for p in parts))
+            scale, to, squares = self.scale[rows], out[rows], norms[rows]
+            parts = strips(0, len(values), 128)
+            self._each(kernels.load, ((values[p], scale[p], centre, unit, to[p], squares[p]) for p in parts))
 
     def sums(self) -> tuple[np.ndarray, int]:
         """Return the scaled sums of at most 255 evenly spread rows, (D,) float64, and their number."""
@@ -128,7 +128,7 @@ class Rows:
             if chosen.start < chosen.stop:
                 values, scale = self.read(chosen, self._everything), self.scale[chosen]
                 parts = strips(0, self.features, 4096)
-                self._each(lambda p: kernels.add_rows(values[:, p], scale, total[p]), ((p,) for p in parts))
+                self._each(kernels.add_rows, ((values[:, p], scale, total[p]) for p in parts))
         return total, -(-self.count // step)
 
     def _survey(self, unit_norm: bool) -> None:
@@ -137,14 +137,15 @@ class Rows:
             values = self.read(rows, self._everything)
             here = squares[rows]
             parts = strips(0, len(values), 128)
-            self._each(lambda p: kernels.square_norms(values[p], here[p]), ((p,) for p in parts))
+            self._each(kernels.square_norms, ((values[p], here[p]) for p in parts))
             bad = np.flatnonzero(~np.isfinite(here))
             if bad.size:
                 row = values[bad[0]]
                 what = "NaN" if np.isnan(row).any() else "an infinite value"
                 if np.isfinite(row).all():
                     what = f"values up to {np.abs(row).max():.3g}, whose squares overflow"
-                raise UsageError(f"row {rows.start + bad[0]} of {self.name} holds {what}; mend or leave out that row.")
+                place = f"row {rows.start + bad[0]} of {self.name}"
+                raise UsageError(f"{place} holds {what}; mend or leave out that row.")
         if unit_norm:
             self.scale = inverse_norms(squares)
         self.largest = float((np.sqrt(squares) * self.scale).max(initial=0.0))
@@ -153,3 +154,31 @@ class Rows:
 def inverse_norms(squares: np.ndarray) -> np.ndarray:
     """Return one over each norm, and 1 where the norm is zero, from sums of squares (N,)."""
     return 1.0 / np.sqrt(np.where(squares > 0, squares, 1.0))
+
+
+def unit_norm_rows(rows: Any) -> np.ndarray:
+    """Divide each row by its Euclidean norm; zero rows stay zero.
+
+    What :func:`pairwise_distances` does with ``unit_norm=True``, for rows that fit in memory.
+
+    Parameters
+    ----------
+    rows : array_like, shape (N, ...)
+        One item a row.
+
+    Returns
+    -------
+    ndarray, (N, ...)
+        float32, or float64 where `rows` is neither float16 nor float32.
+
+    Raises
+    ------
+    UsageError
+        As :func:`pairwise_distances` does.
+    """
+    with workers() as each:
+        source = Rows(rows, name="rows", unit_norm=True, memory=1 << 62, each=each)
+        out = np.empty((source.count, source.features), source.working)
+        columns = Columns((slice(None),) * len(source.axes), 0, source.features)
+        source.load(columns, np.zeros(source.features), 1.0, out, np.zeros(source.count))
+    return out.reshape(source.count, *source.axes)
