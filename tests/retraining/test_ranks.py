@@ -46,6 +46,7 @@ def test_shares_make_up_the_batch(size, world):
     assert sorted(taken.tolist()) == batch.tolist()
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one(tmp_path, monkeypatch):
     script = tmp_path / "train.py"
     script.write_text(SCRIPT)
