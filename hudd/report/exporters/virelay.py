@@ -1,0 +1,161 @@
+"""A ViRelAy project (Anders et al. 2021): the errors, their heatmaps, and the clusters of every layer.
+
+The layout is the one that ViRelAy 0.6's own loader reads; its published specification nests the analyses
+differently. Each layer is a category, with the clustering ``hudd`` and the embedding ``mds``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+from PIL import Image
+
+from hudd import plot
+from hudd.errors import UsageError
+from hudd.progress import progress
+from hudd.report.text import shown
+from hudd.store.files import write_error, write_whole
+
+if TYPE_CHECKING:
+    from hudd.study import Study
+
+
+def export_virelay(study: Study, out: str | Path, *, layer: str | None = None) -> Path:
+    """Write a project that ``virelay OUT/project.yaml`` opens.
+
+    Parameters
+    ----------
+    study : Study
+        A study that is clustered.
+    out : str or Path
+        Directory for the project's files; made if need be, files of an older export are replaced.
+    layer : str, optional
+        Layer whose heatmaps are the attributions; by default the chosen one. They are summed over channels and
+        stretched to the picture's size, one third of the sum in each of three channels, as ViRelAy adds them.
+
+    Returns
+    -------
+    Path
+        ``project.yaml``.
+
+    Raises
+    ------
+    UsageError
+        If the layer is not in the study.
+    HuddError
+        If the study has no clusters yet or the directory cannot be written.
+    """
+    layer, out = layer or study.chosen_layer, Path(out)
+    if layer not in study.layers:
+        raise UsageError(f"layer '{layer}' is not in this study; choose one of: {', '.join(study.layers)}.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        size = _images(study, out, layer)
+        _analyses(study, out)
+    except OSError as error:
+        raise write_error(out, error) from error
+    names = [shown(name) for name in study.class_names]
+    # The loader asks for a WordNet id of every label, whatever the data are.
+    labels = [{"index": i, "name": name, "word_net_id": f"{i:08d}"} for i, name in enumerate(names)]
+    write_whole(out / "label-map.json", json.dumps(labels, ensure_ascii=False, indent=1).encode())
+    rules = study.provenance.get("rules", "LRP")
+    # JSON is YAML, so no YAML writer is needed.
+    project = {
+        "name": shown(study.path.name),
+        "model": shown(study.settings.model),
+        "label_map": "label-map.json",
+        "dataset": {
+            "name": "errors of the test set",
+            "type": "hdf5",
+            "path": "dataset.h5",
+            "input_width": size[1],
+            "input_height": size[0],
+            "down_sampling_method": "none",
+            "up_sampling_method": "none",
+        },
+        "attributions": {
+            "attribution_method": f"{shown(rules)} at {shown(layer)}",
+            "attribution_strategy": "predicted_label",
+            "sources": ["attribution.h5"],
+        },
+        "analyses": [{"analysis_method": "root-cause clusters", "sources": ["analysis.h5"]}],
+    }
+    path = out / "project.yaml"
+    write_whole(path, json.dumps({"project": project}, ensure_ascii=False, indent=1).encode())
+    return path
+
+
+def _images(study: Study, out: Path, layer: str, batch: int = 256) -> tuple[int, int]:
+    """Write the errors' pictures and heatmaps; return the height and width of the first picture."""
+    errors, test, source = study.errors, study.split("test"), study.source("test")
+    labels, count = test.label[errors].astype(np.uint16), len(errors)
+    # Only the probability of the answer is stored; the other outputs are written as 0.
+    prediction = np.zeros((count, len(study.class_names)), np.float32)
+    prediction[np.arange(count), test.prediction[errors]] = test.score[errors]
+    shapes = {source.picture(int(at)).shape for at in errors}
+    with (
+        h5py.File(out / "dataset.h5", "w") as dataset,
+        h5py.File(out / "attribution.h5", "w") as attribution,
+        progress("ViRelAy export", count) as advance,
+    ):
+        _write_labels(dataset, labels, grouped=len(shapes) > 1)
+        attribution["label"], attribution["prediction"] = labels, prediction
+        attribution["index"] = np.arange(count, dtype=np.uint32)
+        pictures = _series(dataset, "data", shapes, count, np.uint8)
+        heatmaps = _series(attribution, "attribution", shapes, count, np.float32)
+        for start in range(0, count, batch):
+            rows = np.arange(start, min(start + batch, count))
+            for row, relevance in zip(rows.tolist(), study.spatial_heatmaps(rows, layer)):
+                picture = source.picture(int(errors[row]))
+                height, width = picture.shape[:2]
+                stretched = Image.fromarray(relevance.astype(np.float32)).resize(
+                    (width, height), Image.Resampling.BILINEAR
+                )
+                _put(pictures, row, picture.transpose(2, 0, 1))
+                _put(heatmaps, row, np.repeat(np.asarray(stretched)[None] / 3, 3, axis=0))
+            advance(len(rows))
+    height, width, _ = min(shapes) if shapes else (0, 0, 3)
+    return height, width
+
+
+def _series(
+    file: h5py.File, name: str, shapes: set[tuple[int, ...]], count: int, dtype: type
+) -> h5py.Dataset | h5py.Group:
+    """One dataset where all pictures have one size, else a group with one a picture."""
+    if len(shapes) > 1:
+        return file.create_group(name)
+    height, width, channels = next(iter(shapes)) if shapes else (1, 1, 3)
+    return file.create_dataset(name, (count, channels, height, width), dtype)
+
+
+def _put(series: h5py.Dataset | h5py.Group, row: int, values: np.ndarray) -> None:
+    series[_key(row) if isinstance(series, h5py.Group) else row] = values
+
+
+def _key(row: int) -> str:
+    return f"{row:08d}"  # keys are read in the order of their names
+
+
+def _write_labels(file: h5py.File, labels: np.ndarray, *, grouped: bool) -> None:
+    if not grouped:
+        file["label"] = labels
+        return
+    for row, label in enumerate(labels):
+        file[f"label/{_key(row)}"] = label
+
+
+def _analyses(study: Study, out: Path) -> None:
+    with h5py.File(out / "analysis.h5", "w") as file:
+        for layer in study.layers:
+            found = study.clustering_of(layer)
+            group = file.create_group(layer)
+            group["index"] = np.arange(len(found.labels), dtype=np.uint32)
+            group["embedding/mds"] = plot.embed(study.distances_of(layer)).astype(np.float32)
+            clusters = group.require_group("cluster").create_dataset(
+                "hudd", data=found.labels.astype(np.int64)
+            )
+            clusters.attrs.update(embedding="mds", k=found.k, index=np.arange(2))
