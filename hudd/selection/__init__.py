@@ -10,6 +10,7 @@ from hudd.selection.labels import (
     import_labels,
     label_studio_interface,
 )
+from hudd.selection.neighbours import failure_rate
 from hudd.selection.strategies import STRATEGIES, strategies
 from hudd.selection.unsafe import UnsafeSet, cluster_budgets, select_unsafe, share_out
 
@@ -25,6 +26,7 @@ __all__ = [
     "export_csv",
     "export_folder",
     "export_label_studio",
+    "failure_rate",
     "import_labels",
     "label_studio_interface",
     "select_bl1",

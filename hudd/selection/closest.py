@@ -152,12 +152,7 @@ def closest_members(
         place = np.arange(len(labels))
 
     parts = [(np.empty((0, len(clusters)), np.float32), np.empty((0, len(clusters)), np.int64))]
-    for block in _blocks(images, rows):
-        if block.shape[1:] != row.shape[1:]:
-            raise UsageError(
-                f"improvement heatmaps have shape {block.shape[1:]} but the members have {row.shape[1:]}; "
-                "take both at the same layer with the same pooling."
-            )
+    for block in heatmap_blocks(images, row.shape[1:], rows):
         pieces = [slice(start, start + rows) for start in range(0, len(members), rows)]
         chunks = ((piece, pairwise_distances(block, members[piece], unit_norm=unit_norm)) for piece in pieces)
         if link == "mean":
@@ -171,23 +166,37 @@ def closest_members(
     )
 
 
-def _blocks(images: Any, rows: int) -> Iterator[np.ndarray]:
-    """Yield the images in blocks of up to `rows`; small blocks of an iterable are joined."""
+def heatmap_blocks(images: Any, shape: tuple[int, ...], rows: int) -> Iterator[np.ndarray]:
+    """Yield heatmaps of the shape in blocks of up to `rows`; small blocks of an iterable are joined."""
     if hasattr(images, "shape"):
-        yield from (np.asarray(images[start : start + rows]) for start in range(0, len(images), rows))
+        blocks: Iterator[np.ndarray] = (
+            np.asarray(images[start : start + rows]) for start in range(0, len(images), rows)
+        )
     elif isinstance(images, Iterable):
-        waiting: list[np.ndarray] = []
-        for block in map(np.asarray, images):
-            if waiting and sum(map(len, waiting)) + len(block) > min(rows, _ROWS):
-                yield np.concatenate(waiting)
-                waiting = []
-            waiting.append(block)
-        if waiting:
-            yield np.concatenate(waiting)
+        blocks = _joined(map(np.asarray, images), min(rows, _ROWS))
     else:
         raise UsageError(
             f"improvement heatmaps must be an array or blocks of arrays, not {type(images).__name__}."
         )
+    for block in blocks:
+        if block.shape[1:] != shape:
+            raise UsageError(
+                f"improvement heatmaps have shape {block.shape[1:]} but the test images' have {shape}; "
+                "take both at the same layer with the same pooling."
+            )
+        yield block
+
+
+def _joined(blocks: Iterable[np.ndarray], rows: int) -> Iterator[np.ndarray]:
+    """Join blocks up to `rows`, for one large product is faster than many small ones."""
+    waiting: list[np.ndarray] = []
+    for block in blocks:
+        if waiting and sum(map(len, waiting)) + len(block) > rows:
+            yield np.concatenate(waiting)
+            waiting = []
+        waiting.append(block)
+    if waiting:
+        yield np.concatenate(waiting)
 
 
 def _closest(chunks: Chunks, labels: np.ndarray, clusters: np.ndarray, count: int) -> Reduced:
