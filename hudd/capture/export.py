@@ -5,23 +5,26 @@ from __future__ import annotations
 import operator
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import Tensor, fx, nn
-from torch.export import Dim, ExportedProgram
+from torch.export import Dim, ExportedProgram, ShapesCollection, default_decompositions
 from torch.export.graph_signature import InputKind, OutputKind
 
 from hudd.capture.graph import RelevanceGraph, carries
 from hudd.capture.simplify import simplify
 from hudd.errors import UsageError
 
+aten = torch.ops.aten
+
 
 @contextmanager
 def _evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Run the body with `model` in evaluation mode, and leave each module as it was."""
     training = [module for module in model.modules() if module.training]
-    model.eval()
+    with suppress(NotImplementedError):  # an exported program's module has but one mode, and says so
+        model.eval()
     try:
         yield
     finally:
@@ -32,17 +35,24 @@ def _evaluation_mode(model: nn.Module) -> Iterator[None]:
 def _export(model: nn.Module, example: Sequence[Tensor]) -> ExportedProgram:
     # A batch of two, because torch.export takes an axis of length one for a constant.
     batch = tuple(torch.cat([tensor[:1], tensor[:1]]) for tensor in example)
-    shapes = tuple({0: Dim.DYNAMIC} for _ in batch)
+    shapes = ShapesCollection()
+    for tensor in batch:
+        shapes[tensor] = {0: Dim.DYNAMIC}
     try:
         with _evaluation_mode(model), warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
-            return torch.export.export(model, batch, dynamic_shapes=shapes).run_decompositions({})
+            dynamic = shapes.dynamic_shapes(model, batch)
+            program = torch.export.export(model, batch, dynamic_shapes=dynamic)
+            return program.run_decompositions(
+                {aten.einsum.default: default_decompositions()[aten.einsum.default]}
+            )
     except Exception as error:  # torch.export raises errors of many kinds, all of them about the user's model
-        cause = str(error).strip().splitlines()
+        lines = str(error).strip().splitlines()
+        cause = lines[0].rstrip(".") if lines else type(error).__name__
         raise UsageError(
             f"the model {type(model).__name__} cannot be captured for an input of shape {tuple(example[0].shape)}: "
-            f"{cause[0] if cause else type(error).__name__}. Give it the input that it expects, and make its forward free of "
-            "branches on tensor values and of Python side effects (torch.export must be able to trace it)."
+            f"{cause}. Give it the input that it expects, and make its forward free of branches on tensor values and "
+            "of Python side effects, so that torch.export can trace it."
         ) from error
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
 from hudd.capture.graph import Call, RelevanceGraph, carries
 
@@ -49,9 +49,32 @@ def identity(inputs: Tensor) -> Tensor:
 
 def simplify(captured: RelevanceGraph) -> None:
     """Rewrite the graph in place."""
+    _fold_constants(captured)
     _unify_identities(captured)
+    _loosen_views(captured)
     _replace_batch_norms(captured)
     captured.graph.eliminate_dead_code()
+
+
+def _fold_constants(captured: RelevanceGraph) -> None:
+    """Compute once what depends on parameters alone, such as a bias that forward puts together."""
+    for node in list(captured.graph.nodes):
+        known = all(captured.constant(read) is not None for read in node.all_input_nodes)
+        if node.op != "call_function" or carries(node) or not known or not node.all_input_nodes:
+            continue
+        with torch.no_grad():
+            values = {read: captured.constants[read.name] for read in node.all_input_nodes}
+            arguments = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
+            value = node.target(*arguments[0], **arguments[1])  # type: ignore[operator]
+        if isinstance(value, Tensor):
+            _replace(captured, node, captured.add_constant(f"{node.name}_folded", value))
+
+
+def _loosen_views(captured: RelevanceGraph) -> None:
+    """Let views copy where they must: the memory layout of a batch may be another than that of the example."""
+    for node in captured.graph.nodes:
+        if node.target in (aten.view.default, aten._unsafe_view.default):
+            node.target = aten.reshape.default
 
 
 def _replace(captured: RelevanceGraph, node: Call, replacement: Call) -> None:
@@ -114,6 +137,8 @@ def _replace_batch_norms(captured: RelevanceGraph) -> None:
 
 
 def _fold(captured: RelevanceGraph, linear: Call, scale: Tensor, shift: Tensor) -> bool:
+    if linear.target is aten.linear.default and linear.meta["val"].ndim != 2:
+        return False  # batch norm scales axis 1, which is not that of a linear layer's features here
     weight = captured.constant(linear.args[1])
     bias_node = linear.args[2] if len(linear.args) > 2 else linear.kwargs.get("bias")
     bias = captured.constant(bias_node)
@@ -137,4 +162,5 @@ def _fold(captured: RelevanceGraph, linear: Call, scale: Tensor, shift: Tensor) 
 def _groups(linear: Call) -> int:
     # The seventh argument of every convolution's signature, transposed or not; linear has none.
     groups = linear.args[6] if len(linear.args) > 6 else linear.kwargs.get("groups", 1)
-    return int(groups)  # type: ignore[call-overload,no-any-return]
+    assert isinstance(groups, int)
+    return groups
