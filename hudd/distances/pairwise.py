@@ -37,7 +37,7 @@ def pairwise_distances(
     squared: bool = False,
     condensed: bool = False,
     unit_norm: bool = False,
-    device: str | None = None,
+    device: Any = None,
     max_memory: int = _DEFAULT_MEMORY,
 ) -> np.ndarray:
     """Compute the Euclidean distances between the rows of X, or between those of X and those of Y.
@@ -59,8 +59,8 @@ def pairwise_distances(
         Return the upper triangle of X against itself by rows, (N (N - 1) / 2,), as SciPy does.
     unit_norm : bool
         Divide each row by its Euclidean norm first, as :func:`unit_norm_rows` does.
-    device : str, optional
-        A torch device, such as ``"cuda"``; the processor by default.
+    device : str or torch.device, optional
+        A torch device, such as ``"cuda"``, to compute on; by default our own kernels on the processor.
     max_memory : int
         Bytes of working memory beside the result, about; at least 16 MiB.
 
@@ -84,12 +84,20 @@ def pairwise_distances(
     if max_memory < 16 << 20:
         raise UsageError(f"max_memory is {max_memory} bytes; give at least {16 << 20}.")
     with workers() as each:
-        job = _Job(X, Y, condensed, unit_norm, squared, max_memory, each)
-        job.run(direct=method == "direct" or (method == "auto" and job.features < 16))
+        job = Job(X, Y, condensed, unit_norm, squared, max_memory, each)
+        direct = method == "direct" or (method == "auto" and job.features < 16)
+        if device is None:
+            job.run(direct=direct)
+        else:
+            import torch
+
+            from hudd.distances.device import fill
+
+            fill(job, torch.device(device), float(_SHARE), direct=direct)
         return job.result()
 
 
-class _Job:
+class Job:
     """One call: the rows, the flat buffer of distances and how pairs map to it."""
 
     def __init__(
@@ -114,6 +122,9 @@ class _Job:
         # A power of two that brings the largest norm near 1, so that squares neither overflow nor vanish.
         self.unit = 2.0 ** max(-120, min(120, -math.frexp(self.largest)[1]))
         self.inverse = np.float32(1.0 / self.unit)
+        self.working = np.result_type(*(source.working for source in self.sources))
+        # Blocks of features follow the axes of what is not in memory.
+        self.plan = next((source for source in self.sources if not source.in_memory), x)
 
     def run(self, *, direct: bool) -> None:
         """Fill the buffer."""
@@ -124,11 +135,12 @@ class _Job:
             tiles = self._gram(tiles)
         if tiles:
             self._differences(tiles)
+
+    def result(self) -> np.ndarray:
+        """Return the distances in the shape asked for."""
         bound = (2.0 * self.largest) ** (2 if self.squared else 1)
         if bound > float(np.finfo(np.float32).max) and not np.isfinite(self.out).all():
             raise HuddError("a distance exceeds the largest float32; scale the rows down.")
-
-    def result(self) -> np.ndarray:
         if self.condensed:
             return self.out
         square = self.out.reshape(self.n, self.m)
@@ -136,11 +148,14 @@ class _Job:
             self.each(kernels.mirror, ((square, rows.start, rows.stop) for rows in strips(0, self.n, 256)))
         return square
 
+    def shift(self) -> np.ndarray:
+        """Return about the mean row, (D,) float64: distances do not change when it is taken off."""
+        sums, counts = zip(*(source.sums() for source in self.sources))
+        return np.sum(sums, axis=0) / max(sum(counts), 1)
+
     def _gram(self, tiles: list[_Tile]) -> list[_Tile]:
         """Fill the buffer from the Gram matrix; return the tiles that hold marked pairs."""
-        sums, counts = zip(*(source.sums() for source in self.sources))
-        shift = np.sum(sums, axis=0) / sum(counts)
-        norms = np.zeros(self.rows)
+        shift, norms = self.shift(), np.zeros(self.rows)
         marked: list[int] = []
         first = True
         for block, last in self._blocks(np.dtype(np.float32), shift, norms):
@@ -162,9 +177,8 @@ class _Job:
 
     def _differences(self, tiles: list[_Tile]) -> None:
         """Compute the marked pairs of the tiles."""
-        working = np.result_type(*(source.working for source in self.sources))
         place = (self.triangle, self.offsets, self.out)
-        for block, _ in self._blocks(working, np.zeros(self.features), np.zeros(self.rows)):
+        for block, _ in self._blocks(self.working, np.zeros(self.features), np.zeros(self.rows)):
             columns = block[self.rows - self.m :]
             self.each(kernels.add_differences, ((block, columns, *tile, *place) for tile in tiles))
         self.each(kernels.finish_differences, ((*tile, *place, self.inverse, self.squared) for tile in tiles))
@@ -183,8 +197,7 @@ class _Job:
         """
         limit = max(1, self.memory // 2 // max(1, self.rows * dtype.itemsize))
         buffer = np.empty(self.rows * min(limit, self.features), dtype)
-        plan = next((source for source in self.sources if not source.in_memory), self.sources[0])
-        for columns in plan.column_blocks(limit):
+        for columns in self.plan.column_blocks(limit):
             block = buffer[: self.rows * (columns.stop - columns.start)].reshape(self.rows, -1)
             first = 0
             for source in self.sources:

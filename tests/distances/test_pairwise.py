@@ -12,7 +12,7 @@ from hudd.errors import HuddError, UsageError
 def reference(x, y):
     """Distances by the definition, in float64."""
     x, y = (np.asarray(a, np.float64).reshape(len(a), -1) for a in (x, y))
-    return np.array([[np.sqrt(((a - b) ** 2).sum()) for b in y] for a in x])
+    return np.array([np.sqrt(((a - y) ** 2).sum(axis=1)) for a in x])
 
 
 def relative_error(found, wanted):
@@ -59,6 +59,31 @@ def test_every_pair_is_exact_to_float32_on_hard_data(case):
         x[100 + row] = x[row] * (1 + distance * rng.standard_normal(x.shape[1]))
     x[120] = x[20]
     assert relative_error(pairwise_distances(x), reference(x, x)) < 1e-5
+
+
+@pytest.mark.parametrize("case", HARD)
+@pytest.mark.parametrize("direct", [False, True])
+def test_a_torch_device_gives_the_same(case, direct):
+    rng = np.random.default_rng(1)
+    x = HARD[case](rng.standard_normal((60, 700)), rng).astype(np.float32)
+    x[40:50] = x[:10] * (1 + 1e-5)
+    x[50] = x[10]
+    options = {"method": "direct" if direct else "gram", "device": "cpu", "max_memory": 16 << 20}
+    assert relative_error(pairwise_distances(x, **options), reference(x, x)) < 1e-5
+    assert relative_error(pairwise_distances(x, x[:9], **options), reference(x, x[:9])) < 1e-5
+    condensed = pairwise_distances(x, condensed=True, **options)
+    assert relative_error(condensed, reference(x, x)[np.triu_indices(60, 1)]) < 1e-5
+    rows = unit_norm_rows(x)
+    assert relative_error(pairwise_distances(x, unit_norm=True, **options), reference(rows, rows)) < 1e-5
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_cuda_device_is_exact():
+    x = np.random.default_rng(0).standard_normal((3000, 5000)).astype(np.float32)
+    x[2000:2100] = x[:100] * (1 + 1e-5)
+    wanted = pairwise_distances(x, method="direct")
+    assert relative_error(pairwise_distances(x, device="cuda"), wanted.astype(np.float64)) < 2e-5
 
 
 def test_close_rows_of_float64_keep_their_digits():
