@@ -65,7 +65,7 @@ def _fold_constants(captured: RelevanceGraph) -> None:
         with torch.no_grad():
             values = {read: captured.constants[read.name] for read in node.all_input_nodes}
             arguments = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
-            value = node.target(*arguments[0], **arguments[1])  # type: ignore[operator]
+            value = node.target(*arguments[0], **arguments[1])
         if isinstance(value, Tensor):
             _replace(captured, node, captured.add_constant(f"{node.name}_folded", value))
 

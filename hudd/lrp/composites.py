@@ -147,8 +147,8 @@ def composite_of(rules: str | Rule | Composite | Mapping[str, str | Rule]) -> Co
     Parameters
     ----------
     rules : str, Rule, Composite or mapping
-        A composite's name; a rule's name (``"gamma(0.1)"``) for every layer; or a mapping of module path globs to rules,
-        where ``"*"`` names the composite or rule of all other layers (``"epsilon-plus"`` if it is not there).
+        A composite's name; a rule's name (``"gamma(0.1)"``) for every layer; or a mapping of module path globs to
+        rules, where ``"*"`` names the composite or rule of all other layers (``"epsilon-plus"`` if it is not there).
 
     Raises
     ------

@@ -21,13 +21,12 @@ _CONVOLUTIONS = {aten.conv1d.default, aten.conv2d.default, aten.conv3d.default}
 _PADDED_CONVOLUTIONS = {aten.conv1d.padding, aten.conv2d.padding, aten.conv3d.padding}
 _TRANSPOSED = {aten.conv_transpose1d.default, aten.conv_transpose2d.input, aten.conv_transpose3d.input}
 _PRODUCTS = {aten.matmul.default, aten.mm.default, aten.addmm.default}
-TARGETS = {
+_WEIGHTED = {
     aten.linear.default,
     aten.convolution.default,
     *_CONVOLUTIONS,
     *_PADDED_CONVOLUTIONS,
     *_TRANSPOSED,
-    *_PRODUCTS,
 }
 
 
@@ -155,8 +154,15 @@ def _convolution(node: fx.Node, weight: Tensor, bias: Tensor | None) -> Convolut
     return Convolution(weight, bias, geometry)
 
 
+def is_contraction(node: fx.Node, captured: RelevanceGraph) -> bool:
+    """Whether the node is a linear operation with weights; a matrix product of two activations is not."""
+    if node.target in _PRODUCTS:
+        return any(captured.constant(read) is not None for read in node.all_input_nodes)
+    return node.target in _WEIGHTED
+
+
 def contraction_of(node: fx.Node, captured: RelevanceGraph) -> Contraction:
-    """Make the contraction of a node of :data:`TARGETS`.
+    """Make the contraction of a node for which :func:`is_contraction` holds.
 
     Raises
     ------

@@ -84,7 +84,8 @@ class LRP:
 
     Notes
     -----
-    Bach et al. 2015, "On pixel-wise explanations for non-linear classifier decisions by layer-wise relevance propagation".
+    Bach et al. 2015, "On pixel-wise explanations for non-linear classifier decisions by layer-wise relevance
+    propagation", PLoS ONE 10(7).
     """
 
     def __init__(
@@ -104,14 +105,13 @@ class LRP:
             if value not in allowed:
                 raise UsageError(f"{name} must be one of {', '.join(allowed)}, but it is {value!r}.")
         if isinstance(layers, str):
-            raise UsageError(
-                f"layers must be a list of module paths, but it is the string {layers!r}; give [{layers!r}]."
-            )
+            raise UsageError(f"layers must be a list of module paths, but it is a string; give [{layers!r}].")
         self.model = model
         self.composite = composite_of(rules)
         self._asked = None if layers is None else tuple(layers)
         self._pool, self._dtype, self._at = pool, _PRECISIONS[precision], at
         self._plan: Plan | None = None
+        self._shapes: list[torch.Size] = []
 
     def prepare(self, example: Tensor | Sequence[Tensor]) -> tuple[str, ...]:
         """Capture the model for inputs like `example` and return the names of the layers that will come.
@@ -128,8 +128,12 @@ class LRP:
         UnsupportedOperation
             If relevance meets an operation without a conserving rule.
         """
-        if self._plan is None:
+        shapes = [tensor.shape[1:] for tensor in ((example,) if isinstance(example, Tensor) else example)]
+        if (
+            self._plan is None or shapes != self._shapes
+        ):  # a capture may have the sizes of all axes but the first in it
             self._plan = make_plan(capture(self.model, example), self.composite, self._asked)
+            self._shapes = shapes
         return self._plan.layers
 
     @torch.no_grad()
@@ -160,8 +164,8 @@ def _check(batch: tuple[Tensor, ...]) -> None:
     for tensor in batch:
         if tensor.dtype != torch.float32 or tensor.ndim < 2:
             raise UsageError(
-                f"inputs must be float32 tensors with a batch axis, but one is {tensor.dtype} of shape {tuple(tensor.shape)}; "
-                "use inputs.float(), and inputs.unsqueeze(0) for a single image."
+                f"inputs must be float32 tensors with a batch axis, but one is {tensor.dtype} of shape "
+                f"{tuple(tensor.shape)}; use inputs.float(), and inputs.unsqueeze(0) for a single image."
             )
         if tensor.shape[0] == 0:
             raise UsageError("the batch is empty; give at least one image.")
@@ -183,9 +187,13 @@ class _Run:
         output = self._values[output_node]
         if callable(target):
             seed = target(output)
-            if seed.shape != output.shape:
+            if not isinstance(seed, Tensor) or seed.shape != output.shape:
+                returned = (
+                    f"shape {tuple(seed.shape)}" if isinstance(seed, Tensor) else f"a {type(seed).__name__}"
+                )
                 raise UsageError(
-                    f"the target callable returned shape {tuple(seed.shape)}, but the output has {tuple(output.shape)}."
+                    f"the target callable returned {returned}, but must return a tensor of the output's shape, "
+                    f"{tuple(output.shape)}."
                 )
             entering = Message(seed.to(output.dtype).clone(), None)
         else:
@@ -210,7 +218,7 @@ class _Run:
                 values[node] = plan.captured.constants[node.name]
         values.update(zip(plan.captured.inputs, batch))
         last_reader = {read: node for node in plan.calls for read in node.all_input_nodes}
-        outputs = set(plan.captured.outputs)
+        kept = {read for reads in plan.reads.values() for read in reads} | set(plan.captured.outputs)
         for node in plan.calls:
             if node in plan.in_place:
                 source = node.all_input_nodes[0]
@@ -218,14 +226,14 @@ class _Run:
             else:
                 values[node] = call(node, values)
             for read in node.all_input_nodes:
-                if last_reader[read] is node and read not in plan.kept and read not in outputs:
+                if last_reader[read] is node and read not in kept:
                     del values[read]
 
     def _backward(self, output_node: fx.Node, entering: Message, result: Relevance) -> None:
         plan, values = self._plan, self._values
         pending: dict[fx.Node, Message] = {output_node: entering}
         self._leave((output_node, output_node), entering, result)
-        last_read = {read: node for node in plan.backward for read in [node, *node.all_input_nodes]}
+        last_read = {read: node for node in plan.backward for read in plan.reads[node]}
         for node in plan.backward:
             incoming = pending.pop(node, None)
             if incoming is None:
@@ -240,8 +248,8 @@ class _Run:
                 self._enter(edge, message, result)
                 self._leave(edge, message, result)
                 pending[source] = messages.add(pending[source], message) if source in pending else message
-            for read in [node, *node.all_input_nodes]:
-                if last_read[read] is node and read not in plan.captured.inputs:
+            for read in plan.reads[node]:
+                if last_read[read] is node:
                     values.pop(read, None)
         if plan.reaches_input:
             result.input = pending[plan.captured.inputs[0]].relevance()

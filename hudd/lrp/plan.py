@@ -11,10 +11,9 @@ from torch import fx
 
 from hudd.capture.graph import RelevanceGraph, module_of
 from hudd.errors import UsageError
-from hudd.lrp import contraction
 from hudd.lrp.composites import Composite
-from hudd.lrp.contraction import Contraction, contraction_of, data_input
-from hudd.lrp.operations import OPERATIONS, PASS, RECTIFIERS, Operation, nonnegative, operation_of, sources_of
+from hudd.lrp.contraction import Contraction, contraction_of, data_input, is_contraction
+from hudd.lrp.operations import RECTIFIERS, Operation, nonnegative, operation_of, origin, sources_of
 from hudd.lrp.rules import Rule
 
 INPUT = "input"
@@ -51,8 +50,8 @@ class Plan:
         Whether the input's relevance is asked for.
     in_place : set of Node
         Rectifiers that may write over what they read.
-    kept : set of Node
-        Nodes whose forward values the backward sweep reads.
+    reads : dict of Node to list of Node
+        For each of `backward`: the forward values that crossing it needs.
     """
 
     captured: RelevanceGraph
@@ -64,7 +63,7 @@ class Plan:
     exits: dict[Edge, list[str]]
     reaches_input: bool
     in_place: set[fx.Node] = field(default_factory=set)
-    kept: set[fx.Node] = field(default_factory=set)
+    reads: dict[fx.Node, list[fx.Node]] = field(default_factory=dict)
 
 
 def make_plan(captured: RelevanceGraph, composite: Composite, layers: Sequence[str] | None) -> Plan:
@@ -109,7 +108,7 @@ def make_plan(captured: RelevanceGraph, composite: Composite, layers: Sequence[s
         reaches_input=reaches_input,
     )
     _choose_in_place(plan, output)
-    plan.kept = {read for node in plan.backward for read in _values_read(node, steps[node])}
+    plan.reads = {node: _values_read(node, steps[node]) for node in plan.backward}
     return plan
 
 
@@ -125,11 +124,11 @@ def _ancestors(output: fx.Node) -> set[fx.Node]:
 
 
 def _step(node: fx.Node, captured: RelevanceGraph, composite: Composite) -> Operation | RuledContraction:
-    if node.target not in contraction.TARGETS:
+    if not is_contraction(node, captured):
         return operation_of(node)
     made = contraction_of(node, captured)
     source = data_input(node)
-    first = not any(ancestor.target in contraction.TARGETS for ancestor in _ancestors(source))
+    first = not any(is_contraction(ancestor, captured) for ancestor in _ancestors(source))
     rule = composite.rule_for(module_of(node), convolution=made.is_convolution, first=first)
     return RuledContraction(made, rule, source, nonnegative(source))
 
@@ -149,7 +148,11 @@ def _layer_names(
         containers |= {
             ".".join(path.split(".")[:depth]) for path in paths for depth in range(1, path.count(".") + 1)
         }
-        return [path for path in paths if path in redistributing and path not in containers]
+        return [
+            path
+            for path in paths
+            if path in redistributing and path not in containers and _has_one_input(steps, path)
+        ]
     every = list(dict.fromkeys(prefix for path in paths for prefix in _prefixes(path)))
     chosen: set[str] = set()
     for pattern in layers:
@@ -160,6 +163,17 @@ def _layer_names(
             raise UsageError(f"layer '{pattern}' is not in the model; its layers are: {', '.join(every)}.")
         chosen.update(found)
     return [name for name in [INPUT, *every] if name in chosen]
+
+
+def _has_one_input(steps: dict[fx.Node, Operation | RuledContraction], name: str) -> bool:
+    sources = {
+        source
+        for node in steps
+        if _within(node, name)
+        for source in sources_of(node)
+        if not _within(source, name)
+    }
+    return len(sources) == 1
 
 
 def _prefixes(path: str) -> list[str]:
@@ -180,7 +194,7 @@ def _layer_edges(
     for name in names:
         inside = {node: _within(node, name) for edge in edges for node in edge}
         entering = [(reader, source) for reader, source in edges if inside[reader] and not inside[source]]
-        inputs = list(dict.fromkeys(source.name for _, source in entering))
+        inputs = {source for _, source in entering}
         if len(inputs) != 1:
             raise UsageError(
                 f"layer '{name}' has {len(inputs)} inputs that carry relevance, but a heatmap needs exactly one; "
@@ -212,10 +226,7 @@ def _values_read(node: fx.Node, step: Operation | RuledContraction) -> list[fx.N
         return [step.source, node]
     if not step.reads_values:
         return []
-    reads = [node, *sources_of(node), *node.all_input_nodes]
-    if reads[-1].target in OPERATIONS and node.op == "call_function":
-        reads.extend(read for source in node.all_input_nodes for read in source.all_input_nodes)
-    return reads
+    return [node, *origin(node).all_input_nodes]
 
 
 def _choose_in_place(plan: Plan, output: fx.Node) -> None:
@@ -224,22 +235,18 @@ def _choose_in_place(plan: Plan, output: fx.Node) -> None:
     for node in plan.backward:
         own = own_factor.get(node, True)
         step = plan.steps[node]
-        if node.target in RECTIFIERS and step is PASS:
+        if node.target in RECTIFIERS:
             (source,) = sources_of(node)
-            if own and len(source.users) == 1 and _owns_memory(source, plan):
+            if own and len(source.users) == 1 and _overwritable(plan.steps.get(source)):
                 plan.in_place.add(node)
             sends = node in plan.in_place
         elif isinstance(step, RuledContraction):
             sends = step.rule.proportional_to_input
         else:
-            sends = own if step.keeps_own_factor is None else step.keeps_own_factor
+            sends = own if step.own_factor is None else step.own_factor
         for source in sources_of(node):
             own_factor[source] = own_factor.get(source, True) and sends
 
 
-def _owns_memory(node: fx.Node, plan: Plan) -> bool:
-    """Whether the node's value is fresh memory that nothing else can see."""
-    step = plan.steps.get(node)
-    return isinstance(step, RuledContraction) or (
-        step is not None and step.redistributes and node.op == "call_function"
-    )
+def _overwritable(step: Operation | RuledContraction | None) -> bool:
+    return step is not None and (isinstance(step, RuledContraction) or step.overwritable)

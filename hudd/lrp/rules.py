@@ -220,8 +220,8 @@ class ZBox(Rule):
         low, high = _bound(self.low, x), _bound(self.high, x)
         z = plain.forward(x).sub_(plus.forward(low)).sub_(minus.forward(high))
         s = self._over(crossing.message, z)
-        sent = [operation.adjoint(s, x) for operation in (plain, plus, minus)]
-        return Message(kernels.box(x, *sent, low, high), None)
+        relevance = kernels.box(x, plain.adjoint(s, x), plus.adjoint(s, x), minus.adjoint(s, x), low, high)
+        return Message(relevance, None)
 
 
 def _bound(bound: float | tuple[float, ...], x: Tensor) -> Tensor:

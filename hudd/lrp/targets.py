@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -21,8 +22,9 @@ def selection(output: Tensor, target: Target) -> Tensor:
     output : Tensor
         (N, ...) the model's output.
     target : None, int, Tensor, list or tuple
-        None, the class with the greatest output of each sample; an int, one class for all; a tensor or list of N ints,
-        a class a sample; a tuple, an index into the axes after the batch for all; a list of N tuples, one a sample.
+        None, the class with the greatest output of each sample, or its only output (N,); an int, one class for all; a
+        tensor or list of N ints, a class a sample; a tuple, an index into the axes after the batch for all; a list of
+        N tuples, one a sample.
 
     Returns
     -------
@@ -36,6 +38,8 @@ def selection(output: Tensor, target: Target) -> Tensor:
     """
     samples = output.shape[0]
     if target is None:
+        if output.ndim == 1:
+            return torch.ones_like(output)
         if output.ndim != 2:
             raise UsageError(
                 f"the model's output has shape {tuple(output.shape)}, so there is no predicted class; "
@@ -43,18 +47,18 @@ def selection(output: Tensor, target: Target) -> Tensor:
             )
         target = output.argmax(1)
     rows = _rows(target, samples)
-    mask = torch.zeros_like(output)
+    if rows.shape[1] != output.ndim - 1:
+        raise UsageError(
+            f"a target of {rows.shape[1]} indices does not fit an output of shape {tuple(output.shape)}; "
+            + (f"give {output.ndim - 1} a sample." if output.ndim > 1 else "give None for its only number.")
+        )
     for axis, size in enumerate(output.shape[1:]):
-        if rows.shape[1] != output.ndim - 1:
-            raise UsageError(
-                f"a target of {rows.shape[1]} indices does not fit an output of shape {tuple(output.shape)}; "
-                f"give {output.ndim - 1} a sample."
-            )
         bad = (rows[:, axis] < 0) | (rows[:, axis] >= size)
         if bool(bad.any()):
             raise UsageError(
                 f"target {int(rows[bad][0, axis])} is outside the {size} outputs of axis {axis + 1} (0 to {size - 1})."
             )
+    mask = torch.zeros_like(output)
     mask[(torch.arange(samples, device=output.device), *rows.to(output.device).T)] = 1
     return mask
 
@@ -63,12 +67,17 @@ def _rows(target: Target, samples: int) -> Tensor:
     """The target as one row of indices a sample."""
     if isinstance(target, Tensor):
         rows = target.detach().reshape(-1, 1) if target.ndim <= 1 else target.detach()
-    elif isinstance(target, int):
-        rows = torch.tensor([[target]])
-    elif isinstance(target, tuple):
-        rows = torch.tensor([target])
     else:
-        rows = torch.tensor([index if isinstance(index, tuple) else (index,) for index in target])  # type: ignore[union-attr]
+        try:
+            listed = [target] if isinstance(target, (Integral, tuple)) else list(target)  # type: ignore[arg-type]
+            rows = torch.tensor([index if isinstance(index, tuple) else (index,) for index in listed])
+        except (TypeError, ValueError):
+            rows = torch.empty(0)
+    if rows.ndim != 2:
+        raise UsageError(
+            "target must be an index, a tuple of indices, one of them a sample (list or tensor), a callable or None, "
+            f"but it is {target!r}."
+        )
     if rows.dtype.is_floating_point or rows.dtype == torch.bool:
         raise UsageError(f"target must hold class indices (integers), but it is {rows.dtype}.")
     if rows.shape[0] == 1:

@@ -1,0 +1,101 @@
+"""How relevance crosses operations without weights.
+
+Four ways cover them: activations let it pass (:mod:`passing`); operations that move numbers send it back to where they
+came from (:mod:`routing`); sums split it in proportion to the summands (:mod:`sums`); products give it to the signal,
+not to the gate (:mod:`products`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import fx
+
+from hudd.capture.graph import carries, module_of, target_name
+from hudd.errors import UnsupportedOperation
+from hudd.lrp.operations import passing, products, routing, sums
+from hudd.lrp.operations.base import (
+    Operation,
+    Sent,
+    Values,
+    activation_arguments,
+    activations_read,
+    call,
+    origin,
+)
+from hudd.lrp.operations.passing import RECTIFIERS
+
+__all__ = [
+    "OPERATIONS",
+    "RECTIFIERS",
+    "Operation",
+    "Sent",
+    "Values",
+    "call",
+    "nonnegative",
+    "operation_of",
+    "origin",
+    "sources_of",
+]
+
+aten = torch.ops.aten
+
+OPERATIONS: dict[Any, Operation] = {
+    **passing.OPERATIONS,
+    **routing.OPERATIONS,
+    **sums.OPERATIONS,
+    **products.OPERATIONS,
+}
+
+
+def sources_of(node: fx.Node) -> list[fx.Node]:
+    """The activations that receive relevance from this node."""
+    operation = OPERATIONS.get(origin(node).target)
+    if operation is not None and operation.sources is not None:
+        return operation.sources(node)
+    return activations_read(node)
+
+
+def nonnegative(node: fx.Node) -> bool:
+    """Whether the node's output is known to hold no negative number."""
+    target = origin(node).target
+    if target in passing.NONNEGATIVE or (
+        target is aten.hardtanh.default and origin(node).args[1:2] == (0.0,)
+    ):
+        return True
+    if target in sums.KEEP_SIGN:
+        known = target is not aten.add.Tensor or (not node.kwargs and len(activation_arguments(node)) == 2)
+    else:
+        known = target in routing.KEEP_SIGN or OPERATIONS.get(target) is passing.IDENTITY
+    return known and all(carries(read) and nonnegative(read) for read in origin(node).all_input_nodes)
+
+
+def operation_of(node: fx.Node) -> Operation:
+    """How relevance crosses this node.
+
+    Raises
+    ------
+    UnsupportedOperation
+        If there is no conserving way; the message names the operation, its module and a remedy.
+    """
+    target = origin(node).target
+    found = OPERATIONS.get(target)
+    if found is None:
+        raise UnsupportedOperation(
+            target_name(origin(node)),
+            module_of(node),
+            "Rewrite that part of the model with operations that hudd knows, or explain the part of the model that "
+            "lies after it.",
+        )
+    if not sources_of(node):
+        raise UnsupportedOperation(
+            target_name(node),
+            module_of(node),
+            "A constant over an activation has no part that could take the relevance.",
+        )
+    if target in (aten.clamp.default, aten.clamp_min.default) and node.args[1] not in (0, 0.0):
+        raise UnsupportedOperation(
+            target_name(node), module_of(node), "Only a clamp that starts at zero is a rectifier with a rule."
+        )
+    return found

@@ -1,0 +1,97 @@
+"""What an operation without weights is to relevance, and how to call one."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from hudd.capture.graph import carries
+from hudd.lrp.composites import Composite
+from hudd.lrp.message import Message
+
+Values = dict[fx.Node, Any]
+Sent = list[tuple[fx.Node, Message]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One way of crossing.
+
+    Attributes
+    ----------
+    cross : callable
+        ``cross(node, message, values, composite) -> [(source, message), ...]``.
+    own_factor : bool or None
+        Whether what it sends has the source's value for a factor: always, never, or (None) if what it receives has
+        its own output's.
+    reads_values : bool
+        Whether crossing needs the forward values of the node and of what it reads.
+    redistributes : bool
+        Whether the relevance of single numbers changes hands, so that a heatmap of the layer is of interest.
+    overwritable : bool
+        Whether a ReLU may write over the output: it is memory of its own, and relevance of a rectified output
+        crosses as it should.
+    sources : callable or None
+        The activations that receive relevance; None: every activation that the node reads.
+    """
+
+    cross: Callable[[fx.Node, Message, Values, Composite], Sent]
+    own_factor: bool | None
+    reads_values: bool = True
+    redistributes: bool = False
+    overwritable: bool = False
+    sources: Callable[[fx.Node], list[fx.Node]] | None = None
+
+
+def origin(node: fx.Node) -> fx.Node:
+    """The call behind an item of a several-output call; else the node itself."""
+    if node.target is operator.getitem:
+        source = node.args[0]
+        assert isinstance(source, fx.Node)
+        return source
+    return node
+
+
+def activations_read(node: fx.Node) -> list[fx.Node]:
+    """The activations that the node's call reads, each once."""
+    return [source for source in origin(node).all_input_nodes if carries(source)]
+
+
+def activation_arguments(node: fx.Node) -> list[fx.Node]:
+    """The positional arguments that are activations, repetitions included."""
+    return [argument for argument in origin(node).args if isinstance(argument, fx.Node) and carries(argument)]
+
+
+def resolve(argument: Any, values: Values) -> Any:
+    """An argument with every node replaced by its value."""
+    return fx.node.map_arg(argument, lambda node: values[node])
+
+
+def call(node: fx.Node, values: Values) -> Any:
+    """The node's output."""
+    assert callable(node.target)
+    return node.target(*resolve(node.args, values), **resolve(node.kwargs, values))
+
+
+def adjoint(node: fx.Node, values: Values, s: Tensor, sources: list[fx.Node]) -> list[Tensor]:
+    """The gradient of ``<s, output>`` with respect to some sources, by running this one operation under autograd."""
+    first = origin(node)
+    with torch.enable_grad():
+        leaves = {source: values[source].detach().requires_grad_() for source in sources}
+        local = {**{read: values[read] for read in first.all_input_nodes}, **leaves}
+        output = call(first, local)
+        if first is not node:
+            output = output[node.args[1]]
+    return list(torch.autograd.grad(output, list(leaves.values()), s))
+
+
+def factored_by_own_output(node: fx.Node, message: Message, values: Values) -> Message:
+    """The message itself if its factor is the node's output, else the relevance with nothing factored out."""
+    if message.factor is None or message.factor is values[node]:
+        return message
+    return message.plain()

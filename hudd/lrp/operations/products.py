@@ -1,0 +1,149 @@
+"""Products of activations: gates, attention, and normalisation by a statistic of the activation itself.
+
+A gate (sigmoid, softmax weights, a reciprocal norm) says how much of a signal goes on, not what it says, so the whole
+relevance goes to the signal: the gate counts as a constant (Arras et al. 2017, "signal takes all"; CP-LRP, Ali et al.
+2022, arXiv 2202.07304, for attention weights and layer norm). Where neither factor is a gate, each gets half
+(AttnLRP, Achtibat et al. 2024, prop. 3.3).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from hudd.capture.graph import carries
+from hudd.lrp.composites import Composite
+from hudd.lrp.contraction import arguments
+from hudd.lrp.message import Message
+from hudd.lrp.operations import passing, routing
+from hudd.lrp.operations.base import (
+    Operation,
+    Sent,
+    Values,
+    activation_arguments,
+    activations_read,
+    adjoint,
+    origin,
+)
+
+aten = torch.ops.aten
+
+_SCALES = [aten.mul.Tensor, aten.mul.Scalar, aten.div.Tensor, aten.div.Scalar]
+_MATRIX_PRODUCTS = [aten.matmul.default, aten.bmm.default]
+_GATES = {
+    aten._softmax.default,
+    aten.exp.default,
+    aten.hardsigmoid.default,
+    aten.linalg_vector_norm.default,
+    aten.reciprocal.default,
+    aten.rsqrt.default,
+    aten.sigmoid.default,
+    aten.softmax.int,
+}
+
+
+def is_gate(node: fx.Node) -> bool:
+    """Whether the node's value is a gate: a sigmoid, softmax, norm ..., or a rearrangement or scaling of one."""
+    target = origin(node).target
+    if target in _GATES:
+        return True
+    if (
+        target in routing.OPERATIONS
+        or target in _SCALES
+        or target in passing.OPERATIONS
+        or target is aten.clamp_min.default
+    ):
+        read = activations_read(node)
+        return len(read) == 1 and is_gate(read[0])
+    return False
+
+
+def signals_of(node: fx.Node) -> list[fx.Node]:
+    """The factors of a product that receive relevance."""
+    factors = activation_arguments(node)
+    if node.target in (aten.div.Tensor, aten.div.Scalar):
+        return factors[:1] if carries(node.args[0]) else []
+    signals = [factor for factor in factors if not is_gate(factor)]
+    return list(dict.fromkeys(signals or factors))
+
+
+def _product(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
+    """Linear in each signal while the gates stand still; two signals share equally."""
+    signals = signals_of(node)
+    factors = [factor for factor in activation_arguments(node) if factor in signals]
+    scale = 1.0 if node.target in (aten.div.Tensor, aten.div.Scalar) else 1.0 / max(len(factors), 1)
+    s = message.over(values[node], epsilon=composite.epsilon, stabilizer=composite.stabilizer, scale=scale)
+    return [
+        (signal, Message(gradient, values[signal], exclusive=False))
+        for signal, gradient in zip(signals, adjoint(node, values, s, signals))
+    ]
+
+
+def _value_of(node: fx.Node) -> list[fx.Node]:
+    return [arguments(node)["value"]]
+
+
+def _attention(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
+    """The attention weights are a gate: everything goes to the values that they mix."""
+    s = message.over(values[node], epsilon=composite.epsilon, stabilizer=composite.stabilizer)
+    (value,) = _value_of(node)
+    (gradient,) = adjoint(node, values, s, [value])
+    return [(value, Message(gradient, values[value], exclusive=False))]
+
+
+def _softmax(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
+    """Pass: reached only where a softmax is explained itself, at a model's end."""
+    return [(activations_read(node)[0], message)]
+
+
+def _normalization(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
+    """A linear map once the standard deviation stands still; the shift absorbs its part as a bias does."""
+    (source,) = activations_read(node)
+    x, y = values[source], values[node]
+    s = message.over(y, epsilon=composite.epsilon, stabilizer=composite.stabilizer)
+    groups, weight, epsilon, centred = _normalization_options(node, x)
+    weight = None if weight is None else values[weight]
+    grouped = x.reshape(groups)
+    axes = tuple(range(2, grouped.ndim)) if node.target in _BY_CHANNEL else (-1,)
+    mean = grouped.mean(axes, keepdim=True) if centred else torch.zeros((), dtype=x.dtype, device=x.device)
+    deviation = torch.rsqrt((grouped - mean).square().mean(axes, keepdim=True) + epsilon)
+    if weight is not None:
+        shape = [1, -1] + [1] * (x.ndim - 2) if node.target in _BY_CHANNEL else weight.shape
+        s = s * weight.reshape(shape)
+    sent = s.reshape(groups) * deviation
+    if centred:
+        sent = sent - sent.mean(axes, keepdim=True)
+    return [(source, Message(sent.reshape(x.shape), x))]
+
+
+_BY_CHANNEL = {aten.group_norm.default, aten.instance_norm.default}
+
+
+def _normalization_options(node: fx.Node, x: Tensor) -> tuple[list[int], fx.Node | None, float, bool]:
+    """How to lay x out so that each statistic is over the last axes; the weight's node; epsilon; centred or not."""
+    named = arguments(node)
+    if node.target in _BY_CHANNEL:
+        groups = named["num_groups"] if "num_groups" in named else x.shape[1]
+        return [x.shape[0], groups, -1], named["weight"], float(named["eps"]), True
+    lengths = list(named["normalized_shape"])
+    leading = list(x.shape[: x.ndim - len(lengths)])
+    epsilon = named["eps"] if named["eps"] is not None else torch.finfo(x.dtype).eps
+    return [*leading, -1], named["weight"], float(epsilon), node.target is aten.layer_norm.default
+
+
+PRODUCT = Operation(_product, own_factor=True, redistributes=True, overwritable=True, sources=signals_of)
+ATTENTION = Operation(_attention, own_factor=True, redistributes=True, overwritable=True, sources=_value_of)
+SOFTMAX = Operation(_softmax, own_factor=False, reads_values=False, overwritable=True)
+NORMALIZATION = Operation(_normalization, own_factor=True, redistributes=True, overwritable=True)
+
+OPERATIONS: dict[Any, Operation] = {
+    **dict.fromkeys([*_SCALES, *_MATRIX_PRODUCTS], PRODUCT),
+    **dict.fromkeys([aten.softmax.int, aten._softmax.default, aten.log_softmax.int], SOFTMAX),
+    aten.scaled_dot_product_attention.default: ATTENTION,
+    aten.layer_norm.default: NORMALIZATION,
+    aten.rms_norm.default: NORMALIZATION,
+    aten.group_norm.default: NORMALIZATION,
+    aten.instance_norm.default: NORMALIZATION,
+}

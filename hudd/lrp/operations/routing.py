@@ -1,0 +1,170 @@
+"""Operations that only move numbers: each relevance goes back to where its number came from, overlaps add."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import fx
+
+from hudd.lrp import kernels
+from hudd.lrp.composites import Composite
+from hudd.lrp.contraction import arguments
+from hudd.lrp.message import Message
+from hudd.lrp.operations.base import (
+    Operation,
+    Sent,
+    Values,
+    activations_read,
+    adjoint,
+    factored_by_own_output,
+    origin,
+)
+
+aten = torch.ops.aten
+
+
+def _reshape(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
+    (source,) = activations_read(node)
+    x = values[source]
+    message = factored_by_own_output(node, message, values)
+    factor = None if message.factor is None else x
+    return [(source, Message(message.value.reshape(x.shape), factor, message.exclusive, message.total))]
+
+
+def _permute(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
+    (source,) = activations_read(node)
+    message = factored_by_own_output(node, message, values)
+    inverse = [0] * message.value.ndim
+    for position, axis in enumerate(node.args[1]):  # type: ignore[arg-type]
+        inverse[axis] = position
+    factor = None if message.factor is None else values[source]
+    return [(source, Message(message.value.permute(inverse), factor, message.exclusive, message.total))]
+
+
+def _route(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
+    message = factored_by_own_output(node, message, values)
+    own = message.factor is not None
+    sources = activations_read(node)
+    gradients = adjoint(node, values, message.value, sources)
+    return [
+        (source, Message(gradient, values[source] if own else None, exclusive=False))
+        for source, gradient in zip(sources, gradients)
+    ]
+
+
+def _concatenation(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
+    message = factored_by_own_output(node, message, values)
+    axis = arguments(node)["dim"]
+    sent: dict[fx.Node, Message] = {}
+    start = 0
+    for part in node.args[0]:  # type: ignore[union-attr]
+        value = values[part]  # type: ignore[index]
+        length = value.shape[axis]
+        if part in activations_read(node):
+            share = message.value.narrow(axis, start, length)
+            if part in sent:  # the same tensor twice in one concatenation
+                share = sent[part].value + share  # type: ignore[index]
+            sent[part] = Message(share, None if message.factor is None else value, exclusive=False)  # type: ignore[index]
+        start += length
+    return list(sent.items())
+
+
+def _max_pool(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
+    (source,) = activations_read(node)
+    x = values[source]
+    message = factored_by_own_output(node, message, values)
+    sent = kernels.max_pool(x, message.value, last_wins=composite.last_window_wins, **_pooling(origin(node)))
+    return [(source, Message(sent, None if message.factor is None else x))]
+
+
+def _pooling(node: fx.Node) -> dict[str, Any]:
+    """Window, stride, padding and dilation of a max pooling, one number a spatial axis."""
+    named = arguments(node)
+    axes = int(str(node.target).split("max_pool")[1][0])
+
+    def expanded(value: int | Sequence[int]) -> list[int]:
+        numbers = [value] if isinstance(value, int) else list(value)
+        return numbers * axes if len(numbers) == 1 else numbers
+
+    window = expanded(named["kernel_size"])
+    return {
+        "window": window,
+        "stride": expanded(named["stride"]) if named["stride"] else window,
+        "padding": expanded(named["padding"]),
+        "dilation": expanded(named["dilation"]),
+    }
+
+
+RESHAPE = Operation(_reshape, own_factor=None)
+PERMUTE = Operation(_permute, own_factor=None)
+ROUTE = Operation(_route, own_factor=None)
+CONCATENATION = Operation(_concatenation, own_factor=None)
+MAX_POOL = Operation(_max_pool, own_factor=None, redistributes=True)
+
+_RESHAPES = [
+    aten._unsafe_view.default,
+    aten.flatten.using_ints,
+    aten.reshape.default,
+    aten.squeeze.default,
+    aten.squeeze.dim,
+    aten.squeeze.dims,
+    aten.unflatten.int,
+    aten.unsqueeze.default,
+    aten.view.default,
+]
+_ROUTES = [
+    aten.channel_shuffle.default,
+    aten.chunk.default,
+    aten.constant_pad_nd.default,
+    aten.expand.default,
+    aten.expand_as.default,
+    aten.flip.default,
+    aten.gather.default,
+    aten.index.Tensor,
+    aten.index_select.default,
+    aten.movedim.int,
+    aten.narrow.default,
+    aten.pad.default,
+    aten.pixel_shuffle.default,
+    aten.pixel_unshuffle.default,
+    aten.reflection_pad1d.default,
+    aten.reflection_pad2d.default,
+    aten.repeat.default,
+    aten.replication_pad1d.default,
+    aten.replication_pad2d.default,
+    aten.roll.default,
+    aten.select.int,
+    aten.slice.Tensor,
+    aten.split.Tensor,
+    aten.split_with_sizes.default,
+    aten.stack.default,
+    aten.t.default,
+    aten.transpose.int,
+    aten.unbind.int,
+]
+_ADAPTIVE_MAX_POOLS = [
+    aten.adaptive_max_pool1d.default,
+    aten.adaptive_max_pool2d.default,
+    aten.adaptive_max_pool3d.default,
+]
+_MAX_POOLS = [
+    aten.max_pool1d.default,
+    aten.max_pool1d_with_indices.default,
+    aten.max_pool2d.default,
+    aten.max_pool2d_with_indices.default,
+    aten.max_pool3d.default,
+    aten.max_pool3d_with_indices.default,
+]
+
+OPERATIONS: dict[Any, Operation] = {
+    **dict.fromkeys(_RESHAPES, RESHAPE),
+    **dict.fromkeys(_ROUTES, ROUTE),
+    **dict.fromkeys(_ADAPTIVE_MAX_POOLS, Operation(_route, own_factor=None, redistributes=True)),
+    **dict.fromkeys(_MAX_POOLS, MAX_POOL),
+    aten.permute.default: PERMUTE,
+    aten.cat.default: CONCATENATION,
+}
+# Not negative if nothing that they read is; a pad may bring in a negative constant.
+KEEP_SIGN = set(OPERATIONS) - {aten.constant_pad_nd.default, aten.pad.default}

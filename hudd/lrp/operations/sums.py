@@ -1,0 +1,85 @@
+"""Weighted sums without trainable weights: residual adds, averages, interpolation, batch norm, scales and shifts.
+
+Relevance is split in proportion to the summands, ``R_i = (dz / dx_i) x_i R / z`` (the epsilon rule); a constant
+summand, such as batch norm's shift, absorbs its part as a bias does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import fx
+
+from hudd.capture.simplify import affine_channels
+from hudd.lrp.composites import Composite
+from hudd.lrp.message import Message
+from hudd.lrp.operations.base import Operation, Sent, Values, activations_read, adjoint, resolve
+
+aten = torch.ops.aten
+
+
+def _share(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
+    s = message.over(values[node], epsilon=composite.epsilon, stabilizer=composite.stabilizer)
+    sources = activations_read(node)
+    return [
+        (source, Message(gradient, values[source], exclusive=False))
+        for source, gradient in zip(sources, adjoint(node, values, s, sources))
+    ]
+
+
+def _sum_of_two(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
+    sources = activations_read(node)
+    same_shape = all(values[source].shape == message.value.shape for source in sources)
+    if node.kwargs or len(sources) != 2 or not same_shape:
+        return _share(node, message, values, composite)
+    s = message.over(values[node], epsilon=composite.epsilon, stabilizer=composite.stabilizer)
+    return [(source, Message(s, values[source], exclusive=False)) for source in sources]
+
+
+def _affine_channels(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
+    s = message.over(values[node], epsilon=composite.epsilon, stabilizer=composite.stabilizer)
+    scale = resolve(node.args[1], values).view([1, -1] + [1] * (s.ndim - 2))
+    (source,) = activations_read(node)
+    return [(source, Message(s.mul_(scale), values[source]))]
+
+
+SHARE = Operation(_share, own_factor=True, redistributes=True, overwritable=True)
+SUM_OF_TWO = Operation(_sum_of_two, own_factor=True, redistributes=True, overwritable=True)
+AFFINE_CHANNELS = Operation(_affine_channels, own_factor=True, redistributes=True, overwritable=True)
+
+AVERAGES = [
+    aten.adaptive_avg_pool1d.default,
+    aten.adaptive_avg_pool2d.default,
+    aten.adaptive_avg_pool3d.default,
+    aten.avg_pool1d.default,
+    aten.avg_pool2d.default,
+    aten.avg_pool3d.default,
+    aten.mean.default,
+    aten.mean.dim,
+    aten.sum.default,
+    aten.sum.dim_IntList,
+    aten.upsample_bilinear2d.vec,
+    aten.upsample_linear1d.vec,
+    aten.upsample_nearest1d.vec,
+    aten.upsample_nearest2d.vec,
+    aten.upsample_nearest3d.vec,
+    aten.upsample_trilinear3d.vec,
+]
+_SHIFTS = [
+    aten.add.Scalar,
+    aten.neg.default,
+    aten.rsub.Scalar,
+    aten.rsub.Tensor,
+    aten.sub.Scalar,
+    aten.sub.Tensor,
+    aten.upsample_bicubic2d.vec,
+]
+
+OPERATIONS: dict[Any, Operation] = {
+    **dict.fromkeys([*AVERAGES, *_SHIFTS], SHARE),
+    aten.add.Tensor: SUM_OF_TWO,
+    affine_channels: AFFINE_CHANNELS,
+}
+# Not negative if nothing that they read is.
+KEEP_SIGN = {*AVERAGES, aten.add.Tensor}
