@@ -61,7 +61,7 @@ class Album:
     def close(self, page: Path) -> int:
         """Give every picture its address in the file `page`; return the bytes written beside it."""
         folder = page.with_name(f"{page.stem}-hudd-images")
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)  # an older report's
         beside = sum(len(shot.data) for shot in self.shots) > self.inline
         written = 0
         for at, shot in enumerate(self.shots):

@@ -11,6 +11,7 @@ import numpy as np
 
 from hudd.errors import HuddError
 from hudd.plot.pictures import distances_to
+from hudd.report.review import Notes
 from hudd.report.text import number, shown
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ class Cluster:
     parameters: list[Parameter]
     rule: Rule | None
     unsafe: np.ndarray  # positions in the unsafe set
+    name: str  # given by a person, like the note
+    note: str
 
     @property
     def size(self) -> int:
@@ -105,7 +108,9 @@ class Cluster:
 
     @property
     def headline(self) -> str:
-        """What most of the cluster is, in a few words: its known cause and its confusion."""
+        """The name that a person gave it; else its known cause and confusion, those of most members."""
+        if self.name:
+            return self.name
         cause = [self.causes[0].value] if self.causes and self.causes[0].share >= 0.5 else []
         truth, prediction = (_majority(self.confusions, side) for side in (0, 1))
         if truth or prediction:
@@ -171,7 +176,7 @@ def gather(study: Study) -> Facts:
     evaluation = if_there(lambda: study.evaluation) or {}
     values = {name: column[errors] for name, column in test.parameters.items()}
 
-    clusters = []
+    clusters, notes = [], Notes(study)
     for label in np.unique(found.label).tolist():
         members = np.flatnonzero(found.label == label)
         distance = distances_to(distances, count, members, int(found.medoid[label - 1]))
@@ -195,6 +200,8 @@ def gather(study: Study) -> Facts:
                 unsafe=np.flatnonzero(unsafe.cluster == label)
                 if unsafe is not None
                 else np.empty(0, np.int64),
+                name=shown(notes.of(label)["name"].strip()),
+                note=notes.of(label)["note"],
             )
         )
     clusters.sort(key=lambda cluster: (-cluster.risk, cluster.label))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from base64 import b64encode
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from hudd import plot
@@ -18,7 +16,8 @@ from hudd.report.album import Album
 from hudd.report.chapters import Chapter, compose
 from hudd.report.charts import as_svg
 from hudd.report.facts import Facts, gather
-from hudd.report.text import number, percent, shown
+from hudd.report.page import render
+from hudd.report.text import shown
 from hudd.store.files import write_error, write_whole
 
 if TYPE_CHECKING:
@@ -63,19 +62,10 @@ def write_report(
     HuddError
         If the study has no clusters yet, or the file cannot be written.
     """
-    for name, value, least in (("images", images, 1), ("side", side, 16), ("inline", inline, 0)):
-        if value < least:
-            raise UsageError(f"{name} is {value}; give a whole number of at least {least}.")
-    facts = gather(study)
-    chosen = list(dict.fromkeys(layers or (facts.layer, study.layers[0])))
-    unknown = [layer for layer in chosen if layer not in study.layers]
-    if unknown:
-        raise UsageError(
-            f"layer '{unknown[0]}' is not in this study; choose among: {', '.join(study.layers)}."
-        )
     page = study.path / "report" if out is None else Path(out)
     if page.suffix not in (".html", ".htm"):
         page = page / "index.html"
+    facts, chosen = _prepare(study, layers, images=images, side=side, inline=inline)
     album = Album(side, inline)
     chapters = compose(study, facts, album, chosen, images)
     try:
@@ -83,8 +73,42 @@ def write_report(
         album.close(page)
     except OSError as error:
         raise write_error(page, error) from error
-    write_whole(page, _render(study, facts, chapters, chosen).encode("utf-8", "backslashreplace"))
+    write_whole(page, _render(study, facts, chapters, chosen, None).encode("utf-8", "backslashreplace"))
     return page
+
+
+def live_report(study: Study, token: str, *, images: int = 18, side: int = 192) -> str:
+    """Return the report as a page to be served: names and notes can be written in it, see :mod:`hudd.report.serve`.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    token : str
+        What the page shows to the server when it saves.
+    images, side : int
+        As for :func:`write_report`.
+    """
+    facts, layers = _prepare(study, None, images=images, side=side)
+    album = Album(side, inline=sys.maxsize)
+    chapters = compose(study, facts, album, layers, images)
+    album.close(study.path / "live.html")  # all in the page: nothing is written
+    return _render(study, facts, chapters, layers, token)
+
+
+def _prepare(study: Study, layers: Sequence[str] | None, **numbers: int) -> tuple[Facts, list[str]]:
+    """Check what was asked for and gather the facts."""
+    for name, least in (("images", 1), ("side", 16), ("inline", 0)):
+        if numbers.get(name, least) < least:
+            raise UsageError(f"{name} is {numbers[name]}; give a whole number of at least {least}.")
+    facts = gather(study)
+    chosen = list(dict.fromkeys(layers or (facts.layer, study.layers[0])))
+    unknown = [layer for layer in chosen if layer not in study.layers]
+    if unknown:
+        raise UsageError(
+            f"layer '{unknown[0]}' is not in this study; choose among: {', '.join(study.layers)}."
+        )
+    return facts, chosen
 
 
 # -- charts ---------------------------------------------------------------------------------------------
@@ -116,28 +140,17 @@ def _charts(study: Study, facts: Facts) -> dict[str, Markup]:
 # -- the page -------------------------------------------------------------------------------------------
 
 
-def _render(study: Study, facts: Facts, chapters: list[Chapter], layers: list[str]) -> str:
-    environment = Environment(
-        loader=PackageLoader("hudd.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(shown=shown, percent=percent, number=number)
-    script = environment.get_template("report.js").render()
-    return environment.get_template("report.html").render(
+def _render(study: Study, facts: Facts, chapters: list[Chapter], layers: list[str], token: str | None) -> str:
+    return render(
+        "report",
+        token,
         name=shown(study.path.name),
-        study=study,
         facts=facts,
         chapters=chapters,
         layers=[{"name": shown(layer), "flat": study.heatmaps_of(layer).ndim < 4} for layer in layers],
         table=_layer_table(study, facts),
         charts=_charts(study, facts),
         provenance=_provenance(study.provenance),
-        script=Markup(script),
-        # Only this script may run, whatever a file or class is called.
-        script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
     )
 
 

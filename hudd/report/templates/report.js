@@ -107,6 +107,33 @@
     else if (keys[event.key] && !(box.open && "jk/".includes(event.key))) { event.preventDefault(); keys[event.key](); }
   });
 
+  // A served report saves what is written in it, a moment after the last key.
+  const token = $('meta[name="hudd-token"]'), state = $(".saved");
+  if (token) {
+    const headers = { "Content-Type": "application/json", "X-Hudd-Token": token.content };
+    const tell = (text, bad = false) => { state.textContent = text; state.classList.toggle("bad", bad); };
+    const waiting = new Map();
+    const save = async (form) => {
+      clearTimeout(waiting.get(form));
+      waiting.delete(form);
+      try {
+        const content = JSON.stringify({ name: form.elements.name.value, note: form.elements.note.value });
+        const answer = await fetch(`/notes/${form.dataset.cluster}`, { method: "PUT", headers, body: content });
+        if (!answer.ok) throw new Error(await answer.text());
+        tell(waiting.size ? "saving …" : "saved");
+      } catch (error) { tell(`not saved: ${error.message}`, true); }
+    };
+    $$(".review").forEach((form) => {
+      form.addEventListener("submit", (event) => { event.preventDefault(); save(form); });
+      form.addEventListener("input", () => { tell("saving …"); clearTimeout(waiting.get(form)); waiting.set(form, setTimeout(save, 400, form)); });
+    });
+    addEventListener("beforeunload", (event) => { if (waiting.size) { [...waiting.keys()].forEach(save); event.preventDefault(); } });
+    fetch("/notes", { headers }).then((answer) => answer.json()).then((notes) => $$(".review").forEach((form) => {
+      if (!waiting.has(form)) Object.assign(form.elements.name, { value: notes[form.dataset.cluster].name });
+      if (!waiting.has(form)) Object.assign(form.elements.note, { value: notes[form.dataset.cluster].note });
+    })).catch(() => tell("the server has gone", true));
+  }
+
   // The contents mark where the reader is.
   const links = new Map($$(".side a").map((link) => [link.getAttribute("href").slice(1), link]));
   const watch = new IntersectionObserver((entries) => entries.forEach((entry) => {

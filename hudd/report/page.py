@@ -1,0 +1,42 @@
+"""How a page is made from its template: everything escaped, one script allowed, nothing loaded."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from hudd.report.text import number, percent, shown
+
+
+def render(template: str, token: str | None, **context: Any) -> str:
+    """Return the page ``TEMPLATE.html`` with ``TEMPLATE.js`` as the only script that may run in it.
+
+    Parameters
+    ----------
+    template : str
+        Its name.
+    token : str or None
+        What a served page shows to its server; None for a page that is read from disk.
+    **context
+        What the template shows.
+    """
+    environment = Environment(
+        loader=PackageLoader("hudd.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(shown=shown, percent=percent, number=number)
+    script = environment.get_template(f"{template}.js").render()
+    return environment.get_template(f"{template}.html").render(
+        token=token,
+        script=Markup(script),
+        # The page's policy names this script alone, whatever a file or class is called.
+        script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+        **context,
+    )
