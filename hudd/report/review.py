@@ -121,8 +121,8 @@ class Labels:
         self._check(image)
         return self._given.get(image, self._label[image])
 
-    def set(self, image: int, label: int) -> None:
-        """Save the class of an image; -1 takes back what was given by hand.
+    def set(self, image: int, label: object) -> None:
+        """Save the class number of an image; -1 takes back what was given by hand.
 
         Raises
         ------
@@ -130,7 +130,7 @@ class Labels:
             If the image is not in the unsafe set or there is no such class.
         """
         self._check(image)
-        if not isinstance(label, int) or not -1 <= label < len(self.class_names):
+        if not isinstance(label, int) or isinstance(label, bool) or not -1 <= label < len(self.class_names):
             raise UsageError(f"class {label!r} does not exist; give 0 to {len(self.class_names) - 1}, or -1.")
         given = {**self._given, image: label}
         if label < 0:

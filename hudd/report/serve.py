@@ -1,0 +1,263 @@
+"""The report and the label page, served to one person on this machine.
+
+Nothing is read from disk by an address: pages, pictures and texts come from the open study, by number. Every
+request must name this server in its Host header, so that a foreign page whose name is made to point here gets
+nothing, and must bring the token that was printed when the server started.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import secrets
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from PIL import Image
+
+from hudd.errors import HuddError, UsageError
+from hudd.report.page import render
+from hudd.report.report import live_report
+from hudd.report.review import Labels, Notes
+from hudd.report.text import shown
+
+try:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+    from starlette.routing import Route
+    from starlette.types import ASGIApp, Receive, Scope, Send
+except ImportError:
+    raise UsageError("serving pages needs starlette and uvicorn; install hudd[serve].") from None
+
+if TYPE_CHECKING:
+    from hudd.study import Study
+
+LONGEST_BODY = 65_536
+"""Bytes that a request may carry."""
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_HEADERS = {
+    b"cache-control": b"no-store",
+    b"referrer-policy": b"no-referrer",
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+}
+
+
+def serve(
+    study: Study,
+    page: Literal["report", "label"] = "report",
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    ready: Callable[[str], None] = print,
+) -> None:
+    """Serve the report and the label page until interrupted.
+
+    Parameters
+    ----------
+    study : Study
+        A study that is clustered; with a selection for the label page.
+    page : {"report", "label"}
+        Where the address that is told leads to.
+    host : str
+        Address to listen on. Any other than this machine's own lets the network in; the token is then all
+        that protects the study, and it travels unencrypted.
+    port : int
+        Port; 0 for a free one.
+    ready : callable
+        Gets the page's address, token included, once it can be opened.
+
+    Raises
+    ------
+    UsageError
+        If the page is unknown, or host and port cannot be listened on.
+    HuddError
+        If the study has not come far enough.
+    """
+    import uvicorn
+
+    if page not in ("report", "label"):
+        raise UsageError(f"page is '{page}'; choose report or label.")
+    token = secrets.token_urlsafe(24)
+    if page == "label":
+        Labels(study)  # says at once what is missing
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except (OSError, OverflowError) as error:
+        raise UsageError(
+            f"cannot listen on {host} port {port} ({error}); give another --port or --host."
+        ) from error
+    with listener:
+        port = listener.getsockname()[1]
+        app = make_app(study, token, hosts={*_LOOPBACK, host}, port=port)
+        name = f"[{host}]" if ":" in host else host
+        ready(f"http://{name}:{port}/{'label' if page == 'label' else ''}?token={token}")
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, server_header=False, ws="none", lifespan="off"
+        )
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def make_app(study: Study, token: str, *, hosts: set[str], port: int) -> ASGIApp:
+    """Return the server as an ASGI application.
+
+    Parameters
+    ----------
+    study : Study
+        A study that is clustered.
+    token : str
+        What every request must bring, as ``?token=`` or in the header ``X-Hudd-Token``.
+    hosts : set of str
+        Names under which the server may be asked for, without the port.
+    port : int
+        Its port.
+    """
+    pages = _Pages(study, token)
+    app = Starlette(
+        routes=[
+            Route("/", pages.report),
+            Route("/notes", pages.notes),
+            Route("/notes/{cluster:int}", pages.save_note, methods=["PUT"]),
+            Route("/label", pages.label),
+            Route("/labels", pages.labels),
+            Route("/labels/{image:int}", pages.save_label, methods=["PUT"]),
+            Route("/labels/finish", pages.finish, methods=["POST"]),
+            Route("/picture/{split}/{row:int}", pages.picture),
+        ],
+        exception_handlers={HuddError: _refused},
+    )
+    return _Guard(app, token, {f"[{host}]" if ":" in host else host for host in hosts}, port)
+
+
+class _Guard:
+    """Lets through what names this server, brings the token and is not too long."""
+
+    def __init__(self, app: ASGIApp, token: str, hosts: set[str], port: int) -> None:
+        self.app, self.token = app, token
+        self.hosts = {f"{host}:{port}" for host in hosts} | (hosts if port == 80 else set())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+
+        async def send_safely(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *_HEADERS.items()]
+            await send(message)
+
+        refusal = self._refusal(Request(scope))
+        await (refusal or self.app)(scope, receive, send_safely)
+
+    def _refusal(self, request: Request) -> Response | None:
+        if request.headers.get("host", "").lower() not in self.hosts:
+            return PlainTextResponse("This is not the server that was asked for.", 421)
+        brought = request.headers.get("x-hudd-token") or request.query_params.get("token", "")
+        if not secrets.compare_digest(brought.encode(), self.token.encode()):
+            return PlainTextResponse("Open the address that hudd printed, token included.", 403)
+        if (
+            request.headers.get("transfer-encoding")
+            or int(request.headers.get("content-length") or 0) > LONGEST_BODY
+        ):
+            return PlainTextResponse(f"At most {LONGEST_BODY} bytes are taken.", 413)
+        return None
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    return PlainTextResponse(str(error), 400 if isinstance(error, UsageError) else 409)
+
+
+class _Pages:
+    """What each address answers. Reads run in threads; saves are short and come one after the other."""
+
+    def __init__(self, study: Study, token: str) -> None:
+        self.study, self.token = study, token
+        self._notes = Notes(study)
+        self._labels = Labels(study) if study.has("selection") else None
+        self._report: str | None = None
+
+    def report(self, request: Request) -> Response:
+        if self._report is None:
+            self._report = live_report(self.study, self.token)
+        return HTMLResponse(self._report)
+
+    def label(self, request: Request) -> Response:
+        self._unsafe()
+        return HTMLResponse(render("label", self.token, name=shown(self.study.path.name)))
+
+    def notes(self, request: Request) -> Response:
+        count = len(self.study.clusters.medoid)
+        return JSONResponse({str(label): self._notes.of(label) for label in range(1, count + 1)})
+
+    async def save_note(self, request: Request) -> Response:
+        fields = await _content(request)
+        if not fields:
+            raise UsageError("nothing to save; send name or note.")
+        self._notes.set(request.path_params["cluster"], **fields)
+        return JSONResponse(self._notes.of(request.path_params["cluster"]))
+
+    def labels(self, request: Request) -> Response:
+        """Answer all images to label, in the order of choice, with what is known about them."""
+        labels, unsafe, split = self._unsafe(), self.study.selection, self.study.split("improvement")
+        images = [
+            {
+                "image": image,
+                "cluster": int(cluster),
+                "path": shown(split.path[image]),
+                "prediction": int(split.prediction[image]),
+                "score": float(split.score[image]),
+                "label": labels.of(image),
+            }
+            for image, cluster in dict(zip(unsafe.image.tolist(), unsafe.cluster.tolist())).items()
+        ]
+        return JSONResponse({"classes": [shown(name) for name in labels.class_names], "images": images})
+
+    async def save_label(self, request: Request) -> Response:
+        content = await _content(request)
+        labels, image = self._unsafe(), request.path_params["image"]
+        labels.set(image, content.get("label", "nothing"))
+        return JSONResponse({"image": image, "label": labels.of(image)})
+
+    def finish(self, request: Request) -> Response:
+        """Put the labels given by hand into the study."""
+        from hudd.study.labels import import_labels
+
+        labels = self._unsafe()
+        if not labels.file.exists():
+            raise UsageError("no label has been given yet.")
+        return JSONResponse({"new": import_labels(self.study, labels.file, overwrite=True)})
+
+    def picture(self, request: Request) -> Response:
+        """Answer a test error (by its row among the errors) or an image of the unsafe set (by its row)."""
+        split, row = request.path_params["split"], request.path_params["row"]
+        if split == "error" and row < len(self.study.errors):
+            pixels = self.study.source("test").picture(int(self.study.errors[row]))
+        elif split == "unsafe":
+            self._unsafe().of(row)
+            pixels = self.study.source("improvement").picture(row)
+        else:
+            raise UsageError("there is no such picture.")
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "png")
+        return Response(buffer.getvalue(), media_type="image/png")
+
+    def _unsafe(self) -> Labels:
+        if self._labels is None:
+            self._labels = Labels(self.study)
+        return self._labels
+
+
+async def _content(request: Request) -> dict[str, Any]:
+    """Return the JSON object that the request carries."""
+    try:
+        content = json.loads(await request.body())
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise UsageError("the request carries no JSON object.")
+    return content

@@ -1,0 +1,96 @@
+"use strict";
+(async () => {
+  const $ = (query) => document.querySelector(query);
+  const token = $('meta[name="hudd-token"]').content;
+  const headers = { "Content-Type": "application/json", "X-Hudd-Token": token };
+  const element = (tag, fields = {}, ...children) => { const made = Object.assign(document.createElement(tag), fields); made.append(...children); return made; };
+  const tell = (text, bad = false) => { $(".saved").textContent = text; $(".saved").classList.toggle("bad", bad); };
+  const ask = async (path, method = "GET", content = undefined) => {
+    const answer = await fetch(path, { method, headers, body: content && JSON.stringify(content) });
+    if (!answer.ok) throw new Error(await answer.text());
+    return answer.json();
+  };
+  const picture = (image) => `/picture/unsafe/${image}?token=${encodeURIComponent(token)}`;
+
+  let classes, images, at = 0, choices = [];
+  try { ({ classes, images } = await ask("/labels")); } catch (error) { tell(error.message, true); return; }
+  const input = $("#class"), strip = $(".strip");
+
+  const search = () => {
+    const wanted = input.value.trim().toLowerCase();
+    choices = classes.map((name, number) => ({ name, number })).filter(({ name }) => name.toLowerCase().includes(wanted));
+    // A name that is just what was typed comes first, so that "2" means 2 and not 12.
+    choices.sort((a, b) => (b.name.toLowerCase() === wanted) - (a.name.toLowerCase() === wanted) || a.number - b.number);
+    const chosen = images[at] && images[at].label;
+    $(".choices").replaceChildren(...choices.map(({ name, number }, place) => {
+      const button = element("button", { type: "button", className: wanted && place === 0 ? "first" : "", onclick: () => label(number) });
+      if (place < 10) button.append(element("kbd", { textContent: (place + 1) % 10 }));
+      button.append(element("span", { textContent: name }));
+      button.setAttribute("aria-pressed", number === chosen);
+      return button;
+    }));
+  };
+  const count = () => {
+    const done = images.filter((one) => one.label >= 0).length;
+    $("#done").textContent = `${done} of ${images.length} labelled`;
+    $(".progress i").style.width = `${100 * done / Math.max(1, images.length)}%`;
+    [...strip.children].forEach((button, place) => {
+      button.classList.toggle("done", images[place].label >= 0);
+      button.setAttribute("aria-current", place === at);
+    });
+  };
+  const show = (place) => {
+    if (!images.length) { tell("the unsafe set is empty"); return; }
+    at = Math.max(0, Math.min(images.length - 1, place));
+    const one = images[at];
+    const shot = element("img", { className: "pic", src: picture(one.image), alt: `Image ${one.path}` });
+    shot.addEventListener("load", () => shot.classList.toggle("tiny", shot.naturalWidth <= 64));
+    $(".stage").replaceChildren(shot);
+    $("#about").replaceChildren(
+      element("span", { className: "path", textContent: one.path }),
+      element("span", { textContent: `for cluster ${one.cluster}; the DNN says ` }),
+      element("b", { textContent: classes[one.prediction] ?? String(one.prediction) }),
+      element("span", { textContent: ` (${one.score.toFixed(2)})` }),
+    );
+    input.value = "";
+    search();
+    count();
+    strip.children[at].scrollIntoView({ block: "nearest", inline: "nearest" });
+  };
+  const label = async (number) => {
+    const one = images[at];
+    try {
+      tell("saving …");
+      one.label = (await ask(`/labels/${one.image}`, "PUT", { label: number })).label;
+      tell("saved");
+      if (number >= 0) show(at + 1); else show(at);
+    } catch (error) { tell(`not saved: ${error.message}`, true); }
+  };
+
+  strip.append(...images.map((one, place) => {
+    const button = element("button", { type: "button", onclick: () => show(place), title: one.path }, element("img", { src: picture(one.image), alt: one.path, loading: "lazy" }));
+    button.setAttribute("role", "listitem");
+    return button;
+  }));
+  input.addEventListener("input", search);
+  $("#back").onclick = () => show(at - 1);
+  $("#skip").onclick = () => show(at + 1);
+  $("#clear").onclick = () => label(-1);
+  $("#finish").onclick = async () => {
+    try { tell(`${(await ask("/labels/finish", "POST")).new} new labels are in the study`); } catch (error) { tell(error.message, true); }
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const typing = event.target === input && input.value !== "";
+    if (event.key === "Enter" && event.target === input && input.value.trim() && choices.length) { event.preventDefault(); label(choices[0].number); }
+    else if (event.key === "ArrowLeft" && !typing) show(at - 1);
+    else if (event.key === "ArrowRight" && !typing) show(at + 1);
+    else if (event.key === "Delete" && !typing) label(-1);
+    else if (/^[0-9]$/.test(event.key) && event.target !== input) {
+      const choice = choices[(+event.key + 9) % 10];
+      if (choice) { event.preventDefault(); label(choice.number); }
+    }
+  });
+  const open = images.findIndex((one) => one.label < 0);
+  show(open < 0 ? 0 : open);
+})();
