@@ -86,7 +86,8 @@ def open_archive(
         images = images[..., 0]
     if images.dtype != np.uint8 or not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)):
         raise UsageError(
-            f"'images' in '{file}' is {images.dtype} of shape {images.shape}; it must be uint8, (N, H, W) or (N, H, W, 3)."
+            f"'images' in '{file}' is {images.dtype} of shape {images.shape}; it must be uint8, "
+            "(N, H, W) or (N, H, W, 3)."
         )
     count = len(images)
     if count == 0:
@@ -108,14 +109,14 @@ def open_archive(
 
 
 def _read(file: Path) -> dict[str, np.ndarray]:
+    remedy = "write it with numpy.savez(file, images=..., labels=...)"
     try:
+        if not zipfile.is_zipfile(file):
+            raise UsageError(f"'{file}' is no NumPy archive; {remedy}.")
         with np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        pickled = "pickle" in str(error)
-        why = (
-            "it holds Python objects, which are not read for safety" if pickled else "it is no NumPy archive"
-        )
-        raise UsageError(
-            f"'{file}' cannot be read: {why}; write it with numpy.savez(file, images=..., labels=...)."
-        ) from error
+    except UsageError:
+        raise
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        why = "it holds Python objects" if "pickle" in str(error) else f"{error}".rstrip(".")
+        raise UsageError(f"'{file}' cannot be read ({why}); {remedy}.") from error

@@ -94,7 +94,8 @@ def open_factory(
         return _filled(made, spec)
     if not (hasattr(made, "__len__") and hasattr(made, "__getitem__")):
         raise UsageError(
-            f"'{spec}' made a {type(made).__name__}; it must return an ImageSource or a dataset of (image, label) pairs."
+            f"'{spec}' made a {type(made).__name__}; it must return an ImageSource, or a dataset of "
+            "(image, label) pairs."
         )
     name = spec.rpartition(":")[2]
     paths = [f"{name}[{index}]" for index in range(len(made))]

@@ -13,9 +13,9 @@ from PIL import Image
 from hudd.data.base import ImageSource
 from hudd.errors import UsageError
 
-IMAGE_SUFFIXES = frozenset(
-    ".png .jpg .jpeg .jpe .jfif .bmp .gif .tif .tiff .webp .avif .ppm .pgm .pbm .pnm .jp2 .tga".split()
-)
+_COMMON = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif")
+_RARE = (".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".tga")
+IMAGE_SUFFIXES = frozenset((*_COMMON, *_RARE))
 
 
 class FileSource(ImageSource):

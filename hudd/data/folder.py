@@ -13,7 +13,9 @@ from hudd.data.labels import UNKNOWN, from_names
 from hudd.errors import UsageError
 
 # What lies beside images without being one: annotations, notes, and what file browsers leave behind.
-_SIDECAR_SUFFIXES = frozenset(".csv .tsv .txt .json .jsonl .xml .yaml .yml .md .html .log .parquet".split())
+_SIDECAR_SUFFIXES = frozenset(
+    (".csv", ".tsv", ".txt", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".html", ".log", ".parquet")
+)
 _SIDECAR_NAMES = frozenset(
     ("thumbs.db", "desktop.ini", "readme", "license", "licence", "notice", "checksums")
 )

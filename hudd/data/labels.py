@@ -59,8 +59,8 @@ def from_numbers(
     beyond = np.flatnonzero(labels >= len(class_names))
     if beyond.size:
         raise UsageError(
-            f"{where(int(beyond[0]))} has class number {labels[beyond[0]]}, but there are {len(class_names)} classes; "
-            f"class numbers run from 0 to {len(class_names) - 1}."
+            f"{where(int(beyond[0]))} has class number {labels[beyond[0]]}, but class numbers run "
+            f"from 0 to {len(class_names) - 1}."
         )
     return labels, list(class_names)
 

@@ -92,7 +92,8 @@ def _from_file(file: Path, spec: str) -> ModuleType:
         raise UsageError(f"there is no file '{file}' for '{spec}'; correct the path.")
     name = f"hudd_user_{file.stem}_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]}"
     found = importlib.util.spec_from_file_location(name, file)
-    assert found is not None and found.loader is not None
+    assert found is not None
+    assert found.loader is not None
     module = importlib.util.module_from_spec(found)
     sys.modules[name] = module  # dataclasses and torch.export look their module up there
     with _on_path(file.resolve().parent):

@@ -63,6 +63,6 @@ class Case:
         for split, arrays in self.make(seed).items():
             written[split] = directory / f"{split}.npz"
             aside = directory / f".{split}.part.npz"
-            np.savez(aside, **arrays)
+            np.savez(aside, **arrays)  # type: ignore[arg-type]
             aside.replace(written[split])
         return written

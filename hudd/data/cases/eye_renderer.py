@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
 
 import numpy as np
 from scipy import ndimage
@@ -30,7 +31,7 @@ _SCLERA = (230, 223, 216)
 _FLESH = (206, 132, 122)
 _HAIR = (36, 26, 22)
 
-Field = np.ndarray  # (n, side, side) float32, or broadcastable to it
+Field = np.ndarray  # (n, side, side) float32, or broadcastable to it; colours are (3, n, side, side)
 
 
 def render(parameters: Mapping[str, np.ndarray], rng: np.random.Generator, size: int = SIZE) -> np.ndarray:
@@ -42,8 +43,8 @@ def render(parameters: Mapping[str, np.ndarray], rng: np.random.Generator, size:
         ``gaze_yaw``, ``gaze_pitch``, ``head_yaw``, ``head_pitch``, ``light_angle`` in degrees (positive to the right of
         the picture and up; gaze relative to the camera); ``eyelid_opening`` (0 closed, 1 wide awake);
         ``iris_size`` (radius in eyeball radii) and ``pupil_size`` (radius in iris radii); ``light`` and ``ambient``
-        (irradiance); ``skin`` and ``iris_colour`` (0 light to 1 dark); ``blur`` (standard deviation in pixels of a picture
-        of 64) and ``noise`` (standard deviation as a share of full range).
+        (irradiance); ``skin`` and ``iris_colour`` (0 light to 1 dark); ``blur`` (standard deviation in pixels of a
+        picture of 64) and ``noise`` (standard deviation as a share of full range).
     rng : numpy.random.Generator
         Draws the texture of iris and skin, and the noise.
     size : int
@@ -74,11 +75,10 @@ def _photograph(rows: Mapping[str, np.ndarray], rng: np.random.Generator, size: 
     phases = rng.uniform(0, 2 * np.pi, (17, len(rows["gaze_yaw"]), 1, 1)).astype(np.float32)
     linear = _draw({name: values[:, None, None] for name, values in rows.items()}, phases, size)
     picture = np.clip(linear, 0, 1) ** np.float32(1 / 2.2)
-    for image, sigma in zip(picture, rows["blur"] * (size / 64)):
-        if sigma > 0:
-            ndimage.gaussian_filter(image, (sigma, sigma, 0), output=image, mode="nearest")
-    picture += rng.standard_normal(picture.shape, dtype=np.float32) * rows["noise"][:, None, None, None]
-    return np.round(np.clip(picture, 0, 1) * 255)
+    for row, sigma in enumerate(rows["blur"] * (size / 64)):
+        ndimage.gaussian_filter(picture[:, row], (0, sigma, sigma), output=picture[:, row], mode="nearest")
+    picture += rng.standard_normal(picture.shape, dtype=np.float32) * rows["noise"][:, None, None]
+    return np.round(np.clip(picture, 0, 1) * 255).transpose(1, 2, 3, 0)
 
 
 class _Scene:
@@ -100,26 +100,26 @@ class _Scene:
 
 
 def _draw(p: Mapping[str, Field], phase: np.ndarray, size: int) -> np.ndarray:
-    """Draw a block: (n, size, size, 3) linear light."""
+    """Draw a block: (3, n, size, size) linear light."""
     fine = _Scene(p, size * _SUPERSAMPLING)
     lids = fine.lids
     opening = _step(np.minimum(lids.upper - fine.v, fine.v - lids.lower), fine.edge)
     opening *= _step(_CORNER - np.abs(fine.u), fine.edge)
-    eyeball = _shrink(_eyeball(p, fine, phase) * opening[..., None])
+    eyeball = _shrink(_eyeball(p, fine, phase) * opening)
     linear = _skin(p, _Scene(p, size), phase)  # smooth: no need to supersample
-    linear = linear * (1 - _shrink(opening[..., None])) + eyeball
-    hair = _colour(_HAIR) * (p["ambient"] + 0.6 * p["light"])[..., None]
-    return linear + _shrink(_hair(p, fine, phase)[..., None]) * (hair - linear)
+    linear = linear * (1 - _shrink(opening)) + eyeball
+    hair = _colour(_HAIR) * (p["ambient"] + 0.6 * p["light"])
+    return linear + _shrink(_hair(p, fine, phase)) * (hair - linear)
 
 
 def _shrink(field: np.ndarray) -> np.ndarray:
     """Average supersampled points to pixels."""
     s = _SUPERSAMPLING
-    return sum(field[:, i::s, j::s] for i in range(s) for j in range(s)) * np.float32(1 / s**2)
+    return reduce(np.add, (field[..., i::s, j::s] for i in range(s) for j in range(s))) * np.float32(1 / s**2)
 
 
 class _Lids:
-    """Height of the lids' edges and of the fold above, over the position `t` between the corners (-1 nose, 1 temple)."""
+    """Height of the lids' edges and of the fold above, over the position `t` from the nose (-1) to the temple (1)."""
 
     def __init__(self, p: Mapping[str, Field], t: Field) -> None:
         opening = p["eyelid_opening"]
@@ -150,7 +150,7 @@ def _eyeball(p: Mapping[str, Field], scene: _Scene, phase: np.ndarray) -> np.nda
     lambert = p["ambient"] + p["light"] * np.maximum(light[0] * x + light[1] * y + light[2] * z, 0)
     lashes_shade = 1 - 0.62 * np.exp(-np.maximum(lids.upper - v, 0) / 0.13)
     lashes_shade *= 1 - 0.25 * np.exp(-np.maximum(v - lids.lower, 0) / 0.07)
-    shade = (lambert * lashes_shade)[..., None]
+    shade = lambert * lashes_shade
 
     veins = 0.5 + 0.5 * np.sin(9 * y + 5 * np.sin(4 * x + phase[0]) + phase[1])
     redness = np.clip(0.10 * veins**6 + np.abs(t) ** 6 * 0.55, 0, 1)
@@ -159,10 +159,10 @@ def _eyeball(p: Mapping[str, Field], scene: _Scene, phase: np.ndarray) -> np.nda
 
     iris_radius, pupil_radius = p["iris_size"], p["iris_size"] * p["pupil_size"]
     soft = np.float32(0.025)
-    iris = sclera + _step(iris_radius - radius, soft)[..., None] * (
+    iris = sclera + _step(iris_radius - radius, soft) * (
         _iris(p, radius, around, a, b, light, phase) - sclera
     )
-    ball = iris * (1 - 0.96 * _step(pupil_radius - radius, soft))[..., None] * shade
+    ball = iris * (1 - 0.96 * _step(pupil_radius - radius, soft)) * shade
 
     # The cornea bulges around the gaze axis: its highlight follows both gaze and light.
     half = _unit(light + np.array([0, 0, 1], dtype=np.float32)[:, None, None, None])
@@ -172,9 +172,9 @@ def _eyeball(p: Mapping[str, Field], scene: _Scene, phase: np.ndarray) -> np.nda
     shine = p["light"] * spot + 0.5 * p["ambient"] * window
     # Tears gather on the edge of the lower lid.
     rim = np.exp(-(((v - lids.lower - 0.035) / 0.03) ** 2)) * (1 - np.abs(t) ** 4)
-    wet = _colour(_FLESH) * 1.25 * lambert[..., None]
+    wet = _colour(_FLESH) * 1.25 * lambert
     ball = _mix(ball, wet, 0.7 * rim)
-    return ball + (shine * lashes_shade)[..., None]
+    return ball + (shine * lashes_shade)
 
 
 def _iris(
@@ -199,7 +199,7 @@ def _iris(
     caustic = -(a * light[0] + b * light[1]) / iris
     tone = (0.95 + 0.13 * fibres + 0.45 * collarette + 0.35 * caustic) * (1 - 0.82 * limbus)
     warm = _mix(_palette(_IRIS, p["iris_colour"]), _colour((150, 104, 52)), 0.45 * collarette)
-    return warm * np.maximum(tone, 0.05)[..., None]
+    return warm * np.maximum(tone, 0.05)
 
 
 def _skin(p: Mapping[str, Field], scene: _Scene, phase: np.ndarray) -> np.ndarray:
@@ -241,7 +241,7 @@ def _skin(p: Mapping[str, Field], scene: _Scene, phase: np.ndarray) -> np.ndarra
     )
     albedo = _mix(_palette(_SKIN, p["skin"]), _palette(_SKIN, p["skin"]) * _colour((235, 160, 150)), flush)
     gloss = 0.04 * p["light"] * np.maximum(facing, 0) ** 8
-    return albedo * (lambert * occlusion * texture)[..., None] + (gloss * occlusion)[..., None]
+    return albedo * (lambert * occlusion * texture) + (gloss * occlusion)
 
 
 def _hair(p: Mapping[str, Field], scene: _Scene, phase: np.ndarray) -> Field:
@@ -293,15 +293,15 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def _colour(srgb: tuple[int, int, int]) -> np.ndarray:
-    return (np.array(srgb, dtype=np.float32) / 255) ** np.float32(2.2)
+    return ((np.array(srgb, dtype=np.float32) / 255) ** np.float32(2.2))[:, None, None, None]
 
 
 def _palette(colours: tuple[tuple[int, int, int], ...], position: Field) -> np.ndarray:
     """Interpolate a row of colours at positions 0 to 1."""
-    linear = np.stack([_colour(colour) for colour in colours])
+    linear = np.stack([_colour(colour).ravel() for colour in colours])
     stops = np.linspace(0, 1, len(colours))
-    return np.stack([np.interp(position, stops, linear[:, c]) for c in range(3)], axis=-1).astype(np.float32)
+    return np.stack([np.interp(position, stops, linear[:, c]) for c in range(3)]).astype(np.float32)
 
 
 def _mix(base: np.ndarray, other: np.ndarray, share: Field) -> np.ndarray:
-    return base + share[..., None] * (other - base)
+    return base + share * (other - base)

@@ -24,8 +24,8 @@ _OPEN_FROM = 0.24  # eyelid opening
 
 # What is drawn for every image, uniformly.
 _USUAL: dict[str, Range] = {
-    "head_yaw": (-14, 14),
-    "head_pitch": (-9, 9),
+    "head_yaw": (-8, 8),
+    "head_pitch": (-6, 6),
     "light_angle": (-60, 60),
     "eyelid_opening": (0.55, 1.05),
     "iris_size": (0.44, 0.54),
@@ -40,17 +40,18 @@ _USUAL: dict[str, Range] = {
 
 # Cause -> the ranges that it puts in place of the usual ones. A range of magnitudes may take either sign.
 _GAZE_CAUSES: dict[str, dict[str, Range]] = {
-    "head-yaw": {"head_yaw": (26, 42)},
-    "head-pitch": {"head_pitch": (18, 30)},
+    "head-yaw": {"head_yaw": (34, 48)},
+    "head-pitch": {"head_pitch": (20, 32)},
     "lids": {"eyelid_opening": (0.18, 0.34)},
-    "dark": {"light": (0.02, 0.06), "ambient": (0.015, 0.03)},
-    "iris": {"iris_size": (0.26, 0.32)},
+    "dark": {"light": (0.01, 0.04), "ambient": (0.008, 0.02)},
+    "iris": {"iris_size": (0.2, 0.27)},
 }
 _OPEN_CAUSES: dict[str, dict[str, Range]] = {
-    "head-yaw": {"head_yaw": (26, 42)},
-    "head-pitch": {"head_pitch": (18, 30)},
-    "dark": {"light": (0.02, 0.06), "ambient": (0.015, 0.03)},
-    "blur": {"blur": (2.2, 3.2)},
+    "head-yaw": {"head_yaw": (48, 60)},
+    "head-pitch": {"head_pitch": (24, 36)},
+    "dark": {"light": (0.004, 0.015), "ambient": (0.003, 0.008)},
+    "skin": {"skin": (0.8, 1.0)},
+    "blur": {"blur": (4.5, 6.0)},
 }
 _EITHER_SIGN = ("head_yaw", "head_pitch")
 
@@ -90,7 +91,10 @@ def _network(classes: int) -> nn.Module:
 
 
 def draw_parameters(
-    causes: Mapping[str, Mapping[str, Range]], usual: Mapping[str, Range], counts: Mapping[str, int], rng: np.random.Generator
+    causes: Mapping[str, Mapping[str, Range]],
+    usual: Mapping[str, Range],
+    counts: Mapping[str, int],
+    rng: np.random.Generator,
 ) -> Arrays:
     """Draw the parameters of a set of eyes.
 
@@ -126,25 +130,26 @@ def draw_parameters(
 
 
 def _gaze(seed: int) -> dict[str, Arrays]:
-    sets = {"train": (3600, 8), "test": (1500, 150), "improvement": (1500, 150)}
+    sets = {"train": (3000, 4), "test": (1500, 150), "improvement": (1500, 150)}
     splits = {}
     for (name, (usual, each)), rng in zip(sets.items(), np.random.default_rng(seed).spawn(len(sets))):
-        columns = draw_parameters(_GAZE_CAUSES, _USUAL, {"none": usual} | dict.fromkeys(_GAZE_CAUSES, each), rng)
+        columns = draw_parameters(
+            _GAZE_CAUSES, _USUAL, {"none": usual} | dict.fromkeys(_GAZE_CAUSES, each), rng
+        )
         labels = np.floor((columns["gaze_angle"] + 22.5) / 45).astype(np.int64) % 8
         splits[name] = _split(columns, labels, GAZE_CLASSES, rng)
     return splits
 
 
 def _open(seed: int) -> dict[str, Arrays]:
-    sets = {"train": (2400, 6), "test": (1200, 150), "improvement": (1200, 150)}
-    usual = _USUAL | {"eyelid_opening": (0.0, 1.0)}
+    sets = {"train": (2000, 4), "test": (1200, 150), "improvement": (1200, 150)}
+    usual = _USUAL | {"skin": (0.0, 0.45), "eyelid_opening": (0.0, 2 * _OPEN_FROM)}
     splits = {}
     for (name, (count, each)), rng in zip(sets.items(), np.random.default_rng(seed).spawn(len(sets))):
-        columns = draw_parameters(_OPEN_CAUSES, usual, {"none": count} | dict.fromkeys(_OPEN_CAUSES, each), rng)
-        # As many closed as open, and most of both near enough to the border to be a task.
-        closed = rng.random(len(columns["cause"])) < 0.5
-        opening = np.where(closed, rng.uniform(0, _OPEN_FROM, len(closed)), rng.uniform(_OPEN_FROM, 0.8, len(closed)))
-        columns["eyelid_opening"] = opening
+        columns = draw_parameters(
+            _OPEN_CAUSES, usual, {"none": count} | dict.fromkeys(_OPEN_CAUSES, each), rng
+        )
+        opening = columns["eyelid_opening"]
         splits[name] = _split(columns, (opening >= _OPEN_FROM).astype(np.int64), OPEN_CLASSES, rng)
     return splits
 
@@ -164,7 +169,7 @@ GAZE = Case(
 )
 OPEN = Case(
     name="eyes-open",
-    title="a driver's eye open or closed, rendered eyes, four under-represented parameter ranges",
+    title="a driver's eye open or closed, rendered eyes, five under-represented parameter ranges",
     model="hudd.data.cases.eyes:open_model",
     make=_open,
     training={"epochs": 15, "batch_size": 64, "lr": 0.02, "schedule": "cosine"},
