@@ -84,16 +84,15 @@ def serve(
     token = secrets.token_urlsafe(24)
     if page == "label":
         Labels(study)  # says at once what is missing
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-    except (OSError, OverflowError) as error:
-        raise UsageError(
-            f"cannot listen on {host} port {port} ({error}); give another --port or --host."
-        ) from error
-    with listener:
+        try:
+            listener.bind((host, port))
+            listener.listen()
+        except (OSError, OverflowError) as error:
+            raise UsageError(
+                f"cannot listen on {host} port {port} ({error}); give another --port or --host."
+            ) from error
         port = listener.getsockname()[1]
         app = make_app(study, token, hosts={*_LOOPBACK, host}, port=port)
         name = f"[{host}]" if ":" in host else host

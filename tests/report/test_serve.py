@@ -198,7 +198,7 @@ def test_static_report_shows_names_and_notes(study):
     assert "too &lt;dark&gt;" in text
     assert '<p class="note">seen at night\nonly</p>' in text
     assert "<textarea" not in text
-    assert "<meta name=\"hudd-token\"" not in text
+    assert '<meta name="hudd-token"' not in text
 
 
 def test_broken_files_are_named(study):
