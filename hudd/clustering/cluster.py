@@ -97,9 +97,7 @@ def cluster(
         condensed = pairwise_distances(data, condensed=True, unit_norm=choices.unit_norm)
     z, curve_on = _dendrogram(condensed, n, choices)
     ks = _range(n, choices, max_clusters) if condensed.any() else np.empty(0, np.int64)
-    curve = wicd_curve(curve_on, z, ks) if len(ks) else np.empty(0)
-    slope = gradient(curve)
-    labels = flat_labels(z, choose_k(ks, curve, slope)) if len(ks) else np.ones(n, np.int64)
+    labels, curve, slope = knee_cut(curve_on, z, ks)
     sums, totals = cluster_sums(condensed, labels)
     value = wicd(totals, labels)
     mean = float(condensed.mean(dtype=np.float64)) if len(condensed) else 0.0
@@ -114,6 +112,33 @@ def cluster(
         wicd=value,
         scaled_wicd=value * len(totals) / mean if mean > 0 else 1.0,
     )
+
+
+def knee_cut(
+    condensed: np.ndarray, z: np.ndarray, ks: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cut a dendrogram at the knee of the gradient of its WICD curve.
+
+    Parameters
+    ----------
+    condensed : ndarray, (N (N - 1) / 2,)
+        Distances that WICD is taken on.
+    z : ndarray, (N - 1, 4) float64
+        Linkage matrix.
+    ks : ndarray, (K,) int
+        Numbers of clusters to try; none makes one cluster.
+
+    Returns
+    -------
+    labels : ndarray, (N,) int64
+    curve, slope : ndarray, (K,) float64
+        WICD and its gradient.
+    """
+    if not len(ks):
+        return np.ones(len(z) + 1, np.int64), np.empty(0), np.empty(0)
+    curve = wicd_curve(condensed, z, ks)
+    slope = gradient(curve)
+    return flat_labels(z, choose_k(ks, curve, slope)), curve, slope
 
 
 def _range(n: int, choices: Preset, max_clusters: int | None) -> np.ndarray:

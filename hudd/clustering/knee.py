@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Literal
 
 import numpy as np
 from kneed import KneeLocator
@@ -47,12 +48,47 @@ def choose_k(ks: np.ndarray, curve: np.ndarray, slope: np.ndarray) -> int:
         Numbers of clusters, WICD and its gradient; K at least 1.
     """
     if len(ks) > 2 and np.ptp(slope) > 0:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # kneed warns where it finds no knee
-            knee = KneeLocator(ks, slope, curve="concave", direction="increasing").knee
+        knee = kneedle(ks, slope, curve="concave")
         if knee is not None:
-            return int(knee)
+            return int(ks[knee])
+    return int(ks[_elbow(curve)])
+
+
+def kneedle(x: np.ndarray, y: np.ndarray, *, curve: Literal["concave", "convex"]) -> int | None:
+    """Return the position of the knee of an increasing curve, or None where Kneedle finds none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # kneed warns where it finds no knee
+        knee = KneeLocator(x, y, curve=curve, direction="increasing").knee
+    return None if knee is None else int(np.flatnonzero(x == knee)[0])
+
+
+def choose_radius(distances: np.ndarray) -> float:
+    """Return the radius at the knee of sorted nearest-neighbour distances, for DBSCAN.
+
+    M. Ester et al., "A density-based algorithm for discovering clusters", KDD 1996, section 4.2. Where
+    Kneedle finds none, the distance farthest below the chord of the sorted curve; always positive.
+
+    Parameters
+    ----------
+    distances : ndarray, (N,)
+        Each row's distance to its k-th nearest neighbour.
+    """
+    curve = np.sort(distances.astype(np.float64))
+    knee = (
+        kneedle(np.arange(len(curve)), curve, curve="convex")
+        if len(curve) > 2 and np.ptp(curve) > 0
+        else None
+    )
+    radius = curve[_elbow(curve) if knee is None else knee]
+    if radius == 0:
+        radius = (
+            curve[np.searchsorted(curve, 0, side="right")] if curve[-1] > 0 else np.finfo(np.float64).tiny
+        )
+    return float(radius)
+
+
+def _elbow(curve: np.ndarray) -> int:
+    """Return where a curve lies farthest below the chord from its first to its last point; 0 if flat."""
     if np.ptp(curve) == 0:
-        return int(ks[0])
-    chord = np.linspace(curve[0], curve[-1], len(curve))
-    return int(ks[np.argmax(chord - curve)])
+        return 0
+    return int(np.argmax(np.linspace(curve[0], curve[-1], len(curve)) - curve))
