@@ -203,7 +203,7 @@ def test_wrong_specs(code, monkeypatch, spec, message):
 def test_a_module_whose_own_import_fails(tmp_path):
     (tmp_path / "bad.py").write_text("import surely_not_installed")
     with pytest.raises(
-        UsageError, match="importing '.*bad.py' failed: ModuleNotFoundError: .*surely_not_installed"
+        UsageError, match=r"importing '.*bad\.py' failed: ModuleNotFoundError: .*surely_not_installed"
     ):
         load_model(f"{tmp_path / 'bad.py'}:net")
     (tmp_path / "bad.py").write_text("def net(:")
