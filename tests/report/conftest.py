@@ -1,5 +1,8 @@
 """A small study that is read like a real one: synthetic pictures, three causes, three layers."""
 
+import socket
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -202,3 +205,30 @@ class Selection:
 def make_study(tmp_path):
     """Returns a function that makes a fake study; keywords as :class:`FakeStudy`."""
     return lambda **choices: FakeStudy(tmp_path / "study", **choices)
+
+
+@pytest.fixture
+def running():
+    """Returns a context that serves a study: its address and the token."""
+    pytest.importorskip("starlette", reason="starlette is not installed")
+    uvicorn = pytest.importorskip("uvicorn", reason="uvicorn is not installed")
+    from hudd.report.serve import make_app
+
+    @contextmanager
+    def serve(study, token="right-token"):
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+            app = make_app(study, token, hosts={"127.0.0.1", "localhost"}, port=port)
+            worker = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", lifespan="off"))
+            thread = threading.Thread(target=worker.run, kwargs={"sockets": [listener]}, daemon=True)
+            thread.start()
+            while not worker.started and thread.is_alive():
+                thread.join(0.01)
+            try:
+                yield f"http://127.0.0.1:{port}", token
+            finally:
+                worker.should_exit = True
+                thread.join(10)
+
+    return serve

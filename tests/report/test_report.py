@@ -55,7 +55,8 @@ def test_report_stands_alone(make_study):
         for name in ("src", "href", "xlink:href", "action", "data"):
             address = attributes.get(name)
             assert address is None or address.startswith(("data:image/", "#")), (tag, name, address[:60])
-    assert not page.all("link") + page.all("iframe")
+    assert [link["rel"] for link in page.all("link")] == ["icon"]
+    assert not page.all("iframe") + page.all("object") + page.all("embed")
     assert "url(" not in re.sub(r"url\(#", "", path.read_text("utf-8"))
     assert "@import" not in path.read_text("utf-8")
 

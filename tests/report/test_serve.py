@@ -1,7 +1,6 @@
 import http.client
 import io
 import json
-import socket
 import threading
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -18,7 +17,6 @@ pytest.importorskip("uvicorn", reason="uvicorn is not installed")
 from hudd.report import serve as server
 
 TOKEN = "right-token"
-HOSTS = {"127.0.0.1", "localhost"}
 
 
 @pytest.fixture
@@ -64,29 +62,21 @@ class Client:
         return self.ask("PUT", path, **more)
 
 
-@contextmanager
-def running(study):
-    import uvicorn
+@pytest.fixture
+def serving(running):
+    """Makes a client of a study's server."""
 
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-        app = server.make_app(study, TOKEN, hosts=HOSTS, port=port)
-        worker = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", lifespan="off"))
-        thread = threading.Thread(target=worker.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        while not worker.started and thread.is_alive():
-            thread.join(0.01)
-        try:
-            yield Client(port)
-        finally:
-            worker.should_exit = True
-            thread.join(10)
+    @contextmanager
+    def open_client(study):
+        with running(study) as (address, _):
+            yield Client(int(address.rsplit(":", 1)[1]))
+
+    return open_client
 
 
 @pytest.fixture
-def client(study):
-    with running(study) as client:
+def client(study, serving):
+    with serving(study) as client:
         yield client
 
 
@@ -143,7 +133,7 @@ def test_pictures_are_the_study_s(client, study):
     assert answer.headers["referrer-policy"] == "no-referrer"
 
 
-def test_labels_are_there_after_a_restart(client, study):
+def test_labels_are_there_after_a_restart(client, study, serving):
     start = client.get("/labels").json()
     assert start["classes"] == study.class_names
     assert [one["image"] for one in start["images"]] == study.selection.image.tolist()
@@ -152,7 +142,7 @@ def test_labels_are_there_after_a_restart(client, study):
         saved = client.put(f"/labels/{image}", json={"label": image % 3}).json()
         assert saved == {"image": image, "label": image % 3}
     assert client.put("/labels/2", json={"label": -1}).json()["label"] == -1
-    with running(study) as restarted:
+    with serving(study) as restarted:
         again = restarted.get("/labels").json()
     assert [one["label"] for one in again["images"][:4]] == [0, 1, -1, 0]
     lines = (study.path / "labels.csv").read_text().splitlines()
@@ -213,8 +203,8 @@ def test_broken_files_are_named(study):
         Labels(study)
 
 
-def test_a_study_without_selection_has_no_label_page(make_study):
-    with running(make_study(steps=())) as client:
+def test_a_study_without_selection_has_no_label_page(make_study, serving):
+    with serving(make_study(steps=())) as client:
         assert client.get("/label").status_code == 409
         assert client.get("/").status_code == 200
 

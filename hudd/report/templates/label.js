@@ -15,6 +15,9 @@
   let classes, images, at = 0, choices = [];
   try { ({ classes, images } = await ask("/labels")); } catch (error) { tell(error.message, true); return; }
   const input = $("#class"), strip = $(".strip");
+  // Where the classes are digits, a digit's key means that digit.
+  const digits = classes.every((name) => /^[0-9]$/.test(name));
+  const key = (choice, place) => digits ? choice.name : place < 10 ? String((place + 1) % 10) : "";
 
   const search = () => {
     const wanted = input.value.trim().toLowerCase();
@@ -22,9 +25,10 @@
     // A name that is just what was typed comes first, so that "2" means 2 and not 12.
     choices.sort((a, b) => (b.name.toLowerCase() === wanted) - (a.name.toLowerCase() === wanted) || a.number - b.number);
     const chosen = images[at] && images[at].label;
-    $(".choices").replaceChildren(...choices.map(({ name, number }, place) => {
+    $(".choices").replaceChildren(...choices.map((choice, place) => {
+      const { name, number } = choice;
       const button = element("button", { type: "button", className: wanted && place === 0 ? "first" : "", onclick: () => label(number) });
-      if (place < 10) button.append(element("kbd", { textContent: (place + 1) % 10 }));
+      if (key(choice, place)) button.append(element("kbd", { textContent: key(choice, place) }));
       button.append(element("span", { textContent: name }));
       button.setAttribute("aria-pressed", number === chosen);
       return button;
@@ -87,9 +91,9 @@
     else if (event.key === "ArrowRight" && !typing) show(at + 1);
     else if (event.key === "Delete" && !typing) label(-1);
     else if (/^[0-9]$/.test(event.key) && event.target !== input) {
-      const choice = choices[(+event.key + 9) % 10];
+      const choice = choices.find((one, place) => key(one, place) === event.key);
       if (choice) { event.preventDefault(); label(choice.number); }
-    }
+    } else if (/^\p{L}$/u.test(event.key) && event.target !== input) input.focus();
   });
   const open = images.findIndex((one) => one.label < 0);
   show(open < 0 ? 0 : open);
