@@ -24,15 +24,16 @@ def strategies(
     budget: int,
     entropy: np.ndarray,
     correct: np.ndarray,
+    failure: np.ndarray | None = None,
     size: int | None = None,
 ) -> dict[str, Strategy]:
     """Make strategies that all pay for the same number of labels and fill bags of the same size.
 
-    ``hudd``: the unsafe set, balanced over the clusters. ``hybrid``: the same with the
-    entropy as uncertainty, see :func:`select_unsafe`, balanced.
-    ``random``, ``entropy``: distinct images, filled up by bootstrap. ``bl1``, ``bl2``: the paper's, drawn
-    with replacement, so that they pay for no more than the budget; BL1 keeps the errors alone. ``none``:
-    no label and an empty bag, which shows what training on does by itself.
+    ``hudd``: the unsafe set, balanced over the clusters. ``hybrid``: the same, images taken in order of doubt
+    within the clusters' reach, see :func:`select_unsafe`. ``random``, ``entropy``: distinct images, filled up
+    by bootstrap. ``bl1``, ``bl2``: the paper's, drawn with replacement, so that they pay for no more than the
+    budget; BL1 keeps the errors alone. ``none``: no label and an empty bag, which shows what training on does
+    by itself.
 
     Parameters
     ----------
@@ -48,6 +49,9 @@ def strategies(
         (M,) entropy of the DNN's output.
     correct : np.ndarray
         (M,) bool, whether the DNN is right; read by BL1 for the images that it draws.
+    failure : np.ndarray, optional
+        (M,) estimated probability of failure, see :func:`failure_rate`; the hybrid's uncertainty is then its
+        product with the entropy.
     size : int, optional
         Images in each bag; by default what ``hudd``'s balanced bag has.
 
@@ -80,6 +84,7 @@ def strategies(
         wrong = drawn[~np.asarray(correct, bool)[drawn]]
         return drawn, bootstrap(wrong, bag_size(seed), seed=seed)
 
+    doubt = entropy if failure is None else failure * entropy
     nothing = np.empty(0, np.int64)
     known: dict[str, Strategy] = {
         "none": lambda seed: (nothing, nothing),
@@ -89,7 +94,7 @@ def strategies(
         "bl1": bl1,
         "bl2": lambda seed: filled(select_bl2(len(entropy), budget, seed=seed), seed),
         "hybrid": lambda seed: balanced(
-            select_unsafe(closest, labels, budget=budget, uncertainty=entropy, seed=seed), seed
+            select_unsafe(closest, labels, budget=budget, uncertainty=doubt, seed=seed), seed
         ),
     }
     return {name: known[name] for name in names}

@@ -56,6 +56,16 @@ def test_the_hybrid_takes_the_doubtful_inside_the_reach(problem):
             assert len(chosen) == len(first)
 
 
+def test_the_hybrid_weighs_doubt_by_the_failure_rate(problem):
+    closest, labels, entropy, correct = problem
+    failure = np.where(np.arange(300) % 3 == 0, 1.0, 1e-6)
+    options = {"budget": 30, "entropy": entropy, "correct": correct}
+    chosen, _ = strategies(["hybrid"], closest, labels, failure=failure, **options)["hybrid"](0)
+    expected = select_unsafe(closest, labels, budget=30, uncertainty=entropy * failure)
+    assert chosen.tolist() == expected.image.tolist()
+    assert (chosen % 3 == 0).mean() > 0.9
+
+
 def test_reach_can_be_left_out():
     closest = closest_members(np.eye(3), np.eye(3), np.array([1, 1, 2]), reach=False)
     assert isinstance(closest, ClosestMembers)
