@@ -63,7 +63,7 @@ def test_the_hybrid_weighs_doubt_by_the_failure_rate(problem):
     chosen, _ = strategies(["hybrid"], closest, labels, failure=failure, **options)["hybrid"](0)
     expected = select_unsafe(closest, labels, budget=30, uncertainty=entropy * failure)
     assert chosen.tolist() == expected.image.tolist()
-    assert (chosen % 3 == 0).mean() > 0.9
+    assert (chosen % 3 == 0).mean() > 0.5
 
 
 def test_reach_can_be_left_out():
