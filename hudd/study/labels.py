@@ -99,7 +99,7 @@ def import_labels(study: Study, path: str | Path, *, overwrite: bool = False) ->
         drop(h5, ["labels"])
         group = h5.create_group("labels")
         about = "identifier of an improvement image that was labelled after the fact"
-        names = [paths[row] for row in rows]
+        names = np.array(paths, dtype=object)[rows]
         write_dataset(group, "path", names, dims=("path",), scale=True, description=about)
         write_dataset(group, "label", labels[rows], dims=("path",), description="class number")
     changed = int((labels != known).sum())

@@ -46,6 +46,8 @@ def run(study: Study, *, checksums: bool = False) -> None:
     if stale:
         with study.file.writing() as h5:
             drop(h5, [f"{place}/{key}" for key in stale for place in ("retraining", "steps/retrain")])
+            for mode in {key.split("/")[0] for key in stale} - set(study.settings.modes):
+                drop(h5, [f"retraining/{mode}", f"steps/retrain/{mode}"])
 
 
 def bag(study: Study, mode: str, seed: int) -> np.ndarray:

@@ -1,0 +1,93 @@
+"""The commands as a user types them, on the digits case."""
+
+import csv
+import json
+
+import pytest
+
+
+def test_the_demo_leaves_a_finished_study(demo):
+    assert {"study.h5", "shards", "report", "models", "log.jsonl"} <= {path.name for path in demo.iterdir()}
+    assert not list(demo.glob(".aside*"))
+
+
+def test_a_second_demo_starts_from_the_finished_study(demo, hudd):
+    before = (demo / "study.h5").read_bytes()
+    code, out, _ = hudd("demo", "--case", "digits", "--out", demo)
+    assert code == 0
+    assert "is finished" in out
+    assert out.count("up to date") == 8
+    assert (demo / "study.h5").read_bytes() == before
+    for name in ("test errors", "root-cause clusters", "chosen layer", "purity", "unsafe images", "accuracy"):
+        assert name in out
+    assert "report/index.html" in out
+
+
+def test_show(demo, hudd):
+    code, out, _ = hudd("show", demo)
+    assert code == 0
+    assert "root-cause clusters" in out
+    code, out, _ = hudd("show", demo, "--json")
+    summary = json.loads(out)
+    assert summary["test"]["images"] == 600
+    assert sum(cluster["size"] for cluster in summary["clusters"]) == summary["test"]["errors"]
+    assert summary["chosen_layer"] in [layer["layer"] for layer in summary["layers"]]
+
+
+def test_show_provenance(demo, hudd):
+    assert hudd("show", demo, "--provenance")[0] == 0
+    found = json.loads(hudd("show", demo, "--provenance", "--json")[1])
+    assert found["format"] == "hudd-study"
+    assert {"test/test", "heatmaps", "choice", "select", "retrain/hudd/0"} <= set(found["steps"])
+    assert all(step["seconds"] >= 0 for step in found["steps"].values())
+
+
+@pytest.mark.parametrize("step", ["heatmaps", "distances", "cluster", "select", "retrain", "evaluate"])
+def test_every_step_is_up_to_date(demo, hudd, step):
+    code, out, err = hudd(step, demo)
+    assert (code, err) == (0, "")
+    assert "up to date" in out
+
+
+@pytest.mark.parametrize("step", ["test", "cluster", "select", "retrain", "evaluate", "label"])
+def test_reading_commands_print_json_alone(demo, hudd, step):
+    code, out, err = hudd(step, demo, "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)
+
+
+def test_labels_go_out_and_come_back(demo, hudd, tmp_path):
+    code, out, _ = hudd("label", demo, "--export", tmp_path / "todo.csv")
+    assert code == 0
+    with (tmp_path / "todo.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert f"{len(rows)} of {len(rows)} selected images have a label" in out
+    assert "0 new labels" in hudd("label", demo, "--import", tmp_path / "todo.csv")[1]
+    code, _, err = hudd("label", demo, "--import", tmp_path / "none.csv")
+    assert (code, err.count("\n")) == (2, 1)
+
+
+def test_export(demo, hudd, tmp_path):
+    code, out, _ = hudd("export", demo, "--out", tmp_path / "out")
+    assert code == 0
+    with (tmp_path / "out" / "errors.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    pictures = list((tmp_path / "out" / "errors").glob("cluster_*/*.png"))
+    assert len(rows) == len(pictures) > 100
+    assert str(tmp_path / "out" / "clusters.csv") in out
+    assert hudd("export", demo, "--format", "pdf")[0] == 2
+
+
+def test_report(demo, hudd, tmp_path):
+    code, _, _ = hudd("report", demo, "--out", tmp_path / "page.html")
+    assert code == 0
+    assert (tmp_path / "page.html").read_text().lstrip().lower().startswith("<!doctype html>")
+
+
+def test_doctor(hudd):
+    code, out, _ = hudd("doctor", "--json")
+    found = json.loads(out)
+    assert code == (0 if found["works"] else 1)
+    assert found["built"]["core"] is True
+    assert found["versions"]["torch"]
+    assert hudd("doctor")[0] == 0
