@@ -1,0 +1,82 @@
+"""LRP of whole batches: hudd against autograd's forward + input gradient (the floor), zennit and captum, in turns."""
+
+from __future__ import annotations
+
+import copy
+
+import harness
+import peers
+import torch
+from torch import nn
+
+import hudd
+
+CASES = [("alexnet", 32), ("vgg16", 8), ("resnet18", 16), ("mobilenet_v2", 16)]
+RULES = ("epsilon", "epsilon-plus")
+
+
+def _model(name: str) -> nn.Module:
+    torch.manual_seed(0)
+    model = getattr(peers.torchvision_models(), name)(weights=None).eval()
+    return model.requires_grad_(False)
+
+
+def _contenders(
+    name: str, model: nn.Module, images: torch.Tensor, with_peers: bool
+) -> dict[str, peers.Runner]:
+    late = hudd.LRP(model).prepare(images)[-2]
+    contenders: dict[str, peers.Runner] = {
+        "forward": peers.forward(model),
+        "gradient": peers.gradient(model),
+        **{f"hudd {rules}": hudd.LRP(model, rules=rules).attribute for rules in RULES},
+        f"hudd {RULES[1]}, {late} only": hudd.LRP(model, rules=RULES[1], layers=[late]).attribute,
+    }
+    if with_peers:
+        contenders |= {f"zennit {rules}": peers.zennit(copy.deepcopy(model), rules) for rules in RULES}
+        if name in ("alexnet", "vgg16"):  # captum has no rule for residual adds, and for ReLU6
+            plain = copy.deepcopy(model)
+            for module in plain.modules():
+                if isinstance(module, nn.ReLU):
+                    module.inplace = False
+            contenders["captum epsilon"] = peers.captum(plain)
+    return contenders
+
+
+def main() -> None:
+    """Time every case and write the table."""
+    options = harness.parser(__doc__ or "", "lrp")
+    options.add_argument("--case", action="append", help="model:batch, e.g. alexnet:32; may be given again")
+    options.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    options.add_argument("--no-peers", action="store_true", help="only hudd and the floor")
+    chosen = options.parse_args()
+    cases = [
+        (name, int(batch)) for name, _, batch in (case.partition(":") for case in chosen.case or [])
+    ] or CASES
+    record = {
+        "machine": harness.machine(),
+        "versions": harness.versions("torch", "hudd", "zennit", "captum", "torchvision"),
+        "threads": torch.get_num_threads(),
+        "repeats": chosen.repeats,
+        "cases": [],
+    }
+    print(record["machine"], record["versions"])
+    for name, batch in cases:
+        model = _model(name).to(chosen.device)
+        images = torch.randn(batch, 3, 224, 224, device=chosen.device)
+        contenders = _contenders(name, model, images, not chosen.no_peers)
+        seconds = harness.best_times(
+            {label: lambda run=run, images=images: run(images) for label, run in contenders.items()},
+            chosen.repeats,
+        )
+        print(f"\n{name}, batch {batch}, 224x224, float32")
+        print(f"  {'':34s} {'seconds':>8s} {'forwards':>9s} {'gradients':>10s} {'images/s':>9s}")
+        for label, time in seconds.items():
+            ratios = time / seconds["forward"], time / seconds["gradient"]
+            print(f"  {label:34s} {time:8.3f} {ratios[0]:9.2f} {ratios[1]:10.2f} {batch / time:9.1f}")
+        record["cases"].append({"model": name, "batch": batch, "seconds": seconds})
+    record["peak_memory_mib"] = harness.peak_memory_mib()
+    harness.write(chosen.out, record)
+
+
+if __name__ == "__main__":
+    main()
