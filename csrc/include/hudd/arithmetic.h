@@ -62,9 +62,7 @@ HUDD_HOST_DEVICE float box(float input, float message, float message_plus, float
 }
 
 // Max pooling: a later element wins only if it is greater, or the first NaN. So ties go to the first in row-major order.
-HUDD_HOST_DEVICE bool wins(float candidate, float best) {
-  return candidate > best || (candidate != candidate && best == best);
-}
+HUDD_HOST_DEVICE bool wins(float candidate, float best) { return !(candidate <= best) & (best == best); }
 
 // float32 to float16 bits, round to nearest even, overflow to infinity, NaN kept.
 HUDD_HOST_DEVICE std::uint16_t half_bits(float value) {

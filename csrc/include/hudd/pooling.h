@@ -32,18 +32,20 @@ HUDD_HOST_DEVICE std::int64_t winner(const MaxPool& pool, const float* plane, st
   return best;
 }
 
-// Routes one plane; `out` must hold zeros.
-HUDD_HOST_DEVICE void route_plane(const MaxPool& pool, const float* input, const float* message, float* out) {
-  for (std::int64_t d = 0; d < pool.size[0]; ++d) {
-    for (std::int64_t h = 0; h < pool.size[1]; ++h) {
-      for (std::int64_t w = 0; w < pool.size[2]; ++w) {
-        const std::int64_t target = winner(pool, input, d, h, w);
-        if (target < 0) continue;
-        const float sent = message[(d * pool.size[1] + h) * pool.size[2] + w];
-        out[target] = pool.last_wins ? sent : out[target] + sent;
-      }
+// The same for a window of kSide x kSide neighbours that lies wholly inside; `first` is its upper left element.
+template <int kSide>
+HUDD_HOST_DEVICE std::int64_t winner_inside(const float* plane, std::int64_t first, std::int64_t row) {
+  std::int64_t best = first;
+  float best_value = plane[first];
+  for (int i = 0; i < kSide; ++i) {
+    for (int j = 0; j < kSide; ++j) {
+      const std::int64_t at = first + i * row + j;
+      const bool better = wins(plane[at], best_value);
+      best = better ? at : best;
+      best_value = better ? plane[at] : best_value;
     }
   }
+  return best;
 }
 
 }  // namespace hudd
