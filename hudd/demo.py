@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -11,13 +13,16 @@ import torch
 from hudd.capture.loading import load_model
 from hudd.data import open_source
 from hudd.data.cases import Case, get_case
+from hudd.errors import UsageError
 from hudd.progress import progress
 from hudd.retraining import TrainingConfig, fit, save_weights
 from hudd.study import Study
 from hudd.study.steps.retrain import decoded
 
+Told = Callable[[str, str, float], None]
 
-def prepare(name: str, directory: str | Path, *, seed: int = 0) -> Study:
+
+def prepare(name: str, directory: str | Path, *, seed: int = 0, told: Told | None = None) -> Study:
     """Make the study of a bundled case, or open the one that is there.
 
     What is finished is kept: a killed preparation goes on with the epoch in which it stopped.
@@ -30,18 +35,36 @@ def prepare(name: str, directory: str | Path, *, seed: int = 0) -> Study:
         Where study, data and weights go.
     seed : int
         Seed of the data, of the training and of the study.
+    told : callable, optional
+        ``told(stage, text, seconds)`` is called when the data are written and when the DNN is trained.
 
     Returns
     -------
     Study
+
+    Raises
+    ------
+    UsageError
+        If the case is unknown, or the directory holds a study of something else.
     """
     case, directory = get_case(name), Path(directory).absolute()
     if (directory / "study.h5").exists():
-        return Study.open(directory)
+        study = Study.open(directory)
+        if study.settings.model != case.model or study.settings.seed != seed:
+            raise UsageError(
+                f"'{directory}' holds a study of {study.settings.model} with seed {study.settings.seed}; "
+                "name another directory with --out."
+            )
+        return study
+    told = told or (lambda stage, text, seconds: None)
+    started = time.perf_counter()
     data = _write_data(case, directory / "data", seed)
+    told("data", case.title, time.perf_counter() - started)
     weights = directory / "models" / "original.safetensors"
     if not weights.exists():
-        _train(case, data["train"], weights, seed)
+        started = time.perf_counter()
+        epochs = _train(case, data["train"], weights, seed)
+        told("training", f"{epochs} epochs of the {case.name} DNN", time.perf_counter() - started)
     options = {"training": case.retraining, "seed": seed, **case.study}
     sets = {split: str(path) for split, path in data.items()}
     return Study.create(directory, model=case.model, weights=str(weights), **sets, **options)
@@ -61,7 +84,8 @@ def _write_data(case: Case, directory: Path, seed: int) -> dict[str, Path]:
     return data
 
 
-def _train(case: Case, train: Path, weights: Path, seed: int) -> None:
+def _train(case: Case, train: Path, weights: Path, seed: int) -> int:
+    """Train the case's DNN and return the number of epochs."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # the factory draws the first weights from torch's global generator
         model = load_model(case.model)
@@ -80,3 +104,4 @@ def _train(case: Case, train: Path, weights: Path, seed: int) -> None:
         )
     save_weights(model.module.eval(), weights)
     checkpoint.unlink(missing_ok=True)
+    return config.epochs

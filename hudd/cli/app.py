@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import typer
 
 from hudd.cli.cluster import cluster
@@ -50,7 +52,7 @@ def _options(
 ) -> None: ...
 
 
-_PANELS = {
+_PANELS: dict[str, dict[str, Callable[..., None]]] = {
     "Everything at once": {"demo": demo, "run": run},
     "One step each": {
         "test": run_test,

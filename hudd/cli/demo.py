@@ -26,11 +26,11 @@ def demo(
 
       hudd demo --case eyes --out /tmp/eyes
     """
-    from hudd.cli.printing import console, print_summary, take, write_report
+    from hudd.cli.printing import console, print_step, print_summary, take, write_report
     from hudd.demo import prepare
 
     directory = out or Path(f"hudd-demo-{case}")
-    study = prepare(case, directory, seed=seed)
+    study = prepare(case, directory, seed=seed, told=print_step)
     before = study.marks()
     for step in study.possible_steps():
         take(study, step)

@@ -37,8 +37,8 @@ def print_table(title: str, frame: pd.DataFrame, *, most: int = 30) -> None:
     for name, column in cells.items():
         right = name not in _SHARE_OF and frame[name].dtype.kind in "iuf"
         width = min(max(map(len, column), default=0), 16)
-        justify = "right" if right else "left"
-        table.add_column(name.replace("_", " "), justify=justify, overflow="fold", min_width=width)
+        header = name.replace("_", " ")
+        table.add_column(header, justify="right" if right else "left", overflow="fold", min_width=width)
     for row in zip(*cells.values()):
         table.add_row(*row)
     console.print(table)

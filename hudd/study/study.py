@@ -266,7 +266,8 @@ class Study(Results):
                 self.source("test").load(part), target=torch.from_numpy(split.prediction[part])
             )
             heatmap = relevance.layers[layer]
-            spatial = heatmap if heatmap.ndim == 4 else relevance.input
+            spatial = relevance.input if heatmap.ndim != 4 else heatmap
+            assert spatial is not None  # "input" was asked for
             parts.append(spatial.sum(dim=1).float().cpu().numpy())
         return np.concatenate(parts)
 

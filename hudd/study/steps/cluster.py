@@ -60,8 +60,8 @@ def run(study: Study, *, checksums: bool = False) -> None:
 
 def _layer(study: Study, layer: str, mark: str) -> None:
     started = time.perf_counter()
-    how = {"preset": study.settings.preset, "max_clusters": study.settings.max_clusters}
-    found = cluster(study.distances_of(layer), **how)
+    settings = study.settings
+    found = cluster(study.distances_of(layer), preset=settings.preset, max_clusters=settings.max_clusters)
     with study.committing(f"cluster/{layer}", mark, started) as h5:
         study.forget(h5, *AFTER["cluster"])
         group = h5[f"layers/{layer}"]
