@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 from scipy.cluster import hierarchy
 from scipy.sparse.linalg import eigsh
 from scipy.spatial.distance import squareform
@@ -39,8 +39,14 @@ def wicd(clustering: Clustering) -> Figure:
             f"k = {clustering.k}", (clustering.k, 1), xycoords=("data", "axes fraction"),
             xytext=(6, -10), textcoords="offset points", color=CYCLE[1], weight="bold",
         )  # fmt: skip
-        lower.set_xlabel("number of clusters k")
-        lower.xaxis.set_major_locator(MaxNLocator(integer=True))
+        wide = len(clustering.ks) > 60  # a knee near the left end could not be seen
+        lower.set_xlabel("number of clusters k, log scale" if wide else "number of clusters k")
+        if wide:
+            lower.set_xscale("log")
+            lower.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            lower.xaxis.set_minor_formatter(NullFormatter())
+        else:
+            lower.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 
@@ -184,7 +190,9 @@ def parameters(values: Mapping[str, np.ndarray], members: np.ndarray) -> Figure:
         (N_errors,) bool, the cluster's members.
     """
     with style():
-        figure = new_figure(2.3 * max(1, len(values)), 1.7)
+        # A fixed layout: a report draws one of these for every cluster.
+        figure = new_figure(2.3 * max(1, len(values)), 1.7, layout=None)
+        figure.subplots_adjust(0.03, 0.16, 0.97, 0.86, wspace=0.15)
         for at, (name, column) in enumerate(values.items()):
             ax = figure.add_subplot(1, len(values), at + 1)
             known = np.isfinite(column)

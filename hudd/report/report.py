@@ -150,6 +150,7 @@ def _render(study: Study, facts: Facts, chapters: list[Chapter], layers: list[st
         layers=[{"name": shown(layer), "flat": study.heatmaps_of(layer).ndim < 4} for layer in layers],
         table=_layer_table(study, facts),
         charts=_charts(study, facts),
+        dots=" ".join(map(str, study.clusters.label.tolist())),
         provenance=_provenance(study.provenance),
     )
 

@@ -30,6 +30,16 @@ def test_wicd_marks_the_chosen_k():
     assert upper.lines[2].get_ydata()[0] == found.wicd_curve[found.k - 2]
 
 
+def test_wicd_of_many_k_is_drawn_on_a_log_scale():
+    _, found = clustering()
+    assert plot.wicd(found).axes[1].get_xscale() == "linear"
+    _, found = clustering(count=200)
+    figure = plot.wicd(found)
+    figure.canvas.draw()
+    assert figure.axes[1].get_xscale() == "log"
+    assert "log scale" in figure.axes[1].get_xlabel()
+
+
 def test_dendrogram_has_one_leaf_a_cluster():
     _, found = clustering()
     labels = [t.get_text() for t in plot.dendrogram(found).axes[0].get_xticklabels()]

@@ -172,6 +172,13 @@ def test_report_is_used_from_disk(browser, make_study):
     shown = "[...document.querySelectorAll('.card:not([hidden]) .answer')].filter(a => a.closest('.cluster'))"
     assert browser.js(f"{shown}.length > 0 && {shown}.every(a => a.textContent.includes('<i>odd</i>'))")
 
+    clusters = browser.js("document.querySelector('#dots').dataset.clusters.split(' ')")
+    assert browser.js("document.querySelectorAll('#errors use').length") == len(clusters) == 60
+    browser.js(
+        "document.querySelectorAll('#errors use')[7].dispatchEvent(new PointerEvent('pointerover', {bubbles: true}))"
+    )
+    assert browser.js("document.querySelectorAll('#errors use.lit').length") == clusters.count(clusters[7])
+
     browser.js("document.querySelector('[data-do=theme]').click()")
     light, dark = (
         browser.js(

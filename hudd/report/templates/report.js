@@ -107,6 +107,23 @@
     else if (keys[event.key] && !(box.open && "jk/".includes(event.key))) { event.preventDefault(); keys[event.key](); }
   });
 
+  // The map's dots are in the order of the errors; each knows its cluster.
+  const map = $("#errors");
+  if (map) {
+    const labels = $("#dots").dataset.clusters.split(" "), dots = [...map.querySelectorAll("use")];
+    const headline = (label) => $(`#h-${label}`).textContent.trim().replace(/\s+/g, " ");
+    const of = (event) => labels[dots.indexOf(event.target.closest("use"))];
+    map.addEventListener("pointerover", (event) => {
+      const label = of(event);
+      if (!label) return;
+      map.classList.add("lit");
+      dots.forEach((dot, place) => dot.classList.toggle("lit", labels[place] === label));
+      $("#dot").textContent = `Cluster ${headline(label)}`;
+    });
+    map.addEventListener("pointerleave", () => map.classList.remove("lit"));
+    map.addEventListener("click", (event) => { if (of(event)) location.hash = `cluster-${of(event)}`; });
+  }
+
   // A served report saves what is written in it, a moment after the last key.
   const token = $('meta[name="hudd-token"]'), state = $(".saved");
   if (token) {
