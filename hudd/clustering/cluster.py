@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from hudd.clustering.knee import choose_k, gradient
 from hudd.clustering.linkage import check_condensed, count_points, linkage
 from hudd.clustering.wicd import cluster_sums, flat_labels, medoids, wicd, wicd_curve
 from hudd.distances import pairwise_distances
+from hudd.distances.threads import thread_count
 from hudd.errors import UsageError
 from hudd.presets import Preset, get_preset
 
@@ -172,6 +175,44 @@ def _dendrogram(condensed: np.ndarray, n: int, choices: Preset) -> tuple[np.ndar
     # SciPy's own, in float64 and with its leaf order: the labels must be the authors'.
     z = hierarchy.linkage(pdist(scaled), "ward", optimal_ordering=True)
     return z, scaled[np.triu_indices(n, 1)] if choices.wicd_on == "row-scaled" else condensed
+
+
+def cluster_layers(
+    layers: Mapping[str, Any],
+    *,
+    preset: str = "hudd",
+    max_clusters: int | None = None,
+    max_memory: int = 2 << 30,
+) -> dict[str, Clustering]:
+    """Cluster several layers, as many at once as cores and memory allow.
+
+    The kernels release the interpreter lock, so threads do. A layer needs its condensed distances once
+    more as working memory; those read from a file are held while the layer is clustered.
+
+    Parameters
+    ----------
+    layers : mapping of str to array_like or h5py.Dataset
+        Condensed distances of each layer, (N (N - 1) / 2,), in the order of the network.
+    preset, max_clusters
+        As for :func:`cluster`.
+    max_memory : int
+        Bytes of distances and working memory at a time; one layer is always clustered.
+
+    Returns
+    -------
+    dict of str to Clustering
+        In the order given.
+
+    Raises
+    ------
+    UsageError
+        As :func:`cluster` does, for the first layer that cannot be clustered.
+    """
+    largest = max((int(layer.shape[0]) for layer in layers.values()), default=0)
+    at_once = max(1, min(thread_count(), max_memory // max(1, 8 * largest)))
+    with ThreadPoolExecutor(at_once) as pool:
+        run = partial(cluster, preset=preset, max_clusters=max_clusters)
+        return dict(zip(layers, pool.map(run, layers.values())))
 
 
 def choose_layer(clusterings: Mapping[str, Clustering], *, preset: str = "hudd") -> str:

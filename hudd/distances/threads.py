@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -25,10 +26,30 @@ def thread_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+_limiting = Lock()
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """Hold the BLAS to one thread.
+
+    Of several callers at once the first sets the limit and lifts it, in its own thread: a limit saved or
+    lifted by another would stay for good.
+    """
+    if not _limiting.acquire(blocking=False):
+        yield
+        return
+    try:
+        with threadpool_limits(1, user_api="blas"):
+            yield
+    finally:
+        _limiting.release()
+
+
 @contextmanager
 def workers() -> Iterator[Each]:
     """Open a pool and yield ``each(function, calls)``: the results of ``function(*call)``, in order."""
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(thread_count()) as pool:
+    with _one_blas_thread(), ThreadPoolExecutor(thread_count()) as pool:
         yield lambda function, calls: list(pool.map(lambda call: function(*call), calls))
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist, squareform
 
-from hudd.clustering import choose_layer, cluster, linkage
+from hudd.clustering import choose_layer, cluster, cluster_layers, linkage
 from hudd.clustering.knee import choose_k, gradient
 from hudd.clustering.wicd import cut_merges, flat_labels, wicd_curve
 from hudd.distances import pairwise_distances, unit_norm_rows
@@ -159,3 +159,15 @@ def test_layers_are_compared_free_of_scale():
     assert choose_layer({"dead": cluster(np.zeros((9, 4)))}) == "dead"
     with pytest.raises(UsageError, match="no layer"):
         choose_layer({})
+
+
+@pytest.mark.parametrize("max_memory", [1, 2 << 30])
+def test_layers_at_once_give_what_one_by_one_gives(max_memory):
+    layers = {f"layer {seed}": pdist(groups(seed=seed)[0]) for seed in range(4)}
+    found = cluster_layers(layers, max_memory=max_memory)
+    assert list(found) == list(layers)
+    for name, distances in layers.items():
+        np.testing.assert_array_equal(found[name].labels, cluster(distances).labels)
+    assert cluster_layers({}) == {}
+    with pytest.raises(UsageError, match="fits no N"):
+        cluster_layers({"good": layers["layer 0"], "bad": np.ones(4)})
