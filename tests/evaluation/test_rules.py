@@ -33,6 +33,19 @@ def test_planted_ranges_are_named(table):
     assert rules[1].to_dict()["parameters"] == ["width"]
 
 
+def test_a_rare_cluster_is_named_against_a_large_background():
+    rng = np.random.default_rng(2)
+    width, light = rng.integers(20, 100, 3000), rng.random(3000)
+    labels = np.zeros(3000, int)
+    labels[rng.choice(np.flatnonzero(width < 40), 30, replace=False)] = 1
+    (rule,) = cluster_rules({"width": width, "light": light}, labels, max_depth=1, permutations=39)
+    assert rule.text == "width < 40"
+    assert rule.p_value == 1 / 40
+    assert rule.precision < 0.05
+    assert rule.recall == 1
+    assert rule.informedness == pytest.approx(1 - (width[labels == 0] < 40).mean())
+
+
 def test_chance_is_told_apart(table):
     parameters, _ = table
     rng = np.random.default_rng(1)
