@@ -52,6 +52,9 @@ def test_digits_hold_their_causes(digits):
         names, counts = np.unique(source.parameters["cause"], return_counts=True)
         assert dict(zip(names, counts)).items() >= dict.fromkeys(CAUSES, 60).items()
         assert np.array_equal(source.parameters["severity"] == 0, source.parameters["cause"] == "none")
+        for name, cause in CAUSES.items():
+            touched = source.parameters[cause.parameter] != cause.neutral
+            assert np.array_equal(touched, source.parameters["cause"] == name)
     images = np.concatenate([source.images for source in (train, test, improvement)])
     assert len(np.unique(images, axis=0)) == len(images), "no image is in two splits"
 

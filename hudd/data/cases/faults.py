@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -31,26 +32,49 @@ def _patch(image: np.ndarray, side: float, rng: np.random.Generator) -> np.ndarr
 
 
 def _rotate(image: np.ndarray, degrees: float, rng: np.random.Generator) -> np.ndarray:
-    return ndimage.rotate(image, degrees * rng.choice((-1, 1)), reshape=False, order=1)
+    return ndimage.rotate(image, degrees, reshape=False, order=1)
 
 
-def _invert(image: np.ndarray, contrast: float, rng: np.random.Generator) -> np.ndarray:
-    return 0.5 + contrast * (0.5 - image)
+def _stretch(image: np.ndarray, contrast: float, rng: np.random.Generator) -> np.ndarray:
+    return 0.5 + contrast * (image - 0.5)
 
 
 def _darken(image: np.ndarray, brightness: float, rng: np.random.Generator) -> np.ndarray:
     return image * brightness
 
 
-# Cause -> (injector, range of its magnitude from mild to severe). Lengths are shares of the image's side,
-# brightness and contrast shares of full range, angles degrees.
-CAUSES: dict[str, tuple[Injector, float, float]] = {
-    "blur": (_blur, 0.085, 0.13),
-    "noise": (_noise, 0.5, 0.75),
-    "patch": (_patch, 0.38, 0.5),
-    "rotation": (_rotate, 40.0, 80.0),
-    "inverted": (_invert, 0.6, 1.0),
-    "low-light": (_darken, 0.065, 0.04),
+@dataclass(frozen=True)
+class Cause:
+    """One way of spoiling an image.
+
+    Attributes
+    ----------
+    inject : callable
+        ``inject(image in 0..1, magnitude, rng)`` returns the spoiled image.
+    parameter : str
+        What the magnitude is called.
+    neutral, mild, severe : float
+        Magnitude of an untouched image, and the range drawn from. Lengths are shares of the image's side, brightness,
+        contrast and noise shares of full range, angles degrees.
+    either_sign : bool
+        The magnitude may be negative as well.
+    """
+
+    inject: Injector
+    parameter: str
+    neutral: float
+    mild: float
+    severe: float
+    either_sign: bool = False
+
+
+CAUSES: dict[str, Cause] = {
+    "blur": Cause(_blur, "blur", 0, 0.085, 0.13),
+    "noise": Cause(_noise, "noise", 0, 0.5, 0.75),
+    "patch": Cause(_patch, "patch", 0, 0.38, 0.5),
+    "rotation": Cause(_rotate, "rotation", 0, 40, 80, either_sign=True),
+    "inverted": Cause(_stretch, "contrast", 1, -0.6, -1),
+    "low-light": Cause(_darken, "brightness", 1, 0.065, 0.04),
 }
 
 
@@ -71,19 +95,23 @@ def inject(images: np.ndarray, per_cause: int, rng: np.random.Generator) -> tupl
     images : numpy.ndarray
         (N, H, W) uint8.
     columns : dict
-        ``cause`` ("none" for an untouched image) and ``severity`` (0 untouched, otherwise in (0, 1]).
+        ``cause`` ("none" for an untouched image), ``severity`` (0 untouched, otherwise in (0, 1]) and the
+        magnitude of every cause under its parameter's name.
     """
     spoiled = images.copy()
     cause = np.full(len(images), "none", dtype="<U10")
     severity = np.zeros(len(images))
+    magnitudes = {kind.parameter: np.full(len(images), float(kind.neutral)) for kind in CAUSES.values()}
     order = rng.permutation(len(images))
-    for position, (name, (injector, mild, severe)) in enumerate(CAUSES.items()):
+    for position, (name, kind) in enumerate(CAUSES.items()):
         for row in order[position * per_cause : (position + 1) * per_cause]:
             share = 1 - rng.random()  # in (0, 1]
-            values = injector(images[row] / 255, mild + share * (severe - mild), rng)
+            sign = rng.choice((-1, 1)) if kind.either_sign else 1
+            magnitude = sign * (kind.mild + share * (kind.severe - kind.mild))
+            values = kind.inject(images[row] / 255, magnitude, rng)
             spoiled[row] = np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
-            cause[row], severity[row] = name, share
-    return spoiled, {"cause": cause, "severity": severity}
+            cause[row], severity[row], magnitudes[kind.parameter][row] = name, share, magnitude
+    return spoiled, {"cause": cause, "severity": severity, **magnitudes}
 
 
 def spoiled_splits(
