@@ -6,9 +6,12 @@ import time
 
 import h5py
 import numpy as np
+import torch
 
-from hudd.data import ImageSource
-from hudd.retraining import Predictions, predict
+from hudd.data import ImageSource, batches
+from hudd.errors import HuddError
+from hudd.progress import progress
+from hudd.retraining import Predictions
 from hudd.store import drop, write_dataset
 from hudd.study.fingerprint import digest, stable_repr
 from hudd.study.settings import SPLITS
@@ -34,11 +37,28 @@ def _predict(study: Study, split: str) -> None:
     if study.is_done(f"test/{split}", mark):
         return
     source = study.source(split)
-    found = predict(study.model.module, source, batch_size=study.settings.batch_size)
+    found = _outputs(study, source, split)
     with study.committing(f"test/{split}", mark, started) as h5:
         if split == "test":
             study.forget(h5, *AFTER["test"])
         _write(h5, split, source, found)
+
+
+def _outputs(study: Study, source: ImageSource, split: str) -> Predictions:
+    """Run the DNN over all images, decoded ahead."""
+    settings, outputs = study.settings, []
+    with progress(f"{split} set", len(source)) as advance, torch.inference_mode():
+        for rows, images in batches(source, None, settings.batch_size, workers=settings.workers):
+            output = study.model.module(images)
+            bad = ~torch.isfinite(output).all(dim=1)
+            if bad.any():
+                path = source.paths[rows[int(bad.nonzero()[0])]]
+                raise HuddError(
+                    f"the model's output for '{path}' is not finite; check its weights and the input's scale."
+                )
+            outputs.append(output.numpy())
+            advance(len(rows))
+    return Predictions(np.concatenate(outputs))
 
 
 def _write(h5: h5py.File, split: str, source: ImageSource, found: Predictions) -> None:
