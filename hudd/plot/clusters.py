@@ -191,10 +191,11 @@ def parameters(values: Mapping[str, np.ndarray], members: np.ndarray) -> Figure:
     """
     with style():
         # A fixed layout: a report draws one of these for every cluster.
-        figure = new_figure(2.3 * max(1, len(values)), 1.7, layout=None)
-        figure.subplots_adjust(0.03, 0.16, 0.97, 0.86, wspace=0.15)
+        rows = max(1, len(values))
+        figure = new_figure(2.8, 1.25 * rows, layout=None)
+        figure.subplots_adjust(0.03, 0.25 / (1.25 * rows), 0.97, 1 - 0.25 / (1.25 * rows), hspace=0.85)
         for at, (name, column) in enumerate(values.items()):
-            ax = figure.add_subplot(1, len(values), at + 1)
+            ax = figure.add_subplot(len(values), 1, at + 1)
             known = np.isfinite(column)
             edges = np.histogram_bin_edges(column[known], bins=16).tolist()
             ax.hist(column[known], edges, density=True, color=LINE)

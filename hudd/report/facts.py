@@ -23,6 +23,9 @@ T = TypeVar("T")
 CAUSE = "cause"
 """The parameter that says what is wrong with an image, where that is known."""
 
+NO_CAUSE = "none"
+"""Its value where nothing was done to the image."""
+
 
 @dataclass(frozen=True)
 class Composition:
@@ -111,7 +114,8 @@ class Cluster:
         """The name that a person gave it; else its known cause and confusion, those of most members."""
         if self.name:
             return self.name
-        cause = [self.causes[0].value] if self.causes and self.causes[0].share >= 0.5 else []
+        known = [part.value for part in self.causes if part.share >= 0.5 and part.value != NO_CAUSE]
+        cause = known[:1]
         truth, prediction = (_majority(self.confusions, side) for side in (0, 1))
         if truth or prediction:
             cause.append(f"{truth or 'any'} → {prediction or 'any'}")
