@@ -73,8 +73,9 @@ def _assert_close(ours: Tensor, theirs: Tensor, share: float) -> None:
     assert ((ours - theirs).abs() / scale).max() <= share
 
 
-# Which rows of a batch share a vector register, and how BLAS cuts a matrix, changes the last bits of a dense product.
-ROUNDING = 1e-5
+# Our own kernels give the same bits whatever the batch; torch's dense products do not: a batch of one takes another
+# path than a batch of two. Measured: 5e-7 of the greatest relevance.
+ROUNDING = 3e-6
 
 
 @pytest.mark.parametrize("rules", ["epsilon-plus", "hudd-2021", "gamma", "epsilon-alpha2-beta1-flat"])

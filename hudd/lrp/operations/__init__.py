@@ -41,6 +41,10 @@ __all__ = [
 
 aten = torch.ops.aten
 
+_REMEDY = (
+    "Rewrite that part of the model with operations that hudd knows, or explain the part that comes after it."
+)
+
 OPERATIONS: dict[Any, Operation] = {
     **passing.OPERATIONS,
     **routing.OPERATIONS,
@@ -85,17 +89,16 @@ def operation_of(node: fx.Node) -> Operation:
         raise UnsupportedOperation(
             target_name(origin(node)),
             module_of(node),
-            "Rewrite that part of the model with operations that hudd knows, or explain the part of the model that "
-            "lies after it.",
+            _REMEDY,
         )
     if not sources_of(node):
         raise UnsupportedOperation(
             target_name(node),
             module_of(node),
-            "A constant over an activation has no part that could take the relevance.",
+            f"A constant over an activation has no part that could take the relevance. {_REMEDY}",
         )
     if target in (aten.clamp.default, aten.clamp_min.default) and node.args[1] not in (0, 0.0):
         raise UnsupportedOperation(
-            target_name(node), module_of(node), "Only a clamp that starts at zero is a rectifier with a rule."
+            target_name(node), module_of(node), f"Only a clamp that starts at zero is a rectifier. {_REMEDY}"
         )
     return found

@@ -26,6 +26,7 @@ from hudd.lrp.operations.base import (
     activations_read,
     adjoint,
     origin,
+    resolve,
 )
 
 aten = torch.ops.aten
@@ -64,7 +65,7 @@ def signals_of(node: fx.Node) -> list[fx.Node]:
     """The factors of a product that receive relevance."""
     factors = activation_arguments(node)
     if node.target in (aten.div.Tensor, aten.div.Scalar):
-        return factors[:1] if carries(node.args[0]) else []
+        return factors[:1] if carries(node.args[0]) and node.args[0] is not node.args[1] else []
     signals = [factor for factor in factors if not is_gate(factor)]
     return list(dict.fromkeys(signals or factors))
 
@@ -89,7 +90,12 @@ def _attention(node: fx.Node, message: Message, values: Values, composite: Compo
     """The attention weights are a gate: everything goes to the values that they mix."""
     s = message.over(values[node], epsilon=composite.epsilon, stabilizer=composite.stabilizer)
     (value,) = _value_of(node)
-    (gradient,) = adjoint(node, values, s, [value])
+    given = {name: resolve(argument, values) for name, argument in arguments(node).items()}
+    with torch.enable_grad():  # of the value alone, even where query or key are the same tensor
+        given["value"] = given["value"].detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(
+            aten.scaled_dot_product_attention.default(**given), given["value"], s
+        )
     return [(value, Message(gradient, values[value], exclusive=False))]
 
 
