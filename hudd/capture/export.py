@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import operator
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, suppress
 
 import torch
 from torch import Tensor, fx, nn
@@ -32,6 +34,20 @@ def _evaluation_mode(model: nn.Module) -> Iterator[None]:
             module.training = True
 
 
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Run the body without what torch.export prints about a model that it cannot trace: the error says it."""
+    logger = logging.getLogger("torch.fx.experimental.symbolic_shapes")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
 def _export(model: nn.Module, example: Sequence[Tensor]) -> ExportedProgram:
     # A batch of two, because torch.export takes an axis of length one for a constant.
     batch = tuple(torch.cat([tensor[:1], tensor[:1]]) for tensor in example)
@@ -39,8 +55,7 @@ def _export(model: nn.Module, example: Sequence[Tensor]) -> ExportedProgram:
     for tensor in batch:
         shapes[tensor] = {0: Dim.DYNAMIC}
     try:
-        with _evaluation_mode(model), warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
+        with _evaluation_mode(model), _quietly(), torch.no_grad():
             dynamic = shapes.dynamic_shapes(model, batch)
             program = torch.export.export(model, batch, dynamic_shapes=dynamic)
             return program.run_decompositions(

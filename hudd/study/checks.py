@@ -21,8 +21,8 @@ def check(study: Study) -> None:
     Raises
     ------
     UsageError
-        If data or weights cannot be read, labels go beyond the model's outputs, or the training's options are
-        not allowed; :class:`UnsupportedOperation` if the model cannot be captured.
+        If data or weights cannot be read, an image cannot be opened, labels go beyond the model's outputs, or
+        the training's options are not allowed; :class:`UnsupportedOperation` if the model cannot be captured.
     """
     check_training(study.settings.training)
     source = study.source("test")
@@ -32,6 +32,7 @@ def check(study: Study) -> None:
     outputs = _outputs(study, example)
     for split in SPLITS:
         if study.settings.data(split) is not None:
+            study.source(split).check()
             _check_labels(study, split, outputs)
     study.lrp().prepare(example)
 

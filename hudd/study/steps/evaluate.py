@@ -34,7 +34,9 @@ def run(study: Study, *, checksums: bool = False) -> None:
     numeric = {name: values for name, values in known.items() if values.dtype.kind in "biuf"}
     variance = variance_reduction(numeric, labels) if numeric else None
     purity = purity_coverage(labels, known[CAUSE].astype(str)) if CAUSE in known else None
-    rules = cluster_rules(known, labels, permutations=_PERMUTATIONS, seed=seed) if known else []
+    # A rule that names the known cause would only say the purity again.
+    told_by = {name: values for name, values in known.items() if name != CAUSE}
+    rules = cluster_rules(told_by, labels, permutations=_PERMUTATIONS, seed=seed) if told_by else []
     with study.committing("evaluate", mark, started) as h5:
         study.forget(h5, "evaluate")
         group = h5.create_group("evaluation")
