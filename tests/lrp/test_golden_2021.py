@@ -10,7 +10,9 @@ from torch.nn import functional
 
 import hudd
 
-RELATIVE = 1e-5  # of the greatest relevance of the layer; the original itself is within 1e-6 of its float64 run
+RELATIVE = (
+    1e-5  # of the greatest relevance of the layer; the original itself is within 1e-6 of its float64 run
+)
 
 
 def _reduced(name: str) -> nn.Sequential:
@@ -25,11 +27,19 @@ def _reduced(name: str) -> nn.Sequential:
                     nn.Conv2d(9, 6, 3, padding=1), relu]  # fmt: skip
         classifier = [drop, nn.Linear(150, 12), relu, nn.Linear(12, 4)]
     else:
-        features = [nn.Conv2d(3, 6, 11, 4, padding=2), relu, nn.MaxPool2d(3, 2), nn.Conv2d(6, 8, 3, padding=1), relu]
+        features = [
+            nn.Conv2d(3, 6, 11, 4, padding=2),
+            relu,
+            nn.MaxPool2d(3, 2),
+            nn.Conv2d(6, 8, 3, padding=1),
+            relu,
+        ]
         classifier = [drop, nn.Linear(72, 10), relu, drop, nn.Linear(10, 5)]
     # A fresh module for every place: one in-place ReLU used five times would be one layer with five calls.
-    fresh = [type(layer)(inplace=True) if isinstance(layer, nn.ReLU) else nn.Dropout() if isinstance(layer, nn.Dropout) else layer
-             for layer in (*features, *classifier)]  # fmt: skip
+    fresh = [
+        nn.ReLU(inplace=True) if isinstance(layer, nn.ReLU) else nn.Dropout() if isinstance(layer, nn.Dropout) else layer
+        for layer in (*features, *classifier)
+    ]  # fmt: skip
     model = nn.Sequential()
     model.add_module("features", nn.Sequential(*fresh[: len(features)]))
     model.add_module("flatten", nn.Flatten())
@@ -73,7 +83,9 @@ def _assert_close(name: str, ours: np.ndarray, theirs: np.ndarray) -> None:
     assert worst <= RELATIVE, f"{name}: {worst:.2e}"
 
 
-@pytest.mark.parametrize(("net", "weights"), [("redA", "redA"), ("redB", "redB"), ("redC", "redC"), ("redA_zero", "redA")])
+@pytest.mark.parametrize(
+    ("net", "weights"), [("redA", "redA"), ("redB", "redB"), ("redC", "redC"), ("redA_zero", "redA")]
+)
 def test_classifier_heatmaps(lrp_golden: dict[str, np.ndarray], net: str, weights: str) -> None:
     model = _reduced(weights)
     _load(model, lrp_golden, weights)
@@ -103,7 +115,9 @@ def test_keypoint_heatmaps(lrp_golden: dict[str, np.ndarray], area: str) -> None
     names = ["conv1", "conv2", "pool1", "conv3", "conv4", "pool2", "conv5", "conv6", "convt1", "convt2"]
     relevance = hudd.LRP(model, rules="hudd-2021", layers=names).attribute(images, worst_landmark)
     for position, name in enumerate(names):
-        _assert_close(f"kp {name}", relevance.layers[name].numpy(), lrp_golden[f"kp/{area}/HM/{position:02d}"])
+        _assert_close(
+            f"kp {name}", relevance.layers[name].numpy(), lrp_golden[f"kp/{area}/HM/{position:02d}"]
+        )
 
 
 _UNITS = {
@@ -121,8 +135,14 @@ _UNITS = {
 
 @pytest.mark.parametrize("case", _UNITS)
 def test_single_layers(lrp_golden: dict[str, np.ndarray], case: str) -> None:
-    part = {key.rpartition("/")[2]: torch.from_numpy(value) for key, value in lrp_golden.items() if key.startswith(f"unit/{case}/")}
+    part = {
+        key.rpartition("/")[2]: torch.from_numpy(value)
+        for key, value in lrp_golden.items()
+        if key.startswith(f"unit/{case}/")
+    }
     layer = _UNITS[case](part.get("weight"), part.get("bias"))
     layer.load_state_dict({name: part[name] for name in ("weight", "bias") if name in part})
-    relevance = hudd.LRP(nn.Sequential(layer), rules="hudd-2021", layers=["0"]).attribute(part["X"], lambda y: part["R_in"])
+    relevance = hudd.LRP(nn.Sequential(layer), rules="hudd-2021", layers=["0"]).attribute(
+        part["X"], lambda y: part["R_in"]
+    )
     _assert_close(case, relevance.layers["0"].numpy(), part["R_out"].numpy())
