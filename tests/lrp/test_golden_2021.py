@@ -36,10 +36,8 @@ def _reduced(name: str) -> nn.Sequential:
         ]
         classifier = [drop, nn.Linear(72, 10), relu, drop, nn.Linear(10, 5)]
     # A fresh module for every place: one in-place ReLU used five times would be one layer with five calls.
-    fresh = [
-        nn.ReLU(inplace=True) if isinstance(layer, nn.ReLU) else nn.Dropout() if isinstance(layer, nn.Dropout) else layer
-        for layer in (*features, *classifier)
-    ]  # fmt: skip
+    again = {nn.ReLU: lambda: nn.ReLU(inplace=True), nn.Dropout: nn.Dropout}
+    fresh = [again.get(type(layer), lambda kept=layer: kept)() for layer in (*features, *classifier)]
     model = nn.Sequential()
     model.add_module("features", nn.Sequential(*fresh[: len(features)]))
     model.add_module("flatten", nn.Flatten())
