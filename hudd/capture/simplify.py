@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, fx
 
@@ -120,19 +122,19 @@ def _replace_batch_norms(captured: RelevanceGraph) -> None:
         shift = -mean_value.double() * scale
         if running[3] is not None:
             shift = shift + running[3].double()
-        (normalized,) = (
-            node.users
-        )  # the other two results, saved statistics, have no readers in evaluation mode
+        operation: tuple[Any, ...]
+        (normalized,) = node.users  # the saved statistics have no readers in evaluation mode
         if source.target in _FOLDABLE and len(source.users) == 1 and _fold(captured, source, scale, shift):
-            _replace(captured, normalized, source)
+            operation = (identity, source)  # the layer keeps its name
         else:
             dtype = mean_value.dtype
             scale_node = captured.add_constant(f"{node.name}_scale", scale.to(dtype))
             shift_node = captured.add_constant(f"{node.name}_shift", shift.to(dtype))
-            with captured.graph.inserting_before(node):
-                affine = captured.graph.call_function(affine_channels, (source, scale_node, shift_node))
-            affine.meta = dict(node.meta)
-            _replace(captured, normalized, affine)
+            operation = (affine_channels, source, scale_node, shift_node)
+        with captured.graph.inserting_before(node):
+            replacement = captured.graph.call_function(operation[0], operation[1:])
+        replacement.meta = dict(node.meta)
+        _replace(captured, normalized, replacement)
         captured.graph.erase_node(node)
 
 

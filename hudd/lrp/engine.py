@@ -260,7 +260,7 @@ class _Run:
             x=self._values[step.source],
             z=self._values[node],
             nonnegative=step.nonnegative_input,
-            rectified=any(user in self._plan.in_place for user in node.users),
+            rectified=node in self._plan.rectified,
             message=message,
         )
         return step.rule.redistribute(crossing)

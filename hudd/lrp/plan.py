@@ -13,7 +13,7 @@ from hudd.capture.graph import RelevanceGraph, module_of
 from hudd.errors import UsageError
 from hudd.lrp.composites import Composite
 from hudd.lrp.contraction import Contraction, contraction_of, data_input, is_contraction
-from hudd.lrp.operations import RECTIFIERS, Operation, nonnegative, operation_of, origin, sources_of
+from hudd.lrp.operations import IDENTITY, RECTIFIERS, Operation, nonnegative, operation_of, origin, sources_of
 from hudd.lrp.rules import Rule
 
 INPUT = "input"
@@ -50,6 +50,8 @@ class Plan:
         Whether the input's relevance is asked for.
     in_place : set of Node
         Rectifiers that may write over what they read.
+    rectified : set of Node
+        Nodes whose output a rectifier has written over.
     reads : dict of Node to list of Node
         For each of `backward`: the forward values that crossing it needs.
     """
@@ -63,6 +65,7 @@ class Plan:
     exits: dict[Edge, list[str]]
     reaches_input: bool
     in_place: set[fx.Node] = field(default_factory=set)
+    rectified: set[fx.Node] = field(default_factory=set)
     reads: dict[fx.Node, list[fx.Node]] = field(default_factory=dict)
 
 
@@ -237,8 +240,9 @@ def _choose_in_place(plan: Plan, output: fx.Node) -> None:
         step = plan.steps[node]
         if node.target in RECTIFIERS:
             (source,) = sources_of(node)
-            if own and len(source.users) == 1 and _overwritable(plan.steps.get(source)):
+            if own and _overwritable(source, plan):
                 plan.in_place.add(node)
+                plan.rectified.add(_behind_identities(source, plan))
             sends = node in plan.in_place
         elif isinstance(step, RuledContraction):
             sends = step.rule.proportional_to_input
@@ -248,5 +252,15 @@ def _choose_in_place(plan: Plan, output: fx.Node) -> None:
             own_factor[source] = own_factor.get(source, True) and sends
 
 
-def _overwritable(step: Operation | RuledContraction | None) -> bool:
-    return step is not None and (isinstance(step, RuledContraction) or step.overwritable)
+def _behind_identities(node: fx.Node, plan: Plan) -> fx.Node:
+    return _behind_identities(sources_of(node)[0], plan) if plan.steps.get(node) is IDENTITY else node
+
+
+def _overwritable(node: fx.Node, plan: Plan) -> bool:
+    """Whether a rectifier that reads this node may write over it."""
+    step = plan.steps.get(node)
+    if step is None or len(node.users) > 1:
+        return False
+    if step is IDENTITY:
+        return _overwritable(sources_of(node)[0], plan)
+    return isinstance(step, RuledContraction) or step.overwritable

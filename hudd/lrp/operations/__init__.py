@@ -24,9 +24,10 @@ from hudd.lrp.operations.base import (
     call,
     origin,
 )
-from hudd.lrp.operations.passing import RECTIFIERS
+from hudd.lrp.operations.passing import IDENTITY, RECTIFIERS
 
 __all__ = [
+    "IDENTITY",
     "OPERATIONS",
     "RECTIFIERS",
     "Operation",
