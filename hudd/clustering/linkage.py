@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -20,6 +21,7 @@ _CODES = {
     "weighted": chain.WEIGHTED,
 }
 _COMPACT_AT = 0.7
+LONG = 5000  # rows from which on a bar is worth its line
 
 
 def count_points(condensed: np.ndarray) -> int:
@@ -112,16 +114,17 @@ def linkage(condensed: Any, method: Method = "ward", *, overwrite: bool = False)
 def _grow(work: np.ndarray, n: int, method: int, merges: np.ndarray) -> None:
     """Write all merges, shrinking the matrix as clusters die."""
     slots, sizes, heights = np.arange(n), np.ones(n, np.float32), np.zeros(n, np.float32)
-    links, length, done = np.empty(n, np.int64), 0, 0
-    with progress("linkage", n - 1, "merges") as advance:
-        while done < len(merges):
-            count = len(slots)
-            last = min(len(merges), done + max(1, int(count * (1 - _COMPACT_AT))))
+    links, length, step = np.empty(n, np.int64), 0, max(1000, n // 100)
+    with progress("linkage", n - 1, "merges") if n >= LONG else nullcontext(lambda count: None) as advance:
+        alive = n
+        for first in range(0, n - 1, step):
+            last = min(n - 1, first + step)
             state = (slots, sizes, heights, links, length)
-            length = chain.grow(work, work.view(np.int32), count, *state, method, merges, done, last)
-            advance(last - done)
-            done = last
-            alive = np.flatnonzero(sizes)
-            chain.compact(work, count, alive)
-            links[:length] = np.searchsorted(alive, links[:length])
-            slots, sizes, heights = slots[alive], sizes[alive], heights[alive]
+            length = chain.grow(work, work.view(np.int32), len(slots), *state, method, merges, first, last)
+            alive -= last - first
+            if alive < _COMPACT_AT * len(slots):
+                kept = np.flatnonzero(sizes)
+                chain.compact(work, len(slots), kept)
+                links[:length] = np.searchsorted(kept, links[:length])
+                slots, sizes, heights = slots[kept], sizes[kept], heights[kept]
+            advance(last - first)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
 from hudd.clustering import chain
 from hudd.clustering.chain import kernel
+from hudd.clustering.linkage import LONG
 from hudd.distances import unit_norm_rows
 from hudd.distances.kernels import square_norms
 from hudd.errors import UsageError
@@ -123,19 +125,19 @@ def linkage_vectors(rows: Any, *, unit_norm: bool = False) -> np.ndarray:
     unit = np.float32(2.0 ** np.frexp(np.abs(centres).max(initial=0.0))[1])
     centres /= unit
     centres = np.ascontiguousarray(centres[:, np.argsort(-centres.var(axis=0), kind="stable")])
-    n, length, done = len(centres), 0, 0
+    n, length = len(centres), 0
     merges, links = np.empty((n - 1, 3)), np.empty(n, np.int64)
     slots, sizes, heights = np.arange(n), np.ones(n, np.float32), np.zeros(n, np.float32)
-    with progress("linkage of vectors", n - 1, "merges") as advance:
-        while done < len(merges):
-            last = min(len(merges), done + max(1, int(len(slots) * (1 - _COMPACT_AT))))
-            length = _grow(centres, slots, sizes, heights, links, length, merges, done, last)
-            advance(last - done)
-            done = last
-            alive = np.flatnonzero(sizes)
-            links[:length] = np.searchsorted(alive, links[:length])
-            centres = centres[alive]
-            slots, sizes, heights = slots[alive], sizes[alive], heights[alive]
+    step = max(1000, n // 100)
+    with progress("linkage", n - 1, "merges") if n >= LONG else nullcontext(lambda count: None) as advance:
+        for first in range(0, n - 1, step):
+            last = min(n - 1, first + step)
+            length = _grow(centres, slots, sizes, heights, links, length, merges, first, last)
+            kept = np.flatnonzero(sizes)
+            if len(kept) < _COMPACT_AT * len(slots):
+                links[:length] = np.searchsorted(kept, links[:length])
+                centres, slots, sizes, heights = centres[kept], slots[kept], sizes[kept], heights[kept]
+            advance(last - first)
     merges[:, 2] *= unit
     z = np.empty((len(merges), 4))
     chain.label(merges[np.argsort(merges[:, 2], kind="stable")], z)

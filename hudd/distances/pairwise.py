@@ -9,7 +9,8 @@ recomputed by direct differences. Both passes go by blocks of features, so rows 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from hudd.distances import kernels
 from hudd.distances.rows import Rows
 from hudd.distances.threads import Each, strips, workers
 from hudd.errors import HuddError, UsageError
+from hudd.progress import progress
 
 Method = Literal["auto", "gram", "direct"]
 _Tile = tuple[int, int, int, int]  # first row and column, last row and column
@@ -26,6 +28,7 @@ _Tile = tuple[int, int, int, int]  # first row and column, last row and column
 # terms summed in float32): at this share and above it moves a distance by less than 1e-5.
 _SHARE = np.float32(0.3)
 _TILE = 512
+_LONG = 2 * 10**11  # pairs times features from which on a bar is worth its line
 _DEFAULT_MEMORY = 256 << 20
 
 
@@ -128,7 +131,7 @@ class Job:
 
     def run(self, *, direct: bool) -> None:
         """Fill the buffer."""
-        tiles = list(self._tiles())
+        tiles = sorted(self._tiles(), key=lambda tile: tile[0] == tile[1])  # half the work, so last
         if direct or not self.out.size or not self.features:
             self.out.fill(-0.0)
         else:
@@ -158,14 +161,31 @@ class Job:
         shift, norms = self.shift(), np.zeros(self.rows)
         marked: list[int] = []
         first = True
-        for block, last in self._blocks(np.dtype(np.float32), shift, norms):
-            norms_now = norms.astype(np.float32) if last else None
-            marked = self.each(self._multiply, ((tile, block, first, norms_now) for tile in tiles))
-            first = False
+        with self._bar(len(tiles)) as advance:
+            for block, last in self._blocks(np.dtype(np.float32), shift, norms):
+                norms_now = norms.astype(np.float32) if last else None
+                calls = ((tile, block, first, norms_now, advance) for tile in tiles)
+                marked = self.each(self._multiply, calls)
+                first = False
         return [tile for tile, count in zip(tiles, marked) if count]
 
-    def _multiply(self, tile: _Tile, block: np.ndarray, first: bool, norms: np.ndarray | None) -> int:
+    def _bar(self, tiles: int) -> AbstractContextManager[Callable[[int], None]]:
+        """Show the progress of the matrix product, if it is long."""
+        if self.out.size * self.features < _LONG:
+            return nullcontext(lambda count: None)
+        limit = self._limit(np.dtype(np.float32))
+        return progress("distances", tiles * sum(1 for _ in self.plan.column_blocks(limit)), "tiles")
+
+    def _multiply(
+        self,
+        tile: _Tile,
+        block: np.ndarray,
+        first: bool,
+        norms: np.ndarray | None,
+        advance: Callable[[int], None],
+    ) -> int:
         """Add one tile of the block's Gram matrix; given the norms, finish it and count marked pairs."""
+        advance(1)
         i0, j0, i1, j1 = tile
         gram = block[i0:i1] @ block[self.rows - self.m :][j0:j1].T
         place = (i0, j0, self.triangle, self.offsets, self.out, first)
@@ -188,6 +208,10 @@ class Job:
             for columns in strips(rows.start if self.triangle else 0, self.m, _TILE):
                 yield rows.start, columns.start, rows.stop, columns.stop
 
+    def _limit(self, dtype: np.dtype) -> int:
+        """Return how many features a block of all rows may have."""
+        return max(1, self.memory // 2 // max(1, self.rows * dtype.itemsize))
+
     def _blocks(
         self, dtype: np.dtype, shift: np.ndarray, norms: np.ndarray
     ) -> Iterator[tuple[np.ndarray, bool]]:
@@ -195,7 +219,7 @@ class Job:
 
         They are shifted and in units near the largest norm; their rows' sums of squares go to `norms`.
         """
-        limit = max(1, self.memory // 2 // max(1, self.rows * dtype.itemsize))
+        limit = self._limit(dtype)
         buffer = np.empty(self.rows * min(limit, self.features), dtype)
         for columns in self.plan.column_blocks(limit):
             block = buffer[: self.rows * (columns.stop - columns.start)].reshape(self.rows, -1)
