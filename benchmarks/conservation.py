@@ -114,7 +114,7 @@ def _page(rows: list[dict[str, object]]) -> str:
         "# Conservation by architecture",
         "",
         "Written by `python benchmarks/conservation.py` (random weights, calibrated batch norms, float32, two images).",
-        "*Worst layer* and *whole* are relevance lost or added, as a share of the explained output, with every bias and",
+        "*Worst layer* and *whole* are relevance lost or added, as a share of what is explained, with every bias and",
         "shift at zero; *bias share* is what biases, batch-norm and layer-norm shifts absorb when they are not.",
         "",
         "| model | rules | worst layer | whole | bias share |",
