@@ -50,7 +50,7 @@ def main() -> None:
         "steps": {
             event["step"]: event["seconds"] for event in events if "step" in event and "seconds" in event
         },
-        "summary": shown,
+        "summary": {key: value for key, value in shown.items() if key not in ("study", "model")},
     }
     print(json.dumps({key: value for key, value in record.items() if key != "summary"}, indent=1))
     harness.write(chosen.out, record)
