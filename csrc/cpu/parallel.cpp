@@ -62,6 +62,7 @@ void parallel_for(std::int64_t count, int threads, LoopBody body, void* context)
   }
 }
 
-const char* parallel_runtime() { return runtime().usable() ? "openmp" : "threads"; }
+// Looks afresh: the first loop comes with tensors, so with torch, but the question may come before.
+const char* parallel_runtime() { return Runtime().usable() ? "openmp" : "threads"; }
 
 }  // namespace hudd

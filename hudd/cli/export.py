@@ -17,19 +17,21 @@ def export(
         typer.Option(metavar="DIR", help="Where to; by default STUDY/export.", show_default=False),
     ] = None,
     formats: Annotated[
-        str, typer.Option("--format", metavar="NAMES", help="csv, images, or both.")
+        str, typer.Option("--format", metavar="NAMES", help="Any of csv, images, virelay, parquet.")
     ] = "csv,images",
 ) -> None:
-    """Write the tables as CSV, and the images in a folder a cluster.
+    """Write the tables as CSV, the images in a folder a cluster, or a project for another tool.
 
     [bold]Examples[/]
 
       hudd export signs
 
       hudd export signs --format csv --out tables
+
+      hudd export signs --format virelay
     """
     from hudd.cli.printing import console
-    from hudd.study.export import export as write
+    from hudd.report.exporters import export as write
 
     wanted = tuple(name.strip() for name in formats.split(","))
     for path in write(o.open_study(study), out or study / "export", formats=wanted):

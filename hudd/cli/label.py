@@ -23,20 +23,28 @@ def label(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Let imported labels replace others.")
     ] = False,
+    serve: o.Serve = False,
+    host: o.Host = "127.0.0.1",
+    port: o.Port = 0,
     break_lock: o.BreakLock = False,
     json: o.Json = False,
 ) -> None:
     """Label the selected images, where the improvement data do not bring labels.
 
     PATH is a .csv to fill in, a .json for Label Studio, or a folder of pictures to sort into one folder a
-    class. Without options: how many labels are missing.
+    class. --serve opens a local page to label on by keyboard. Without options: how many labels are missing.
 
     [bold]Examples[/]
 
       hudd label signs --export todo.csv --unlabelled
 
       hudd label signs --import todo.csv
+
+      hudd label signs --serve
     """
+    if serve:
+        o.serve_page(study, "label", host, port)
+        return
     from hudd.cli.printing import console, print_json
     from hudd.study.labels import export_labels, import_labels
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -175,6 +175,13 @@ BreakLock = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+# -- local pages
+Serve = Annotated[bool, typer.Option("--serve", help="Serve a local page instead, until Ctrl-C.")]
+Host = Annotated[
+    str, typer.Option(help="Address to serve on; any but this machine's own lets the network in.")
+]
+Port = Annotated[int, typer.Option(help="Port to serve on; 0 takes a free one.", min=0, max=65535)]
+
 
 def open_study(path: Path, *, break_lock: bool = False, **choices: Any) -> Study:
     """Open the study, with the settings that were given on the command line changed."""
@@ -236,3 +243,14 @@ def _transform_value(name: str, value: Any) -> Any:
     except ValueError:
         form = "45 or 45x60" if name == "resize" else "0.5 or 0.485,0.456,0.406"
         raise UsageError(f"--{name} is '{value}'; write it as {form}.") from None
+
+
+def serve_page(path: Path, page: Literal["report", "label"], host: str, port: int) -> None:
+    """Serve one of the study's local pages until interrupted."""
+    from hudd.cli.printing import console
+    from hudd.report.serve import serve
+
+    serve(
+        open_study(path), page, host=host, port=port,
+        ready=lambda address: console.print(f"Open [bold]{address}[/]   (Ctrl-C ends it)", soft_wrap=True),
+    )  # fmt: skip

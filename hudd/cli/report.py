@@ -16,13 +16,23 @@ def report(
         Path | None,
         typer.Option(metavar="PATH", help="Where to; by default STUDY/report.", show_default=False),
     ] = None,
+    serve: o.Serve = False,
+    host: o.Host = "127.0.0.1",
+    port: o.Port = 0,
 ) -> None:
     """Write the HTML report: clusters with heatmaps, curves, the unsafe set, before and after.
 
-    [bold]Example[/]
+    With --serve, the report comes as a local page on which clusters can be named and notes are kept.
+
+    [bold]Examples[/]
 
       hudd report signs
+
+      hudd report signs --serve
     """
+    if serve:
+        o.serve_page(study, "report", host, port)
+        return
     from hudd.cli.printing import console
     from hudd.report import write_report
 

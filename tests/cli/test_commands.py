@@ -76,6 +76,9 @@ def test_export(demo, hudd, tmp_path):
     assert len(rows) == len(pictures) > 100
     assert str(tmp_path / "out" / "clusters.csv") in out
     assert hudd("export", demo, "--format", "pdf")[0] == 2
+    code, out, _ = hudd("export", demo, "--format", "virelay", "--out", tmp_path / "tools")
+    assert code == 0
+    assert (tmp_path / "tools" / "virelay" / "project.yaml").exists()
 
 
 def test_report(demo, hudd, tmp_path):
