@@ -3,6 +3,7 @@
 from hudd.selection.balance import balance, smart_bagging
 from hudd.selection.baselines import bootstrap, select_bl1, select_bl2, select_entropy, select_random
 from hudd.selection.closest import ClosestMembers, closest_members, cluster_sizes
+from hudd.selection.doubt import failure_rate, sampled_doubt
 from hudd.selection.labels import (
     export_csv,
     export_folder,
@@ -10,7 +11,6 @@ from hudd.selection.labels import (
     import_labels,
     label_studio_interface,
 )
-from hudd.selection.neighbours import failure_rate
 from hudd.selection.strategies import STRATEGIES, strategies
 from hudd.selection.unsafe import UnsafeSet, cluster_budgets, select_unsafe, share_out
 
@@ -29,6 +29,7 @@ __all__ = [
     "failure_rate",
     "import_labels",
     "label_studio_interface",
+    "sampled_doubt",
     "select_bl1",
     "select_bl2",
     "select_entropy",

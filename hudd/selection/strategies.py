@@ -10,6 +10,7 @@ from hudd.errors import UsageError
 from hudd.selection.balance import balance
 from hudd.selection.baselines import bootstrap, select_bl2, select_entropy, select_random
 from hudd.selection.closest import ClosestMembers
+from hudd.selection.doubt import sampled_doubt
 from hudd.selection.unsafe import UnsafeSet, select_unsafe
 
 Strategy = Callable[[int], tuple[np.ndarray, np.ndarray]]
@@ -29,11 +30,11 @@ def strategies(
 ) -> dict[str, Strategy]:
     """Make strategies that all pay for the same number of labels and fill bags of the same size.
 
-    ``hudd``: the unsafe set, balanced over the clusters. ``hybrid``: the same, images taken in order of doubt
-    within the clusters' reach, see :func:`select_unsafe`. ``random``, ``entropy``: distinct images, filled up
-    by bootstrap. ``bl1``, ``bl2``: the paper's, drawn with replacement, so that they pay for no more than the
-    budget; BL1 keeps the errors alone. ``none``: no label and an empty bag, which shows what training on does
-    by itself.
+    ``hudd``: the unsafe set, balanced over the clusters. ``hybrid``: the same, images within the clusters' reach
+    drawn by doubt, see :func:`select_unsafe` and :func:`sampled_doubt`. ``random``, ``entropy``: distinct images,
+    filled up by bootstrap. ``bl1``, ``bl2``: the paper's, drawn with replacement, so that they pay for no more
+    than the budget; BL1 keeps the errors alone. ``none``: no label and an empty bag, which shows what training
+    on does by itself.
 
     Parameters
     ----------
@@ -50,8 +51,8 @@ def strategies(
     correct : np.ndarray
         (M,) bool, whether the DNN is right; read by BL1 for the images that it draws.
     failure : np.ndarray, optional
-        (M,) estimated probability of failure, see :func:`failure_rate`; the hybrid's uncertainty is then its
-        product with the entropy.
+        (M,) estimated probability of failure, see :func:`failure_rate`; the hybrid's doubt is then its product
+        with the entropy.
     size : int, optional
         Images in each bag; by default what ``hudd``'s balanced bag has.
 
@@ -94,7 +95,10 @@ def strategies(
         "bl1": bl1,
         "bl2": lambda seed: filled(select_bl2(len(entropy), budget, seed=seed), seed),
         "hybrid": lambda seed: balanced(
-            select_unsafe(closest, labels, budget=budget, uncertainty=doubt, seed=seed), seed
+            select_unsafe(
+                closest, labels, budget=budget, uncertainty=sampled_doubt(doubt, seed=seed), seed=seed
+            ),
+            seed,
         ),
     }
     return {name: known[name] for name in names}

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hudd.errors import UsageError
-from hudd.selection import failure_rate
+from hudd.selection import failure_rate, sampled_doubt
 
 
 @given(st.integers(0, 99), st.integers(1, 12), st.integers(40, 2000), st.integers(3, 40))
@@ -40,3 +40,14 @@ def test_finds_the_region_where_the_dnn_fails():
 def test_wrong_calls_are_named(images, correct, neighbours, words):
     with pytest.raises(UsageError, match=words):
         failure_rate(images, np.ones((4, 3)), correct, neighbours=neighbours)
+
+
+def test_sampled_doubt_draws_by_weight_without_replacement():
+    doubt = np.array([0.0, 1, 2, 3, 4])
+    first = [int(np.argmax(sampled_doubt(doubt, seed=seed))) for seed in range(4000)]
+    np.testing.assert_allclose(np.bincount(first, minlength=5) / 4000, doubt / 10, atol=0.025)
+    np.testing.assert_array_equal(sampled_doubt(doubt, seed=1), sampled_doubt(doubt, seed=1))
+    assert np.isfinite(sampled_doubt(np.zeros(3), seed=0)).all()
+    for bad in ([-1.0], [np.nan]):
+        with pytest.raises(UsageError, match="not negative"):
+            sampled_doubt(np.array(bad), seed=0)

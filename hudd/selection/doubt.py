@@ -1,4 +1,4 @@
-"""How often the DNN fails on test images whose heatmaps are like an improvement image's."""
+"""Where to doubt the DNN: failures on test images with like heatmaps, and doubt as a lottery."""
 
 from __future__ import annotations
 
@@ -72,3 +72,33 @@ def failure_rate(
             nearest, wrong = np.take_along_axis(distances, first, 1), np.take_along_axis(failed, first, 1)
         rates.append((wrong.sum(axis=1) + (~correct).mean()) / (neighbours + 1))
     return np.concatenate(rates)
+
+
+def sampled_doubt(doubt: np.ndarray, *, seed: int) -> np.ndarray:
+    """Turn doubt into random scores whose largest are a sample without replacement, weighted by the doubt.
+
+    Taking the most doubtful images takes many that are alike; a weighted sample is spread out (Gumbel top-k,
+    Kool et al., ICML 2019; stochastic batch acquisition, Kirsch et al., TMLR 2023).
+
+    Parameters
+    ----------
+    doubt : np.ndarray
+        (M,) non-negative weights, e.g. ``failure_rate(...) * entropy``.
+    seed : int
+        Seed of the lottery.
+
+    Returns
+    -------
+    np.ndarray
+        (M,) finite float64: log(doubt) + Gumbel noise, for `uncertainty` of :func:`select_unsafe`.
+
+    Raises
+    ------
+    UsageError
+        If a weight is negative or not a number.
+    """
+    doubt = np.asarray(doubt, np.float64)
+    if not (np.isfinite(doubt) & (doubt >= 0)).all():
+        raise UsageError("doubt must be finite and not negative; check the model's output.")
+    noise = np.random.default_rng([seed, 1 << 21]).gumbel(size=len(doubt))
+    return np.log(np.maximum(doubt, 1e-300)) + noise
