@@ -93,6 +93,26 @@ def test_close_rows_of_float64_keep_their_digits():
     assert relative_error(pairwise_distances(x), reference(x, x)) < 1e-5
 
 
+@pytest.mark.parametrize("method", ["gram", "direct"])
+def test_known_distances(method):
+    x, y = np.array([[0, 0], [3, 4]]), np.array([[0, 0], [6, 8], [1, 0]])
+    wanted = [[0, 10, 1], [5, 5, np.sqrt(20)]]
+    np.testing.assert_allclose(pairwise_distances(x, y, method=method), wanted, rtol=1e-6)
+    np.testing.assert_allclose(
+        pairwise_distances(x, y, method=method, squared=True), np.square(wanted), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("gap", [1e-4, 1e-2, 1.0])
+@pytest.mark.parametrize("features", [1, 16, 100_000])
+def test_a_small_gap_in_every_feature(dtype, gap, features):
+    # Two rows, all ones and all ones plus a gap: the norms exceed the distance by up to 1e4.
+    x, y = np.ones((1, features), dtype), np.full((1, features), 1 + gap, dtype)
+    wanted = (float(y[0, 0]) - 1) * np.sqrt(features)
+    assert pairwise_distances(x, y)[0, 0] == pytest.approx(wanted, rel=1e-5)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     arrays(
