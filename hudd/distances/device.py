@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from hudd.distances.kernels import VANISHING
 from hudd.distances.rows import Columns, Rows
 from hudd.distances.threads import strips
 
@@ -107,7 +108,8 @@ class _Strip:
                 norm += block.double().square_().sum(1)
         both = norms[0].float()[:, None] + norms[1].float()
         square = torch.sub(both, gram, alpha=2)
-        return square.clamp_(min=0), square < share * both
+        vanishing = (both < float(VANISHING)) & (both > 0)
+        return square.clamp_(min=0), (square < share * both) | vanishing
 
     def differences(self, pairs: torch.Tensor, working: np.dtype) -> torch.Tensor:
         """Return the squared distances of some pairs, (p, 2) int64, from their differences, (p,) float32."""

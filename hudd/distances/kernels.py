@@ -22,6 +22,7 @@ inlined: Any = njit(inline="always", fastmath={"reassoc", "contract"})
 
 _ROWS = 64  # rows of a tile of differences: two tiles of 64 x 1,024 float32 stay in the second-level cache
 _FEATURES = 1024
+VANISHING = np.float32(1e-24)  # sums of squares below this may hold squares that float32 cannot
 
 
 @kernel
@@ -67,26 +68,40 @@ def add_gram(tile, i0, j0, triangle, offsets, out, first):
 
 
 @kernel
-def finish_gram(tile, i0, j0, triangle, offsets, out, first, row_norms, column_norms, share, unit, squared):
+def finish_gram(
+    tile, i0, j0, triangle, offsets, out, first,
+    row_scale, column_scale, row_squares, column_squares, share, unit, squared,
+):  # fmt: skip
     """Turn the last tile of the Gram matrix and, unless `first`, what the buffer holds into distances.
 
-    A pair whose squared distance is below `share` of its two squared norms is marked instead. Returns
-    the number of pairs marked.
+    Products are scaled by row and column; `row_squares` and `column_squares` are the scaled rows' squared
+    norms. A pair whose squared distance is below `share` of its two squared norms is marked instead, and
+    so is one whose norms are so small that products may have vanished. Returns the number of pairs marked.
     """
     marked = 0
     for r in range(tile.shape[0]):
         base = offsets[i0 + r] + j0
-        norm = row_norms[i0 + r]
+        norm, scale = row_squares[i0 + r], row_scale[i0 + r]
         for c in range(max(0, i0 + r + 1 - j0) if triangle else 0, tile.shape[1]):
             gram = tile[r, c] if first else tile[r, c] + out[base + c]
-            both = norm + column_norms[j0 + c]
-            square = both - np.float32(2.0) * gram
-            keep = square >= share * both
+            both = norm + column_squares[j0 + c]
+            square = both - np.float32(2.0) * (gram * scale * column_scale[j0 + c])
+            keep = (square >= share * both) & ((both >= VANISHING) | (both == 0))
             square = max(square, np.float32(0.0))
             value = square * unit * unit if squared else np.sqrt(square) * unit
             out[base + c] = value if keep else np.float32(-0.0)
             marked += not keep
     return marked
+
+
+@kernel
+def find_marked(i0, j0, i1, j1, triangle, offsets, out, rows, columns):
+    """Set ``rows[i]`` and ``columns[j]`` for every marked pair of the tile up to ``(i1, j1)``."""
+    for i in range(i0, i1):
+        for j in range(max(j0, i + 1) if triangle else j0, j1):
+            if np.signbit(out[offsets[i] + j]):
+                rows[i] = True
+                columns[j] = True
 
 
 @inlined

@@ -28,6 +28,7 @@ _Tile = tuple[int, int, int, int]  # first row and column, last row and column
 # terms summed in float32): at this share and above it moves a distance by less than 1e-5.
 _SHARE = np.float32(0.3)
 _TILE = 512
+_VIEW = 16384  # features of one product of rows that are multiplied where they lie
 _LONG = 2 * 10**11  # pairs times features from which on a bar is worth its line
 _DEFAULT_MEMORY = 256 << 20
 
@@ -158,49 +159,76 @@ class Job:
 
     def _gram(self, tiles: list[_Tile]) -> list[_Tile]:
         """Fill the buffer from the Gram matrix; return the tiles that hold marked pairs."""
-        shift, norms = self.shift(), np.zeros(self.rows)
+        shift = self.shift()
+        scale = np.concatenate([source.scale for source in self.sources])
+        norms = np.concatenate([source.norms for source in self.sources]) * scale
         marked: list[int] = []
-        first = True
-        with self._bar(len(tiles)) as advance:
-            for block, last in self._blocks(np.dtype(np.float32), shift, norms):
-                norms_now = norms.astype(np.float32) if last else None
-                calls = ((tile, block, first, norms_now, advance) for tile in tiles)
+        if self._as_they_lie(shift, norms):
+            squares, inverse, blocks, limit = norms**2, np.float32(1), self._views(), _VIEW
+        else:
+            squares, inverse, limit = np.zeros(self.rows), self.inverse, self._limit(np.dtype(np.float32))
+            scale, blocks = np.ones(self.rows), self._blocks(np.dtype(np.float32), shift, squares)
+        done = 0
+        with self._bar(len(tiles), limit) as advance:
+            for left, right in blocks:
+                first, done = done == 0, done + left.shape[1]
+                finish = None
+                if done == self.features:
+                    sides = [part.astype(np.float32) for part in (scale, squares)]
+                    finish = (*self._sides(sides[0]), *self._sides(sides[1]), _SHARE, inverse, self.squared)
+                calls = ((tile, left, right, first, finish, advance) for tile in tiles)
                 marked = self.each(self._multiply, calls)
-                first = False
         return [tile for tile, count in zip(tiles, marked) if count]
 
-    def _bar(self, tiles: int) -> AbstractContextManager[Callable[[int], None]]:
+    def _as_they_lie(self, shift: np.ndarray, norms: np.ndarray) -> bool:
+        """Say whether rows may be multiplied in place: float32 of middling size, and centred enough already."""
+        if not all(source.plain for source in self.sources) or not 1e-6 <= self.largest <= 1e15:
+            return False
+        raw = np.concatenate([source.norms for source in self.sources])
+        middling = bool((((raw >= 1e-12) & (raw <= 1e15)) | (raw == 0)).all())
+        return middling and float(shift @ shift) < 0.1 * float(np.mean(norms**2))
+
+    def _views(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for columns in self.plan.column_blocks(_VIEW):
+            views = [source.read(slice(None), columns) for source in self.sources]
+            yield views[0], views[-1]
+
+    def _sides(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Split something of all rows into that of the buffer's rows and that of its columns."""
+        return rows[: self.n], rows[self.rows - self.m :]
+
+    def _bar(self, tiles: int, limit: int) -> AbstractContextManager[Callable[[int], None]]:
         """Show the progress of the matrix product, if it is long."""
         if self.out.size * self.features < _LONG:
             return nullcontext(lambda count: None)
-        limit = self._limit(np.dtype(np.float32))
         return progress("distances", tiles * sum(1 for _ in self.plan.column_blocks(limit)), "tiles")
 
     def _multiply(
         self,
         tile: _Tile,
-        block: np.ndarray,
+        left: np.ndarray,
+        right: np.ndarray,
         first: bool,
-        norms: np.ndarray | None,
+        finish: tuple[Any, ...] | None,
         advance: Callable[[int], None],
     ) -> int:
-        """Add one tile of the block's Gram matrix; given the norms, finish it and count marked pairs."""
+        """Add one tile of a block's Gram matrix; or finish it and count marked pairs."""
         advance(1)
         i0, j0, i1, j1 = tile
-        gram = block[i0:i1] @ block[self.rows - self.m :][j0:j1].T
-        place = (i0, j0, self.triangle, self.offsets, self.out, first)
-        if norms is None:
-            kernels.add_gram(gram, *place)
+        place = (left[i0:i1] @ right[j0:j1].T, i0, j0, self.triangle, self.offsets, self.out, first)
+        if finish is None:
+            kernels.add_gram(*place)
             return 0
-        columns = norms[self.rows - self.m :]
-        return kernels.finish_gram(gram, *place, norms, columns, _SHARE, self.inverse, self.squared)
+        return kernels.finish_gram(*place, *finish)
 
     def _differences(self, tiles: list[_Tile]) -> None:
         """Compute the marked pairs of the tiles."""
         place = (self.triangle, self.offsets, self.out)
-        for block, _ in self._blocks(self.working, np.zeros(self.features), np.zeros(self.rows)):
-            columns = block[self.rows - self.m :]
-            self.each(kernels.add_differences, ((block, columns, *tile, *place) for tile in tiles))
+        needed = np.zeros(self.rows, np.bool_)
+        self.each(kernels.find_marked, ((*tile, *place, *self._sides(needed)) for tile in tiles))
+        shift, squares = np.zeros(self.features), np.zeros(self.rows)
+        for left, right in self._blocks(self.working, shift, squares, needed):
+            self.each(kernels.add_differences, ((left, right, *tile, *place) for tile in tiles))
         self.each(kernels.finish_differences, ((*tile, *place, self.inverse, self.squared) for tile in tiles))
 
     def _tiles(self) -> Iterator[_Tile]:
@@ -213,11 +241,12 @@ class Job:
         return max(1, self.memory // 2 // max(1, self.rows * dtype.itemsize))
 
     def _blocks(
-        self, dtype: np.dtype, shift: np.ndarray, norms: np.ndarray
-    ) -> Iterator[tuple[np.ndarray, bool]]:
-        """Yield blocks of features of all rows, (rows, k), and whether it is the last.
+        self, dtype: np.dtype, shift: np.ndarray, squares: np.ndarray, needed: np.ndarray | None = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield blocks of features of the buffer's rows and columns, (n, k) and (m, k).
 
-        They are shifted and in units near the largest norm; their rows' sums of squares go to `norms`.
+        They are shifted and in units near the largest norm; their rows' sums of squares go to `squares`.
+        Rows that are not `needed` may hold anything.
         """
         limit = self._limit(dtype)
         buffer = np.empty(self.rows * min(limit, self.features), dtype)
@@ -226,6 +255,7 @@ class Job:
             first = 0
             for source in self.sources:
                 here = slice(first, first + source.count)
-                source.load(columns, shift, self.unit, block[here], norms[here])
+                wanted = None if needed is None else needed[here]
+                source.load(columns, shift, self.unit, block[here], squares[here], wanted)
                 first += source.count
-            yield block, columns.stop == self.features
+            yield self._sides(block)

@@ -46,8 +46,12 @@ class Rows:
     ----------
     scale : ndarray, (N,) float64
         Factor of each row: 1, or one over its norm.
+    norms : ndarray, (N,) float64
+        Norm of each row before it is scaled.
     largest : float
         Largest norm of the scaled rows.
+    plain : bool
+        The rows lie in memory as float32, each in one piece.
 
     Raises
     ------
@@ -72,11 +76,12 @@ class Rows:
         self.features = math.prod(self.axes)
         self.in_memory = isinstance(source, np.ndarray)
         self._source = source.reshape(self.count, self.features) if self.in_memory else source
+        strides = self._source.strides if self.in_memory else (0, 0)
+        self.plain = self.dtype == np.float32 and strides[1] == 4 and strides[0] >= 4 * self.features
         self._memory, self._each = memory, each
         # Half and single precision are read as float32, everything else as float64: no digit is lost.
         self.working = np.dtype(np.float32 if self.dtype in (np.float16, np.float32) else np.float64)
-        self.scale = np.ones(self.count)
-        self.largest = 0.0
+        self.scale, self.norms = np.ones(self.count), np.zeros(self.count)
         self._everything = Columns((slice(None),) * len(self.axes), 0, self.features)
         self._survey(unit_norm)
 
@@ -88,6 +93,8 @@ class Rows:
 
     def row_blocks(self, features: int) -> Iterator[slice]:
         """Split the rows into slices whose reads of so many features keep to the memory."""
+        if self.in_memory and self.dtype == self.working:
+            return iter((slice(0, self.count),))  # a view, which takes none
         step = max(1, self._memory // (max(features, 1) * (self.dtype.itemsize + self.working.itemsize)))
         return (slice(first, min(first + step, self.count)) for first in range(0, self.count, step))
 
@@ -109,15 +116,33 @@ class Rows:
                 start = stop
 
     def load(
-        self, columns: Columns, shift: np.ndarray, unit: float, out: np.ndarray, norms: np.ndarray
+        self,
+        columns: Columns,
+        shift: np.ndarray,
+        unit: float,
+        out: np.ndarray,
+        squares: np.ndarray,
+        needed: np.ndarray | None = None,
     ) -> None:
-        """Write ``(x * scale - shift) * unit`` to `out`, (N, k), and add the rows' sums of squares to `norms`."""
+        """Write ``(x * scale - shift) * unit`` to `out`, (N, k), and add the rows' sums of squares to `squares`.
+
+        Rows that are not `needed`, (N,) bool, may be left out.
+        """
         centre = shift[columns.start : columns.stop]
         for rows in self.row_blocks(columns.stop - columns.start):
-            values = self.read(rows, columns)
-            scale, to, squares = self.scale[rows], out[rows], norms[rows]
-            parts = strips(0, len(values), 128)
-            self._each(kernels.load, ((values[p], scale[p], centre, unit, to[p], squares[p]) for p in parts))
+            parts = strips(rows.start, rows.stop, 128)
+            if needed is not None:
+                parts = (part for part in strips(rows.start, rows.stop, 16) if needed[part].any())
+            chosen = [(part, slice(part.start - rows.start, part.stop - rows.start)) for part in parts]
+            if chosen:
+                values, scale = self.read(rows, columns), self.scale
+                self._each(
+                    kernels.load,
+                    (
+                        (values[at], scale[part], centre, unit, out[part], squares[part])
+                        for part, at in chosen
+                    ),
+                )
 
     def sums(self) -> tuple[np.ndarray, int]:
         """Return the scaled sums of at most 255 evenly spread rows, (D,) float64, and their number."""
@@ -146,14 +171,10 @@ class Rows:
                     what = f"values up to {np.abs(row).max():.3g}, whose squares overflow"
                 place = f"row {rows.start + bad[0]} of {self.name}"
                 raise UsageError(f"{place} holds {what}; mend or leave out that row.")
+        self.norms = np.sqrt(squares)
         if unit_norm:
-            self.scale = inverse_norms(squares)
-        self.largest = float((np.sqrt(squares) * self.scale).max(initial=0.0))
-
-
-def inverse_norms(squares: np.ndarray) -> np.ndarray:
-    """Return one over each norm, and 1 where the norm is zero, from sums of squares (N,)."""
-    return 1.0 / np.sqrt(np.where(squares > 0, squares, 1.0))
+            self.scale = 1.0 / np.where(squares > 0, self.norms, 1.0)
+        self.largest = float((self.norms * self.scale).max(initial=0.0))
 
 
 def unit_norm_rows(rows: Any) -> np.ndarray:
