@@ -133,6 +133,11 @@ class Results:
         self._check_layer(layer)
         return self._read(f"layers/{layer}/distance", "distances")
 
+    def conservation_of(self, layer: str) -> np.ndarray:
+        """Return (N_errors,) float32: relevance that left `layer` minus what entered, over what is explained."""
+        self._check_layer(layer)
+        return self._read(f"layers/{layer}/conservation", "heatmaps")
+
     def clustering_of(self, layer: str) -> Clustering:
         """Return the clusters of `layer`."""
         self._check_layer(layer)
@@ -173,6 +178,13 @@ class Results:
             group = self._get(h5, "selection", "select")
             columns = ("image", "cluster", "distance", "rank", "radius_ratio", "outside")
             return UnsafeSet(**{name: group[name][...] for name in columns})
+
+    def nearest_members(self, images: np.ndarray, clusters: np.ndarray) -> np.ndarray:
+        """Return the error row of the member of each cluster that is closest to each image, both (S,) int64."""
+        with self.file.reading() as h5:
+            group = self._get(h5, "selection/nearest", "select")
+            column = np.searchsorted(group["clusters"][...], clusters)
+            return np.asarray(group["member"][...][images, column], np.int64)
 
     @property
     def labels(self) -> np.ndarray:
