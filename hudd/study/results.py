@@ -183,7 +183,7 @@ class Results:
         """Return the error row of the member of each cluster that is closest to each image, both (S,) int64."""
         with self.file.reading() as h5:
             group = self._get(h5, "selection/nearest", "select")
-            column = np.searchsorted(group["clusters"][...], clusters)
+            column = np.argmax(group["clusters"][...] == np.asarray(clusters)[:, None], axis=1)
             return np.asarray(group["member"][...][images, column], np.int64)
 
     @property
