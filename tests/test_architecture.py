@@ -23,7 +23,7 @@ FLOORS = [
     {"capture"},
     {"data"},
     {"store"},
-    {"presets", "progress"},
+    {"presets", "progress", "ranks"},
     {"errors", "_core"},
 ]
 # What is on one floor and belongs together.

@@ -14,10 +14,10 @@ import torch
 from torch import nn
 
 from hudd.errors import HuddError, UsageError
+from hudd.ranks import Ranks
 from hudd.retraining.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from hudd.retraining.config import AUGMENTATIONS, TrainingConfig, qualified_name
 from hudd.retraining.images import Images, as_images, as_labels, cached, read_ahead
-from hudd.retraining.ranks import Ranks
 
 TrainStep = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
 

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from hudd.errors import UsageError
+from hudd.ranks import Ranks
 from hudd.retraining.checkpoint import save_weights
 from hudd.retraining.comparison import Change, compare_answers
 from hudd.retraining.config import TrainingConfig
@@ -127,7 +128,7 @@ def retrain(
         train_step=train_step,
     )
     retrained.eval()
-    if weights is not None:
+    if weights is not None and Ranks.current().first:
         save_weights(retrained, weights)
     if test is None:
         return Retraining(retrained, course, None, None, None)
