@@ -20,7 +20,7 @@ from numba import njit
 kernel: Any = njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 inlined: Any = njit(inline="always", fastmath={"reassoc", "contract"})
 
-_ROWS = 64  # rows of a tile of differences: two tiles of 64 x 1,024 float32 stay in the second-level cache
+BLOCK = 64  # rows of a block of differences: two of 64 x 1,024 float32 stay in the second-level cache
 _FEATURES = 1024
 VANISHING = np.float32(1e-24)  # sums of squares below this may hold squares that float32 cannot
 
@@ -44,18 +44,20 @@ def add_rows(x, scale, sums):
 
 
 @kernel
-def load(x, scale, shift, unit, out, squared_norms):
-    """Write ``(x * scale - shift) * unit`` to `out` and add its rows' sums of squares to `squared_norms`.
+def load(x, rows, at, scale, shift, unit, out, squares):
+    """Write ``(x[i] * scale[i] - shift) * unit`` to ``out[p]`` for every ``i, p`` of `rows` and `at`.
 
-    `x` is (n, k); `scale` (n,) and `shift` (k,) are float64; `out` is (n, k) float32 or float64.
+    `x` is (n, k); `scale` (n,) and `shift` (k,) are float64; `out` is (., k) float32 or float64. The
+    written rows' sums of squares are added to ``squares[p]``.
     """
-    for i in range(x.shape[0]):
+    for t in range(len(rows)):
+        i, p = rows[t], at[t]
         for f in range(x.shape[1]):
-            out[i, f] = (x[i, f] * scale[i] - shift[f]) * unit
+            out[p, f] = (x[i, f] * scale[i] - shift[f]) * unit
         total = 0.0
         for f in range(x.shape[1]):
-            total += np.float64(out[i, f]) * np.float64(out[i, f])
-        squared_norms[i] += total
+            total += np.float64(out[p, f]) * np.float64(out[p, f])
+        squares[p] += total
 
 
 @kernel
@@ -95,13 +97,29 @@ def finish_gram(
 
 
 @kernel
-def find_marked(i0, j0, i1, j1, triangle, offsets, out, rows, columns):
-    """Set ``rows[i]`` and ``columns[j]`` for every marked pair of the tile up to ``(i1, j1)``."""
-    for i in range(i0, i1):
+def find_marked(j0, j1, n, triangle, offsets, out, rows, first):
+    """Set ``rows[i]`` for every row with a marked pair in these columns, and ``first[j]`` to the first such row."""
+    for i in range(n):
         for j in range(max(j0, i + 1) if triangle else j0, j1):
             if np.signbit(out[offsets[i] + j]):
                 rows[i] = True
-                columns[j] = True
+                if first[j] < 0:
+                    first[j] = i
+
+
+@kernel
+def find_blocks(j0, j1, n, triangle, offsets, out, row_at, column_at, blocks):
+    """Set the block of `BLOCK` x `BLOCK` places of every marked pair in these columns.
+
+    ``row_at[i]`` and ``column_at[j]`` are the places of row i and column j.
+    """
+    for i in range(n):
+        for j in range(max(j0, i + 1) if triangle else j0, j1):
+            if np.signbit(out[offsets[i] + j]):
+                p, q = row_at[i] // BLOCK, column_at[j] // BLOCK
+                if triangle:
+                    p, q = min(p, q), max(p, q)
+                blocks[p, q] = True
 
 
 @inlined
@@ -135,57 +153,72 @@ def _four_by_four(a, b, i, j, first, last, sums):
     sums[3, 0], sums[3, 1], sums[3, 2], sums[3, 3] = s30, s31, s32, s33
 
 
-@kernel
-def add_differences(a, b, i0, j0, i1, j1, triangle, offsets, out):
-    """Add these features' squared differences to every marked pair of the tile up to ``(i1, j1)``.
+@inlined
+def _one_by_one(a, b, i, j, first, last):
+    """Sum squared differences of one row of `a` with one of `b`."""
+    total = a.dtype.type(0)
+    for f in range(first, last):
+        total += (a[i, f] - b[j, f]) * (a[i, f] - b[j, f])
+    return total
 
-    `a` (n, k) and `b` (m, k) hold the features of all rows and columns of the buffer.
+
+@inlined
+def _place(offsets, i, j, triangle):
+    """Return where the pair lies; in a triangle the lower row comes first."""
+    return offsets[min(i, j)] + max(i, j) if triangle else offsets[i] + j
+
+
+@kernel
+def add_differences(a, b, rows, columns, blocks, triangle, offsets, out, done, unit, squared):
+    """Add these features' squared differences to every marked pair of some blocks of places.
+
+    `a` (n, k) and `b` (m, k) hold features of the rows `rows` and `columns` of the buffer; `blocks` is
+    (., 2). When all features are `done`, the sums become distances.
     """
     sums = np.empty((4, 4), a.dtype)
-    for ib in range(i0, i1, _ROWS):
-        for jb in range(j0, j1, _ROWS):
-            ie, je = min(ib + _ROWS, i1), min(jb + _ROWS, j1)
-            for first in range(0, a.shape[1], _FEATURES):
-                last = min(first + _FEATURES, a.shape[1])
-                for i in range(ib, ie, 4):
-                    for j in range(jb, je, 4):
-                        re, ce = min(i + 4, ie), min(j + 4, je)
-                        marked = 0
-                        for r in range(i, re):
-                            for c in range(max(j, r + 1) if triangle else j, ce):
-                                marked += np.signbit(out[offsets[r] + c])
-                        if marked > 3 and re == i + 4 and ce == j + 4:
-                            _four_by_four(a, b, i, j, first, last, sums)
-                            for r in range(i, re):
-                                for c in range(max(j, r + 1) if triangle else j, ce):
-                                    if np.signbit(out[offsets[r] + c]):
-                                        out[offsets[r] + c] -= sums[r - i, c - j]
-                        elif marked > 0:
-                            for r in range(i, re):
-                                for c in range(max(j, r + 1) if triangle else j, ce):
-                                    if np.signbit(out[offsets[r] + c]):
-                                        total = a.dtype.type(0)
-                                        for f in range(first, last):
-                                            total += (a[r, f] - b[c, f]) * (a[r, f] - b[c, f])
-                                        out[offsets[r] + c] -= total
-
-
-@kernel
-def finish_differences(i0, j0, i1, j1, triangle, offsets, out, unit, squared):
-    """Turn the marked pairs' sums of squared differences into distances."""
-    for i in range(i0, i1):
-        for j in range(max(j0, i + 1) if triangle else j0, j1):
-            square = out[offsets[i] + j]
-            if np.signbit(square):
-                out[offsets[i] + j] = -square * unit * unit if squared else np.sqrt(-square) * unit
+    marked = np.empty((BLOCK, BLOCK), np.bool_)
+    found = np.empty((BLOCK, BLOCK), a.dtype)
+    count = np.empty((BLOCK // 4, BLOCK // 4), np.int64)
+    for block in range(len(blocks)):
+        p, q = BLOCK * blocks[block, 0], BLOCK * blocks[block, 1]
+        height, width = min(BLOCK, len(rows) - p), min(BLOCK, len(columns) - q)
+        count[:] = 0
+        for r in range(height):
+            for c in range(width):
+                mark = not triangle or q + c > p + r
+                if mark:
+                    mark = np.signbit(out[_place(offsets, rows[p + r], columns[q + c], triangle)])
+                marked[r, c] = mark
+                found[r, c] = 0
+                count[r // 4, c // 4] += mark
+        for first in range(0, a.shape[1], _FEATURES):
+            last = min(first + _FEATURES, a.shape[1])
+            for r in range(0, height, 4):
+                for c in range(0, width, 4):
+                    if count[r // 4, c // 4] > 3 and r + 4 <= height and c + 4 <= width:
+                        _four_by_four(a, b, p + r, q + c, first, last, sums)
+                        found[r : r + 4, c : c + 4] += sums
+                    elif count[r // 4, c // 4] > 0:
+                        for s in range(r, min(r + 4, height)):
+                            for t in range(c, min(c + 4, width)):
+                                if marked[s, t]:
+                                    found[s, t] += _one_by_one(a, b, p + s, q + t, first, last)
+        for r in range(height):
+            for c in range(width):
+                if marked[r, c]:
+                    at = _place(offsets, rows[p + r], columns[q + c], triangle)
+                    out[at] -= found[r, c]
+                    if done:
+                        square = -out[at]
+                        out[at] = square * unit * unit if squared else np.sqrt(square) * unit
 
 
 @kernel
 def mirror(square, i0, i1):
     """Copy the strict upper triangle of columns `i0` to `i1` to the rows below and zero their diagonal."""
-    for j0 in range(0, i1, _ROWS):
+    for j0 in range(0, i1, BLOCK):
         for i in range(i0, i1):
-            for j in range(j0, min(j0 + _ROWS, i)):
+            for j in range(j0, min(j0 + BLOCK, i)):
                 square[i, j] = square[j, i]
     for i in range(i0, i1):
         square[i, i] = 0

@@ -132,13 +132,13 @@ class Job:
 
     def run(self, *, direct: bool) -> None:
         """Fill the buffer."""
-        tiles = sorted(self._tiles(), key=lambda tile: tile[0] == tile[1])  # half the work, so last
-        if direct or not self.out.size or not self.features:
-            self.out.fill(-0.0)
-        else:
-            tiles = self._gram(tiles)
-        if tiles:
-            self._differences(tiles)
+        if not self.features:
+            self.out.fill(0.0)
+            return
+        if direct:
+            self.out.fill(-0.0)  # marks every pair
+        if direct or self._gram():
+            self._differences()
 
     def result(self) -> np.ndarray:
         """Return the distances in the shape asked for."""
@@ -157,8 +157,9 @@ class Job:
         sums, counts = zip(*(source.sums() for source in self.sources))
         return np.sum(sums, axis=0) / max(sum(counts), 1)
 
-    def _gram(self, tiles: list[_Tile]) -> list[_Tile]:
-        """Fill the buffer from the Gram matrix; return the tiles that hold marked pairs."""
+    def _gram(self) -> int:
+        """Fill the buffer from the Gram matrix; return the number of marked pairs."""
+        tiles = sorted(self._tiles(), key=lambda tile: tile[0] == tile[1])  # half the work, so last
         shift = self.shift()
         scale = np.concatenate([source.scale for source in self.sources])
         norms = np.concatenate([source.norms for source in self.sources]) * scale
@@ -167,7 +168,8 @@ class Job:
             squares, inverse, blocks, limit = norms**2, np.float32(1), self._views(), _VIEW
         else:
             squares, inverse, limit = np.zeros(self.rows), self.inverse, self._limit(np.dtype(np.float32))
-            scale, blocks = np.ones(self.rows), self._blocks(np.dtype(np.float32), shift, squares)
+            scale, everyone = np.ones(self.rows), [np.arange(source.count) for source in self.sources]
+            blocks = self._blocks(np.dtype(np.float32), everyone, shift, squares)
         done = 0
         with self._bar(len(tiles), limit) as advance:
             for left, right in blocks:
@@ -178,7 +180,7 @@ class Job:
                     finish = (*self._sides(sides[0]), *self._sides(sides[1]), _SHARE, inverse, self.squared)
                 calls = ((tile, left, right, first, finish, advance) for tile in tiles)
                 marked = self.each(self._multiply, calls)
-        return [tile for tile, count in zip(tiles, marked) if count]
+        return sum(marked)
 
     def _as_they_lie(self, shift: np.ndarray, norms: np.ndarray) -> bool:
         """Say whether rows may be multiplied in place: float32 of middling size, and centred enough already."""
@@ -221,15 +223,34 @@ class Job:
             return 0
         return kernels.finish_gram(*place, *finish)
 
-    def _differences(self, tiles: list[_Tile]) -> None:
-        """Compute the marked pairs of the tiles."""
+    def _differences(self) -> None:
+        """Compute the marked pairs.
+
+        Rows without a mark are left out, and rows marked with the same row put side by side: marks then
+        fill few blocks, which are computed four rows by four.
+        """
         place = (self.triangle, self.offsets, self.out)
-        needed = np.zeros(self.rows, np.bool_)
-        self.each(kernels.find_marked, ((*tile, *place, *self._sides(needed)) for tile in tiles))
-        shift, squares = np.zeros(self.features), np.zeros(self.rows)
-        for left, right in self._blocks(self.working, shift, squares, needed):
-            self.each(kernels.add_differences, ((left, right, *tile, *place) for tile in tiles))
-        self.each(kernels.finish_differences, ((*tile, *place, self.inverse, self.squared) for tile in tiles))
+        parts = [(part.start, part.stop, self.n, *place) for part in strips(0, self.m, 256)]
+        rows, first = np.zeros(self.n, np.bool_), np.full(self.m, -1)
+        self.each(kernels.find_marked, ((*part, rows, first) for part in parts))
+        if self.triangle:
+            members = [_side_by_side(np.flatnonzero(rows | (first >= 0)), first)]
+        else:
+            columns = np.flatnonzero(first >= 0)
+            members = [np.flatnonzero(rows), columns[np.argsort(first[columns], kind="stable")]]
+        sides = (members[0], members[-1])
+        busy = np.zeros([-(-len(side) // kernels.BLOCK) for side in sides], np.bool_)
+        at = [_places(side, count) for side, count in zip(sides, (self.n, self.m))]
+        self.each(kernels.find_blocks, ((*part, *at, busy) for part in parts))
+        blocks = np.argwhere(busy)
+        tasks = [blocks[p] for p in strips(0, len(blocks), min(max(len(blocks) // 64, 1), 64))]
+        shift, squares, done = np.zeros(self.features), np.zeros(self.rows), 0
+        for left, right in self._blocks(self.working, members, shift, squares):
+            done += left.shape[1]
+            finish = (done == self.features, self.inverse, self.squared)
+            self.each(
+                kernels.add_differences, ((left, right, *sides, task, *place, *finish) for task in tasks)
+            )
 
     def _tiles(self) -> Iterator[_Tile]:
         for rows in strips(0, self.n, _TILE):
@@ -241,21 +262,35 @@ class Job:
         return max(1, self.memory // 2 // max(1, self.rows * dtype.itemsize))
 
     def _blocks(
-        self, dtype: np.dtype, shift: np.ndarray, squares: np.ndarray, needed: np.ndarray | None = None
+        self, dtype: np.dtype, members: list[np.ndarray], shift: np.ndarray, squares: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield blocks of features of the buffer's rows and columns, (n, k) and (m, k).
+        """Yield blocks of features of some rows of each source: those of the buffer's rows and columns.
 
-        They are shifted and in units near the largest norm; their rows' sums of squares go to `squares`.
-        Rows that are not `needed` may hold anything.
+        They are shifted and in units near the largest norm; their sums of squares go to `squares`.
         """
         limit = self._limit(dtype)
-        buffer = np.empty(self.rows * min(limit, self.features), dtype)
+        ends = np.cumsum([0, *map(len, members)])
+        buffer = np.empty(ends[-1] * min(limit, self.features), dtype)
         for columns in self.plan.column_blocks(limit):
-            block = buffer[: self.rows * (columns.stop - columns.start)].reshape(self.rows, -1)
-            first = 0
-            for source in self.sources:
-                here = slice(first, first + source.count)
-                wanted = None if needed is None else needed[here]
-                source.load(columns, shift, self.unit, block[here], squares[here], wanted)
-                first += source.count
-            yield self._sides(block)
+            width = columns.stop - columns.start
+            block = buffer[: ends[-1] * width].reshape(ends[-1], width)
+            for source, rows, start, stop in zip(self.sources, members, ends, ends[1:]):
+                source.load(columns, rows, shift, self.unit, block[start:stop], squares[start:stop])
+            yield block[: len(members[0])], block[ends[-2] :]
+
+
+def _side_by_side(rows: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Order rows so that those that go back to the same row, by ``first[i] < i`` or -1, are neighbours."""
+    leader = np.where(first < 0, np.arange(len(first)), first)
+    while True:
+        further = leader[leader]
+        if (further == leader).all():
+            return rows[np.lexsort((rows, leader[rows]))]
+        leader = further
+
+
+def _places(members: np.ndarray, count: int) -> np.ndarray:
+    """Return where each of `count` rows stands among the members."""
+    places = np.zeros(count, np.int64)
+    places[members] = np.arange(len(members))
+    return places

@@ -118,29 +118,25 @@ class Rows:
     def load(
         self,
         columns: Columns,
+        rows: np.ndarray,
         shift: np.ndarray,
         unit: float,
         out: np.ndarray,
         squares: np.ndarray,
-        needed: np.ndarray | None = None,
     ) -> None:
-        """Write ``(x * scale - shift) * unit`` to `out`, (N, k), and add the rows' sums of squares to `squares`.
-
-        Rows that are not `needed`, (N,) bool, may be left out.
-        """
+        """Write ``(x * scale - shift) * unit`` of some rows to `out`, (r, k), and add their sums of squares."""
         centre = shift[columns.start : columns.stop]
-        for rows in self.row_blocks(columns.stop - columns.start):
-            parts = strips(rows.start, rows.stop, 128)
-            if needed is not None:
-                parts = (part for part in strips(rows.start, rows.stop, 16) if needed[part].any())
-            chosen = [(part, slice(part.start - rows.start, part.stop - rows.start)) for part in parts]
-            if chosen:
-                values, scale = self.read(rows, columns), self.scale
+        order = np.argsort(rows, kind="stable")
+        ascending = rows[order]
+        for block in self.row_blocks(columns.stop - columns.start):
+            first, last = np.searchsorted(ascending, (block.start, block.stop))
+            if first < last:
+                values, scale = self.read(block, columns), self.scale[block]
                 self._each(
                     kernels.load,
                     (
-                        (values[at], scale[part], centre, unit, out[part], squares[part])
-                        for part, at in chosen
+                        (values, ascending[p] - block.start, order[p], scale, centre, unit, out, squares)
+                        for p in strips(first, last, 64)
                     ),
                 )
 
@@ -201,5 +197,6 @@ def unit_norm_rows(rows: Any) -> np.ndarray:
         source = Rows(rows, name="rows", unit_norm=True, memory=1 << 62, each=each)
         out = np.empty((source.count, source.features), source.working)
         columns = Columns((slice(None),) * len(source.axes), 0, source.features)
-        source.load(columns, np.zeros(source.features), 1.0, out, np.zeros(source.count))
+        everyone, squares = np.arange(source.count), np.zeros(source.count)
+        source.load(columns, everyone, np.zeros(source.features), 1.0, out, squares)
     return out.reshape(source.count, *source.axes)
