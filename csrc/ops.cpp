@@ -115,7 +115,13 @@ void product(const TensorView& message, const MaybeTensor& factor, const MaybeTe
   if (out) {
     p.storage = storage_of(*out);
     require_same_device(*out, "out", message, "message");
-    require_same_layout(*out, "out", message, "message");
+    const bool reordered = is_channels_last(message) && !is_row_major(message) && is_row_major(*out);
+    if (reordered) {
+      require_shape(*out, "out", message.shape);
+    } else {
+      require_same_layout(*out, "out", message, "message");
+    }
+    p.channels = reordered ? message.shape[1] : 1;
     p.out = out->data;
   }
   p.sums = sums_of(sums, message);
@@ -189,13 +195,15 @@ void max_pool(const TensorView& input, const TensorView& message, const TensorVi
               const Extents& stride, const Extents& padding, const Extents& dilation, bool last_wins,
               const Execution& execution) {
   require_message(message);
-  require_row_major(message, "message");
   require_rank_at_least(message, "message", 5);
-  for (const auto* tensor : {&input, &out}) {
-    const char* name = tensor == &input ? "input" : "out";
+  const bool channels_last = is_channels_last(input) && !is_row_major(input);
+  for (const auto* tensor : {&message, &input, &out}) {
+    const char* name = tensor == &message ? "message" : tensor == &input ? "input" : "out";
     require_dtype(*tensor, name, DType::float32);
-    require_row_major(*tensor, name);
     require_same_device(*tensor, name, message, "message");
+    if (channels_last ? !is_channels_last(*tensor) : !is_row_major(*tensor))
+      throw std::invalid_argument(std::string("The tensors 'input', 'message' and 'out' must all be row-major or all be "
+                                              "channels-last, but '") + name + "' is " + tensor->describe() + ".");
   }
   require_shape(out, "out", input.shape);
   if (input.shape.size() != 5 || input.shape[0] != message.shape[0] || input.shape[1] != message.shape[1])
@@ -206,7 +214,8 @@ void max_pool(const TensorView& input, const TensorView& message, const TensorVi
   pool.input = input.as<const float>();
   pool.message = message.as<const float>();
   pool.out = out.as<float>();
-  pool.planes = input.shape[0] * input.shape[1];
+  pool.interleaved = channels_last ? input.shape[1] : 1;
+  pool.planes = channels_last ? input.shape[0] : input.shape[0] * input.shape[1];
   for (int axis = 0; axis < 3; ++axis) {
     if (window[axis] < 1 || stride[axis] < 1 || dilation[axis] < 1 || padding[axis] < 0)
       throw std::invalid_argument("A pooling window, stride and dilation must be at least 1 and a padding at least 0.");

@@ -141,6 +141,13 @@ bool is_row_major(const TensorView& tensor) {
   return true;
 }
 
+bool is_channels_last(const TensorView& tensor) {
+  if (tensor.shape.size() < 3) return false;
+  TensorView moved = tensor;
+  for (auto* extents : {&moved.shape, &moved.strides}) std::rotate(extents->begin() + 1, extents->begin() + 2, extents->end());
+  return is_row_major(moved);
+}
+
 void require_row_major(const TensorView& tensor, const std::string& name) {
   if (!is_row_major(tensor))
     throw std::invalid_argument("The tensor '" + name + "' must be row-major, but it is " + tensor.describe() +

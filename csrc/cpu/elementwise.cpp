@@ -43,8 +43,31 @@ double sum_of(const float* message, const float* factor, std::int64_t length) {
   return ordered_sum(length, [=](std::int64_t i) { return message[i] * factor[i]; });
 }
 
+// From channels-last to row-major, a channel after the other: neighbouring channels read the same cache lines.
+template <typename Element, typename Convert>
+void write_reordered(const Product& p, std::int64_t offset, std::int64_t length, Convert convert) {
+  const std::int64_t sample = offset / p.per_sample * p.per_sample, first = offset - sample, last = first + length;
+  const float* message = p.message + sample;
+  const float* factor = p.factor ? p.factor + sample : nullptr;
+  Element* out = static_cast<Element*>(p.out) + sample;
+  const std::int64_t positions = p.per_sample / p.channels, channels = p.channels;
+  for (std::int64_t channel = 0; channel < channels; ++channel) {
+    // The positions whose element of this channel lies in [first, last).
+    const std::int64_t begin = (first - channel + channels - 1) / channels, end = (last - channel + channels - 1) / channels;
+    Element* row = out + channel * positions;
+    if (factor == nullptr) {
+      for (std::int64_t i = begin; i < end; ++i) row[i] = convert(message[i * channels + channel]);
+    } else {
+#pragma GCC ivdep
+      for (std::int64_t i = begin; i < end; ++i)
+        row[i] = convert(message[i * channels + channel] * factor[i * channels + channel]);
+    }
+  }
+}
+
 template <typename Element, typename Convert>
 void write_product(const Product& p, std::int64_t offset, std::int64_t length, Convert convert) {
+  if (p.channels > 1) return write_reordered<Element>(p, offset, length, convert);
   const float* message = p.message + offset;
   Element* out = static_cast<Element*>(p.out) + offset;
   if (p.factor == nullptr) {

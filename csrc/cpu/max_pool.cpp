@@ -42,11 +42,73 @@ RouteRow row_router(const MaxPool& pool) {
   return route_row;
 }
 
+constexpr std::int64_t kBlock = 64;  // channels that are compared side by side where they come last
+
+// Calls visit(number, position) for every element inside the window of output (d, h, w), in row-major order.
+template <typename Visit>
+void for_window(const MaxPool& pool, std::int64_t d, std::int64_t h, std::int64_t w, Visit visit) {
+  std::int32_t number = 0;
+  for (std::int64_t i = 0; i < pool.window[0]; ++i) {
+    const std::int64_t z = d * pool.stride[0] - pool.padding[0] + i * pool.dilation[0];
+    if (z < 0 || z >= pool.in[0]) continue;
+    for (std::int64_t j = 0; j < pool.window[1]; ++j) {
+      const std::int64_t y = h * pool.stride[1] - pool.padding[1] + j * pool.dilation[1];
+      if (y < 0 || y >= pool.in[1]) continue;
+      for (std::int64_t k = 0; k < pool.window[2]; ++k) {
+        const std::int64_t x = w * pool.stride[2] - pool.padding[2] + k * pool.dilation[2];
+        if (x >= 0 && x < pool.in[2]) visit(number++, (z * pool.in[1] + y) * pool.in[2] + x);
+      }
+    }
+  }
+}
+
+// One window of up to kBlock channels that lie side by side; the pointers are at the first of them.
+void route_block(const MaxPool& pool, const float* input, const float* message, float* out, std::int64_t channels,
+                 std::int64_t d, std::int64_t h, std::int64_t w) {
+  float best[kBlock];
+  std::int32_t won[kBlock];
+  for_window(pool, d, h, w, [&](std::int32_t number, std::int64_t position) {
+    const float* value = input + position * pool.interleaved;
+    for (std::int64_t c = 0; c < channels; ++c) {
+      const bool better = number == 0 || wins(value[c], best[c]);
+      best[c] = better ? value[c] : best[c];
+      won[c] = better ? number : won[c];
+    }
+  });
+  for_window(pool, d, h, w, [&](std::int32_t number, std::int64_t position) {
+    float* target = out + position * pool.interleaved;
+    for (std::int64_t c = 0; c < channels; ++c) {
+      const float received = pool.last_wins ? message[c] : target[c] + message[c];
+      target[c] = won[c] == number ? received : target[c];
+    }
+  });
+}
+
+void route_interleaved(const MaxPool& pool, std::int64_t plane, std::int64_t first) {
+  const std::int64_t in = pool.in[0] * pool.in[1] * pool.in[2], out = pool.size[0] * pool.size[1] * pool.size[2];
+  const std::int64_t channels = pool.interleaved - first < kBlock ? pool.interleaved - first : kBlock;
+  const std::int64_t offset = plane * in * pool.interleaved + first;
+  for (std::int64_t i = 0; i < in; ++i)
+    memset(pool.out + offset + i * pool.interleaved, 0, static_cast<std::size_t>(channels) * sizeof(float));
+  for (std::int64_t i = 0; i < out; ++i)
+    route_block(pool, pool.input + offset, pool.message + (plane * out + i) * pool.interleaved + first, pool.out + offset,
+                channels, i / (pool.size[1] * pool.size[2]), i / pool.size[2] % pool.size[1], i % pool.size[2]);
+}
+
 }  // namespace
 
 void max_pool(const MaxPool& pool, int threads) {
   const std::int64_t in = pool.in[0] * pool.in[1] * pool.in[2];
   const std::int64_t out = pool.size[0] * pool.size[1] * pool.size[2];
+  if (pool.interleaved > 1) {
+    const std::int64_t blocks = (pool.interleaved + kBlock - 1) / kBlock;
+    for_ranges(pool.planes * blocks, pool.planes * in * pool.interleaved < kChunk ? 1 : threads,
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t item = begin; item < end; ++item)
+                   route_interleaved(pool, item / blocks, item % blocks * kBlock);
+               });
+    return;
+  }
   const RouteRow route = row_router(pool);
   for_ranges(pool.planes, pool.planes * in < kChunk ? 1 : threads, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t plane = begin; plane < end; ++plane) {

@@ -45,9 +45,11 @@ __global__ void product_kernel(const Product p) {
     const float relevance = p.factor ? p.message[at] * p.factor[at] : p.message[at];
     sum += static_cast<double>(relevance);
     if (!p.out) continue;
-    if (p.storage == Storage::float32) static_cast<float*>(p.out)[at] = relevance;
-    if (p.storage == Storage::float16) static_cast<std::uint16_t*>(p.out)[at] = half_bits(relevance);
-    if (p.storage == Storage::bfloat16) static_cast<std::uint16_t*>(p.out)[at] = bfloat16_bits(relevance);
+    const std::int64_t sample = at / p.per_sample * p.per_sample;
+    const std::int64_t to = p.channels > 1 ? sample + row_major_place(p, at - sample) : at;
+    if (p.storage == Storage::float32) static_cast<float*>(p.out)[to] = relevance;
+    if (p.storage == Storage::float16) static_cast<std::uint16_t*>(p.out)[to] = half_bits(relevance);
+    if (p.storage == Storage::bfloat16) static_cast<std::uint16_t*>(p.out)[to] = bfloat16_bits(relevance);
   }
   if (p.sums) {
     sum = block_sum(sum);

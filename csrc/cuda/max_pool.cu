@@ -16,13 +16,13 @@ __device__ void windows_of(const MaxPool& pool, int axis, std::int64_t at, std::
 }
 
 __global__ void max_pool_kernel(const MaxPool pool, std::int64_t count) {
-  const std::int64_t plane_size = pool.in[0] * pool.in[1] * pool.in[2];
-  const std::int64_t out_size = pool.size[0] * pool.size[1] * pool.size[2];
+  const std::int64_t plane_size = pool.in[0] * pool.in[1] * pool.in[2] * pool.interleaved;
+  const std::int64_t out_size = pool.size[0] * pool.size[1] * pool.size[2] * pool.interleaved;
   for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < count;
        i += static_cast<std::int64_t>(gridDim.x) * kThreads) {
-    const std::int64_t plane = i / plane_size, at = i % plane_size;
-    const float* input = pool.input + plane * plane_size;
-    const float* message = pool.message + plane * out_size;
+    const std::int64_t plane = i / plane_size, at = i % plane_size / pool.interleaved, channel = i % pool.interleaved;
+    const float* input = pool.input + plane * plane_size + channel;
+    const float* message = pool.message + plane * out_size + channel;
     std::int64_t d0, d1, h0, h1, w0, w1;
     windows_of(pool, 0, at / (pool.in[1] * pool.in[2]), d0, d1);
     windows_of(pool, 1, at / pool.in[2] % pool.in[1], h0, h1);
@@ -32,7 +32,7 @@ __global__ void max_pool_kernel(const MaxPool pool, std::int64_t count) {
       for (std::int64_t h = h0; h <= h1; ++h)
         for (std::int64_t w = w0; w <= w1; ++w)
           if (winner(pool, input, d, h, w) == at) {
-            const float sent = message[(d * pool.size[1] + h) * pool.size[2] + w];
+            const float sent = message[((d * pool.size[1] + h) * pool.size[2] + w) * pool.interleaved];
             received = pool.last_wins ? sent : received + sent;
           }
     pool.out[i] = received;
@@ -42,7 +42,7 @@ __global__ void max_pool_kernel(const MaxPool pool, std::int64_t count) {
 }  // namespace
 
 void max_pool(const MaxPool& pool, int device, void* stream) {
-  const std::int64_t count = pool.planes * pool.in[0] * pool.in[1] * pool.in[2];
+  const std::int64_t count = pool.planes * pool.in[0] * pool.in[1] * pool.in[2] * pool.interleaved;
   if (count == 0) return;
   const DeviceGuard guard(device);
   max_pool_kernel<<<blocks_for(count), kThreads, 0, stream_of(stream)>>>(pool, count);

@@ -26,6 +26,12 @@ def _dense(tensor: Tensor) -> Tensor:
     return tensor if batch_first and tensor.permute(order).is_contiguous() else tensor.contiguous()
 
 
+def _channels_last(tensor: Tensor) -> bool:
+    """Whether the tensor has two spatial axes and its channels side by side."""
+    last = tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+    return last and not tensor.is_contiguous()
+
+
 def _like(tensor: Tensor | None, first: Tensor) -> Tensor | None:
     """`tensor` with the shape and the memory layout of `first`."""
     if tensor is None or (tensor.stride() == first.stride() and tensor.shape == first.shape):
@@ -98,9 +104,13 @@ def quotient(
 def product(
     message: Tensor, factor: Tensor | None, *, dtype: torch.dtype = torch.float32, total: bool = False
 ) -> tuple[Tensor, Tensor | None]:
-    """The relevance itself, ``message * factor``, stored as `dtype`, with its sum over each sample if asked for."""
+    """The relevance itself, ``message * factor``, stored as `dtype`, with its sum over each sample if asked for.
+
+    Channels-last relevance is written row-major, in the same pass.
+    """
     message = _dense(message)
-    out = torch.empty_like(message, dtype=dtype)
+    layout = torch.contiguous_format if _channels_last(message) else torch.preserve_format
+    out = torch.empty_like(message, dtype=dtype, memory_format=layout)
     sums = _partial_sums(message) if total else None
     factor = _like(factor, message)
     _core.product(_dlpack(message), _capsule(factor), _dlpack(out), _capsule(sums), **_where(message))
@@ -118,6 +128,9 @@ def total(message: Tensor, factor: Tensor | None) -> Tensor:
 
 def pooled_product(message: Tensor, factor: Tensor | None, *, over: str, channel_axis: int = 1) -> Tensor:
     """The relevance summed over "space", (N, channels), or over "channels", (N, ...) without the channel axis."""
+    if channel_axis == 1 and _channels_last(message):
+        factor = None if factor is None else _like(factor, message).movedim(1, -1)  # type: ignore[union-attr]
+        message, channel_axis = message.movedim(1, -1), message.ndim - 1
     message = message.contiguous()
     factor = _like(factor, message)
     shape = list(message.shape)
@@ -192,13 +205,16 @@ def max_pool(
         Like `inputs`.
     """
     missing = 5 - inputs.ndim
-    deep_input = inputs.contiguous().reshape(*inputs.shape[:2], *[1] * missing, *inputs.shape[2:])
-    deep_message = message.contiguous().reshape(*message.shape[:2], *[1] * missing, *message.shape[2:])
-    out = torch.empty_like(deep_input)
+    out = torch.empty_like(inputs) if _channels_last(inputs) else inputs.new_empty(inputs.shape)
+    layout = torch.channels_last if _channels_last(inputs) else torch.contiguous_format
+    operands = [inputs.contiguous(memory_format=layout), message.contiguous(memory_format=layout), out]
+    deep_input, deep_message, deep_out = (
+        tensor.reshape(*tensor.shape[:2], *[1] * missing, *tensor.shape[2:]) for tensor in operands
+    )
     _core.max_pool(
-        _dlpack(deep_input), _dlpack(deep_message), _dlpack(out),
+        _dlpack(deep_input), _dlpack(deep_message), _dlpack(deep_out),
         window=[1] * missing + list(window), stride=[1] * missing + list(stride),
         padding=[0] * missing + list(padding), dilation=[1] * missing + list(dilation),
         last_wins=last_wins, **_where(inputs),
     )  # fmt: skip
-    return out.reshape(inputs.shape)
+    return out

@@ -1,7 +1,7 @@
 // What a kernel is given: raw pointers and extents, already checked by csrc/ops.
 //
-// Tensors of one call share one dense layout with the batch axis outermost, so a sample is `per_sample` consecutive
-// floats. Null means absent where a comment says so.
+// Tensors of one call share one dense layout with the batch axis outermost (row-major, channels-last, ...), so a sample
+// is `per_sample` consecutive floats. Null means absent where a comment says so.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,14 @@ struct Product {
   Storage storage;
   double* sums;  // null: not wanted; else (samples, chunks)
   std::int64_t samples, per_sample;
+  // Above 1: message and factor are (samples, positions, channels) and out is (samples, channels, positions).
+  std::int64_t channels;
 };
+
+// Where element `at` of a channels-last sample lies in a row-major one.
+HUDD_HOST_DEVICE std::int64_t row_major_place(const Product& p, std::int64_t at) {
+  return at % p.channels * (p.per_sample / p.channels) + at / p.channels;
+}
 
 // The relevance summed over space or over channels; a sample is (outer, channels, inner), row-major.
 struct PooledProduct {
@@ -73,10 +80,11 @@ struct Box {
 
 // Sends each output's message to the element of its window that won; overlapping windows add.
 struct MaxPool {
-  const float* input;    // (planes, in[0], in[1], in[2]), row-major
-  const float* message;  // (planes, out[0], out[1], out[2]), row-major
+  const float* input;    // (planes, in[0], in[1], in[2], interleaved), row-major
+  const float* message;  // (planes, size[0], size[1], size[2], interleaved), row-major
   float* out;            // like input
-  std::int64_t planes;
+  std::int64_t planes;       // samples x channels, or samples where channels come last
+  std::int64_t interleaved;  // 1, or channels where they come last
   std::int64_t in[3], size[3], window[3], stride[3], padding[3], dilation[3];
   bool last_wins;  // overlapping windows overwrite in row-major order, as in the authors' 2021 code
 };

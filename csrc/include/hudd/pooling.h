@@ -5,7 +5,8 @@
 
 namespace hudd {
 
-// Index, within one input plane, of the element that wins the window of output (d, h, w); -1 if the window holds none.
+// Position in the plane of the element that wins the window of output (d, h, w); -1 if the window holds none. `plane`
+// points to the first element of the plane's channel in question.
 HUDD_HOST_DEVICE std::int64_t winner(const MaxPool& pool, const float* plane, std::int64_t d, std::int64_t h,
                                      std::int64_t w) {
   const std::int64_t first[3] = {d * pool.stride[0] - pool.padding[0], h * pool.stride[1] - pool.padding[1],
@@ -22,9 +23,10 @@ HUDD_HOST_DEVICE std::int64_t winner(const MaxPool& pool, const float* plane, st
         const std::int64_t x = first[2] + k * pool.dilation[2];
         if (x < 0 || x >= pool.in[2]) continue;
         const std::int64_t at = (z * pool.in[1] + y) * pool.in[2] + x;
-        if (best < 0 || wins(plane[at], best_value)) {
+        const float value = plane[at * pool.interleaved];
+        if (best < 0 || wins(value, best_value)) {
           best = at;
-          best_value = plane[at];
+          best_value = value;
         }
       }
     }
@@ -32,7 +34,7 @@ HUDD_HOST_DEVICE std::int64_t winner(const MaxPool& pool, const float* plane, st
   return best;
 }
 
-// The same for a window of kSide x kSide neighbours that lies wholly inside; `first` is its upper left element.
+// The same for a row-major plane and a window of kSide x kSide neighbours that lies wholly inside; `first` is its upper left element.
 template <int kSide>
 HUDD_HOST_DEVICE std::int64_t winner_inside(const float* plane, std::int64_t first, std::int64_t row) {
   std::int64_t best = first;

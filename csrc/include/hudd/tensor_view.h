@@ -48,5 +48,7 @@ void require_same_layout(const TensorView& tensor, const std::string& name, cons
 void require_dense(const TensorView& tensor, const std::string& name);
 void require_row_major(const TensorView& tensor, const std::string& name);
 bool is_row_major(const TensorView& tensor);
+// Row-major but for axis 1, which is stored last.
+bool is_channels_last(const TensorView& tensor);
 
 }  // namespace hudd
