@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -51,14 +51,25 @@ def batches(
         raise UsageError(
             f"row {rows.max() if rows.min() >= 0 else rows.min()} does not exist; rows: 0 to {len(source) - 1}."
         )
-    return _batches(
-        source, [rows[start : start + batch_size] for start in range(0, rows.size, batch_size)], workers
+    return loaded_ahead(
+        source, (rows[start : start + batch_size] for start in range(0, rows.size, batch_size)), workers
     )
 
 
-def _batches(
-    source: ImageSource, parts: list[np.ndarray], workers: int
+def loaded_ahead(
+    source: ImageSource, parts: Iterable[np.ndarray], workers: int = 2
 ) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+    """Yield ``(rows, images)`` for each part in order, decoded ahead in threads; see :func:`batches`.
+
+    Parameters
+    ----------
+    source : ImageSource
+        Where the images come from.
+    parts : iterable of (b,) int64 arrays
+        Rows of each batch; taken one by one as there is room.
+    workers : int
+        Decoding threads; 0 decodes in the caller's thread.
+    """
     if workers == 0:
         for part in parts:
             yield part, source.load(part)

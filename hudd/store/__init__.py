@@ -1,19 +1,27 @@
 """The HDF5 study: schema, shards, lock. Knows files and arrays, not the method."""
 
+from hudd.store.encoding import COMPRESSIONS, check_compression
+from hudd.store.files import check_space, size_text
 from hudd.store.lock import writer_lock
 from hudd.store.schema import FORMAT, VERSION, drop, read_text, read_values, write_dataset
 from hudd.store.shards import SHARD_BYTES, ShardSet
+from hudd.store.stored import Stored
 from hudd.store.study_file import StudyFile
 
 __all__ = [
+    "COMPRESSIONS",
     "FORMAT",
     "SHARD_BYTES",
     "VERSION",
     "ShardSet",
+    "Stored",
     "StudyFile",
+    "check_compression",
+    "check_space",
     "drop",
     "read_text",
     "read_values",
+    "size_text",
     "write_dataset",
     "writer_lock",
 ]

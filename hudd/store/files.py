@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 from hudd.errors import HuddError
@@ -11,14 +12,14 @@ from hudd.errors import HuddError
 ASIDE = ".aside-"
 
 
-def write_whole(path: Path, *parts: bytes) -> None:
+def write_whole(path: Path, *parts: bytes | memoryview) -> None:
     """Put `parts` at `path` so that a reader finds the old file or the new one, never a piece.
 
     Parameters
     ----------
     path : Path
         Where the file shall stand; an older one is replaced.
-    *parts : bytes
+    *parts : bytes or memoryview
         Written one after the other.
 
     Raises
@@ -53,6 +54,40 @@ def write_error(path: Path, error: OSError) -> HuddError:
         remedy = "see to it and run the same command again; finished work is kept"
     reason = error.strerror or str(error)
     return HuddError(f"cannot write '{path}' ({reason.lower()}): {remedy}.")
+
+
+def check_space(directory: Path, needed: int, what: str) -> None:
+    """Refuse to begin what the disk cannot hold.
+
+    Parameters
+    ----------
+    directory : Path
+        Where it will be written.
+    needed : int
+        Bytes.
+    what : str
+        What it is, as the subject of a sentence in the plural.
+
+    Raises
+    ------
+    HuddError
+        Saying how much is needed, how much there is and what to do.
+    """
+    free = shutil.disk_usage(directory).free
+    if needed > free:
+        raise HuddError(
+            f"{what} take {size_text(needed)}, but '{directory}' has {size_text(free)} left: free some space, "
+            "or store less (--store selected or none, --dtype float16, --pool channel)."
+        )
+
+
+def size_text(size: float) -> str:
+    """Write a number of bytes for people: 3.2 GiB."""
+    for unit in ("bytes", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"
 
 
 def sync_directory(directory: Path) -> None:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,7 @@ import h5py
 import numpy as np
 
 from hudd.errors import HuddError
+from hudd.store.encoding import encode, read
 from hudd.store.files import sweep, write_error, write_whole
 
 FORMAT = "hudd-shard"
@@ -39,12 +43,15 @@ class ShardSet:
         Rows of every file but the last. Depends on the arrays alone, never on how fast they are computed.
     fingerprint : str
         Of everything that the rows depend on. Files with another one count as absent.
+    compression : str
+        How the files are compressed, see :data:`hudd.store.encoding.COMPRESSIONS`; the values stay the same.
     """
 
     directory: Path
     rows: int
     rows_per_shard: int
     fingerprint: str
+    compression: str = "none"
 
     @staticmethod
     def rows_for(row_bytes: int) -> int:
@@ -111,27 +118,56 @@ class ShardSet:
                 raise ValueError(
                     f"'{name}' has {len(array)} rows, the shard {start}:{stop} has {stop - start}"
                 )
-        image = _hdf5_image(arrays)
+        pieces, sha, size = encode(arrays, self.compression), hashlib.sha256(), 0
+        for piece in pieces:
+            sha.update(piece)
+            size += len(piece)
         header = {
             "format": FORMAT,
             "version": VERSION,
             "fingerprint": self.fingerprint,
             "start": start,
             "stop": stop,
-            "bytes": len(image),
-            "sha256": hashlib.sha256(image).hexdigest(),
+            "bytes": size,
+            "sha256": sha.hexdigest(),
         }
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise write_error(self.directory, error) from error
-        write_whole(self.path(start), json.dumps(header).encode().ljust(_USER_BLOCK - 1) + b"\n", image)
+        write_whole(self.path(start), json.dumps(header).encode().ljust(_USER_BLOCK - 1) + b"\n", *pieces)
+
+    @contextmanager
+    def written_behind(self, waiting: int = 1) -> Iterator[Callable[[int, Mapping[str, np.ndarray]], None]]:
+        """Give a function like :meth:`write` that returns at once: a thread of its own writes.
+
+        Parameters
+        ----------
+        waiting : int
+            Shards that may wait while one is written; one more and the caller waits.
+
+        Raises
+        ------
+        HuddError
+            When the body ends or writes again, if a shard could not be written.
+        """
+        pending: deque[Future[None]] = deque()
+        with ThreadPoolExecutor(1, thread_name_prefix="hudd-write") as pool:
+
+            def put(start: int, arrays: Mapping[str, np.ndarray]) -> None:
+                while len(pending) > waiting:
+                    pending.popleft().result()
+                pending.append(pool.submit(self.write, start, arrays))
+
+            yield put
+            for written in pending:
+                written.result()
 
     def read(self, name: str) -> Iterator[tuple[int, np.ndarray]]:
         """Yield (first row, rows) of dataset `name`, shard by shard."""
         for start, _ in self.ranges():
             with h5py.File(self.path(start)) as file:
-                yield start, file[name][...]
+                yield start, read(file[name])
 
     def virtual_layout(self, name: str, study: Path) -> h5py.VirtualLayout:
         """Return the layout of dataset `name` over all files; paths are relative to the directory `study`."""
@@ -151,7 +187,7 @@ class ShardSet:
             with self.path(start).open("rb") as file:
                 header = json.loads(file.read(_USER_BLOCK))
                 size = self.path(start).stat().st_size - _USER_BLOCK
-                image = file.read() if checksum else b""
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest() if checksum else ""
         except FileNotFoundError:
             return "is missing"
         except OSError as error:
@@ -164,7 +200,7 @@ class ShardSet:
             return "belongs to other settings"
         if header.get("bytes") != size:
             return f"is torn ({size} of {header.get('bytes')} bytes)"
-        if checksum and header.get("sha256") != hashlib.sha256(image).hexdigest():
+        if checksum and header.get("sha256") != sha256:
             return "is damaged (wrong checksum)"
         return ""
 
@@ -172,14 +208,3 @@ class ShardSet:
 def _escaped(name: str) -> str:
     """Escape `name` for the naming patterns of virtual datasets."""
     return name.replace("%", "%%")
-
-
-def _hdf5_image(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Return the bytes of an HDF5 file with `arrays`, built in memory: a full disk never meets HDF5."""
-    size = sum(array.nbytes for array in arrays.values())
-    block = int(np.clip(size, 1 << 16, SHARD_BYTES))
-    with h5py.File("shard", "w", driver="core", backing_store=False, block_size=block, libver="v110") as file:
-        for name, array in arrays.items():
-            file.create_dataset(name, data=array, track_times=False)
-        file.flush()
-        return file.id.get_file_image()
