@@ -180,7 +180,7 @@ def embedding(points: np.ndarray, labels: np.ndarray, medoids: Sequence[int] | n
 
 
 def parameters(values: Mapping[str, np.ndarray], members: np.ndarray) -> Figure:
-    """Draw how parameters are spread in one cluster against all errors.
+    """Draw how parameters are spread in one cluster (line) against all errors (grey), each to its own peak.
 
     Parameters
     ----------
@@ -198,10 +198,12 @@ def parameters(values: Mapping[str, np.ndarray], members: np.ndarray) -> Figure:
             ax = figure.add_subplot(len(values), 1, at + 1)
             known = np.isfinite(column)
             edges = np.histogram_bin_edges(column[known], bins=16).tolist()
-            ax.hist(column[known], edges, density=True, color=LINE)
-            ax.hist(
-                column[known & members], edges, density=True, histtype="step", color=ACCENT, linewidth=1.5
-            )
+            for drawn, look in (
+                (known, {"fill": True, "color": LINE}),
+                (known & members, {"color": ACCENT, "linewidth": 1.5}),
+            ):
+                counts = np.histogram(column[drawn], edges)[0]
+                ax.stairs(counts / max(1, counts.max()), edges, **look)
             ax.set_title(name if len(name) <= 28 else name[:27] + "…")
             ax.set_yticks([])
             ax.spines["left"].set_visible(False)

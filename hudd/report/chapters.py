@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup
-from PIL import Image
 
 from hudd import plot
 from hudd.progress import progress
 from hudd.report.album import Album, Shot
 from hudd.report.charts import as_svg
 from hudd.report.facts import Cluster, Facts
+from hudd.report.material import Material
 from hudd.report.text import shown
 
 if TYPE_CHECKING:
@@ -30,10 +31,11 @@ class Card:
     truth: str
     prediction: str
     score: float
-    distance: float
+    distance: float = 0.0
     medoid: bool = False
     mended: bool | None = None
     outside: bool = False
+    broken: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -72,21 +74,17 @@ def compose(study: Study, facts: Facts, album: Album, layers: list[str], images:
     images : int
         Members shown of each cluster.
     """
-    rows = np.concatenate([c.rows[:images] for c in facts.clusters] or [np.empty(0, np.int64)])
-    heatmaps = [study.spatial_heatmaps(rows, layer) if len(rows) else np.empty(0) for layer in layers]
-    ends = np.cumsum([min(images, c.size) for c in facts.clusters])
+    material = Material(study, [cluster.rows[:images] for cluster in facts.clusters], layers)
     unsafe = _unsafe_cards(study, facts, album)
     chapters = []
     with progress("report", len(facts.clusters), unit="clusters") as advance:
-        for cluster, end in zip(facts.clusters, ends):
-            some = slice(end - min(images, cluster.size), end)
-            pictures = [study.source("test").picture(int(at)) for at in facts.errors[rows[some]]]
-            relevance = [heatmap[some] for heatmap in heatmaps]
+        for place, cluster in enumerate(facts.clusters):
+            rows = cluster.rows[:images]
             chapters.append(
                 Chapter(
                     cluster,
-                    _error_cards(facts, album, cluster, pictures, relevance),
-                    _mean(album, pictures, relevance) if len(pictures) > 1 else None,
+                    _error_cards(facts, album, cluster, material, place, rows, len(layers)),
+                    _mean(album, cluster, material, place, len(layers)) if len(rows) > 1 else None,
                     [_named(facts, at) for at in facts.errors[cluster.rows[images:]].tolist()],
                     _spread(facts, cluster),
                     unsafe.get(cluster.label, []),
@@ -96,23 +94,47 @@ def compose(study: Study, facts: Facts, album: Album, layers: list[str], images:
     return chapters
 
 
+def broken_cards(study: Study, facts: Facts, album: Album, most: int = 12) -> list[Card]:
+    """Return test images that were right and are wrong after retraining, those of most runs first."""
+    if not facts.retrained:
+        return []
+    broken, source = facts.retrained[0].broken, study.source("test")
+    order = np.argsort(-broken, kind="stable")[: min(most, int((broken > 0).sum()))]
+    cards = []
+    for at in order.tolist():
+        path, truth, prediction = _named(facts, at)
+        shot = album.picture(f"broken-{at}", partial(source.picture, at))
+        score = float(facts.test.score[at])
+        cards.append(Card(shot, [], path, truth, prediction, score, broken=float(broken[at])))
+    return cards
+
+
 def _error_cards(
-    facts: Facts, album: Album, cluster: Cluster, pictures: list[np.ndarray], relevance: list[np.ndarray]
+    facts: Facts,
+    album: Album,
+    cluster: Cluster,
+    material: Material,
+    place: int,
+    rows: np.ndarray,
+    layers: int,
 ) -> list[Card]:
     cards = []
-    for place, (row, picture) in enumerate(zip(cluster.rows.tolist(), pictures)):
-        at, lead = int(facts.errors[row]), place == 0
-        path, truth, prediction = _named(facts, at)
+    for at, row in enumerate(rows.tolist()):
+        path, truth, prediction = _named(facts, int(facts.errors[row]))
+        overlays = [
+            album.overlay(f"heat-{layer}-{row}", partial(material.heatmap, layer, place, at), lead=not at)
+            for layer in range(layers)
+        ]
         cards.append(
             Card(
-                shot=album.picture(picture, lead=lead),
-                overlays=[album.overlay(heatmap[place], lead=lead) for heatmap in relevance],
+                shot=album.picture(f"error-{row}", partial(material.picture, place, at), lead=not at),
+                overlays=overlays,
                 path=path,
                 truth=truth,
                 prediction=prediction,
-                score=float(facts.test.score[at]),
-                distance=float(cluster.distance[place]),
-                medoid=lead,
+                score=float(facts.test.score[facts.errors[row]]),
+                distance=float(cluster.distance[at]),
+                medoid=not at,
                 mended=bool(facts.retrained[0].recovered[row] > 0.5) if facts.retrained else None,
             )
         )
@@ -127,14 +149,13 @@ def _named(facts: Facts, at: int) -> tuple[str, str, str]:
     return shown(facts.test.path[at]), truth, prediction
 
 
-def _mean(album: Album, pictures: list[np.ndarray], relevance: list[np.ndarray]) -> Mean:
-    height, width = pictures[0].shape[:2]
-    same = [np.asarray(Image.fromarray(picture).resize((width, height)), np.float32) for picture in pictures]
+def _mean(album: Album, cluster: Cluster, material: Material, place: int, layers: int) -> Mean:
+    shot = album.picture(f"mean-{cluster.label}", partial(material.mean_picture, place))
     overlays = [
-        album.overlay(np.mean([heatmap / plot.relevance_scale(heatmap) for heatmap in layer], axis=0))
-        for layer in relevance
+        album.overlay(f"mean-{layer}-{cluster.label}", partial(material.mean_heatmap, layer, place))
+        for layer in range(layers)
     ]
-    return Mean(album.picture(np.rint(np.mean(same, axis=0)).astype(np.uint8)), overlays)
+    return Mean(shot, overlays)
 
 
 def _unsafe_cards(study: Study, facts: Facts, album: Album, most: int = 12) -> dict[int, list[Card]]:
@@ -147,7 +168,7 @@ def _unsafe_cards(study: Study, facts: Facts, album: Album, most: int = 12) -> d
         order = cluster.unsafe[np.argsort(facts.unsafe.distance[cluster.unsafe], kind="stable")][:most]
         cards[cluster.label] = [
             Card(
-                shot=album.picture(source.picture(image)),
+                shot=album.picture(f"unsafe-{image}", partial(source.picture, image)),
                 overlays=[],
                 path=shown(split.path[image]),
                 truth=facts.class_name(int(labels[image])),
@@ -162,8 +183,8 @@ def _unsafe_cards(study: Study, facts: Facts, album: Album, most: int = 12) -> d
 
 
 def _spread(facts: Facts, cluster: Cluster, most: int = 3) -> Markup | None:
-    """Draw the parameters that vary much less in the cluster than over all errors."""
-    names = [parameter.name for parameter in cluster.parameters if parameter.ratio < 0.5][:most]
+    """Draw the parameters that vary least in the cluster, against all errors."""
+    names = [parameter.name for parameter in cluster.parameters][:most]
     if not names:
         return None
     values = {shown(name): facts.test.parameters[name][facts.errors].astype(float) for name in names}

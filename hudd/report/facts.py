@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from hudd.errors import HuddError
 from hudd.plot.pictures import distances_to
-from hudd.report.review import Notes
+from hudd.report.review import Review
+from hudd.report.reviewed import CAUSE, reviewed
 from hudd.report.text import number, shown
+from hudd.report.trust import Trust, verdict
 
 if TYPE_CHECKING:
     from hudd.selection import UnsafeSet
     from hudd.study import Split, Study
 
 T = TypeVar("T")
-
-CAUSE = "cause"
-"""The parameter that says what is wrong with an image, where that is known."""
 
 NO_CAUSE = "none"
 """Its value where nothing was done to the image."""
@@ -73,6 +72,7 @@ class Retrained:
     improved: float
     worsened: float
     recovered: np.ndarray  # (N_errors,) share of the runs in which the error is right now
+    broken: np.ndarray  # (N_test,) share of the runs in which a right answer has become wrong
 
     @property
     def accuracy(self) -> float:
@@ -95,9 +95,12 @@ class Cluster:
     share: float
     severity: float
     risk: float
-    mended: float | None
+    mended: list[float]  # share of the errors that are right now, one a retraining mode
+    stability: float | None
+    origin: str  # what people did to it
     confusions: list[tuple[str, str, int]]
     causes: list[Composition]
+    kinds: list[tuple[str, list[Composition]]]  # other parameters that are words
     parameters: list[Parameter]
     rule: Rule | None
     unsafe: np.ndarray  # positions in the unsafe set
@@ -108,6 +111,11 @@ class Cluster:
     def size(self) -> int:
         """Number of errors."""
         return len(self.rows)
+
+    @property
+    def verdict(self) -> str:
+        """How well it was found again, in a word; empty where that was not measured."""
+        return "" if self.stability is None else verdict(self.stability)
 
     @property
     def headline(self) -> str:
@@ -143,6 +151,8 @@ class Facts:
     unsafe: UnsafeSet | None
     retrained: list[Retrained]
     evaluation: dict[str, Any]
+    edits: int
+    stale: int
 
     @property
     def accuracy(self) -> float:
@@ -164,14 +174,23 @@ def if_there(read: Callable[[], T]) -> T | None:
         return None
 
 
-def gather(study: Study) -> Facts:
-    """Read a study that is clustered, and as much more as there is.
+def gather(study: Study, trust: Trust | None = None) -> Facts:
+    """Read a study that is clustered, as people have left it, and as much more as there is.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    trust : Trust, optional
+        What was measured of it already.
 
     Raises
     ------
     HuddError
         If the study has no clusters yet.
     """
+    review, trust = Review(study), trust or Trust(study)
+    study = reviewed(study, review)
     found, errors, test = study.clusters, study.errors, study.split("test")
     classes = [shown(name) for name in study.class_names]
     distances, count = study.distances_of(found.layer), len(errors)
@@ -179,14 +198,17 @@ def gather(study: Study) -> Facts:
     retrained = _retrained(study.retraining, errors)
     evaluation = if_there(lambda: study.evaluation) or {}
     values = {name: column[errors] for name, column in test.parameters.items()}
+    words = [name for name, column in values.items() if name != CAUSE and column.dtype.kind not in "biuf"]
+    stable = trust.stability
 
-    clusters, notes = [], Notes(study)
+    clusters = []
     for label in np.unique(found.label).tolist():
         members = np.flatnonzero(found.label == label)
         distance = distances_to(distances, count, members, int(found.medoid[label - 1]))
         order = np.argsort(distance, kind="stable")
         rows = members[order]
         share, severity = len(rows) / count, float(test.score[errors[rows]].mean())
+        origin = review.groups.origin.get(label, "")
         clusters.append(
             Cluster(
                 label=label,
@@ -196,21 +218,26 @@ def gather(study: Study) -> Facts:
                 share=share,
                 severity=severity,
                 risk=share * severity,
-                mended=float(retrained[0].recovered[rows].mean()) if retrained else None,
+                mended=[float(mode.recovered[rows].mean()) for mode in retrained],
+                stability=float(stable.clusters[label - 1]) if stable and not origin else None,
+                origin=origin,
                 confusions=_confusions(test, errors[rows], classes),
                 causes=_composition(values.get(CAUSE), rows),
+                kinds=[(shown(name), _composition(values[name], rows)) for name in words],
                 parameters=_parameters(evaluation, values, rows, label),
                 rule=_rule(evaluation, label),
                 unsafe=np.flatnonzero(unsafe.cluster == label)
                 if unsafe is not None
                 else np.empty(0, np.int64),
-                name=shown(notes.of(label)["name"].strip()),
-                note=notes.of(label)["note"],
+                name=shown(review.of(label)["name"].strip()),
+                note=review.of(label)["note"],
             )
         )
     clusters.sort(key=lambda cluster: (-cluster.risk, cluster.label))
-    ranked = [Cluster(**{**vars(cluster), "rank": rank}) for rank, cluster in enumerate(clusters, start=1)]
-    return Facts(classes, test, errors, found.layer, ranked, unsafe, retrained, evaluation)
+    ranked = [replace(cluster, rank=rank) for rank, cluster in enumerate(clusters, start=1)]
+    return Facts(
+        classes, test, errors, found.layer, ranked, unsafe, retrained, evaluation, review.edits, review.stale
+    )
 
 
 def _confusions(test: Split, rows: np.ndarray, classes: list[str]) -> list[tuple[str, str, int]]:
@@ -281,6 +308,7 @@ def _retrained(modes: Mapping[str, list[dict[str, Any]]], errors: np.ndarray) ->
                     improved=float(np.mean([(~before & after).sum() for before, after in answers])),
                     worsened=float(np.mean([(before & ~after).sum() for before, after in answers])),
                     recovered=np.mean([after[errors] for _, after in answers], axis=0),
+                    broken=np.mean([before & ~after for before, after in answers], axis=0),
                 )
             )
     return sorted(result, key=lambda retrained: (retrained.mode != "hudd", retrained.mode))

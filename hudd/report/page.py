@@ -6,6 +6,7 @@ import hashlib
 from base64 import b64encode
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -31,7 +32,7 @@ def render(template: str, token: str | None, **context: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(shown=shown, percent=percent, number=number)
+    environment.filters.update(shown=shown, percent=percent, number=number, median=np.median)
     script = environment.get_template(f"{template}.js").render()
     return environment.get_template(f"{template}.html").render(
         token=token,

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import numpy as np
 from markupsafe import Markup
 
 from hudd import plot
 from hudd.errors import UsageError
-from hudd.report.album import Album
-from hudd.report.chapters import Chapter, compose
+from hudd.plot.style import CYCLE
+from hudd.report.album import Album, LiveAlbum
+from hudd.report.chapters import broken_cards, compose
 from hudd.report.charts import as_svg
 from hudd.report.facts import Facts, gather
 from hudd.report.page import render
+from hudd.report.reviewed import reviewed
 from hudd.report.text import shown
+from hudd.report.trust import Trust
 from hudd.store.files import write_error, write_whole
 
 if TYPE_CHECKING:
@@ -65,56 +68,98 @@ def write_report(
     page = study.path / "report" if out is None else Path(out)
     if page.suffix not in (".html", ".htm"):
         page = page / "index.html"
-    facts, chosen = _prepare(study, layers, images=images, side=side, inline=inline)
-    album = Album(side, inline)
-    chapters = compose(study, facts, album, chosen, images)
+    _check_numbers(images=images, side=side, inline=inline)
+    draft = _Draft(study, Album(side, inline), layers, images)
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
-        album.close(page)
+        draft.album.close(page)
     except OSError as error:
         raise write_error(page, error) from error
-    write_whole(page, _render(study, facts, chapters, chosen, None).encode("utf-8", "backslashreplace"))
+    write_whole(page, draft.render(None).encode("utf-8", "backslashreplace"))
     return page
 
 
-def live_report(study: Study, token: str, *, images: int = 18, side: int = 192) -> str:
-    """Return the report as a page to be served: names and notes can be written in it, see :mod:`hudd.report.serve`.
+class LiveReport:
+    """The report as a page to be served: clusters can be named, merged and split on it.
 
     Parameters
     ----------
     study : Study
         The study.
     token : str
-        What the page shows to the server when it saves.
+        What the page shows to the server, see :mod:`hudd.report.serve`.
     images, side : int
         As for :func:`write_report`.
     """
-    facts, layers = _prepare(study, None, images=images, side=side)
-    album = Album(side, inline=sys.maxsize)
-    chapters = compose(study, facts, album, layers, images)
-    album.close(study.path / "live.html")  # all in the page: nothing is written
-    return _render(study, facts, chapters, layers, token)
+
+    def __init__(self, study: Study, token: str, *, images: int = 18, side: int = 192) -> None:
+        self.study, self.token, self.images = study, token, images
+        self.album = LiveAlbum(side, lambda name: f"/shot/{quote(name)}?token={quote(token)}")
+        self._trust = Trust(study)
+
+    def page(self) -> str:
+        """Return the page, with the clusters as they are now."""
+        return _Draft(self.study, self.album, None, self.images, self._trust).render(self.token)
 
 
-def _prepare(study: Study, layers: Sequence[str] | None, **numbers: int) -> tuple[Facts, list[str]]:
-    """Check what was asked for and gather the facts."""
+def _check_numbers(**numbers: int) -> None:
     for name, least in (("images", 1), ("side", 16), ("inline", 0)):
         if numbers.get(name, least) < least:
             raise UsageError(f"{name} is {numbers[name]}; give a whole number of at least {least}.")
-    facts = gather(study)
-    chosen = list(dict.fromkeys(layers or (facts.layer, study.layers[0])))
-    unknown = [layer for layer in chosen if layer not in study.layers]
-    if unknown:
-        raise UsageError(
-            f"layer '{unknown[0]}' is not in this study; choose among: {', '.join(study.layers)}."
+
+
+class _Draft:
+    """All that goes into one page."""
+
+    def __init__(
+        self,
+        study: Study,
+        album: Album,
+        layers: Sequence[str] | None,
+        images: int,
+        trust: Trust | None = None,
+    ) -> None:
+        self.trust, self.album = trust or Trust(study), album
+        unknown = [layer for layer in layers or () if layer not in study.layers]
+        if unknown:
+            raise UsageError(
+                f"layer '{unknown[0]}' is not in this study; choose among: {', '.join(study.layers)}."
+            )
+        self.facts = gather(study, self.trust)
+        self.study = reviewed(study)
+        self.layers = list(dict.fromkeys(layers or (self.facts.layer, study.layers[0])))
+        self.chapters = compose(self.study, self.facts, album, self.layers, images)
+        self.broken = broken_cards(self.study, self.facts, album)
+
+    def render(self, token: str | None) -> str:
+        """Return the page."""
+        study, facts = self.study, self.facts
+        return render(
+            "report",
+            token,
+            name=shown(study.path.name),
+            facts=facts,
+            chapters=self.chapters,
+            broken=self.broken,
+            layers=[
+                {"name": shown(layer), "flat": study.heatmaps_of(layer).ndim < 4} for layer in self.layers
+            ],
+            table=_layer_table(study, facts),
+            stability=self.trust.stability,
+            conservation=self.trust.conservation,
+            charts=_charts(study, facts, self.trust),
+            dots=" ".join(map(str, study.clusters.label.tolist())),
+            colours={
+                chapter.cluster.label: CYCLE[chapter.cluster.label % len(CYCLE)] for chapter in self.chapters
+            },
+            provenance=_provenance(study.provenance),
         )
-    return facts, chosen
 
 
 # -- charts ---------------------------------------------------------------------------------------------
 
 
-def _charts(study: Study, facts: Facts) -> dict[str, Markup]:
+def _charts(study: Study, facts: Facts, trust: Trust) -> dict[str, Markup]:
     clustering = study.clustering_of(facts.layer)
     charts = {}
     if len(clustering.ks):
@@ -123,9 +168,9 @@ def _charts(study: Study, facts: Facts) -> dict[str, Markup]:
         )
     if clustering.k > 1:
         charts["dendrogram"] = as_svg(plot.dendrogram(clustering), f"How the {clustering.k} clusters join")
-    if len(facts.errors) > 3:
-        points = plot.embed(study.distances_of(facts.layer))
-        figure = plot.embedding(points, study.clusters.label, study.clusters.medoid)
+    if trust.points is not None:
+        medoids = study.clusters.medoid
+        figure = plot.embedding(trust.points, study.clusters.label, medoids[medoids >= 0])
         charts["map"] = as_svg(
             figure, "Map of the errors by their heatmap distances, clusters numbered at their medoids"
         )
@@ -135,24 +180,6 @@ def _charts(study: Study, facts: Facts) -> dict[str, Markup]:
             plot.retraining(facts.accuracy, after), "Test accuracy before and after retraining"
         )
     return charts
-
-
-# -- the page -------------------------------------------------------------------------------------------
-
-
-def _render(study: Study, facts: Facts, chapters: list[Chapter], layers: list[str], token: str | None) -> str:
-    return render(
-        "report",
-        token,
-        name=shown(study.path.name),
-        facts=facts,
-        chapters=chapters,
-        layers=[{"name": shown(layer), "flat": study.heatmaps_of(layer).ndim < 4} for layer in layers],
-        table=_layer_table(study, facts),
-        charts=_charts(study, facts),
-        dots=" ".join(map(str, study.clusters.label.tolist())),
-        provenance=_provenance(study.provenance),
-    )
 
 
 def _layer_table(study: Study, facts: Facts) -> list[dict[str, Any]]:
@@ -189,9 +216,12 @@ def _provenance(provenance: dict[str, Any]) -> dict[str, Any]:
         step["on"] = shown(f"{record['machine']}, torch {record['torch_version']}")
     return {
         "facts": {shown(key): shown(value) for key, value in rest.items()},
-        "settings": {
-            shown(key): shown("–" if value in (None, "", {}, []) else value)
-            for key, value in settings.items()
-        },
+        "settings": {shown(key): shown(value) for key, value in settings.items() if not _is_open(value)},
+        "open": [shown(key) for key, value in settings.items() if _is_open(value)],
         "steps": list(steps.values()),
     }
+
+
+def _is_open(value: object) -> bool:
+    """Say whether a setting was left to the preset, the model or the data."""
+    return value in (None, "", {}, [])

@@ -1,19 +1,18 @@
-"""What people make of a study: names and notes for its clusters, labels for its unsafe set.
+"""What people make of a study's clusters: names, notes, merges and splits, saved in ``review.json``.
 
-Both are saved at once and whole, in the study's directory: ``review.json``, and ``labels.csv`` as
-``hudd label --import`` reads it.
+The study's own clustering stays as it is. An edit is saved by the images that it was about, and made again
+whenever the study is read: where the study has been clustered anew, edits of clusters that are no more do
+nothing.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from typing import TYPE_CHECKING
-
-import numpy as np
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from hudd.errors import HuddError, UsageError
+from hudd.report import grouping
 from hudd.store.files import write_whole
 
 if TYPE_CHECKING:
@@ -23,16 +22,23 @@ LONGEST = {"name": 120, "note": 10_000}
 """Characters that a cluster's name and note may have."""
 
 
-class Notes:
-    """Names and notes of the clusters.
+class Review:
+    """Names, notes and edits of the clusters. Every change is saved at once and whole.
 
-    They belong to a cluster's medoid, not to its number: a study that is clustered anew keeps those whose
-    medoid is one still, and none turns up at another cluster.
+    Names and notes belong to a cluster's medoid as it was found, not to its number: a study that is
+    clustered anew keeps those whose medoid is one still, and none turns up at another cluster.
 
     Parameters
     ----------
     study : Study
         A study that is clustered.
+
+    Attributes
+    ----------
+    groups : hudd.report.grouping.Groups
+        The clusters as edited.
+    stale : int
+        Edits of clusters that the study has no more.
 
     Raises
     ------
@@ -42,10 +48,13 @@ class Notes:
 
     def __init__(self, study: Study) -> None:
         self.file = study.path / "review.json"
-        paths, errors = study.split("test").path, study.errors
-        medoids = enumerate(study.clusters.medoid.tolist(), start=1)
-        self._medoid = {label: paths[int(errors[row])] for label, row in medoids}
-        self._saved = self._load()
+        self._found, self._study = study.clusters, study
+        paths = study.split("test").path
+        self._paths = [paths[row] for row in study.errors.tolist()]
+        self._notes, self._edits = self._load()
+        self._replay()
+
+    # -- names and notes
 
     def of(self, cluster: int) -> dict[str, str]:
         """Return the cluster's ``name`` and ``note``, empty where there is none.
@@ -55,7 +64,7 @@ class Notes:
         UsageError
             If there is no such cluster.
         """
-        return {"name": "", "note": "", **self._saved.get(self._key(cluster), {})}
+        return {"name": "", "note": "", **self._notes.get(self._key(cluster), {})}
 
     def set(self, cluster: int, **fields: str) -> None:
         """Save a cluster's `name` or `note` or both.
@@ -69,90 +78,91 @@ class Notes:
             if field not in LONGEST or not isinstance(text, str) or len(text) > LONGEST[field]:
                 allowed = ", ".join(f"{name} (text of at most {most})" for name, most in LONGEST.items())
                 raise UsageError(f"'{field}' of a cluster cannot be saved; give {allowed}.")
-        saved = {**self._saved, self._key(cluster): {**self.of(cluster), **fields}}
-        content = {"format": "hudd-review", "version": 1, "clusters": saved}
-        write_whole(self.file, json.dumps(content, indent=1, sort_keys=True).encode())
-        self._saved = saved
+        self._save({**self._notes, self._key(cluster): {**self.of(cluster), **fields}}, self._edits)
 
-    def _key(self, cluster: int) -> str:
-        if cluster not in self._medoid:
-            raise UsageError(f"there is no cluster {cluster}; they are numbered 1 to {len(self._medoid)}.")
-        return self._medoid[cluster]
+    # -- merging and splitting
 
-    def _load(self) -> dict[str, dict[str, str]]:
-        if not self.file.exists():
-            return {}
-        try:
-            content = json.loads(self.file.read_bytes())
-            clusters = content["clusters"]
-            return {
-                str(path): {name: str(entry[name]) for name in LONGEST if name in entry}
-                for path, entry in clusters.items()
-            }
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise HuddError(f"'{self.file}' cannot be read ({error}); mend it or move it away.") from error
+    @property
+    def edits(self) -> int:
+        """Number of merges and splits that can be undone."""
+        return len(self._edits)
 
+    def merge(self, into: int, other: int) -> None:
+        """Merge cluster `other` into `into`, see :func:`hudd.report.grouping.merge`."""
+        grouping.merge(self.groups, into, other, self._distances)  # refuses before anything is saved
+        self._edit({"merge": [self._key(into), self._key(other)]})
 
-class Labels:
-    """Labels given to the unsafe set by hand, beside those that the study knows.
+    def split(self, cluster: int) -> None:
+        """Split a cluster in two, see :func:`hudd.report.grouping.split`."""
+        grouping.split(self.groups, cluster, self._distances)
+        self._edit({"split": self._key(cluster)})
 
-    Parameters
-    ----------
-    study : Study
-        With a selection.
-
-    Raises
-    ------
-    HuddError
-        If the study has no selection yet or ``labels.csv`` cannot be read.
-    """
-
-    def __init__(self, study: Study) -> None:
-        self.study, self.file = study, study.path / "labels.csv"
-        self.class_names, self._path = study.class_names, study.split("improvement").path
-        self.images = np.unique(study.selection.image)
-        self._label = {image: int(study.labels[image]) for image in self.images.tolist()}
-        self._given: dict[int, int] = {}
-        if self.file.exists():
-            self._load()
-
-    def of(self, image: int) -> int:
-        """Return the class of an image of the unsafe set, -1 where it is unknown."""
-        self._check(image)
-        return self._given.get(image, self._label[image])
-
-    def set(self, image: int, label: object) -> None:
-        """Save the class number of an image; -1 takes back what was given by hand.
+    def undo(self) -> None:
+        """Take back the last merge or split.
 
         Raises
         ------
         UsageError
-            If the image is not in the unsafe set or there is no such class.
+            If there is none.
         """
-        self._check(image)
-        if not isinstance(label, int) or isinstance(label, bool) or not -1 <= label < len(self.class_names):
-            raise UsageError(f"class {label!r} does not exist; give 0 to {len(self.class_names) - 1}, or -1.")
-        given = {**self._given, image: label}
-        if label < 0:
-            del given[image]
-        text = io.StringIO()
-        writer = csv.writer(text)
-        writer.writerow(["path", "label"])
-        writer.writerows((self._path[image], self.class_names[given[image]]) for image in sorted(given))
-        write_whole(self.file, text.getvalue().encode())
-        self._given = given
+        if not self._edits:
+            raise UsageError("no merge or split is left to undo.")
+        self._save(self._notes, self._edits[:-1])
+        self._replay()
 
-    def _check(self, image: int) -> None:
-        if image not in self._label:
-            raise UsageError(f"image {image} is not in the unsafe set.")
+    def _edit(self, edit: dict[str, Any]) -> None:
+        self._save(self._notes, [*self._edits, {"layer": self._found.layer, **edit}])
+        self._replay()
 
-    def _load(self) -> None:
-        place = {self._path[image]: image for image in self._label}
-        number = {name: at for at, name in enumerate(self.class_names)}
+    def _replay(self) -> None:
+        groups, self.stale = grouping.as_found(self._found), 0
+        for edit in self._edits:
+            number = {self._paths[row]: number for number, row in groups.key.items()}
+            named = edit.get("merge") or [edit.get("split")]
+            if edit.get("layer") != self._found.layer or any(path not in number for path in named):
+                self.stale += 1
+            elif "merge" in edit:
+                groups = grouping.merge(groups, number[named[0]], number[named[1]], self._distances)
+            elif (groups.label == number[named[0]]).sum() > 1:
+                groups = grouping.split(groups, number[named[0]], self._distances)
+        self.groups = groups
+
+    @cached_property
+    def _distances(self) -> Any:
+        return self._study.distances_of(self._found.layer)
+
+    # -- the file
+
+    def _key(self, cluster: int) -> str:
+        if cluster not in self.groups.key:
+            known = ", ".join(map(str, sorted(self.groups.key)))
+            raise UsageError(f"there is no cluster {cluster}; choose one of: {known}.")
+        return self._paths[self.groups.key[cluster]]
+
+    def _save(self, notes: dict[str, dict[str, str]], edits: list[dict[str, Any]]) -> None:
+        content = {"format": "hudd-review", "version": 1, "clusters": notes, "edits": edits}
+        write_whole(self.file, json.dumps(content, indent=1, sort_keys=True).encode())
+        self._notes, self._edits = notes, edits
+
+    def _load(self) -> tuple[dict[str, dict[str, str]], list[dict[str, Any]]]:
+        if not self.file.exists():
+            return {}, []
         try:
-            with self.file.open(newline="", encoding="utf-8") as stream:
-                for row in csv.DictReader(stream):
-                    if row["path"] in place and row["label"] in number:
-                        self._given[place[row["path"]]] = number[row["label"]]
-        except (OSError, ValueError, KeyError, csv.Error) as error:
+            content = json.loads(self.file.read_bytes())
+            notes = {
+                str(path): {name: str(entry[name]) for name in LONGEST if name in entry}
+                for path, entry in content["clusters"].items()
+            }
+            return notes, [_edit_of(entry) for entry in content.get("edits", [])]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise HuddError(f"'{self.file}' cannot be read ({error}); mend it or move it away.") from error
+
+
+def _edit_of(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return a saved edit, read strictly."""
+    if "merge" in entry:
+        into, other = entry["merge"]
+        if str(into) == str(other):
+            raise ValueError("a cluster merged with itself")
+        return {"layer": str(entry["layer"]), "merge": [str(into), str(other)]}
+    return {"layer": str(entry["layer"]), "split": str(entry["split"])}

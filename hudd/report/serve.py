@@ -11,15 +11,18 @@ import io
 import json
 import secrets
 import socket
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import Image
 
 from hudd.errors import HuddError, UsageError
+from hudd.report.labelling import Labels
 from hudd.report.page import render
-from hudd.report.report import live_report
-from hudd.report.review import Labels, Notes
+from hudd.report.report import LiveReport
+from hudd.report.review import Review
+from hudd.report.reviewed import reviewed
 from hudd.report.text import shown
 
 try:
@@ -123,6 +126,8 @@ def make_app(study: Study, token: str, *, hosts: set[str], port: int) -> ASGIApp
             Route("/", pages.report),
             Route("/notes", pages.notes),
             Route("/notes/{cluster:int}", pages.save_note, methods=["PUT"]),
+            Route("/clusters/{edit:str}", pages.edit, methods=["POST"]),
+            Route("/shot/{name:str}", pages.shot),
             Route("/label", pages.label),
             Route("/labels", pages.labels),
             Route("/labels/{image:int}", pages.save_label, methods=["PUT"]),
@@ -176,37 +181,58 @@ class _Pages:
 
     def __init__(self, study: Study, token: str) -> None:
         self.study, self.token = study, token
-        self._notes = Notes(study)
+        self._review = Review(study)
         self._labels = Labels(study) if study.has("selection") else None
-        self._report: str | None = None
+        self._report, self._page, self._composing = LiveReport(study, token), "", threading.Lock()
 
     def report(self, request: Request) -> Response:
-        if self._report is None:
-            self._report = live_report(self.study, self.token)
-        return HTMLResponse(self._report)
+        with self._composing:
+            self._page = self._page or self._report.page()
+            return HTMLResponse(self._page)
 
     def label(self, request: Request) -> Response:
         self._unsafe()
         return HTMLResponse(render("label", self.token, name=shown(self.study.path.name)))
 
     def notes(self, request: Request) -> Response:
-        count = len(self.study.clusters.medoid)
-        return JSONResponse({str(label): self._notes.of(label) for label in range(1, count + 1)})
+        review = self._review
+        return JSONResponse({str(label): review.of(label) for label in sorted(review.groups.medoid)})
 
     async def save_note(self, request: Request) -> Response:
         fields = await _content(request)
         if not fields:
             raise UsageError("nothing to save; send name or note.")
-        self._notes.set(request.path_params["cluster"], **fields)
-        return JSONResponse(self._notes.of(request.path_params["cluster"]))
+        self._review.set(request.path_params["cluster"], **fields)
+        return JSONResponse(self._review.of(request.path_params["cluster"]))
+
+    async def edit(self, request: Request) -> Response:
+        """Merge two clusters, split one, or take the last of that back; all at once or not at all."""
+        wanted = {"merge": ("into", "other"), "split": ("cluster",), "undo": ()}
+        edit, content = request.path_params["edit"], await _content(request)
+        if edit not in wanted:
+            raise UsageError(f"'{edit}' cannot be done; choose one of: {', '.join(wanted)}.")
+        numbers = [content.get(name) for name in wanted[edit]]
+        if any(type(number) is not int for number in numbers):
+            raise UsageError(f"{edit} needs the numbers of clusters: {', '.join(wanted[edit])}.")
+        getattr(self._review, edit)(*numbers)
+        self._page = ""
+        return JSONResponse({"edits": self._review.edits})
+
+    def shot(self, request: Request) -> Response:
+        """Answer a picture that the report has promised."""
+        found = self._report.album.read(request.path_params["name"])
+        if found is None:
+            raise UsageError("there is no such picture.")
+        return Response(found[0], media_type=found[1])
 
     def labels(self, request: Request) -> Response:
         """Answer all images to label, in the order of choice, with what is known about them."""
-        labels, unsafe, split = self._unsafe(), self.study.selection, self.study.split("improvement")
+        labels, split = self._unsafe(), self.study.split("improvement")
+        unsafe, names = reviewed(self.study, self._review).selection, self._review.of
         images = [
             {
                 "image": image,
-                "cluster": int(cluster),
+                "cluster": f"{cluster} {shown(names(int(cluster))['name'])}".strip(),
                 "path": shown(split.path[image]),
                 "prediction": int(split.prediction[image]),
                 "score": float(split.score[image]),

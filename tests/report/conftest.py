@@ -127,6 +127,9 @@ class FakeStudy:
     def distances_of(self, layer):
         return pdist(self._heatmaps[layer].reshape(self.count, -1)).astype(np.float32)
 
+    def conservation_of(self, layer):
+        return np.linspace(0, 0.1, self.count).astype(np.float32)
+
     def clustering_of(self, layer):
         tree = ward(self.distances_of(layer), "ward")
         labels = fcluster(tree, 3, "maxclust").astype(np.int64)
@@ -147,6 +150,9 @@ class FakeStudy:
             image=np.arange(count), cluster=cluster, distance=np.linspace(1, 2, count),
             rank=np.zeros(count, int), radius_ratio=np.ones(count), outside=np.arange(count) % 4 == 3,
         )  # fmt: skip
+
+    def nearest_members(self, images, clusters):
+        return np.array([np.flatnonzero(self.clusters.label == c)[i % 2] for i, c in zip(images, clusters)])
 
     @property
     def retraining(self):

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from hudd.errors import HuddError, UsageError
-from hudd.report.review import Labels, Notes
+from hudd.report.labelling import Labels
+from hudd.report.review import Review
 
 pytest.importorskip("starlette", reason="starlette is not installed")
 pytest.importorskip("uvicorn", reason="uvicorn is not installed")
@@ -176,14 +177,14 @@ def test_notes_stay_with_their_medoid(client, study):
     assert "&lt;b&gt;dark&lt;/b&gt;" in page
     assert page.count("<script") == 1
     study.clusters.medoid[[0, 1]] = study.clusters.medoid[[1, 0]]
-    assert Notes(study).of(1)["name"] == "<b>dark</b>"
-    assert Notes(study).of(2)["name"] == ""
+    assert Review(study).of(1)["name"] == "<b>dark</b>"
+    assert Review(study).of(2)["name"] == ""
 
 
 def test_static_report_shows_names_and_notes(study):
     from hudd.report import write_report
 
-    Notes(study).set(1, name="too <dark>", note="seen at night\nonly")
+    Review(study).set(1, name="too <dark>", note="seen at night\nonly")
     text = write_report(study).read_text()
     assert "too &lt;dark&gt;" in text
     assert '<p class="note">seen at night\nonly</p>' in text
@@ -194,10 +195,10 @@ def test_static_report_shows_names_and_notes(study):
 def test_broken_files_are_named(study):
     (study.path / "review.json").write_text("{")
     with pytest.raises(HuddError, match=r"review\.json"):
-        Notes(study)
+        Review(study)
     (study.path / "review.json").write_text(json.dumps({"clusters": [1]}))
     with pytest.raises(HuddError, match=r"review\.json"):
-        Notes(study)
+        Review(study)
     (study.path / "labels.csv").write_bytes(b"\xff\xfe")
     with pytest.raises(HuddError, match=r"labels\.csv"):
         Labels(study)

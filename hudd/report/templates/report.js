@@ -113,14 +113,20 @@
     const labels = $("#dots").dataset.clusters.split(" "), dots = [...map.querySelectorAll("use")];
     const headline = (label) => $(`#h-${label}`).textContent.trim().replace(/\s+/g, " ");
     const of = (event) => labels[dots.indexOf(event.target.closest("use"))];
-    map.addEventListener("pointerover", (event) => {
-      const label = of(event);
+    const light = (label) => {
       if (!label) return;
       map.classList.add("lit");
       dots.forEach((dot, place) => dot.classList.toggle("lit", labels[place] === label));
+      $$(".legend a").forEach((link) => link.classList.toggle("here", link.dataset.label === label));
       $("#dot").textContent = `Cluster ${headline(label)}`;
+    };
+    const dim = () => { map.classList.remove("lit"); $$(".legend a").forEach((link) => link.classList.remove("here")); };
+    map.addEventListener("pointerover", (event) => light(of(event)));
+    map.addEventListener("pointerleave", dim);
+    $$(".legend a").forEach((link) => {
+      ["pointerenter", "focus"].forEach((kind) => link.addEventListener(kind, () => light(link.dataset.label)));
+      ["pointerleave", "blur"].forEach((kind) => link.addEventListener(kind, dim));
     });
-    map.addEventListener("pointerleave", () => map.classList.remove("lit"));
     map.addEventListener("click", (event) => { if (of(event)) location.hash = `cluster-${of(event)}`; });
   }
 
@@ -143,6 +149,28 @@
     $$(".review").forEach((form) => {
       form.addEventListener("submit", (event) => { event.preventDefault(); save(form); });
       form.addEventListener("input", () => { tell("saving …"); clearTimeout(waiting.get(form)); waiting.set(form, setTimeout(save, 400, form)); });
+    });
+    // A merge or split changes sizes, risks and rules: the page is read anew, at the same cluster.
+    const edit = async (name, content, there) => {
+      try {
+        tell("saving …");
+        await Promise.all([...waiting.keys()].map(save));
+        const answer = await fetch(`/clusters/${name}`, { method: "POST", headers, body: JSON.stringify(content) });
+        if (!answer.ok) throw new Error(await answer.text());
+        tell("reading the page anew …");
+        if (there) history.replaceState(null, "", `#cluster-${there}`);
+        location.reload();
+      } catch (error) { tell(`not done: ${error.message}`, true); }
+    };
+    document.addEventListener("change", (event) => {
+      if (event.target.matches("[data-merge]")) $("[data-edit=merge]", event.target.closest(".edit")).disabled = !event.target.value;
+    });
+    document.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-edit]");
+      if (!button) return;
+      const form = button.closest(".edit"), cluster = form && +form.dataset.cluster;
+      if (button.dataset.edit === "merge") edit("merge", { into: cluster, other: +$("[data-merge]", form).value }, cluster);
+      else edit(button.dataset.edit, form ? { cluster } : {}, cluster);
     });
     addEventListener("beforeunload", (event) => { if (waiting.size) { [...waiting.keys()].forEach(save); event.preventDefault(); } });
     fetch("/notes", { headers }).then((answer) => answer.json()).then((notes) => $$(".review").forEach((form) => {

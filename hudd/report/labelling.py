@@ -1,0 +1,80 @@
+"""Labels given to the unsafe set by hand, saved as ``labels.csv`` that ``hudd label --import`` reads."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hudd.errors import HuddError, UsageError
+from hudd.store.files import write_whole
+
+if TYPE_CHECKING:
+    from hudd.study import Study
+
+
+class Labels:
+    """Labels given to the unsafe set by hand, beside those that the study knows.
+
+    Parameters
+    ----------
+    study : Study
+        With a selection.
+
+    Raises
+    ------
+    HuddError
+        If the study has no selection yet or ``labels.csv`` cannot be read.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self.study, self.file = study, study.path / "labels.csv"
+        self.class_names, self._path = study.class_names, study.split("improvement").path
+        self.images = np.unique(study.selection.image)
+        self._label = {image: int(study.labels[image]) for image in self.images.tolist()}
+        self._given: dict[int, int] = {}
+        if self.file.exists():
+            self._load()
+
+    def of(self, image: int) -> int:
+        """Return the class of an image of the unsafe set, -1 where it is unknown."""
+        self._check(image)
+        return self._given.get(image, self._label[image])
+
+    def set(self, image: int, label: object) -> None:
+        """Save the class number of an image; -1 takes back what was given by hand.
+
+        Raises
+        ------
+        UsageError
+            If the image is not in the unsafe set or there is no such class.
+        """
+        self._check(image)
+        if not isinstance(label, int) or isinstance(label, bool) or not -1 <= label < len(self.class_names):
+            raise UsageError(f"class {label!r} does not exist; give 0 to {len(self.class_names) - 1}, or -1.")
+        given = {**self._given, image: label}
+        if label < 0:
+            del given[image]
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(["path", "label"])
+        writer.writerows((self._path[image], self.class_names[given[image]]) for image in sorted(given))
+        write_whole(self.file, text.getvalue().encode())
+        self._given = given
+
+    def _check(self, image: int) -> None:
+        if image not in self._label:
+            raise UsageError(f"image {image} is not in the unsafe set.")
+
+    def _load(self) -> None:
+        place = {self._path[image]: image for image in self._label}
+        number = {name: at for at, name in enumerate(self.class_names)}
+        try:
+            with self.file.open(newline="", encoding="utf-8") as stream:
+                for row in csv.DictReader(stream):
+                    if row["path"] in place and row["label"] in number:
+                        self._given[place[row["path"]]] = number[row["label"]]
+        except (OSError, ValueError, KeyError, csv.Error) as error:
+            raise HuddError(f"'{self.file}' cannot be read ({error}); mend it or move it away.") from error

@@ -1,0 +1,95 @@
+"""A study as people have left it: its clusters named, merged and split."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from hudd.evaluation import cluster_rules, purity_coverage, variance_reduction
+from hudd.report.review import Review
+from hudd.study import Clusters
+
+if TYPE_CHECKING:
+    from hudd.selection import UnsafeSet
+    from hudd.study import Study
+
+CAUSE = "cause"
+"""The parameter that says what is wrong with an image, where that is known."""
+
+_PERMUTATIONS = 19  # tells a rule from chance at the 5 % level
+
+
+def reviewed(study: Study, review: Review | None = None) -> Study:
+    """Return the study with its clusters, unsafe set and evaluation as edited; itself where nothing was.
+
+    Numbers of clusters that are merged away are left out: their ``medoid`` is -1.
+
+    Parameters
+    ----------
+    study : Study
+        A study that is clustered.
+    review : Review, optional
+        What people made of it; by default what is saved.
+    """
+    review = review or Review(study)
+    return cast("Study", Reviewed(study, review)) if review.groups.origin else study
+
+
+class Reviewed:
+    """What :func:`reviewed` returns; all but what is below is the study's own."""
+
+    def __init__(self, study: Study, review: Review) -> None:
+        self._study, self._review = study, review
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._study, name)
+
+    @cached_property
+    def clusters(self) -> Clusters:
+        """The clusters as edited."""
+        groups = self._review.groups
+        medoid = [groups.medoid.get(number, -1) for number in range(1, groups.last + 1)]
+        return Clusters(groups.label, np.array(medoid, np.int64), self._study.clusters.layer)
+
+    @cached_property
+    def selection(self) -> UnsafeSet:
+        """The unsafe set, each image at the cluster of the error that it is nearest to."""
+        own = self._study.selection
+        if not len(own):
+            return own
+        return replace(own, cluster=self.clusters.label[self._study.nearest_members(own.image, own.cluster)])
+
+    @cached_property
+    def evaluation(self) -> dict[str, Any]:
+        """The study's evaluation, taken again; rules of edited clusters only, the others are as they were."""
+        found, label = dict(self._study.evaluation), self.clusters.label
+        test, rows = self._study.split("test"), self._study.errors
+        known = {name: values[rows] for name, values in test.parameters.items()}
+        if "variance" in found:
+            variance = variance_reduction(known, label)
+            found["variance"] = {
+                **variance.to_dict(),
+                "cluster": variance.clusters,
+                "parameter": np.array(variance.parameters, object),
+                "reduction": variance.reduction,
+            }
+        if "purity" in found:
+            purity = purity_coverage(label, known[CAUSE].astype(str))
+            found["purity"] = {**purity.to_dict(), "cluster": purity.clusters, "purity": purity.purity}
+        if "rules" in found:
+            found["rules"] = self._rules(found["rules"], label, known)
+        return found
+
+    def _rules(self, own: dict[str, Any], label: np.ndarray, known: dict[str, np.ndarray]) -> dict[str, Any]:
+        groups = self._review.groups
+        as_they_were = [int(c) in groups.medoid and int(c) not in groups.origin for c in own["cluster"]]
+        told_by = {name: values for name, values in known.items() if name != CAUSE}
+        edited = np.where(np.isin(label, list(groups.origin)), label, 0)
+        new = cluster_rules(told_by, edited, permutations=_PERMUTATIONS, seed=self._study.settings.seed)
+        return {
+            name: np.concatenate([own[name][as_they_were], [getattr(rule, name) for rule in new]])
+            for name in ("cluster", "text", "precision", "recall", "p_value")
+        }
