@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hudd.errors import UsageError
 from hudd.evaluation import cluster_rules, unsafe_composition
@@ -22,7 +24,8 @@ def table():
 def test_planted_ranges_are_named(table):
     parameters, labels = table
     rules = {
-        rule.cluster: rule for rule in cluster_rules(parameters, labels, units={"width": "px"}, max_depth=3)
+        rule.cluster: rule
+        for rule in cluster_rules(parameters, labels, units={"width": "px"}, max_conditions=3)
     }
     assert rules[1].text == "width < 33 px"
     assert (rules[1].precision, rules[1].recall, rules[1].p_value) == (1, 1, 0.01)
@@ -38,12 +41,67 @@ def test_a_rare_cluster_is_named_against_a_large_background():
     width, light = rng.integers(20, 100, 3000), rng.random(3000)
     labels = np.zeros(3000, int)
     labels[rng.choice(np.flatnonzero(width < 40), 30, replace=False)] = 1
-    (rule,) = cluster_rules({"width": width, "light": light}, labels, max_depth=1, permutations=39)
+    (rule,) = cluster_rules({"width": width, "light": light}, labels, max_conditions=1, permutations=39)
     assert rule.text == "width < 40"
     assert rule.p_value == 1 / 40
     assert rule.precision < 0.05
     assert rule.recall == 1
     assert rule.informedness == pytest.approx(1 - (width[labels == 0] < 40).mean())
+
+
+@given(st.integers(0, 10_000), st.integers(2, 12))
+def test_the_best_single_range_is_exact(seed, count):
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, 6, count).astype(float)
+    member = np.arange(count) < rng.integers(1, count)
+    (rule,) = cluster_rules({"p": values}, member.astype(int), max_conditions=1, permutations=0) or [None]
+    if rule is None:
+        return
+    best = 0.0
+    for low in range(7):
+        for high in range(low + 1, 8):
+            for fits in ((values >= low) & (values < high), (values < low) | (values >= high)):
+                bounds = (
+                    (fits & (values == values.min())).sum() == 0,
+                    (fits & (values == values.max())).sum() == 0,
+                )
+                cuts = max(1, sum(bounds)) if not all(fits) else 0
+                cuts = 2 if not any(bounds) and not all(fits) else cuts
+                best = max(best, fits[member].mean() - fits[~member].mean() - 0.03 * cuts)
+    cuts = 2 if ".." in rule.text else 1
+    found = rule.informedness - 0.03 * cuts if rule.text else 0.0
+    assert found == pytest.approx(best)
+
+
+def test_what_only_tells_the_classes_apart_is_no_cause():
+    rng = np.random.default_rng(3)
+    classes = rng.integers(0, 4, 2000)
+    position, light = classes + rng.random(2000) / 2, rng.random(2000)
+    labels = ((classes == 2) & (light < 0.5) & (rng.random(2000) < 0.9)).astype(int)
+    table = {"position": position, "light": light}
+    (naive,) = cluster_rules(table, labels, max_conditions=1, permutations=0)
+    (matched,) = cluster_rules(table, labels, classes=classes, max_conditions=1, permutations=19)
+    assert naive.parameters == ("position",)
+    assert matched.text == "light < 0.499"
+    assert matched.p_value == 0.05
+
+
+def test_a_range_on_both_sides_is_one_condition():
+    rng = np.random.default_rng(4)
+    yaw = rng.uniform(-60, 60, 900)
+    labels = (np.abs(yaw) > 40).astype(int)
+    (rule,) = cluster_rules({"head_yaw": yaw}, labels, units={"head_yaw": "deg"}, permutations=0)
+    name, word, bounds, unit = rule.text.split()
+    assert (name, word, unit) == ("head_yaw", "outside", "deg")
+    assert [round(float(bound)) for bound in bounds.split("..")] == [-40, 40]
+    assert rule.f1 == 1
+
+
+def test_rows_without_a_value_fit_no_condition():
+    values = np.array([1.0, 2, np.nan, np.nan, 8, 9])
+    (rule,) = cluster_rules({"p": values}, np.array([0, 0, 0, 1, 1, 1]), permutations=0)
+    assert rule.text == "p >= 6"
+    assert (rule.precision, rule.recall) == (1, pytest.approx(2 / 3))
 
 
 def test_chance_is_told_apart(table):
@@ -59,11 +117,14 @@ def test_chance_is_told_apart(table):
 
 def test_precision_and_recall_are_of_the_rule(table):
     parameters, labels = table
-    for rule in cluster_rules({"light": parameters["light"]}, labels, max_depth=1, permutations=0):
+    for rule in cluster_rules({"light": parameters["light"]}, labels, max_conditions=1, permutations=0):
         if not rule.text:
             continue
         _, sign, bound = rule.text.split()
-        fits = parameters["light"] <= float(bound) if sign == "<=" else parameters["light"] > float(bound)
+        light = parameters["light"]
+        low, _, high = bound.partition("..")
+        inside = (light >= float(low)) & (light < float(high or 1))
+        fits = {"<": light < float(low), "outside": ~inside}.get(sign, inside)
         member = labels == rule.cluster
         assert rule.precision == pytest.approx((fits & member).sum() / fits.sum(), abs=0.01)
         assert rule.recall == pytest.approx((fits & member).sum() / member.sum(), abs=0.01)
