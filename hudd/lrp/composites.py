@@ -1,13 +1,16 @@
 """Which rule goes where: named composites, rule names with parameters, and per-layer overrides.
 
-The composites are those of zennit (arXiv 2106.13200) by the same names; ``hudd-2021`` is what the authors of HUDD ran.
+Composites that zennit (arXiv 2106.13200) has too go by its names. ``epsilon-gamma`` is its ``epsilon-gamma-box`` for
+inputs without bounds (Montavon et al. 2019). ``attnlrp`` is AttnLRP (Achtibat et al. 2024, arXiv 2402.05602);
+``attnlrp-gamma`` is that with the gamma rule for layers with weights, by which its authors take the noise out of vision
+transformers. ``hudd-2021`` is what the authors of HUDD ran.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from hudd.errors import UsageError
@@ -62,6 +65,8 @@ class Composite:
         For residual sums, averages and affine operations.
     last_window_wins : bool
         Overlapping max-pooling windows overwrite each other, as in the authors' 2021 code.
+    attention : {"cp-lrp", "attnlrp"}
+        Attention weights as a gate and norms as linear maps (Ali et al. 2022), or as AttnLRP treats them.
     """
 
     name: str
@@ -72,6 +77,7 @@ class Composite:
     epsilon: float = 1e-6
     stabilizer: str = "sign"
     last_window_wins: bool = False
+    attention: str = "cp-lrp"
 
     def rule_for(self, module: str, *, convolution: bool, first: bool) -> Rule:
         """The rule of one contraction."""
@@ -91,6 +97,9 @@ COMPOSITES: dict[str, Composite] = {
         Composite("epsilon-alpha2-beta1", AlphaBeta(), Epsilon()),
         Composite("epsilon-alpha2-beta1-flat", AlphaBeta(), Epsilon(), first=Flat()),
         Composite("epsilon-gamma-box", Gamma(), Epsilon(), first=ZBox()),
+        Composite("epsilon-gamma", Gamma(), Epsilon()),
+        Composite("attnlrp", Epsilon(), Epsilon(), attention="attnlrp"),
+        Composite("attnlrp-gamma", Gamma(), Gamma(gamma=0.05), attention="attnlrp"),
         Composite(
             "hudd-2021",
             Epsilon2021(),
@@ -171,13 +180,4 @@ def composite_of(rules: str | Rule | Composite | Mapping[str, str | Rule]) -> Co
     name = ", ".join(
         [base.name, *(f"{pattern}={choice}" for pattern, choice in rules.items() if pattern != "*")]
     )
-    return Composite(
-        name,
-        base.convolution,
-        base.linear,
-        base.first,
-        tuple(overrides),
-        base.epsilon,
-        base.stabilizer,
-        base.last_window_wins,
-    )
+    return replace(base, name=name, overrides=tuple(overrides))

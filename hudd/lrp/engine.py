@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import torch
 from torch import Tensor, fx, nn
@@ -15,7 +16,7 @@ from hudd.lrp import message as messages
 from hudd.lrp.composites import Composite, composite_of
 from hudd.lrp.message import Message
 from hudd.lrp.operations import Values, call
-from hudd.lrp.plan import Plan, RuledContraction, make_plan
+from hudd.lrp.plan import Plan, RuledContraction, make_plan, within
 from hudd.lrp.rules import Crossing, Rule
 from hudd.lrp.targets import Target, selection
 
@@ -40,6 +41,9 @@ class Relevance:
     conservation : dict of str to Tensor
         For each layer (N,) float64: the relevance that left the layer at its input minus what entered at its output, as
         a share of what is explained. Zero is exact conservation; a bias takes its share, and so does the stabilizer.
+    bias_share : dict of str to Tensor
+        For each layer (N,) float64: what its biases and other constant summands absorbed, in the same unit; so
+        ``conservation + bias_share`` is what the rule itself lost or added. Empty unless it was asked for.
     """
 
     output: Tensor
@@ -47,6 +51,7 @@ class Relevance:
     input: Tensor | None = None
     layers: dict[str, Tensor] = field(default_factory=dict)
     conservation: dict[str, Tensor] = field(default_factory=dict)
+    bias_share: dict[str, Tensor] = field(default_factory=dict)
 
 
 class LRP:
@@ -69,6 +74,8 @@ class LRP:
         Storage of whole heatmaps; arithmetic is float32 always.
     at : {"input", "output"}, optional
         Which side of a layer its heatmap shows.
+    bias_share : bool, optional
+        Also sum up what biases absorb, layer by layer; costs a few passes over memory.
 
     Raises
     ------
@@ -96,6 +103,7 @@ class LRP:
         pool: str = "none",
         precision: str = "float32",
         at: str = "input",
+        bias_share: bool = False,
     ) -> None:
         for name, value, allowed in (
             ("pool", pool, _POOLS),
@@ -110,6 +118,7 @@ class LRP:
         self.composite = composite_of(rules)
         self._asked = None if layers is None else tuple(layers)
         self._pool, self._dtype, self._at = pool, _PRECISIONS[precision], at
+        self._bias_share = bias_share
         self._plan: Plan | None = None
         self._shapes: list[torch.Size] = []
 
@@ -156,7 +165,7 @@ class LRP:
         _check(batch)
         self.prepare(batch)
         assert self._plan is not None
-        run = _Run(self._plan, self.composite, self._pool, self._dtype, self._at)
+        run = _Run(self._plan, self.composite, self._pool, self._dtype, self._at, self._bias_share)
         return run.explain(batch, target)
 
 
@@ -174,12 +183,15 @@ def _check(batch: tuple[Tensor, ...]) -> None:
 class _Run:
     """One batch on its way through a plan."""
 
-    def __init__(self, plan: Plan, composite: Composite, pool: str, dtype: torch.dtype, at: str) -> None:
+    def __init__(
+        self, plan: Plan, composite: Composite, pool: str, dtype: torch.dtype, at: str, bias_share: bool
+    ) -> None:
         self._plan, self._composite = plan, composite
         self._pool, self._dtype, self._at = pool, dtype, at
         self._values: Values = {}
         self._arrived: dict[str, Tensor] = {}
         self._sent: dict[str, Tensor] = {}
+        self._absorbed: dict[fx.Node, list[Tensor]] | None = {} if bias_share else None
 
     def explain(self, batch: tuple[Tensor, ...], target: Target) -> Relevance:
         self._forward(batch)
@@ -204,6 +216,9 @@ class _Run:
         size = torch.where(size > 0, size, torch.ones_like(size))
         for name in self._plan.layers:
             result.conservation[name] = (self._sent[name] - self._arrived[name]) / size
+            if self._absorbed is not None:
+                inside = (parts for node, parts in self._absorbed.items() if within(node, name))
+                result.bias_share[name] = sum(chain(*inside), torch.zeros_like(size)) / size
         result.layers = {name: result.layers[name] for name in self._plan.layers}
         return result
 
@@ -239,6 +254,8 @@ class _Run:
             if incoming is None:
                 continue
             step = plan.steps[node]
+            if self._absorbed is not None:
+                incoming.ledger = self._absorbed[node] = []
             if isinstance(step, RuledContraction):
                 sent = [(step.source, self._cross(node, step, incoming))]
             else:

@@ -28,12 +28,15 @@ class Message:
         Nobody else holds `value`, so that it may be written over.
     total : Tensor or None
         (N,) float64, the relevance summed over each sample, once somebody needed it.
+    ledger : list of Tensor or None
+        Where crossing writes down what constant summands absorb, (N,) float64 each; None: nobody asks.
     """
 
     value: Tensor
     factor: Tensor | None
     exclusive: bool = True
     total: Tensor | None = None
+    ledger: list[Tensor] | None = None
 
     def relevance(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """The relevance as a tensor of its own."""
@@ -62,9 +65,13 @@ class Message:
         gate: Tensor | None = None,
         passes: str = "open",
         last: bool = True,
+        shift: Tensor | None = None,
     ) -> Tensor:
-        """``scale * R / (z + eps)``; writes over this message where that is safe and no use of it follows (`last`)."""
-        return kernels.quotient(
+        """``s = scale * R / (z + eps)``; writes over this message where that is safe and no use of it follows (`last`).
+
+        `shift`, the constant summand in `z`, absorbs ``s * shift``, which goes into the ledger.
+        """
+        s = kernels.quotient(
             self.value,
             self.factor,
             z,
@@ -75,6 +82,14 @@ class Message:
             passes=passes,
             in_place=self.exclusive and last,
         )
+        if shift is not None:
+            self.absorb(s, shift)
+        return s
+
+    def absorb(self, s: Tensor, shift: Tensor) -> None:
+        """Write down that a constant summand absorbs ``s * shift``, if anybody asks."""
+        if self.ledger is not None:
+            self.ledger.append((s.double() * shift).flatten(1).sum(1))
 
 
 def add(first: Message, second: Message) -> Message:

@@ -13,7 +13,16 @@ from hudd.capture.graph import RelevanceGraph, module_of
 from hudd.errors import UsageError
 from hudd.lrp.composites import Composite
 from hudd.lrp.contraction import Contraction, contraction_of, data_input, is_contraction
-from hudd.lrp.operations import IDENTITY, RECTIFIERS, Operation, nonnegative, operation_of, origin, sources_of
+from hudd.lrp.operations import (
+    IDENTITY,
+    RECTIFIERS,
+    Operation,
+    nonnegative,
+    operation_of,
+    origin,
+    sources_of,
+    with_attnlrp,
+)
 from hudd.lrp.rules import Rule
 
 INPUT = "input"
@@ -88,6 +97,8 @@ def make_plan(captured: RelevanceGraph, composite: Composite, layers: Sequence[s
     UsageError
         If a layer is not in the model, or does not have exactly one input.
     """
+    if composite.attention == "attnlrp":
+        captured = with_attnlrp(captured)
     calls = [node for node in captured.graph.nodes if node.op == "call_function"]
     output = captured.outputs[0]
     on_the_way = _ancestors(output)
@@ -172,9 +183,9 @@ def _has_one_input(steps: dict[fx.Node, Operation | RuledContraction], name: str
     sources = {
         source
         for node in steps
-        if _within(node, name)
+        if within(node, name)
         for source in sources_of(node)
-        if not _within(source, name)
+        if not within(source, name)
     }
     return len(sources) == 1
 
@@ -184,7 +195,8 @@ def _prefixes(path: str) -> list[str]:
     return [".".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
 
 
-def _within(node: fx.Node, name: str) -> bool:
+def within(node: fx.Node, name: str) -> bool:
+    """Whether the node's call was made in the module of this path."""
     path = module_of(node)
     return path == name or path.startswith(name + ".")
 
@@ -195,7 +207,7 @@ def _layer_edges(
     entries: dict[Edge, list[str]] = defaultdict(list)
     exits: dict[Edge, list[str]] = defaultdict(list)
     for name in names:
-        inside = {node: _within(node, name) for edge in edges for node in edge}
+        inside = {node: within(node, name) for edge in edges for node in edge}
         entering = [(reader, source) for reader, source in edges if inside[reader] and not inside[source]]
         inputs = {source for _, source in entering}
         if len(inputs) != 1:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hudd.lrp import kernels
-from hudd.lrp.contraction import Contraction
+from hudd.lrp.contraction import BySign, Contraction
 from hudd.lrp.message import Message
 
 
@@ -63,7 +63,7 @@ class Rule:
         raise NotImplementedError
 
     def _over(self, message: Message, z: Tensor, *, scale: float = 1.0, gate: Tensor | None = None,
-              passes: str = "open", last: bool = True) -> Tensor:  # fmt: skip
+              passes: str = "open", last: bool = True, shift: Tensor | None = None) -> Tensor:  # fmt: skip
         return message.over(
             z,
             epsilon=self.epsilon,
@@ -72,7 +72,16 @@ class Rule:
             gate=gate,
             passes=passes,
             last=last,
+            shift=shift,
         )
+
+
+def _shift(contraction: Contraction) -> Tensor | None:
+    """The bias, broadcastable to the output."""
+    bias = contraction.bias
+    if bias is None or not contraction.is_convolution:
+        return bias
+    return bias.view(-1, *[1] * (contraction.weight.ndim - 2))
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,7 @@ class Epsilon(Rule):
 
     def redistribute(self, crossing: Crossing) -> Message:
         """Send the relevance at the output to the input."""
-        s = self._over(crossing.message, crossing.z)
+        s = self._over(crossing.message, crossing.z, shift=_shift(crossing.contraction))
         return Message(crossing.contraction.adjoint(s, crossing.x), crossing.x)
 
 
@@ -101,43 +110,93 @@ class Epsilon2021(Epsilon):
     stabilizer = "positive"
 
 
-def _parts(x: Tensor) -> tuple[Tensor, Tensor]:
-    return x.clamp(min=0), x.clamp(max=0)
+@dataclass(frozen=True)
+class _BySign:
+    """A contraction with one set of weights for positive inputs and another for negative ones."""
+
+    x: Tensor
+    nonnegative: bool
+    for_positive: Contraction
+    for_negative: Contraction
+
+    @property
+    def _weights(self) -> Contraction | BySign:
+        return self.for_positive if self.nonnegative else BySign(self.for_positive, self.for_negative)
+
+    def forward(self) -> Tensor:
+        """The output, with the bias of `for_positive`."""
+        return self._weights.forward(self.x)
+
+    def message(self, s: Tensor) -> Message:
+        """The relevance at the input, x times the adjoint of `s`."""
+        return Message(self._weights.adjoint(s, self.x), self.x)
 
 
 @dataclass(frozen=True)
 class AlphaBeta(Rule):
-    """LRP-αβ, positive and negative contributions weighted by α and β = α - 1 (Bach et al. 2015, eq. 60)."""
+    """LRP-αβ, positive and negative contributions weighted by α and β = α - 1 (Bach et al. 2015, eq. 60).
+
+    The formula conserves where an output has contributions of both signs (bias included). An output with those of one
+    sign alone would pass on α, or -β, times its relevance; here it hands its whole relevance to them.
+    """
 
     alpha: float = 2.0
     beta: float = 1.0
 
     def redistribute(self, crossing: Crossing) -> Message:
         """Send the relevance at the output to the input."""
-        message = self._share(crossing, self.alpha, positive=True, last=self.beta == 0)
-        if self.beta:
-            message.value.add_(self._share(crossing, -self.beta, positive=False, last=True).value)
-        return message
+        message, above = crossing.message, self._contributions(crossing, positive=True)
+        z_above = above.forward()
+        # Where the output is rectified, it is greater than zero wherever there is relevance.
+        lone_below = None if crossing.rectified else self._missing(message, z_above)
+        if not self.beta and lone_below is None:
+            s = self._over(message, z_above, shift=_shift(above.for_positive))
+            return above.message(s)
+        below = self._contributions(crossing, positive=False)
+        z_below = below.forward()
+        s_below = self._over(message, z_below, scale=-self.beta, last=False)
+        lone_above = self._missing(message, -z_below) if self.beta else None
+        if lone_below is not None:
+            s_below[lone_below] = self._over(message, z_below, last=False)[lone_below]
+        s_above = self._over(message, z_above, scale=self.alpha)
+        if lone_above is not None:
+            s_above[lone_above] /= self.alpha
+        sent = above.message(s_above)
+        sent.value.add_(below.message(s_below).value)
+        for part, s in ((above, s_above), (below, s_below)):
+            shift = _shift(part.for_positive)
+            if shift is not None:
+                message.absorb(s, shift)
+        return sent
 
-    def _share(self, crossing: Crossing, scale: float, *, positive: bool, last: bool) -> Message:
-        """The part that same-signed (`positive`) or opposite-signed contributions send."""
-        contraction, x = crossing.contraction, crossing.x
+    def _contributions(self, crossing: Crossing, *, positive: bool) -> _BySign:
+        """Those of one sign."""
+        contraction = crossing.contraction
         if positive:
-            for_positive, for_negative = contraction.positive(), contraction.negative(bias=False)
+            weights = contraction.positive(), contraction.negative(bias=False)
         else:
-            for_positive, for_negative = contraction.negative(), contraction.positive(bias=False)
-        if crossing.nonnegative:
-            s = self._over(crossing.message, for_positive.forward(x), scale=scale, last=last)
-            return Message(for_positive.adjoint(s, x), x)
-        above, below = _parts(x)
-        z = for_positive.forward(above).add_(for_negative.forward(below))
-        s = self._over(crossing.message, z, scale=scale, last=last)
-        return Message(kernels.by_sign(x, for_positive.adjoint(s, x), for_negative.adjoint(s, x)), x)
+            weights = contraction.negative(), contraction.positive(bias=False)
+        return _BySign(crossing.x, crossing.nonnegative, *weights)
+
+    def _missing(self, message: Message, z: Tensor) -> Tensor | None:
+        """Where relevance meets no contribution of a sign (none above the stabilizer's size); None: nowhere."""
+        capturing = z.is_cuda and torch.cuda.is_current_stream_capturing()  # then no value may be looked at
+        if not capturing and z.amin() > self.epsilon:
+            return None
+        missing = z <= self.epsilon
+        relevant = missing & (message.value != 0)
+        if message.factor is not None:
+            relevant &= message.factor != 0
+        return missing if capturing or relevant.any() else None
 
 
 @dataclass(frozen=True)
 class ZPlus(AlphaBeta):
-    """LRP-z⁺, only positive contributions: αβ with α = 1, β = 0 (Montavon et al. 2017, eq. 15)."""
+    """LRP-z⁺, only positive contributions: αβ with α = 1, β = 0 (Montavon et al. 2017, eq. 15).
+
+    An output without positive contributions, which is never active in a rectified network, hands its relevance to the
+    negative ones.
+    """
 
     alpha: float = 1.0
     beta: float = 0.0
@@ -183,18 +242,16 @@ class Gamma(Rule):
 
     def _share(self, crossing: Crossing, *, above: bool, last: bool) -> Message:
         """The part of the outputs above (or below) zero."""
-        contraction, x = crossing.contraction, crossing.x
-        for_positive = self._favouring(contraction, positive=above, bias=True)
-        passes = "positive" if above else "negative"
-        if crossing.nonnegative:
-            z = for_positive.forward(x)
-            s = self._over(crossing.message, z, gate=crossing.z, passes=passes, last=last)
-            return Message(for_positive.adjoint(s, x), x)
-        for_negative = self._favouring(contraction, positive=not above, bias=False)
-        positive_part, negative_part = _parts(x)
-        z = for_positive.forward(positive_part).add_(for_negative.forward(negative_part))
-        s = self._over(crossing.message, z, gate=crossing.z, passes=passes, last=last)
-        return Message(kernels.by_sign(x, for_positive.adjoint(s, x), for_negative.adjoint(s, x)), x)
+        favoured = _BySign(
+            crossing.x,
+            crossing.nonnegative,
+            self._favouring(crossing.contraction, positive=above, bias=True),
+            self._favouring(crossing.contraction, positive=not above, bias=False),
+        )
+        gate, passes = crossing.z, "positive" if above else "negative"
+        shift = _shift(favoured.for_positive)
+        s = self._over(crossing.message, favoured.forward(), gate=gate, passes=passes, last=last, shift=shift)
+        return favoured.message(s)
 
 
 @dataclass(frozen=True)
@@ -243,7 +300,7 @@ class Flat(Rule):
         """Send the relevance at the output to the input."""
         shares = self._shares(crossing.contraction)
         z = shares.forward(torch.ones_like(crossing.x[:1])).expand_as(crossing.z)
-        s = self._over(crossing.message, z)
+        s = self._over(crossing.message, z, shift=_shift(shares))
         return Message(shares.adjoint(s, crossing.x), None)
 
 

@@ -81,8 +81,20 @@ def _negative(layer: Dense, x: Array, relevance: Array) -> Array:
     return _up(x) * (s @ _down(w).T) + _down(x) * (s @ _up(w).T)
 
 
+def _alpha_beta(layer: Dense, x: Array, relevance: Array, alpha: float, beta: float) -> Array:
+    """Contributions of one sign alone take all of an output's relevance."""
+    above = _up(x) @ _up(layer.w) + _down(x) @ _down(layer.w) + _up(layer.b)
+    below = _up(x) @ _down(layer.w) + _down(x) @ _up(layer.w) + _down(layer.b)
+    to_positive = _positive(layer, x, relevance * np.where(below < -EPSILON, alpha, 1))
+    return to_positive + _negative(layer, x, relevance * np.where(above > EPSILON, -beta, 1))
+
+
 def alpha_beta(layer: Dense, x: Array, relevance: Array) -> Array:
-    return 2 * _positive(layer, x, relevance) - _negative(layer, x, relevance)
+    return _alpha_beta(layer, x, relevance, 2, 1)
+
+
+def z_plus(layer: Dense, x: Array, relevance: Array) -> Array:
+    return _alpha_beta(layer, x, relevance, 1, 0)
 
 
 def gamma(layer: Dense, x: Array, relevance: Array) -> Array:
@@ -114,7 +126,7 @@ def flat(layer: Dense, x: Array, relevance: Array) -> Array:
 RULES: dict[str, tuple[Rule, Callable[[Dense, Array, Array], Array]]] = {
     "zero": (Zero(), zero),
     "epsilon": (Epsilon(), epsilon),
-    "z-plus": (ZPlus(), _positive),
+    "z-plus": (ZPlus(), z_plus),
     "alpha-beta": (AlphaBeta(), alpha_beta),
     "gamma": (Gamma(), gamma),
     "z-box": (ZBox(low=LOW, high=HIGH), z_box),
@@ -235,9 +247,8 @@ def test_a_wider_gamma_and_alpha() -> None:
     module, x = nn.Linear(6, 4), torch.randn(3, 6)
     dense, flat_x = Dense.of(module, (6,)), x.double().numpy()
     sent = torch.randn(3, 4)
-    both = _positive(dense, flat_x, sent.double().numpy()), _negative(dense, flat_x, sent.double().numpy())
     ours = hudd.LRP(nn.Sequential(module), rules="alpha-beta(3, 2)").attribute(x, lambda output: sent)
-    _assert_close(ours.layers["0"], 3 * both[0] - 2 * both[1])
+    _assert_close(ours.layers["0"], _alpha_beta(dense, flat_x, sent.double().numpy(), 3, 2))
     # With gamma without bounds only the contributions of the output's sign count.
     wide = hudd.LRP(nn.Sequential(module), rules="gamma(1e6)").attribute(x, lambda output: sent)
     z = dense.forward(flat_x)

@@ -1,8 +1,8 @@
 """How relevance crosses operations without weights.
 
-Four ways cover them: activations let it pass (:mod:`passing`); operations that move numbers send it back to where they
+Activations let it pass (:mod:`passing`); operations that move numbers send it back to where they
 came from (:mod:`routing`); sums split it in proportion to the summands (:mod:`sums`); products give it to the signal,
-not to the gate (:mod:`products`).
+not to the gate (:mod:`products`); AttnLRP treats transformers its own way (:mod:`attention`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from torch import fx
 
 from hudd.capture.graph import carries, module_of, target_name
 from hudd.errors import UnsupportedOperation
-from hudd.lrp.operations import passing, products, routing, sums
+from hudd.lrp.operations import attention, passing, products, routing, sums
+from hudd.lrp.operations.attention import with_attnlrp
 from hudd.lrp.operations.base import (
     Operation,
     Sent,
@@ -38,6 +39,7 @@ __all__ = [
     "operation_of",
     "origin",
     "sources_of",
+    "with_attnlrp",
 ]
 
 aten = torch.ops.aten
@@ -51,6 +53,7 @@ OPERATIONS: dict[Any, Operation] = {
     **routing.OPERATIONS,
     **sums.OPERATIONS,
     **products.OPERATIONS,
+    **attention.OPERATIONS,
 }
 
 

@@ -78,6 +78,13 @@ def call(node: fx.Node, values: Values) -> Any:
     return node.target(*resolve(node.args, values), **resolve(node.kwargs, values))
 
 
+def shift_of(node: fx.Node, message: Message, values: Values) -> Tensor | None:
+    """The constant summand of an operation that is linear but for it: its output for zeros; None if nobody asks."""
+    if message.ledger is None:
+        return None
+    return call(node, {**values, **{read: torch.zeros_like(values[read]) for read in activations_read(node)}})
+
+
 def adjoint(node: fx.Node, values: Values, s: Tensor, sources: list[fx.Node]) -> list[Tensor]:
     """The gradient of ``<s, output>`` with respect to some sources, by running this one operation under autograd."""
     first = origin(node)

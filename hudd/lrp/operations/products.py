@@ -32,7 +32,7 @@ from hudd.lrp.operations.base import (
 aten = torch.ops.aten
 
 _SCALES = [aten.mul.Tensor, aten.mul.Scalar, aten.div.Tensor, aten.div.Scalar]
-_MATRIX_PRODUCTS = [aten.matmul.default, aten.bmm.default]
+MATRIX_PRODUCTS = [aten.matmul.default, aten.bmm.default]
 _GATES = {
     aten._softmax.default,
     aten.exp.default,
@@ -108,9 +108,13 @@ def _normalization(node: fx.Node, message: Message, values: Values, composite: C
     """A linear map once the standard deviation stands still; the shift absorbs its part as a bias does."""
     (source,) = activations_read(node)
     x, y = values[source], values[node]
-    s = message.over(y, epsilon=composite.epsilon, stabilizer=composite.stabilizer)
     groups, weight, epsilon, centred = _normalization_options(node, x)
     weight = None if weight is None else values[weight]
+    bias = arguments(node).get("bias")
+    shift = None if bias is None else values[bias]
+    if shift is not None and node.target in _BY_CHANNEL:
+        shift = shift.view(-1, *[1] * (x.ndim - 2))
+    s = message.over(y, epsilon=composite.epsilon, stabilizer=composite.stabilizer, shift=shift)
     grouped = x.reshape(groups)
     axes = tuple(range(2, grouped.ndim)) if node.target in _BY_CHANNEL else (-1,)
     mean = grouped.mean(axes, keepdim=True) if centred else torch.zeros((), dtype=x.dtype, device=x.device)
@@ -145,7 +149,7 @@ SOFTMAX = Operation(_softmax, own_factor=False, reads_values=False, overwritable
 NORMALIZATION = Operation(_normalization, own_factor=True, redistributes=True, overwritable=True)
 
 OPERATIONS: dict[Any, Operation] = {
-    **dict.fromkeys([*_SCALES, *_MATRIX_PRODUCTS], PRODUCT),
+    **dict.fromkeys([*_SCALES, *MATRIX_PRODUCTS], PRODUCT),
     **dict.fromkeys([aten.softmax.int, aten._softmax.default, aten.log_softmax.int], SOFTMAX),
     aten.scaled_dot_product_attention.default: ATTENTION,
     aten.layer_norm.default: NORMALIZATION,

@@ -14,13 +14,14 @@ from torch import fx
 from hudd.capture.simplify import affine_channels
 from hudd.lrp.composites import Composite
 from hudd.lrp.message import Message
-from hudd.lrp.operations.base import Operation, Sent, Values, activations_read, adjoint, resolve
+from hudd.lrp.operations.base import Operation, Sent, Values, activations_read, adjoint, resolve, shift_of
 
 aten = torch.ops.aten
 
 
 def _share(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
-    s = message.over(values[node], epsilon=composite.epsilon, stabilizer=composite.stabilizer)
+    shift = shift_of(node, message, values)
+    s = message.over(values[node], epsilon=composite.epsilon, stabilizer=composite.stabilizer, shift=shift)
     sources = activations_read(node)
     return [
         (source, Message(gradient, values[source], exclusive=False))
@@ -38,8 +39,9 @@ def _sum_of_two(node: fx.Node, message: Message, values: Values, composite: Comp
 
 
 def _affine_channels(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
-    s = message.over(values[node], epsilon=composite.epsilon, stabilizer=composite.stabilizer)
-    scale = resolve(node.args[1], values).view([1, -1] + [1] * (s.ndim - 2))
+    shape = [1, -1] + [1] * (values[node].ndim - 2)
+    scale, shift = (resolve(argument, values).view(shape) for argument in node.args[1:])
+    s = message.over(values[node], epsilon=composite.epsilon, stabilizer=composite.stabilizer, shift=shift)
     (source,) = activations_read(node)
     return [(source, Message(s.mul_(scale), values[source]))]
 

@@ -1,0 +1,161 @@
+"""Transformers as AttnLRP treats them (Achtibat et al. 2024, arXiv 2402.05602), where a composite asks for that.
+
+In attention the weights take part as a signal does: each matrix product shares its relevance equally between its
+factors (prop. 3.3), and softmax sends on by its first-order Taylor expansion, whose constant part absorbs a share
+(prop. 3.1). Layer norm and RMS norm let relevance pass (prop. 3.4). Without this treatment attention weights are a gate
+and a norm is a linear map (:mod:`hudd.lrp.operations.products`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from hudd.capture.graph import RelevanceGraph, carries, module_of, target_name
+from hudd.capture.simplify import identity
+from hudd.errors import UnsupportedOperation
+from hudd.lrp.composites import Composite
+from hudd.lrp.contraction import arguments
+from hudd.lrp.message import Message
+from hudd.lrp.operations import products, routing
+from hudd.lrp.operations.base import Operation, Sent, Values, resolve
+from hudd.lrp.operations.passing import PASS
+
+aten = torch.ops.aten
+
+
+def taylor_softmax(
+    logits: Tensor, axis: int, scale: float = 1.0, mask: Tensor | None = None, causal: bool = False
+) -> Tensor:
+    """``softmax(scale * logits + mask)``, a signal to relevance and not a gate."""
+    return torch.softmax(_masked(logits * scale, mask, causal), axis)
+
+
+def passed_norm(inputs: Tensor, *options: Any, **named: Any) -> Tensor:
+    """Layer norm, which relevance passes as it passes an activation."""
+    return aten.layer_norm.default(inputs, *options, **named)
+
+
+def passed_rms_norm(inputs: Tensor, *options: Any, **named: Any) -> Tensor:
+    """RMS norm, which relevance passes as it passes an activation."""
+    return aten.rms_norm.default(inputs, *options, **named)
+
+
+def _masked(logits: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+    if causal:
+        allowed = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).tril()
+        logits = logits.masked_fill(~allowed, -math.inf)
+    if mask is None:
+        return logits
+    return logits.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else logits + mask
+
+
+def _taylor(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
+    """``R_i = x_i (R_i - w_i sum_j R_j)`` for weights w = softmax(x); masked logits have none and get none."""
+    logits, axis, scale, mask, causal = _softmax_arguments(node)
+    raw, weights = values[logits], values[node]
+    relevance = message.plain().value
+    total = relevance.sum(axis, keepdim=True)
+    gradient = relevance - weights * total
+    x = raw.masked_fill(raw.isneginf(), 0.0)
+    if message.ledger is not None:
+        shifted = _masked(raw * scale, resolve(mask, values), causal)
+        shifted = shifted.masked_fill(shifted.isneginf(), 0.0).double()
+        centre = (shifted * weights).sum(axis, keepdim=True)
+        message.absorb(relevance, 1 - shifted + centre)
+        message.absorb(gradient, shifted - scale * x)  # the mask's summand
+    return [(logits, Message(gradient * scale, x))]
+
+
+def _softmax_arguments(node: fx.Node) -> tuple[fx.Node, int, float, fx.Node | None, bool]:
+    given = dict(zip(("logits", "axis", "scale", "mask", "causal"), node.args))
+    merged = {"scale": 1.0, "mask": None, "causal": False, **given}
+    return merged["logits"], merged["axis"], merged["scale"], merged["mask"], merged["causal"]  # type: ignore[return-value]
+
+
+TAYLOR = Operation(
+    _taylor,
+    own_factor=True,
+    redistributes=True,
+    overwritable=True,
+    sources=lambda node: [node.args[0]],  # type: ignore[list-item]
+)
+OPERATIONS: dict[Any, Operation] = {taylor_softmax: TAYLOR, passed_norm: PASS, passed_rms_norm: PASS}
+
+
+def with_attnlrp(captured: RelevanceGraph) -> RelevanceGraph:
+    """A copy of the graph in which attention and norms are spelled out as AttnLRP treats them.
+
+    Raises
+    ------
+    UnsupportedOperation
+        For attention whose queries share keys in groups.
+    """
+    treated = _copied(captured)
+    for node in list(treated.graph.nodes):
+        if not carries(node):
+            continue
+        if node.target is aten.scaled_dot_product_attention.default:
+            _spell_out(node, treated)
+        elif node.target in (aten.softmax.int, aten._softmax.default) and _weighs(node):
+            node.target, node.args, node.kwargs = taylor_softmax, node.args[:2], {}
+        elif node.target is aten.layer_norm.default:
+            node.target = passed_norm
+        elif node.target is aten.rms_norm.default:
+            node.target = passed_rms_norm
+    return treated
+
+
+def _copied(captured: RelevanceGraph) -> RelevanceGraph:
+    graph = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    graph.output(graph.graph_copy(captured.graph, copies))
+    return RelevanceGraph(
+        graph,
+        {
+            copies[node].name: captured.constants[node.name]
+            for node in copies
+            if node.name in captured.constants
+        },
+        [copies[node] for node in captured.inputs],
+        [copies[node] for node in captured.outputs],
+    )
+
+
+def _spell_out(node: fx.Node, treated: RelevanceGraph) -> None:
+    """Write one fused attention as products and a softmax."""
+    named = arguments(node)
+    if named["enable_gqa"]:
+        raise UnsupportedOperation(
+            target_name(node),
+            module_of(node),
+            "AttnLRP has no rule for grouped queries here; use rules whose attention is a gate, such as 'epsilon'.",
+        )
+    query, key, value = named["query"], named["key"], named["value"]
+    scale = named["scale"] or 1 / math.sqrt(query.meta["val"].shape[-1])
+
+    def call(function: Any, *given: Any) -> fx.Node:
+        with treated.graph.inserting_before(node):
+            made = treated.graph.call_function(function, given)
+        made.meta = {"module": module_of(node), "depends_on_input": True}
+        return made
+
+    logits = call(aten.matmul.default, query, call(aten.transpose.int, key, -2, -1))
+    weights = call(taylor_softmax, logits, -1, scale, named["attn_mask"], named["is_causal"])
+    mixed = call(aten.matmul.default, weights, value)
+    node.replace_all_uses_with(mixed)
+    treated.outputs[:] = [mixed if output is node else output for output in treated.outputs]
+    treated.graph.erase_node(node)
+
+
+def _weighs(node: fx.Node) -> bool:
+    """Whether the node's output weighs something, as it is or rearranged; else it is the model's end."""
+    return any(
+        user.target in products.MATRIX_PRODUCTS
+        or user.target is aten.mul.Tensor
+        or ((user.target is identity or user.target in routing.OPERATIONS) and _weighs(user))
+        for user in node.users
+    )
