@@ -8,6 +8,9 @@ from typing import Literal
 from hudd.errors import UsageError
 
 Pool = Literal["none", "channel", "space"]
+FeatureKind = Literal["relevance", "activation", "transfer", "pixels"]
+Reduction = Literal["none", "pca", "umap", "random-projection"]
+Clusterer = Literal["ward", "average", "kmeans", "dbscan", "hdbscan"]
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,15 @@ class Preset:
         Reduction of a heatmap before it is stored: none, one number a channel, one number a pixel.
     unit_norm : bool
         Divide each image's relevance by its Euclidean norm before distances are taken.
-    linkage_on : {"distances", "profiles"}
-        Ward on the heatmap distances themselves, or on the rows of the row-scaled distance matrix.
+    features : {"relevance", "activation", "transfer", "pixels"}
+        What of an image is clustered, see :mod:`hudd.clustering.features`.
+    reduction : {"none", "pca", "umap", "random-projection"}
+        Reduction of the features' dimension before they are clustered.
+    clusterer : {"ward", "average", "kmeans", "dbscan", "hdbscan"}
+        How they are clustered, see :class:`hudd.clustering.Pipeline`.
+    linkage_on : {"distances", "profiles", "none"}
+        Linkage of the distances themselves, or of the rows of the row-scaled distance matrix; none where
+        the clusterer makes no dendrogram.
     wicd_on : {"distances", "row-scaled"}
         Distances whose weighted intra-cluster mean is the WICD curve.
     layer_choice : {"scaled", "raw"}
@@ -44,7 +54,10 @@ class Preset:
     rules: str
     pool: Pool
     unit_norm: bool
-    linkage_on: Literal["distances", "profiles"]
+    features: FeatureKind
+    reduction: Reduction
+    clusterer: Clusterer
+    linkage_on: Literal["distances", "profiles", "none"]
     wicd_on: Literal["distances", "row-scaled"]
     layer_choice: Literal["scaled", "raw"]
     max_clusters: int
@@ -61,6 +74,9 @@ PRESETS: dict[str, Preset] = {
             rules="epsilon-plus",
             pool="none",
             unit_norm=True,
+            features="relevance",
+            reduction="none",
+            clusterer="ward",
             linkage_on="distances",
             wicd_on="distances",
             layer_choice="scaled",
@@ -74,6 +90,9 @@ PRESETS: dict[str, Preset] = {
             rules="hudd-2021",
             pool="none",
             unit_norm=False,
+            features="relevance",
+            reduction="none",
+            clusterer="ward",
             linkage_on="profiles",
             wicd_on="row-scaled",
             layer_choice="raw",
@@ -81,6 +100,23 @@ PRESETS: dict[str, Preset] = {
             selection_factor=0.3,
             distance_cap=1000.0,
             bagging="hudd-2021",
+        ),
+        # M. Attaoui et al., ACM TOSEM 32(3), 2023: SAFE.
+        Preset(
+            name="safe",
+            rules="epsilon-plus",
+            pool="none",
+            unit_norm=False,
+            features="transfer",
+            reduction="pca",
+            clusterer="dbscan",
+            linkage_on="none",
+            wicd_on="distances",
+            layer_choice="scaled",
+            max_clusters=500,
+            selection_factor=0.3,
+            distance_cap=None,
+            bagging="exact",
         ),
     )
 }

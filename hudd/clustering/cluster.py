@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,13 +12,14 @@ import numpy as np
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist, squareform
 
-from hudd.clustering.knee import choose_k, gradient
-from hudd.clustering.linkage import check_condensed, count_points, linkage
-from hudd.clustering.wicd import cluster_sums, flat_labels, medoids, wicd, wicd_curve
+from hudd.clustering.knee import knee_cut
+from hudd.clustering.linkage import Method, check_condensed, count_points, linkage
+from hudd.clustering.pipelines import Pipeline
+from hudd.clustering.wicd import cluster_sums, medoids, wicd
 from hudd.distances import pairwise_distances
 from hudd.distances.threads import thread_count
 from hudd.errors import UsageError
-from hudd.presets import Preset, get_preset
+from hudd.presets import Clusterer, Preset, Reduction, get_preset
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Clustering:
     Attributes
     ----------
     labels : ndarray, (N,) int64
-        Cluster of each row, from 1.
+        Cluster of each row, from 1. A row that a density clusterer leaves out as noise is a cluster of its own.
     k : int
         Number of clusters.
     ks : ndarray, (K,) int64
@@ -36,7 +37,7 @@ class Clustering:
     wicd_curve, gradient : ndarray, (K,) float64
         WICD for each of them, in the units of what the preset takes it on, and its gradient.
     linkage : ndarray, (N - 1, 4) float64
-        SciPy's Z.
+        SciPy's Z; (0, 4) where the clusterer makes no dendrogram.
     medoids : ndarray, (k,) int64
         Row of each cluster with the smallest sum of distances to its members.
     wicd : float
@@ -59,9 +60,15 @@ class Clustering:
 
 
 def cluster(
-    heatmaps_or_distances: Any, *, preset: str = "hudd", max_clusters: int | None = None
+    heatmaps_or_distances: Any,
+    *,
+    preset: str = "hudd",
+    max_clusters: int | None = None,
+    reduction: Reduction | None = None,
+    clusterer: Clusterer | Any = None,
+    seed: int = 0,
 ) -> Clustering:
-    """Cluster the heatmaps of one layer and choose the number of clusters.
+    """Cluster the heatmaps of one layer, or any features, and choose the number of clusters.
 
     Parameters
     ----------
@@ -72,6 +79,11 @@ def cluster(
         Name of a preset, see :mod:`hudd.presets`.
     max_clusters : int, optional
         Largest number of clusters tried; by default half of the rows, at most the preset's.
+    reduction, clusterer : str, optional
+        In place of the preset's, see :class:`hudd.clustering.Pipeline`; the clusterer may be one of
+        scikit-learn's. Distances can only be linked, unreduced.
+    seed : int
+        Seed of a reduction or clusterer that draws at random.
 
     Returns
     -------
@@ -82,66 +94,65 @@ def cluster(
     Raises
     ------
     UsageError
-        If the input is empty or not finite, or `max_clusters` is below 2.
+        If the input is empty or not finite, or an option is not allowed.
     """
     choices = get_preset(preset)
+    reduction = reduction or choices.reduction
+    how: Any = clusterer or choices.clusterer
     if max_clusters is not None and max_clusters < 2:
         raise UsageError(f"max_clusters is {max_clusters}; give at least 2, or leave it out.")
+    linked = isinstance(how, str) and how in ("ward", "average")
+    pipeline = Pipeline(reduction, clusterer=how, unit_norm=choices.unit_norm, seed=seed)
     data = heatmaps_or_distances
     if not hasattr(data, "shape"):
         data = np.asarray(data)
     if len(data.shape) == 1:
+        if reduction != "none" or not linked:
+            raise UsageError(
+                f"distances cannot be clustered by reduction '{reduction}' and clusterer '{how}'; "
+                "give the features, shape (N, ...)."
+            )
         condensed = check_condensed(data)
-        n = count_points(condensed)
-    else:
-        n = int(data.shape[0])
-        if n == 0:
-            raise UsageError("there are no heatmaps to cluster; give at least one row.")
+    elif int(data.shape[0]) == 0:
+        raise UsageError("there are no heatmaps to cluster; give at least one row.")
+    elif reduction == "none" and linked:
         condensed = pairwise_distances(data, condensed=True, unit_norm=choices.unit_norm)
-    z, curve_on = _dendrogram(condensed, n, choices)
+    else:
+        rows = pipeline.reduce(data)
+        condensed = pairwise_distances(rows, condensed=True)
+    n = count_points(condensed)
+    if not linked:
+        return _described(condensed, _apart(pipeline.group(rows)))
+    z, curve_on = _dendrogram(condensed, n, how, choices)
     ks = _range(n, choices, max_clusters) if condensed.any() else np.empty(0, np.int64)
     labels, curve, slope = knee_cut(curve_on, z, ks)
+    return replace(_described(condensed, labels), ks=ks, wicd_curve=curve, gradient=slope, linkage=z)
+
+
+def _described(condensed: np.ndarray, labels: np.ndarray) -> Clustering:
+    """Return a clustering with what distances and labels alone tell."""
     sums, totals = cluster_sums(condensed, labels)
     value = wicd(totals, labels)
     mean = float(condensed.mean(dtype=np.float64)) if len(condensed) else 0.0
     return Clustering(
         labels=labels,
         k=len(totals),
-        ks=ks,
-        wicd_curve=curve,
-        gradient=slope,
-        linkage=z,
+        ks=np.empty(0, np.int64),
+        wicd_curve=np.empty(0),
+        gradient=np.empty(0),
+        linkage=np.empty((0, 4)),
         medoids=medoids(sums, labels),
         wicd=value,
         scaled_wicd=value * len(totals) / mean if mean > 0 else 1.0,
     )
 
 
-def knee_cut(
-    condensed: np.ndarray, z: np.ndarray, ks: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cut a dendrogram at the knee of the gradient of its WICD curve.
-
-    Parameters
-    ----------
-    condensed : ndarray, (N (N - 1) / 2,)
-        Distances that WICD is taken on.
-    z : ndarray, (N - 1, 4) float64
-        Linkage matrix.
-    ks : ndarray, (K,) int
-        Numbers of clusters to try; none makes one cluster.
-
-    Returns
-    -------
-    labels : ndarray, (N,) int64
-    curve, slope : ndarray, (K,) float64
-        WICD and its gradient.
-    """
-    if not len(ks):
-        return np.ones(len(z) + 1, np.int64), np.empty(0), np.empty(0)
-    curve = wicd_curve(condensed, z, ks)
-    slope = gradient(curve)
-    return flat_labels(z, choose_k(ks, curve, slope)), curve, slope
+def _apart(labels: np.ndarray) -> np.ndarray:
+    """Make each row that is noise, -1, a cluster of its own, after the others."""
+    noise = labels < 0
+    found = labels.copy()
+    found[noise] = max(int(labels.max()), 0) + 1 + np.arange(noise.sum())
+    return found
 
 
 def _range(n: int, choices: Preset, max_clusters: int | None) -> np.ndarray:
@@ -165,15 +176,17 @@ def row_scaled(condensed: np.ndarray) -> np.ndarray:
     return square / np.where(largest > 0, largest, 1.0)
 
 
-def _dendrogram(condensed: np.ndarray, n: int, choices: Preset) -> tuple[np.ndarray, np.ndarray]:
+def _dendrogram(
+    condensed: np.ndarray, n: int, method: Method, choices: Preset
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the linkage matrix and the condensed distances that WICD is taken on."""
     if n == 1:
         return np.empty((0, 4)), condensed
-    if choices.linkage_on == "distances":
-        return linkage(condensed), condensed
+    if choices.linkage_on != "profiles":
+        return linkage(condensed, method), condensed
     scaled = row_scaled(condensed)
     # SciPy's own, in float64 and with its leaf order: the labels must be the authors'.
-    z = hierarchy.linkage(pdist(scaled), "ward", optimal_ordering=True)
+    z = hierarchy.linkage(pdist(scaled), method, optimal_ordering=True)
     return z, scaled[np.triu_indices(n, 1)] if choices.wicd_on == "row-scaled" else condensed
 
 

@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from kneed import KneeLocator
 
+from hudd.clustering.wicd import flat_labels, wicd_curve
+
 
 def gradient(curve: np.ndarray) -> np.ndarray:
     """Differentiate a curve of unit steps as the authors do, up to their factor 1/4.
@@ -52,6 +54,33 @@ def choose_k(ks: np.ndarray, curve: np.ndarray, slope: np.ndarray) -> int:
         if knee is not None:
             return int(ks[knee])
     return int(ks[_elbow(curve)])
+
+
+def knee_cut(
+    condensed: np.ndarray, z: np.ndarray, ks: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cut a dendrogram at the knee of the gradient of its WICD curve.
+
+    Parameters
+    ----------
+    condensed : ndarray, (N (N - 1) / 2,)
+        Distances that WICD is taken on.
+    z : ndarray, (N - 1, 4) float64
+        Linkage matrix.
+    ks : ndarray, (K,) int
+        Numbers of clusters to try; none makes one cluster.
+
+    Returns
+    -------
+    labels : ndarray, (N,) int64
+    curve, slope : ndarray, (K,) float64
+        WICD and its gradient.
+    """
+    if not len(ks):
+        return np.ones(len(z) + 1, np.int64), np.empty(0), np.empty(0)
+    curve = wicd_curve(condensed, z, ks)
+    slope = gradient(curve)
+    return flat_labels(z, choose_k(ks, curve, slope)), curve, slope
 
 
 def kneedle(x: np.ndarray, y: np.ndarray, *, curve: Literal["concave", "convex"]) -> int | None:

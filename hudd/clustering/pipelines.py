@@ -17,15 +17,12 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 from sklearn.random_projection import GaussianRandomProjection
 
-from hudd.clustering.cluster import knee_cut
-from hudd.clustering.knee import choose_radius
+from hudd.clustering.knee import choose_radius, knee_cut
 from hudd.clustering.linkage import linkage
 from hudd.clustering.wicd import flat_labels
 from hudd.distances import pairwise_distances, unit_norm_rows
 from hudd.errors import UsageError
-
-Reduction = Literal["none", "pca", "umap", "random-projection"]
-Clusterer = Literal["ward", "average", "kmeans", "dbscan", "hdbscan"]
+from hudd.presets import Clusterer, Reduction
 
 _MOST_CLUSTERS = 500
 
@@ -114,24 +111,33 @@ class Pipeline:
         UsageError
             If there are no rows, or a value is NaN or infinite; the message names the row.
         """
+        rows = self.reduce(features)
+        labels = self.group(rows)
+        k = max(int(labels.max()), 0)
+        return Grouping(labels, k, _medoids(rows, labels, k), rows)
+
+    def reduce(self, features: Any) -> np.ndarray:
+        """Return what is clustered, (N, d) float32; parameters and errors as :meth:`fit`."""
         rows = np.asarray(features)
         if rows.ndim < 2 or not len(rows):
             raise UsageError(
                 f"features have shape {rows.shape}; give one row an item, shape (N, ...), N > 0."
             )
+        rows = rows.reshape(len(rows), -1)
         if not np.isfinite(rows).all():
-            row = int(np.flatnonzero(~np.isfinite(rows.reshape(len(rows), -1)).all(axis=1))[0])
+            row = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
             raise UsageError(
                 f"row {row} of the features holds NaN or an infinite value; mend or leave it out."
             )
         if self.unit_norm:
             rows = unit_norm_rows(rows)
-        reduced = self._reduce(rows.reshape(len(rows), -1).astype(np.float32, copy=False))
-        labels = _renumber(np.asarray(self._group(reduced), np.int64))
-        k = max(int(labels.max()), 0)
-        return Grouping(labels, k, _medoids(reduced, labels, k), reduced)
+        return self._reduced(rows.astype(np.float32, copy=False))
 
-    def _reduce(self, rows: np.ndarray) -> np.ndarray:
+    def group(self, rows: np.ndarray) -> np.ndarray:
+        """Return the cluster of each row of what :meth:`reduce` returns, as in :class:`Grouping`."""
+        return _renumber(np.asarray(self._group(rows), np.int64))
+
+    def _reduced(self, rows: np.ndarray) -> np.ndarray:
         n, width = rows.shape
         components = min(self.components, width)
         if self.reduction == "none" or n < 3 or (rows == rows[0]).all():

@@ -4,8 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist, squareform
+from sklearn.cluster import AgglomerativeClustering
+from sklearn.metrics import adjusted_rand_score
 
-from hudd.clustering import choose_layer, cluster, cluster_layers, linkage
+from hudd.clustering import Pipeline, choose_layer, cluster, cluster_layers, linkage
 from hudd.clustering.knee import choose_k, gradient
 from hudd.clustering.wicd import cut_merges, flat_labels, wicd_curve
 from hudd.distances import pairwise_distances, unit_norm_rows
@@ -171,3 +173,39 @@ def test_layers_at_once_give_what_one_by_one_gives(max_memory):
     assert cluster_layers({}) == {}
     with pytest.raises(UsageError, match="fits no N"):
         cluster_layers({"good": layers["layer 0"], "bad": np.ones(4)})
+
+
+def test_the_safe_preset_clusters_by_density():
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(20 * i, 1, (30, 60)) for i in range(3)] + [np.full((1, 60), 500.0)])
+    found = cluster(rows, preset="safe")
+    wanted = Pipeline("pca", clusterer="dbscan", unit_norm=False).fit(rows)
+    kept = wanted.labels > 0
+    np.testing.assert_array_equal(found.labels[kept], wanted.labels[kept])
+    np.testing.assert_array_equal(found.medoids[: wanted.k], wanted.medoids)
+    assert (np.bincount(found.labels)[found.labels[~kept]] == 1).all()  # what is noise stands alone
+    assert found.labels[-1] == found.k
+    assert found.linkage.shape == (0, 4)
+    assert len(found.ks) == 0
+    assert 0 < found.scaled_wicd < 0.5
+
+
+def test_reduction_and_clusterer_replace_the_presets():
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((5, 40))[rng.integers(0, 5, 120)] + 0.1 * rng.standard_normal((120, 40))
+    reduced = cluster(rows, reduction="pca")
+    assert adjusted_rand_score(reduced.labels, cluster(rows).labels) == 1
+    assert reduced.linkage.shape == (119, 4)
+    average = cluster(rows, clusterer="average")
+    units = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    np.testing.assert_allclose(
+        average.linkage[:, 2], hierarchy.linkage(pdist(units), "average")[:, 2], rtol=1e-5
+    )
+    own = cluster(rows, clusterer=AgglomerativeClustering(5))
+    assert own.k == 5
+
+
+@pytest.mark.parametrize("options", [{"preset": "safe"}, {"reduction": "pca"}, {"clusterer": "kmeans"}])
+def test_distances_can_only_be_linked(options):
+    with pytest.raises(UsageError, match="give the features"):
+        cluster(np.ones(10, np.float32), **options)
