@@ -17,18 +17,26 @@ def export(
         typer.Option(metavar="DIR", help="Where to; by default STUDY/export.", show_default=False),
     ] = None,
     formats: Annotated[
-        str, typer.Option("--format", metavar="NAMES", help="Any of csv, images, virelay, parquet.")
+        str,
+        typer.Option(
+            "--to",
+            "--format",
+            metavar="NAMES",
+            help="Any of csv, images, virelay, fiftyone, parquet (Spotlight, pandas), coco, label-studio, tensors.",
+        ),
     ] = "csv,images",
 ) -> None:
     """Write the tables as CSV, the images in a folder a cluster, or a project for another tool.
+
+    Clusters that were named, merged or split on the served report are exported as they were left.
 
     [bold]Examples[/]
 
       hudd export signs
 
-      hudd export signs --format csv --out tables
+      hudd export signs --to csv --out tables
 
-      hudd export signs --format virelay
+      hudd export signs --to virelay,fiftyone
     """
     from hudd.cli.printing import console
     from hudd.report.exporters import export as write

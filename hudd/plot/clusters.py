@@ -198,17 +198,20 @@ def parameters(values: Mapping[str, np.ndarray], members: np.ndarray) -> Figure:
             ax = figure.add_subplot(len(values), 1, at + 1)
             known = np.isfinite(column)
             edges = np.histogram_bin_edges(column[known], bins=16).tolist()
-            for drawn, look in (
-                (known, {"fill": True, "color": LINE}),
-                (known & members, {"color": ACCENT, "linewidth": 1.5}),
-            ):
-                counts = np.histogram(column[drawn], edges)[0]
-                ax.stairs(counts / max(1, counts.max()), edges, **look)
+            ax.stairs(_heights(column[known], edges), edges, fill=True, color=LINE)
+            ax.stairs(_heights(column[known & members], edges), edges, color=ACCENT, linewidth=1.5)
             ax.set_title(name if len(name) <= 28 else name[:27] + "…")
             ax.set_yticks([])
             ax.spines["left"].set_visible(False)
             ax.xaxis.set_major_locator(MaxNLocator(4))
     return figure
+
+
+def _heights(values: np.ndarray, edges: list[float]) -> np.ndarray:
+    """Return the bars of a histogram, (bins,), the highest 1."""
+    counts = np.histogram(values, edges)[0]
+    heights: np.ndarray = counts / max(1, counts.max())
+    return heights
 
 
 def retraining(before: float, after: Mapping[str, Sequence[float]]) -> Figure:

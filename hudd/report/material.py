@@ -68,7 +68,7 @@ class Material:
 
     def _read_heatmaps(self, layer: int, place: int) -> np.ndarray:
         name, rows = self._layers[layer], self._members[place]
-        if self._study.heatmaps_of(name).ndim == 4:
+        if len(self._study.heatmap_shape(name)) == 3:
             return self._study.spatial_heatmaps(rows, name)
         if name not in self._flat:  # propagated anew, for all at once: the model is captured for each call
             self._flat[name] = self._study.spatial_heatmaps(np.concatenate(self._members), name)

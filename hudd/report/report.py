@@ -142,7 +142,7 @@ class _Draft:
             chapters=self.chapters,
             broken=self.broken,
             layers=[
-                {"name": shown(layer), "flat": study.heatmaps_of(layer).ndim < 4} for layer in self.layers
+                {"name": shown(layer), "flat": len(study.heatmap_shape(layer)) < 3} for layer in self.layers
             ],
             table=_layer_table(study, facts),
             stability=self.trust.stability,
@@ -186,7 +186,7 @@ def _layer_table(study: Study, facts: Facts) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for layer in study.layers:
         found = study.clustering_of(layer)
-        shape = " × ".join(map(str, study.heatmaps_of(layer).shape[1:]))
+        shape = " × ".join(map(str, study.heatmap_shape(layer)))
         chosen = layer == facts.layer
         rows.append(
             {

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from hudd.evaluation import cluster_rules, purity_coverage, variance_reduction
+from hudd.evaluation import purity_coverage, variance_reduction
 from hudd.report.review import Review
 from hudd.study import Clusters
+from hudd.study.steps.evaluate import rules_of
 
 if TYPE_CHECKING:
     from hudd.selection import UnsafeSet
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 CAUSE = "cause"
 """The parameter that says what is wrong with an image, where that is known."""
-
-_PERMUTATIONS = 19  # tells a rule from chance at the 5 % level
 
 
 def reviewed(study: Study, review: Review | None = None) -> Study:
@@ -34,8 +33,15 @@ def reviewed(study: Study, review: Review | None = None) -> Study:
     review : Review, optional
         What people made of it; by default what is saved.
     """
+    if isinstance(study, Reviewed):
+        return study
     review = review or Review(study)
     return cast("Study", Reviewed(study, review)) if review.groups.origin else study
+
+
+def review_of(study: Study) -> Review:
+    """Return what people made of a study, also of one that is :func:`reviewed` already."""
+    return study._review if isinstance(study, Reviewed) else Review(study)
 
 
 class Reviewed:
@@ -69,7 +75,7 @@ class Reviewed:
         test, rows = self._study.split("test"), self._study.errors
         known = {name: values[rows] for name, values in test.parameters.items()}
         if "variance" in found:
-            variance = variance_reduction(known, label)
+            variance = variance_reduction(known, label, angles=self._study.settings.angles)
             found["variance"] = {
                 **variance.to_dict(),
                 "cluster": variance.clusters,
@@ -80,15 +86,13 @@ class Reviewed:
             purity = purity_coverage(label, known[CAUSE].astype(str))
             found["purity"] = {**purity.to_dict(), "cluster": purity.clusters, "purity": purity.purity}
         if "rules" in found:
-            found["rules"] = self._rules(found["rules"], label, known)
+            found["rules"] = self._rules(found["rules"], label)
         return found
 
-    def _rules(self, own: dict[str, Any], label: np.ndarray, known: dict[str, np.ndarray]) -> dict[str, Any]:
+    def _rules(self, own: dict[str, Any], label: np.ndarray) -> dict[str, Any]:
         groups = self._review.groups
         as_they_were = [int(c) in groups.medoid and int(c) not in groups.origin for c in own["cluster"]]
-        told_by = {name: values for name, values in known.items() if name != CAUSE}
-        edited = np.where(np.isin(label, list(groups.origin)), label, 0)
-        new = cluster_rules(told_by, edited, permutations=_PERMUTATIONS, seed=self._study.settings.seed)
+        new = rules_of(self._study, np.where(np.isin(label, list(groups.origin)), label, 0))
         return {
             name: np.concatenate([own[name][as_they_were], [getattr(rule, name) for rule in new]])
             for name in ("cluster", "text", "precision", "recall", "p_value")

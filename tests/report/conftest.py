@@ -66,7 +66,7 @@ class FakeStudy:
             "classifier.1": rng.normal(0, 1, (self.count, 10)).astype(np.float32),
         }
         self.class_names = self.names
-        self.settings = SimpleNamespace(model="cnn.py:cnn", preset="hudd", seed=0)
+        self.settings = SimpleNamespace(model="cnn.py:cnn", preset="hudd", seed=0, angles={}, units={})
         self._splits = {"test": self._split("test", tested), "improvement": self._split("improvement", 60)}
         self._splits["test"].parameters["cause"] = np.array(CAUSES)[self.kinds].astype(object)
         self._splits["test"].parameters[self.parameter] = np.where(self.kinds == 2, 40.0, 0.0) + rng.normal(
@@ -119,6 +119,9 @@ class FakeStudy:
 
     def heatmaps_of(self, layer):
         return self._heatmaps[layer]
+
+    def heatmap_shape(self, layer):
+        return self._heatmaps[layer].shape[1:]
 
     def spatial_heatmaps(self, rows, layer):
         stored = self._heatmaps[layer] if layer != "classifier.1" else self._heatmaps["features.0"]

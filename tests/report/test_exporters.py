@@ -1,13 +1,34 @@
 import io
 import json
+from xml.etree import ElementTree
 
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import load_file
 
 from hudd.errors import HuddError, UsageError
-from hudd.report.exporters import EXPORTERS, export_parquet, export_virelay
+from hudd.plot import relevance_scale
+from hudd.report.exporters import (
+    FORMATS,
+    export,
+    export_coco,
+    export_fiftyone,
+    export_folders,
+    export_label_studio,
+    export_parquet,
+    export_tensors,
+    export_virelay,
+)
+from hudd.report.exporters.coco import region
+from hudd.report.exporters.errors import file_name
+from hudd.report.review import Review
+from hudd.selection import import_labels
 
 
 def varied(study):
@@ -93,8 +114,165 @@ def test_parquet_reads_back(make_study, tmp_path):
     )
 
 
-@pytest.mark.parametrize("name", sorted(EXPORTERS))
+@given(st.text(max_size=40))
+def test_file_names_stay_in_their_folder(name):
+    found = file_name(name)
+    assert "/" not in found
+    assert "\\" not in found
+    assert not found.startswith(".")
+    assert found.isprintable()
+
+
+def test_pictures_lie_in_a_folder_a_cluster(make_study, tmp_path):
+    study = make_study(prefix='../../etc/<b>"x"')
+    study.path.mkdir()
+    Review(study).set(2, name="../too dark\n")
+    errors, unsafe = export_folders(study, tmp_path / "out")
+    assert {folder.name for folder in errors.iterdir()} == {
+        "cluster_01",
+        "cluster_02_.._too_dark",
+        "cluster_03",
+    }
+    assert {path.parent for path in (tmp_path / "out").rglob("*.png")} <= {
+        *errors.iterdir(),
+        *unsafe.iterdir(),
+    }
+    for label, medoid in enumerate(study.clusters.medoid, start=1):
+        (folder,) = errors.glob(f"cluster_{label:02d}*")
+        files = sorted(path.name for path in folder.iterdir())
+        assert len(files) == 2 * (study.clusters.label == label).sum()
+        first = np.asarray(Image.open(folder / files[0]))
+        np.testing.assert_array_equal(first, study.source("test").picture(int(study.errors[medoid])))
+        heat = np.asarray(Image.open(folder / files[1]))
+        assert files[1] == files[0].replace(".png", "_heatmap.png")
+        assert heat.shape == first.shape
+        assert (heat != first).any()
+
+
+@given(arrays(np.float64, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.floats(-1, 1)))
+def test_coco_regions_are_run_lengths_down_the_columns(relevance):
+    found = region(relevance)
+    counts, inside, flat = found["segmentation"]["counts"], False, []
+    for count in counts:
+        flat += [inside] * count
+        inside = not inside
+    mask = np.array(flat).reshape(relevance.shape, order="F")
+    np.testing.assert_array_equal(mask, relevance >= 0.5 * relevance_scale(relevance))
+    assert found["area"] == mask.sum()
+    left, top, width, height = found["bbox"]
+    assert mask[top : top + height, left : left + width].sum() == mask.sum()
+    if mask.any():
+        assert mask[top].any()
+        assert mask[:, left].any()
+
+
+def test_coco_opens_the_file(make_study, tmp_path):
+    study = make_study(names=["<b>stop</b>", "naïve: 日本", "- a"])
+    path = export_coco(study, tmp_path / "out")
+    content = json.loads(path.read_text("utf-8"))
+    assert [image["id"] for image in content["images"]] == list(range(1, 37))
+    assert {one["category_id"] for one in content["annotations"]} == {
+        one["id"] for one in content["categories"]
+    }
+    assert all((path.parent / "images" / image["file_name"]).is_file() for image in content["images"])
+    np.testing.assert_array_equal(
+        [one["category_id"] for one in content["annotations"]], study.clusters.label
+    )
+    coco = pytest.importorskip("pycocotools.coco", reason="pycocotools is not installed").COCO(str(path))
+    for annotation in coco.loadAnns(coco.getAnnIds()):
+        mask = coco.annToMask(annotation)
+        assert mask.shape == (40, 40)
+        assert mask.sum() == annotation["area"]
+
+
+def test_fiftyone_samples_are_whole(make_study, tmp_path):
+    study = make_study(names=["<b>stop</b>", "naïve: 日本", "- a\n- b"], parameter="head yaw.°")
+    path = export_fiftyone(study, tmp_path / "out")
+    samples = json.loads(path.read_text("utf-8"))["samples"]
+    assert len(samples) == len(study.errors) + len(study.selection)
+    assert sum("medoid" in one["tags"] for one in samples) == len(study.clusters.medoid)
+    for one in samples:
+        assert (path.parent / one["filepath"]).is_file()
+        assert all(name.isidentifier() for name in one)
+    errors = samples[: len(study.errors)]
+    assert [int(one["root_cause"]["label"]) for one in errors] == study.clusters.label.tolist()
+    assert {"parameter_head_yaw__", "parameter_cause"} <= set(errors[0])
+    importers = pytest.importorskip("fiftyone.utils.data.importers", reason="FiftyOne is not installed")
+    importer = importers.LegacyFiftyOneDatasetImporter(str(path.parent))
+    importer.setup()
+    for read, written in zip(list(importer), samples, strict=True):
+        assert read.filepath == str(path.parent / written["filepath"])
+        assert read.root_cause.label == written["root_cause"]["label"]
+        if "relevance" in written:
+            assert np.asarray(Image.open(read.relevance.map_path)).shape == (40, 40)
+
+
+def test_label_studio_labels_come_back(make_study, tmp_path):
+    study = make_study(names=["<stop>", 'a "b"', "c & d"])
+    study.labels[3:] = -1
+    study.split("improvement").label[3:] = -1
+    tasks = export_label_studio(with_table(study), tmp_path / "out")
+    content = json.loads(tasks.read_text("utf-8"))
+    images = study.selection.image.tolist()
+    assert [one["data"]["path"] for one in content] == [study.split("improvement").path[i] for i in images]
+    for one in content:
+        file = tmp_path / one["data"]["image"].split("?d=")[1]
+        assert file.parent == tmp_path / "out" / "images"
+        assert file.is_file()
+    interface = (tmp_path / "out" / "interface.xml").read_text("utf-8")
+    choices = [element.get("value") for element in ElementTree.fromstring(interface).iter("Choice")]
+    assert choices == study.class_names
+    content[5]["annotations"] = [{"result": content[5]["predictions"][0]["result"]}]
+    tasks.write_text(json.dumps(content), "utf-8")
+    paths, known = study.split("improvement").path, np.full(60, -1)
+    labels = import_labels(tasks, paths, study.class_names, known=known)
+    assert labels[images[5]] == study.split("improvement").prediction[images[5]]
+    assert (labels >= 0).sum() == sum("annotations" in one for one in content)
+    sdk = pytest.importorskip("label_studio_sdk.label_interface", reason="label-studio-sdk is not installed")
+    checked = sdk.LabelInterface(interface)
+    assert checked.validate_prediction(
+        {"result": content[0]["predictions"][0]["result"], "model_version": "hudd"}
+    )
+
+
+def with_table(study):
+    """The study with the texts that the table of the unsafe set reads."""
+    study.labels = study.split("improvement").label
+    return study
+
+
+@pytest.mark.parametrize("layer", ["features.3", "classifier.1"])
+def test_tensors_open_in_safetensors(make_study, tmp_path, layer):
+    study = make_study()
+    (path,) = export_tensors(study, tmp_path / "out", layers=[layer])
+    found = load_file(path)
+    np.testing.assert_array_equal(found["attribution"], study.heatmaps_of(layer))
+    np.testing.assert_array_equal(found["target"], study.split("test").prediction[study.errors])
+    np.testing.assert_array_equal(found["cluster"], study.clusters.label)
+    np.testing.assert_array_equal(found["index"], study.errors)
+    with safe_open(path, "np") as file:
+        assert file.metadata()["layer"] == layer
+
+
+def test_edited_clusters_are_exported_as_they_were_left(make_study, tmp_path):
+    study = make_study()
+    study.path.mkdir()
+    review = Review(study)
+    review.merge(1, 3)
+    review.set(1, name="glare")
+    (path,) = export(study, tmp_path, formats=("coco",))
+    titles = {one["id"]: one["name"] for one in json.loads(path.read_text())["categories"]}
+    assert titles == {1: "01 glare", 2: "02"}
+
+
+def test_formats_are_checked_before_anything_is_written(make_study, tmp_path):
+    with pytest.raises(UsageError, match="label-studio"):
+        export(make_study(), tmp_path / "out", formats=("coco", "pdf"))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", sorted(set(FORMATS) - {"csv"}))
 def test_a_file_in_the_way_is_said(make_study, tmp_path, name):
     (tmp_path / "file").write_text("")
     with pytest.raises(HuddError, match="cannot write"):
-        EXPORTERS[name](make_study(), tmp_path / "file" / "out")
+        export(make_study(), tmp_path / "file" / "out", formats=(name,))

@@ -2,32 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from hudd.errors import UsageError
+from hudd.report.exporters.coco import export_coco
+from hudd.report.exporters.fiftyone import export_fiftyone
+from hudd.report.exporters.folders import export_folders
+from hudd.report.exporters.label_studio import export_label_studio
 from hudd.report.exporters.parquet import export_parquet
+from hudd.report.exporters.tables import export_tables
+from hudd.report.exporters.tensors import export_tensors
 from hudd.report.exporters.virelay import export_virelay
+from hudd.report.reviewed import reviewed
 from hudd.study import Study
-from hudd.study.export import FORMATS as PLAIN_FORMATS
-from hudd.study.export import export as export_plainly
 
-EXPORTERS = {"virelay": export_virelay, "parquet": export_parquet}
-"""Name to exporter: each takes a study and a directory and returns the file to open."""
+__all__ = [
+    "FORMATS",
+    "export",
+    "export_coco",
+    "export_fiftyone",
+    "export_folders",
+    "export_label_studio",
+    "export_parquet",
+    "export_tables",
+    "export_tensors",
+    "export_virelay",
+]
 
-FORMATS = (*PLAIN_FORMATS, *EXPORTERS)
+_PLAIN: dict[str, Callable[..., list[Path]]] = {"csv": export_tables, "images": export_folders}
+_TOOLS: dict[str, Callable[..., Path | list[Path]]] = {
+    "virelay": export_virelay,
+    "fiftyone": export_fiftyone,
+    "parquet": export_parquet,
+    "coco": export_coco,
+    "label-studio": export_label_studio,
+    "tensors": export_tensors,
+}
+FORMATS = (*_PLAIN, *_TOOLS)
+"""Names of the formats: those of the first kind go to the directory itself, a tool's to a folder of its name."""
 
-__all__ = ["EXPORTERS", "FORMATS", "export", "export_parquet", "export_virelay"]
 
-
-def export(study: Study, out: str | Path, *, formats: tuple[str, ...] = PLAIN_FORMATS) -> list[Path]:
+def export(study: Study, out: str | Path, *, formats: tuple[str, ...] = tuple(_PLAIN)) -> list[Path]:
     """Write what the study has found in forms that other programs read.
+
+    Clusters are those that people have left: named, merged and split as on the served report.
 
     Parameters
     ----------
     study : Study
-        The study, tested at least; clustered for ``virelay``.
+        The study, tested at least; clustered for all but ``csv``; with a selection for ``label-studio``.
     out : str or Path
-        Directory to write to; made if need be. Formats of tools go to a folder of their own in it.
+        Directory to write to; made if need be.
     formats : tuple of str
         Any of :data:`FORMATS`.
 
@@ -40,12 +66,20 @@ def export(study: Study, out: str | Path, *, formats: tuple[str, ...] = PLAIN_FO
     ------
     UsageError
         If a format is unknown; nothing is then written.
+    HuddError
+        If the study has not come far enough, a package is missing or a file cannot be written.
     """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise UsageError(
             f"export format '{', '.join(unknown)}' is unknown; choose among: {', '.join(FORMATS)}."
         )
-    plain = tuple(name for name in formats if name in PLAIN_FORMATS)
-    made = export_plainly(study, out, formats=plain) if plain else []
-    return made + [EXPORTERS[name](study, Path(out) / name) for name in formats if name in EXPORTERS]
+    paths: list[Path] = []
+    for name in formats:
+        if name == "csv":  # the study's own tables; what people made of its clusters is one of its own
+            paths += export_tables(study, out)
+            continue
+        edited = reviewed(study)
+        found = _PLAIN[name](edited, out) if name in _PLAIN else _TOOLS[name](edited, Path(out) / name)
+        paths += found if isinstance(found, list) else [found]
+    return paths

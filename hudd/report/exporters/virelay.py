@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
-from PIL import Image
 
 from hudd import plot
-from hudd.errors import UsageError
-from hudd.progress import progress
+from hudd.report.exporters.errors import checked_layer, made, pictures
 from hudd.report.text import shown
 from hudd.store.files import write_error, write_whole
 
@@ -49,11 +47,9 @@ def export_virelay(study: Study, out: str | Path, *, layer: str | None = None) -
     HuddError
         If the study has no clusters yet or the directory cannot be written.
     """
-    layer, out = layer or study.chosen_layer, Path(out)
-    if layer not in study.layers:
-        raise UsageError(f"layer '{layer}' is not in this study; choose one of: {', '.join(study.layers)}.")
+    layer, out = checked_layer(study, layer), Path(out)
+    made(out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
         size = _images(study, out, layer)
         _analyses(study, out)
     except OSError as error:
@@ -89,7 +85,7 @@ def export_virelay(study: Study, out: str | Path, *, layer: str | None = None) -
     return path
 
 
-def _images(study: Study, out: Path, layer: str, batch: int = 256) -> tuple[int, int]:
+def _images(study: Study, out: Path, layer: str) -> tuple[int, int]:
     """Write the errors' pictures and heatmaps; return the height and width of the first picture."""
     errors, test, source = study.errors, study.split("test"), study.source("test")
     labels, count = test.label[errors].astype(np.uint16), len(errors)
@@ -100,24 +96,15 @@ def _images(study: Study, out: Path, layer: str, batch: int = 256) -> tuple[int,
     with (
         h5py.File(out / "dataset.h5", "w") as dataset,
         h5py.File(out / "attribution.h5", "w") as attribution,
-        progress("ViRelAy export", count) as advance,
     ):
         _write_labels(dataset, labels, grouped=len(shapes) > 1)
         attribution["label"], attribution["prediction"] = labels, prediction
         attribution["index"] = np.arange(count, dtype=np.uint32)
-        pictures = _series(dataset, "data", shapes, count, np.uint8)
+        data = _series(dataset, "data", shapes, count, np.uint8)
         heatmaps = _series(attribution, "attribution", shapes, count, np.float32)
-        for start in range(0, count, batch):
-            rows = np.arange(start, min(start + batch, count))
-            for row, relevance in zip(rows.tolist(), study.spatial_heatmaps(rows, layer)):
-                picture = source.picture(int(errors[row]))
-                height, width = picture.shape[:2]
-                stretched = Image.fromarray(relevance.astype(np.float32)).resize(
-                    (width, height), Image.Resampling.BILINEAR
-                )
-                _put(pictures, row, picture.transpose(2, 0, 1))
-                _put(heatmaps, row, np.repeat(np.asarray(stretched)[None] / 3, 3, axis=0))
-            advance(len(rows))
+        for row, picture, relevance in pictures(study, layer, "ViRelAy export"):
+            _put(data, row, picture.transpose(2, 0, 1))
+            _put(heatmaps, row, np.repeat(relevance[None] / 3, 3, axis=0))
     height, width, _ = min(shapes) if shapes else (0, 0, 3)
     return height, width
 

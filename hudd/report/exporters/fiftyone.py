@@ -1,0 +1,141 @@
+"""A FiftyOne dataset on disk: the errors with heatmaps and root causes, the unsafe set with its clusters.
+
+The layout is that of ``fiftyone.types.LegacyFiftyOneDataset`` (a sample a JSON object, media beside it), which
+FiftyOne reads without a database dump: one can be written without FiftyOne and its database being installed.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from hudd import plot
+from hudd.plot.colours import relevance_indices
+from hudd.report.exporters.errors import checked_layer, cluster_title, error_columns, made, pictures
+from hudd.report.reviewed import review_of
+from hudd.report.text import shown
+from hudd.report.trust import MOST_ERRORS
+from hudd.store.files import write_error, write_whole
+
+if TYPE_CHECKING:
+    from hudd.study import Study
+
+
+def export_fiftyone(study: Study, out: str | Path, *, layer: str | None = None) -> Path:
+    """Write a dataset that FiftyOne opens by ``Dataset.from_dir(OUT, dataset_type=types.LegacyFiftyOneDataset)``.
+
+    Errors carry the tag ``error`` and the fields ``ground_truth``, ``prediction``, ``root_cause`` (classifications),
+    ``relevance`` (a heatmap; 128 is none, above speaks for the answer), ``distance``, ``medoid`` and ``map`` (a place
+    in the plane, for ``fiftyone.brain.compute_visualization(points=...)``). Unsafe images carry the tag ``unsafe``,
+    ``prediction``, ``root_cause`` and ``distance``, and ``ground_truth`` where it is known. What is known about the
+    images goes to ``parameter_...``.
+
+    Parameters
+    ----------
+    study : Study
+        A study that is clustered.
+    out : str or Path
+        Directory; made if need be, files of an older export are replaced.
+    layer : str, optional
+        Layer of the heatmaps; by default the chosen one.
+
+    Returns
+    -------
+    Path
+        ``samples.json``.
+
+    Raises
+    ------
+    UsageError
+        If the layer is not in the study.
+    HuddError
+        If the study has no clusters yet or the directory cannot be written.
+    """
+    layer, out = checked_layer(study, layer), Path(out)
+    made(out / "data", out / "fields" / "relevance")
+    try:
+        samples = _errors(study, out, layer) + (_unsafe(study, out) if study.has("selection") else [])
+    except OSError as error:
+        raise write_error(out, error) from error
+    info = {
+        "study": shown(study.path.name),
+        "layer": shown(layer),
+        "relevance": "128 is none; red speaks for",
+    }
+    write_whole(
+        out / "metadata.json", json.dumps({"media_type": "image", "info": info}, ensure_ascii=False).encode()
+    )
+    write_whole(out / "samples.json", json.dumps({"samples": samples}, ensure_ascii=False).encode())
+    return out / "samples.json"
+
+
+def _errors(study: Study, out: Path, layer: str) -> list[dict[str, Any]]:
+    columns, samples = error_columns(study), []
+    points = plot.embed(study.distances_of(study.chosen_layer)) if len(study.errors) <= MOST_ERRORS else None
+    test = study.split("test")
+    for row, picture, relevance in pictures(study, layer, "FiftyOne export"):
+        name = f"error-{row:06d}.png"
+        Image.fromarray(picture).save(out / "data" / name)
+        Image.fromarray(relevance_indices(relevance)).save(out / "fields" / "relevance" / name)
+        cause = cluster_title(columns["cluster"][row], columns["cluster_name"][row])
+        samples.append(
+            {
+                "filepath": f"data/{name}",
+                "tags": ["error", *(["medoid"] if columns["medoid"][row] else [])],
+                "source": columns["path"][row],
+                "ground_truth": _class(columns["label"][row]),
+                "prediction": _class(columns["prediction"][row], float(columns["score"][row])),
+                "root_cause": _class(cause),
+                "relevance": {"_cls": "Heatmap", "map_path": f"fields/relevance/{name}", "range": [0, 255]},
+                "distance": float(columns["distance"][row]),
+                **({} if points is None else {"map": points[row].tolist()}),
+                **_parameters(test.parameters, int(study.errors[row])),
+            }
+        )
+    return samples
+
+
+def _unsafe(study: Study, out: Path) -> list[dict[str, Any]]:
+    unsafe, split, labels, review = (
+        study.selection,
+        study.split("improvement"),
+        study.labels,
+        review_of(study),
+    )
+    names, source, samples = [shown(name) for name in study.class_names], study.source("improvement"), []
+    for at, image in enumerate(unsafe.image.tolist()):
+        name, cluster = f"unsafe-{at:06d}.png", int(unsafe.cluster[at])
+        Image.fromarray(source.picture(image)).save(out / "data" / name)
+        known = {"ground_truth": _class(names[labels[image]])} if labels[image] >= 0 else {}
+        samples.append(
+            {
+                "filepath": f"data/{name}",
+                "tags": ["unsafe"],
+                "source": split.path[image],
+                **known,
+                "prediction": _class(names[split.prediction[image]], float(split.score[image])),
+                "root_cause": _class(cluster_title(cluster, shown(review.of(cluster)["name"].strip()))),
+                "distance": float(unsafe.distance[at]),
+                **_parameters(split.parameters, image),
+            }
+        )
+    return samples
+
+
+def _class(label: str, confidence: float | None = None) -> dict[str, Any]:
+    sure = {} if confidence is None else {"confidence": confidence}
+    return {"_cls": "Classification", "label": label, **sure}
+
+
+def _parameters(parameters: dict[str, np.ndarray], row: int) -> dict[str, Any]:
+    """Return what is known about an image; a field's name may hold letters, digits and underscores only."""
+    found = {}
+    for name, values in parameters.items():
+        value = values[row].item() if isinstance(values[row], np.generic) else values[row]
+        field = "".join(c if c.isascii() and c.isalnum() else "_" for c in name)
+        found[f"parameter_{field}"] = None if value != value else value
+    return found
