@@ -16,7 +16,7 @@ from hudd.lrp import message as messages
 from hudd.lrp.composites import Composite, composite_of
 from hudd.lrp.message import Message
 from hudd.lrp.operations import Values, call
-from hudd.lrp.plan import Plan, RuledContraction, make_plan, within
+from hudd.lrp.plan import Plan, RuledContraction, make_plan, store_channels_last, within
 from hudd.lrp.rules import Crossing, Rule
 from hudd.lrp.targets import Target, selection
 
@@ -75,7 +75,7 @@ class LRP:
     at : {"input", "output"}, optional
         Which side of a layer its heatmap shows.
     bias_share : bool, optional
-        Also sum up what biases absorb, layer by layer; costs a few passes over memory.
+        Also sum up what biases absorb, layer by layer; takes another sweep, image by image.
 
     Raises
     ------
@@ -141,7 +141,9 @@ class LRP:
         if (
             self._plan is None or shapes != self._shapes
         ):  # a capture may have the sizes of all axes but the first in it
-            self._plan = make_plan(capture(self.model, example), self.composite, self._asked)
+            captured = capture(self.model, example)
+            store_channels_last(captured)
+            self._plan = make_plan(captured, self.composite, self._asked)
             self._shapes = shapes
         return self._plan.layers
 
@@ -165,8 +167,24 @@ class LRP:
         _check(batch)
         self.prepare(batch)
         assert self._plan is not None
-        run = _Run(self._plan, self.composite, self._pool, self._dtype, self._at, self._bias_share)
-        return run.explain(batch, target)
+        run = _Run(self._plan, self.composite, self._pool, self._dtype, self._at)
+        result = run.explain(batch, target)
+        if self._bias_share:
+            result.bias_share = self._bias_shares(batch, run.entering)
+        return result
+
+    def _bias_shares(self, batch: tuple[Tensor, ...], entering: Tensor) -> dict[str, Tensor]:
+        """One image at a time, for inside a model the batch may be any axis, or lie within one."""
+        assert self._plan is not None
+        shares: dict[str, list[Tensor]] = {name: [] for name in self._plan.layers}
+        for sample, seed in enumerate(entering.split(1)):
+            run = _Run(self._plan, self.composite, self._pool, self._dtype, self._at, bias_share=True)
+            single = run.explain(
+                tuple(tensor[sample : sample + 1] for tensor in batch), lambda _, seed=seed: seed
+            )
+            for name, share in single.bias_share.items():
+                shares[name].append(share)
+        return {name: torch.cat(parts) for name, parts in shares.items()}
 
 
 def _check(batch: tuple[Tensor, ...]) -> None:
@@ -184,7 +202,13 @@ class _Run:
     """One batch on its way through a plan."""
 
     def __init__(
-        self, plan: Plan, composite: Composite, pool: str, dtype: torch.dtype, at: str, bias_share: bool
+        self,
+        plan: Plan,
+        composite: Composite,
+        pool: str,
+        dtype: torch.dtype,
+        at: str,
+        bias_share: bool = False,
     ) -> None:
         self._plan, self._composite = plan, composite
         self._pool, self._dtype, self._at = pool, dtype, at
@@ -210,6 +234,7 @@ class _Run:
             entering = Message(seed.to(output.dtype).clone(), None)
         else:
             entering = Message(selection(output, target), output)
+        self.entering = entering.value if entering.factor is None else entering.value * entering.factor
         result = Relevance(output=output, explained=entering.sample_totals())
         self._backward(output_node, entering, result)
         size = result.explained.abs()
@@ -217,8 +242,8 @@ class _Run:
         for name in self._plan.layers:
             result.conservation[name] = (self._sent[name] - self._arrived[name]) / size
             if self._absorbed is not None:
-                inside = (parts for node, parts in self._absorbed.items() if within(node, name))
-                result.bias_share[name] = sum(chain(*inside), torch.zeros_like(size)) / size
+                inside = chain(*(parts for node, parts in self._absorbed.items() if within(node, name)))
+                result.bias_share[name] = sum((part.sum() for part in inside), torch.zeros_like(size)) / size
         result.layers = {name: result.layers[name] for name in self._plan.layers}
         return result
 
@@ -231,7 +256,7 @@ class _Run:
         for node in plan.captured.graph.nodes:
             if node.op == "placeholder" and node.name in plan.captured.constants:
                 values[node] = plan.captured.constants[node.name]
-        values.update(zip(plan.captured.inputs, batch))
+        values.update(zip(plan.captured.inputs, map(kernels.channels_last_on_cpu, batch)))
         last_reader = {read: node for node in plan.calls for read in node.all_input_nodes}
         kept = {read for reads in plan.reads.values() for read in reads} | set(plan.captured.outputs)
         for node in plan.calls:

@@ -32,6 +32,18 @@ def _channels_last(tensor: Tensor) -> bool:
     return last and not tensor.is_contiguous()
 
 
+def channels_last_on_cpu(tensor: Tensor) -> Tensor:
+    """A tensor on the CPU with two spatial axes with its channels side by side, every other one as it is."""
+    if tensor.ndim != 4 or tensor.device.type != "cpu":
+        return tensor
+    return tensor.contiguous(memory_format=torch.channels_last)
+
+
+def in_layout_of(tensor: Tensor, first: Tensor) -> Tensor:
+    """`tensor`, copied if its channels have to move to where those of `first` are."""
+    return tensor.contiguous(memory_format=torch.channels_last) if _channels_last(first) else tensor
+
+
 def _like(tensor: Tensor | None, first: Tensor) -> Tensor | None:
     """`tensor` with the shape and the memory layout of `first`."""
     if tensor is None or (tensor.stride() == first.stride() and tensor.shape == first.shape):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+import torch
 from torch import fx
 
 from hudd.capture.graph import RelevanceGraph, module_of
@@ -124,6 +125,20 @@ def make_plan(captured: RelevanceGraph, composite: Composite, layers: Sequence[s
     _choose_in_place(plan, output)
     plan.reads = {node: _values_read(node, steps[node]) for node in plan.backward}
     return plan
+
+
+def store_channels_last(captured: RelevanceGraph) -> None:
+    """Store the weights of 2-d convolutions channels-last where they are on the CPU.
+
+    Such weights make oneDNN keep activations so too: nothing is reordered around a convolution, and pooling and
+    depthwise convolution are several times as fast.
+    """
+    for node in captured.graph.nodes:
+        if node.op == "call_function" and is_contraction(node, captured):
+            for read in node.all_input_nodes:
+                weight = captured.constant(read)
+                if weight is not None and weight.ndim == 4 and weight.device.type == "cpu":
+                    captured.constants[read.name] = weight.contiguous(memory_format=torch.channels_last)
 
 
 def _ancestors(output: fx.Node) -> set[fx.Node]:

@@ -30,7 +30,8 @@ def _reshape(node: fx.Node, message: Message, values: Values, composite: Composi
     x = values[source]
     message = factored_by_own_output(node, message, values)
     factor = None if message.factor is None else x
-    return [(source, Message(message.value.reshape(x.shape), factor, message.exclusive, message.total))]
+    value = kernels.in_layout_of(message.value.reshape(x.shape), x)
+    return [(source, Message(value, factor, message.exclusive, message.total))]
 
 
 def _permute(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
