@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,7 +47,7 @@ def progress(description: str, total: int, unit: str = "images") -> Iterator[Cal
     callable
         ``advance(n)``: call it when ``n`` more units are done.
     """
-    if not sys.stderr.isatty():
+    if not _watched():
         yield lambda n: None
         return
     columns = (
@@ -59,3 +60,14 @@ def progress(description: str, total: int, unit: str = "images") -> Iterator[Cal
     with Progress(*columns, console=Console(stderr=True)) as bars:
         task = bars.add_task(description, total=total, unit=unit)
         yield lambda n: bars.advance(task, n)
+
+
+def note(text: str) -> None:
+    """Tell something on standard error, if that is a terminal."""
+    if _watched():
+        Console(stderr=True).print(f"[dim]{text}[/]", soft_wrap=True)
+
+
+def _watched() -> bool:
+    """Whether someone looks on; of several processes under torchrun the first one speaks."""
+    return sys.stderr.isatty() and os.environ.get("RANK", "0") == "0"

@@ -83,15 +83,20 @@ class Ranks:
         """
         return self._told(work if self.first else None)[0]
 
-    def each(self, work: Callable[[], None]) -> None:
+    def each(self, work: Callable[[], T]) -> list[T]:
         """Let every process do its part, and wait for all.
+
+        Returns
+        -------
+        list
+            What each of them returned, in every process; it must be picklable.
 
         Raises
         ------
         HuddError
             In every process, if it failed in one.
         """
-        self._told(work)
+        return self._told(work)
 
     def _told(self, work: Callable[[], Any] | None) -> list[Any]:
         """Do the work, then tell each other what came of it: the results by rank, or an error for all."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -168,6 +168,25 @@ class ShardSet:
         for start, _ in self.ranges():
             with h5py.File(self.path(start)) as file:
                 yield start, read(file[name])
+
+    def columns(self, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return whole datasets by name, small ones; each file is opened once."""
+        parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
+        for start, _ in self.ranges() if names else ():
+            with h5py.File(self.path(start)) as file:
+                for name in names:
+                    parts[name].append(read(file[name]))
+        return {name: np.concatenate(blocks) for name, blocks in parts.items()}
+
+    def write_view(self, path: Path) -> None:
+        """Write an HDF5 file, in a directory of the shards' path, that shows them as whole datasets."""
+        with h5py.File("view", "w", driver="core", backing_store=False, libver="v110") as file:
+            with h5py.File(self.path(0)) as first:
+                names = list(first)
+            for name in names:
+                file.create_virtual_dataset(name, self.virtual_layout(name, path.parent))
+            file.flush()
+            write_whole(path, file.id.get_file_image())
 
     def virtual_layout(self, name: str, study: Path) -> h5py.VirtualLayout:
         """Return the layout of dataset `name` over all files; paths are relative to the directory `study`."""

@@ -28,7 +28,7 @@ def check(study: Study) -> None:
     source = study.source("test")
     if not len(source):
         raise UsageError(f"the test set '{study.settings.test}' holds no image; name another one.")
-    example = source.load([0])
+    example = source.load([0]).to(study.device)
     outputs = _outputs(study, example)
     for split in SPLITS:
         if study.settings.data(split) is not None:

@@ -15,7 +15,7 @@ from hudd.clustering import Clustering
 from hudd.errors import HuddError, UsageError
 from hudd.retraining import TrainingConfig
 from hudd.selection import UnsafeSet
-from hudd.store import StudyFile, read_text, read_values
+from hudd.store import Stored, StudyFile, read_text, read_values
 from hudd.study.settings import Settings
 from hudd.study.summary import summarise, table
 
@@ -117,16 +117,27 @@ class Results:
             groups = self._get(h5, "layers", "heatmaps")
             return sorted(groups, key=lambda name: int(groups[name].attrs["index"]))
 
-    def heatmaps_of(self, layer: str) -> h5py.Dataset:
-        """Return the (N_errors, ...) float32 relevance at the input of `layer`, not yet read."""
+    def heatmaps_of(self, layer: str) -> Stored:
+        """Return the (N_errors, ...) relevance at the input of `layer`, not yet read.
+
+        Raises
+        ------
+        HuddError
+            If it was not kept, or a shard is missing.
+        """
         self._check_layer(layer)
-        dataset = h5py.File(self.file.path, locking=False)[f"layers/{layer}/relevance"]
-        missing = [s.file_name for s in dataset.virtual_sources() if not (self.path / s.file_name).is_file()]
-        if missing:
+        name = f"layers/{layer}/relevance"
+        if not self.has(name):
             raise HuddError(
-                f"shard '{missing[0]}' is missing; 'hudd heatmaps {self.path}' computes it again."
+                f"the heatmaps of layer '{layer}' were not kept; 'hudd heatmaps {self.path} --store all' makes them."
             )
-        return dataset
+        return Stored(self.file.path, name)
+
+    def heatmap_shape(self, layer: str) -> tuple[int, ...]:
+        """Return the shape of one error's heatmap at `layer`, kept or not."""
+        self._check_layer(layer)
+        with self.file.reading() as h5:
+            return tuple(int(size) for size in h5[f"layers/{layer}"].attrs["shape"])
 
     def distances_of(self, layer: str) -> np.ndarray:
         """Return the (N_errors (N_errors - 1) / 2,) float32 condensed distances of `layer`."""

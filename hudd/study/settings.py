@@ -6,13 +6,20 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from hudd.errors import UsageError
 from hudd.presets import Pool, Preset, get_preset
 from hudd.selection import STRATEGIES
+from hudd.store import check_compression
 
 SPLITS = ("test", "train", "improvement")
+_ALLOWED = {
+    "strategy": ("hudd", "hybrid"),
+    "store": ("all", "selected", "none"),
+    "dtype": ("float32", "float16"),
+    "device": ("auto", "cpu", "cuda"),
+}
 
 
 @dataclass(frozen=True)
@@ -52,10 +59,25 @@ class Settings:
     runs : int
         Retrainings of each mode, each with a bag and a seed of its own.
     modes : tuple of str
-        What is retrained on: ``hudd`` (the unsafe set) or a baseline, see
-        :mod:`hudd.selection`).
+        Strategies to retrain by and compare, see :data:`hudd.selection.STRATEGIES`; none means `strategy` alone.
+    strategy : {"hudd", "hybrid"}
+        How images are selected: those closest to the clusters, or those within the clusters' reach drawn by
+        the DNN's doubt.
+    angles : dict of str to float
+        Parameters that are angles, with their period.
+    units : dict of str to str
+        Units of parameters, for the rules.
     batch_size, workers : int
         Images a batch and decoding threads. They change the speed, never the result.
+    store : {"all", "selected", "none"}
+        Whose heatmaps are kept: every layer's, the chosen layer's, or none. What is not kept is made
+        again where it is needed, some layers at a time. It changes time and space, never the result.
+    dtype : {"float32", "float16"}
+        How heatmaps are stored.
+    compression : str
+        How they are compressed, see :data:`hudd.store.COMPRESSIONS`.
+    device : {"auto", "cpu", "cuda"}
+        Where the DNN runs.
     """
 
     model: str
@@ -75,16 +97,27 @@ class Settings:
     budget: int | None = None
     training: dict[str, Any] = field(default_factory=dict)
     runs: int = 1
-    modes: tuple[str, ...] = ("hudd",)
+    modes: tuple[str, ...] = ()
+    strategy: Literal["hudd", "hybrid"] = "hudd"
+    angles: dict[str, float] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
     batch_size: int = 32
     workers: int = 2
+    store: Literal["all", "selected", "none"] = "all"
+    dtype: Literal["float32", "float16"] = "float32"
+    compression: str = "none"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
 
     def __post_init__(self) -> None:
         get_preset(self.preset)
         if self.pool not in (None, *get_args(Pool)):
             raise UsageError(f"pool is '{self.pool}'; choose one of: {', '.join(get_args(Pool))}.")
+        for name, allowed in _ALLOWED.items():
+            if getattr(self, name) not in allowed:
+                raise UsageError(f"{name} is '{getattr(self, name)}'; choose one of: {', '.join(allowed)}.")
+        check_compression(self.compression)
         unknown = sorted(set(self.modes) - set(STRATEGIES))
-        if unknown or not self.modes:
+        if unknown:
             raise UsageError(
                 f"retraining modes are {list(self.modes)}; choose among: {', '.join(STRATEGIES)}."
             )
@@ -100,6 +133,11 @@ class Settings:
             raise UsageError(f"factor is {self.factor}; give a number above 0.")
         if self.factor is not None and self.budget is not None:
             raise UsageError("factor and budget both say how many images to select; give one of them.")
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """What is retrained by: the strategies to compare, or the one that was selected by."""
+        return self.modes or (self.strategy,)
 
     @property
     def choices(self) -> Preset:

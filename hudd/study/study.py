@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
 import numpy as np
@@ -23,26 +21,38 @@ from hudd.capture.loading import LoadedModel, load_model
 from hudd.data import ImageSource, Transform, open_source
 from hudd.errors import UsageError
 from hudd.lrp import LRP
+from hudd.ranks import Ranks
 from hudd.store import StudyFile, drop, writer_lock
 from hudd.store.files import sweep, write_error
 from hudd.study.checks import check
+from hudd.study.device import choose_device
 from hudd.study.fingerprint import digest_model
+from hudd.study.provenance import record
 from hudd.study.results import Results
 from hudd.study.settings import SPLITS, Settings
 
+T = TypeVar("T")
 STEPS = ("test", "heatmaps", "distances", "cluster", "select", "retrain", "evaluate")
 
 # What each step leaves in the file, and whose results fall with its own. "choice" is the choice of the layer.
 _OUTPUTS = {
+    "test": ("splits", "error", "class"),
     "heatmaps": ("layers",),
     "choice": ("clusters",),
     "select": ("selection",),
     "retrain": ("retraining",),
     "evaluate": ("evaluation",),
 }
-AFTER = {
-    "test": ("heatmaps", "distances", "cluster", "choice", "select", "retrain", "evaluate"),
-    "heatmaps": ("distances", "cluster", "choice", "select", "retrain", "evaluate"),
+_SHARDS = {
+    "test": ("test",),
+    "heatmaps": ("heatmaps", "passing"),
+    "distances": ("distances",),
+    "select": ("nearest", "doubt"),
+}
+AFTER: dict[str, tuple[str, ...]] = {
+    "test": ("layers", "heatmaps", "distances", "cluster", "choice", "select", "retrain", "evaluate"),
+    "heatmaps": ("layers", "distances", "cluster", "choice", "select", "retrain", "evaluate"),
+    "distances": ("cluster", "choice", "select", "retrain", "evaluate"),
     "cluster": ("choice", "select", "retrain", "evaluate"),
     "choice": ("select", "retrain", "evaluate"),
     "select": ("retrain",),
@@ -92,14 +102,7 @@ class Study(Results):
                 raise UsageError(f"a study needs {name}; give it.")
         study = cls.__new__(cls)
         study.path, study.file, study.settings = path, StudyFile(path / "study.h5"), Settings.of(**choices)
-        check(study)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise write_error(path, error) from error
-        with study._writer():
-            study.file.create(study._root_attributes())
-            study.log("created", settings=json.loads(study.settings.to_json()))
+        study.lead(study._make)
         return study
 
     @classmethod
@@ -111,7 +114,9 @@ class Study(Results):
         UsageError
             If there is none, or it is of another version.
         """
-        return cls(path)
+        study = cls(path)
+        study.ranks.wait()  # nobody changes it before everybody has read it
+        return study
 
     def configure(self, **changes: Any) -> Study:
         """Change settings; the steps that depend on them run again when next asked for.
@@ -125,15 +130,46 @@ class Study(Results):
         if new == old:
             return self
         self._use(new)
-        try:
+
+        def write() -> None:
             if any(getattr(old, name) != getattr(new, name) for name in _CHECKED):
                 check(self)
             with self.writing() as h5:
                 h5.attrs.update(self._root_attributes())
+            self.log("configured", **{k: v for k, v in changes.items() if getattr(old, k) != getattr(new, k)})
+
+        try:
+            self.lead(write)
         except BaseException:
             self._use(old)
             raise
-        self.log("configured", **{k: v for k, v in changes.items() if getattr(old, k) != getattr(new, k)})
+        return self
+
+    def force(self, step: str) -> Study:
+        """Forget the result of a step, and all that was made from it, so that it is taken again.
+
+        Parameters
+        ----------
+        step : str
+            One of :data:`STEPS`.
+
+        Raises
+        ------
+        UsageError
+            If there is no such step.
+        """
+        if step not in STEPS:
+            raise UsageError(f"step '{step}' is unknown; choose one of: {', '.join(STEPS)}.")
+        gone = (step, *AFTER.get(step, ()))
+
+        def forget() -> None:
+            with self.writing() as h5:
+                self.forget(h5, *gone)
+            for kind in (kind for name in gone for kind in _SHARDS.get(name, ())):
+                shutil.rmtree(self.path / "shards" / kind, ignore_errors=True)
+            self.log("forgotten", steps=gone)
+
+        self.lead(forget)
         return self
 
     # -- the steps
@@ -186,17 +222,35 @@ class Study(Results):
             yield "retrain"
 
     def _bring(self, step: str) -> Study:
-        with self._writer():
+        with ExitStack() as stack:
+            self.lead(lambda: stack.enter_context(self._writer()))
             for name in (*_BEFORE[step], step):
                 import_module(f"hudd.study.steps.{name}").run(self, checksums=name == step)
         return self
 
     # -- what the steps work with
 
+    @property
+    def ranks(self) -> Ranks:
+        """The processes that work on this study together; this one alone unless torchrun started it."""
+        return Ranks.current()
+
+    def lead(self, work: Callable[[], T]) -> T:
+        """Let the first process do something, see :meth:`hudd.ranks.Ranks.lead`."""
+        return self.ranks.lead(work)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where the DNN runs."""
+        return choose_device(self.settings.device)
+
     @cached_property
     def model(self) -> LoadedModel:
-        """The DNN, in eval mode."""
-        return load_model(self.settings.model, self.settings.weights)
+        """The DNN, in eval mode, on its device."""
+        loaded = load_model(self.settings.model, self.settings.weights)
+        if self.device.type != "cpu":
+            loaded.module.to(self.device)
+        return loaded
 
     @cached_property
     def model_digest(self) -> str:
@@ -245,6 +299,7 @@ class Study(Results):
             rules=self.settings.effective_rules,
             layers=None if wanted is None else list(wanted),
             pool=self.settings.effective_pool,
+            precision=self.settings.dtype,
         )
 
     def spatial_heatmaps(self, rows: np.ndarray, layer: str) -> np.ndarray:
@@ -253,18 +308,17 @@ class Study(Results):
         Where the layer's input has no space (after flattening), it is the relevance of the image itself.
         """
         rows = np.asarray(rows, np.int64)
-        stored = self.heatmaps_of(layer)
-        if stored.ndim == 4:
+        shape = self.heatmap_shape(layer)
+        if len(shape) == 3 and self.has(f"layers/{layer}/relevance"):
             unique, back = np.unique(rows, return_inverse=True)
-            return np.asarray(stored[unique].sum(axis=1, dtype=np.float32)[back])
+            return np.asarray(self.heatmaps_of(layer)[unique].sum(axis=1, dtype=np.float32)[back])
         split, errors = self.split("test"), self.errors[rows]
         lrp = LRP(self.model.module, rules=self.settings.effective_rules, layers=[layer, "input"])
         parts = []
         for start in range(0, len(rows), self.settings.batch_size):
             part = errors[start : start + self.settings.batch_size]
-            relevance = lrp.attribute(
-                self.source("test").load(part), target=torch.from_numpy(split.prediction[part])
-            )
+            images, target = self.source("test").load(part), torch.from_numpy(split.prediction[part])
+            relevance = lrp.attribute(images.to(self.device), target=target.to(self.device))
             heatmap = relevance.layers[layer]
             spatial = relevance.input if heatmap.ndim != 4 else heatmap
             assert spatial is not None  # "input" was asked for
@@ -285,16 +339,7 @@ class Study(Results):
         seconds = time.perf_counter() - started
         with self.file.writing() as h5:
             yield h5
-            record = h5.require_group(f"steps/{key}")
-            record.attrs.update(
-                fingerprint=fingerprint,
-                seconds=seconds,
-                finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-                hudd_version=__version__,
-                torch_version=str(torch.__version__),
-                threads=torch.get_num_threads(),
-                machine=f"{platform.node()} ({platform.machine()}, {os.cpu_count()} CPUs)",
-            )
+            h5.require_group(f"steps/{key}").attrs.update(record(fingerprint, seconds, self.device))
         self.log("finished", step=key, seconds=round(seconds, 3))
 
     def forget(self, h5: h5py.File, *steps: str) -> None:
@@ -308,7 +353,7 @@ class Study(Results):
 
     def keep_shards(self, kept: Path) -> None:
         """Remove the shards of the same kind that earlier settings made."""
-        for directory in kept.parent.iterdir():
+        for directory in kept.parent.iterdir() if kept.parent.is_dir() else ():
             if directory != kept:
                 shutil.rmtree(directory, ignore_errors=True)
 
@@ -333,9 +378,20 @@ class Study(Results):
             sweep(self.path)
             yield
 
+    def _make(self) -> None:
+        """Check everything and write the study's empty file."""
+        check(self)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise write_error(self.path, error) from error
+        with self._writer():
+            self.file.create(self._root_attributes())
+            self.log("created", settings=json.loads(self.settings.to_json()))
+
     def _use(self, settings: Settings) -> None:
         self.settings = settings
-        for name in ("model", "model_digest", "_sources", "data_fingerprints"):
+        for name in ("device", "model", "model_digest", "_sources", "data_fingerprints"):
             self.__dict__.pop(name, None)
 
     def _root_attributes(self) -> dict[str, Any]:
@@ -344,6 +400,7 @@ class Study(Results):
             "hudd_version": __version__,
             "model": self.settings.model,
             "weights_sha256": self.model.weights_sha256,
+            "model_sha256": self.model_digest,
             "rules": rules if isinstance(rules, str) else json.dumps(rules, sort_keys=True),
             "preset": self.settings.preset,
             "seed": self.settings.seed,
@@ -351,7 +408,7 @@ class Study(Results):
         }
 
 
-_CHECKED = ("model", "weights", *SPLITS, "transform", "rules", "layers", "pool", "preset")
+_CHECKED = ("model", "weights", *SPLITS, "transform", "rules", "layers", "pool", "preset", "device")
 _BEFORE: dict[str, tuple[str, ...]] = {
     "test": (),
     "heatmaps": ("test",),

@@ -35,7 +35,7 @@ def layers_table(study: Results) -> pd.DataFrame:
     chosen = study.chosen_layer if study.has("clusters") else None
     rows = []
     for layer in study.layers:
-        shape = "x".join(map(str, study.heatmaps_of(layer).shape[1:]))
+        shape = "x".join(map(str, study.heatmap_shape(layer)))
         row: dict[str, Any] = {"layer": layer, "heatmap": shape}
         if study.has(f"layers/{layer}/linkage"):
             found = study.clustering_of(layer)
@@ -115,6 +115,7 @@ def evaluation_table(study: Results) -> pd.DataFrame:
         names = np.array(variance["parameter"], dtype=object)
         table["parameter"] = pd.Series(names[best], variance["cluster"])
         table["variance_reduction"] = pd.Series(variance["reduction"].max(axis=1), variance["cluster"])
+        table["range"] = pd.Series(_first_ranges(found.get("ranges", {})), dtype=object)
     if "purity" in found:
         table["cause"] = pd.Series(found["purity"]["majority"], found["purity"]["cluster"])
         table["purity"] = pd.Series(found["purity"]["purity"], found["purity"]["cluster"])
@@ -125,10 +126,28 @@ def evaluation_table(study: Results) -> pd.DataFrame:
     return table.sort_values("size", ascending=False, kind="stable").reset_index()
 
 
+def _first_ranges(ranges: dict[str, Any]) -> dict[int, str]:
+    """Cluster to the range of its most reduced parameter, where that is at least halved."""
+    columns = [ranges.get(name, ()) for name in ("cluster", "parameter", "low", "high")]
+    found: dict[int, str] = {}
+    for cluster, parameter, low, high in zip(*columns):
+        found.setdefault(int(cluster), f"{parameter} {low:.3g}..{high:.3g}")
+    return found
+
+
 def steps_table(study: Results) -> pd.DataFrame:
     """One row a step taken: when, for how long, by which versions and on what machine."""
     steps = sorted(study.provenance["steps"].items(), key=lambda item: str(item[1]["finished"]))
-    columns = ("finished", "seconds", "hudd_version", "torch_version", "threads", "machine")
+    columns = (
+        "finished",
+        "seconds",
+        "hudd_version",
+        "torch_version",
+        "threads",
+        "processes",
+        "device",
+        "machine",
+    )
     return pd.DataFrame([{"step": name, **{c: step[c] for c in columns}} for name, step in steps])
 
 
@@ -277,7 +296,8 @@ def _evaluated(study: Results) -> list[str]:
         texts.append(f"purity {found['purity']['weighted_purity']:.2f}")
         texts.append(f"causes covered {found['purity']['coverage']:.0%}")
     if "variance" in found:
-        texts.append(
-            f"clusters with a parameter's variance halved {found['variance']['share_reduced_by_half']:.0%}"
-        )
+        chance = found["variance"].get("share_reduced_by_chance")
+        note = "" if chance is None else f" (by chance {chance:.0%})"
+        share = found["variance"]["share_reduced_by_half"]
+        texts.append(f"clusters with a parameter's variance halved{note} {share:.0%}")
     return texts

@@ -63,7 +63,7 @@ def changed_steps(study, **settings):
         ({"layer": "0"}, {"choice", "select", "retrain", "evaluate"}),
         (
             {"pool": "channel"},
-            {"heatmaps", "distances", "cluster", "choice", "select", "retrain", "evaluate"},
+            {"layers", "heatmaps", "distances", "cluster", "choice", "select", "retrain", "evaluate"},
         ),
         ({"runs": 2}, {"retrain"}),
     ],

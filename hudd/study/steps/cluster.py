@@ -11,7 +11,7 @@ from hudd.errors import UsageError
 from hudd.progress import progress
 from hudd.store import drop, write_dataset
 from hudd.study.fingerprint import digest
-from hudd.study.steps import distances
+from hudd.study.steps import distances, heatmaps
 from hudd.study.study import AFTER, Study
 
 
@@ -35,7 +35,7 @@ def run(study: Study, *, checksums: bool = False) -> None:
     UsageError
         If the layer that the settings name is not among those of the study.
     """
-    wanted, started = study.settings.layer, time.perf_counter()
+    wanted = study.settings.layer
     if wanted is not None and wanted not in study.layers:
         raise UsageError(f"layer '{wanted}' is not in this study; choose one of: {', '.join(study.layers)}.")
     todo = {
@@ -45,11 +45,18 @@ def run(study: Study, *, checksums: bool = False) -> None:
     }
     if todo:
         distances.run(study, checksums=True)
-    with progress("clusters", len(todo), unit="layers") as advance:
-        for layer, mark in todo.items():
-            _layer(study, layer, mark)
-            advance(1)
     mark = fingerprint(study)
+    if todo or not study.is_done("choice", mark):
+        study.lead(lambda: _cluster(study, todo, mark))
+        heatmaps.keep(study)
+
+
+def _cluster(study: Study, todo: dict[str, str], mark: str) -> None:
+    wanted, started = study.settings.layer, time.perf_counter()
+    with progress("clusters", len(todo), unit="layers") as advance:
+        for layer, own in todo.items():
+            _layer(study, layer, own)
+            advance(1)
     if not study.is_done("choice", mark):
         found = {layer: study.clustering_of(layer) for layer in study.layers}
         chosen = wanted or choose_layer(found, preset=study.settings.preset)

@@ -1,19 +1,25 @@
-"""Pairwise distances of the errors' heatmaps, layer by layer."""
+"""Pairwise distances of the errors' heatmaps, layer by layer, cut into shards that each rank can compute for itself."""
 
 from __future__ import annotations
 
 import time
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from hudd.distances import pairwise_distances
 from hudd.progress import progress
-from hudd.store import SHARD_BYTES, ShardSet, drop, write_dataset
+from hudd.store import SHARD_BYTES, ShardSet, Stored, drop, write_dataset
+from hudd.study.estimate import foresee
 from hudd.study.fingerprint import digest
 from hudd.study.steps import heatmaps
 from hudd.study.study import AFTER, Study
 
+_Ranges = list[tuple[int, int]]
+
 OF_A_LAYER = ("linkage", "wicd", "label", "medoid")
+_IN_MEMORY = 512 << 20  # heatmaps of a layer up to this size are read once
 
 
 def fingerprints(study: Study) -> dict[str, str]:
@@ -34,29 +40,119 @@ def run(study: Study, *, checksums: bool = False) -> None:
     checksums : bool
         Read every shard and compute the damaged ones again, also where the step is done.
     """
-    rows, todo = len(study.errors), {}
-    for layer, mark in fingerprints(study).items():
-        pairs = rows * (rows - 1) // 2
-        shards = ShardSet(study.shards(f"distances/{layer}", mark), pairs, SHARD_BYTES // 4, mark)
-        if not study.is_done(f"distances/{layer}", mark) or shards.missing(checksums=checksums):
-            todo[layer] = shards
-    if todo:
-        heatmaps.run(study, checksums=True)
-    with progress("distances", len(todo), unit="layers") as advance:
-        for layer, shards in todo.items():
-            _layer(study, layer, shards)
-            advance(1)
-
-
-def _layer(study: Study, layer: str, shards: ShardSet) -> None:
-    started, unit_norm = time.perf_counter(), study.settings.choices.unit_norm
-    missing = shards.missing()
-    if missing:
-        distances = pairwise_distances(study.heatmaps_of(layer), condensed=True, unit_norm=unit_norm)
-        for start, stop in missing:
-            shards.write(start, {"distance": distances[start:stop]})
-    if study.is_done(f"distances/{layer}", shards.fingerprint):
+    todo = study.lead(lambda: _missing(study, checksums))
+    if not todo:
         return
+    pairs = sum(stop - start for ranges in todo.values() for start, stop in ranges)
+    study.lead(lambda: foresee(study, "distances", 4 * pairs, 0.0))
+    for group in heatmaps.groups(study):
+        wanted = [layer for layer in group if layer in todo]
+        if any(todo[layer] for layer in wanted):
+            with heatmaps.at(study, group) as stored:
+                seconds = _compute(study, {layer: stored[layer] for layer in wanted}, todo)
+                _commit(study, wanted, stored, seconds)
+        else:
+            _commit(study, wanted, {}, {})
+
+
+def _shards(study: Study, layer: str, mark: str) -> ShardSet:
+    rows = len(study.errors)
+    directory = study.shards(f"distances/{layer}", mark)
+    return ShardSet(directory, rows * (rows - 1) // 2, SHARD_BYTES // 4, mark, study.settings.compression)
+
+
+def _missing(study: Study, checksums: bool) -> dict[str, _Ranges]:
+    """Ranges of pairs that are missing, for every layer that is not done or lacks some."""
+    found = {}
+    for layer, mark in fingerprints(study).items():
+        done = study.is_done(f"distances/{layer}", mark)
+        missing = _shards(study, layer, mark).missing(checksums=checksums or not done)
+        if missing or not done:
+            found[layer] = missing
+    return found
+
+
+def _compute(study: Study, stored: dict[str, Stored], todo: dict[str, _Ranges]) -> dict[str, float]:
+    """Compute the shards that are missing, each rank its share of those of all layers; return the seconds."""
+    marks = fingerprints(study)
+    mine = study.ranks.mine([(layer, piece) for layer in stored for piece in todo[layer]])
+
+    def work() -> dict[str, float]:
+        taken = {}
+        with progress("distances", len(mine), unit="blocks") as advance:
+            for layer, rows in stored.items():
+                started, ranges = time.perf_counter(), [piece for name, piece in mine if name == layer]
+                size = rows.dtype.itemsize * int(np.prod(rows.shape, dtype=np.int64))
+                source = rows.numpy() if ranges and size <= _IN_MEMORY else rows
+                for start, stop in ranges:
+                    found = _pairs(study, source, start, stop)
+                    _shards(study, layer, marks[layer]).write(start, {"distance": found})
+                    advance(1)
+                taken[layer] = time.perf_counter() - started
+        return taken
+
+    ranks = study.ranks.each(work)
+    return {layer: max(taken[layer] for taken in ranks) for layer in stored}
+
+
+def _pairs(study: Study, rows: Any, start: int, stop: int) -> np.ndarray:
+    """Compute the distances `start` to `stop` of the condensed matrix, whatever the other shards are.
+
+    They belong to the rows `first` to `last`: a triangle of these among themselves, and a block of these
+    against all that follow.
+    """
+    count = len(rows)
+    offsets = np.arange(count) * (2 * count - np.arange(count) - 1) // 2  # where each row's pairs begin
+    first, last = np.searchsorted(offsets, [start, stop - 1], side="right") - [1, 0]
+    last = count if last == count - 1 else last  # the last row has no pairs of its own
+    device = None if study.device.type == "cpu" else study.device
+    between = partial(pairwise_distances, unit_norm=study.settings.choices.unit_norm, device=device)
+    if first == 0 and last == count:
+        return between(rows, condensed=True)[start:stop]
+    own = _part(rows, first, last)
+    inside = between(own, condensed=True)
+    across = between(own, _part(rows, last, count)) if last < count else None
+    parts, at = [], 0
+    for row in range(last - first):
+        parts.append(inside[at : at + last - first - 1 - row])
+        at += last - first - 1 - row
+        if across is not None:
+            parts.append(across[row])
+    return np.concatenate(parts)[start - offsets[first] : stop - offsets[first]]
+
+
+def _part(rows: Any, first: int, last: int) -> Any:
+    return rows[first:last] if isinstance(rows, np.ndarray) else _Rows(rows, first, last)
+
+
+class _Rows:
+    """Some consecutive rows of an array in a file, read by slices."""
+
+    def __init__(self, rows: Any, first: int, last: int) -> None:
+        self.rows, self.first, self.dtype = rows, first, rows.dtype
+        self.shape = (last - first, *rows.shape[1:])
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        rows, *rest = key if isinstance(key, tuple) else (key,)
+        start, stop, step = rows.indices(self.shape[0])
+        return self.rows[(slice(self.first + start, self.first + stop, step), *rest)]
+
+
+def _commit(study: Study, layers: list[str], stored: dict[str, Stored], seconds: dict[str, float]) -> None:
+    """Show the finished shards of some layers in the file."""
+    marks = fingerprints(study)
+
+    def commit() -> None:
+        for layer in layers:
+            if not study.is_done(f"distances/{layer}", marks[layer]):
+                started = time.perf_counter() - seconds.get(layer, 0.0)
+                _show(study, layer, _shards(study, layer, marks[layer]), stored.get(layer), started)
+
+    study.lead(commit)
+
+
+def _show(study: Study, layer: str, shards: ShardSet, rows: Stored | None, started: float) -> None:
+    unit_norm = study.settings.choices.unit_norm
     with study.committing(f"distances/{layer}", shards.fingerprint, started) as h5:
         drop(h5, [f"layers/{layer}/{name}" for name in OF_A_LAYER] + [f"steps/cluster/{layer}"])
         study.forget(h5, *AFTER["cluster"])
@@ -64,5 +160,7 @@ def _layer(study: Study, layer: str, shards: ShardSet) -> None:
         what, units = ("unit-norm heatmaps", "1") if unit_norm else ("heatmaps", "logit")
         about = f"Euclidean distance of two errors' {what}; upper triangle by rows, as SciPy's pdist"
         write_dataset(h5, f"layers/{layer}/distance", layout, dims=("pair",), units=units, description=about)
+        if rows is not None:
+            heatmaps.write_conservation(h5, layer, rows)
     if shards.rows:
         study.keep_shards(shards.directory)

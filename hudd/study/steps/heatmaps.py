@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+import h5py
 import numpy as np
 import torch
 
-from hudd.data import batches
+from hudd.data.loader import loaded_ahead
 from hudd.errors import HuddError
 from hudd.lrp import LRP
 from hudd.progress import progress
-from hudd.store import ShardSet, write_dataset
+from hudd.store import ShardSet, Stored, drop, write_dataset
+from hudd.study.estimate import foresee, seconds_of
 from hudd.study.fingerprint import digest
 from hudd.study.steps import test
 from hudd.study.study import AFTER, Study
 
 _CONSERVATION = "conservation of "
+_TOGETHER = 1 << 30  # bytes of heatmaps that are made at a time where they are not kept
 
 
 def fingerprint(study: Study) -> str:
     """Everything that the heatmaps depend on."""
     settings = study.settings
     layers = None if settings.layers is None else list(settings.layers)
-    return digest(
-        "heatmaps", test.fingerprint(study, "test"), settings.effective_rules, settings.effective_pool, layers
-    )
+    how = [settings.effective_rules, settings.effective_pool, settings.dtype, layers]
+    return digest("heatmaps", test.fingerprint(study, "test"), how)
 
 
 def run(study: Study, *, checksums: bool = False) -> None:
-    """Compute the shards that are missing and show them all as one dataset a layer.
+    """Find out what heatmaps there are, and keep those that the settings say.
 
     Parameters
     ----------
@@ -42,7 +46,7 @@ def run(study: Study, *, checksums: bool = False) -> None:
     Raises
     ------
     HuddError
-        If the DNN makes no error.
+        If the DNN makes no error, or the disk is too small.
     """
     mark, started = fingerprint(study), time.perf_counter()
     errors = study.errors
@@ -52,66 +56,170 @@ def run(study: Study, *, checksums: bool = False) -> None:
             f"the DNN makes no error on the {count} images of the test set, so there is nothing to explain; "
             "test it on harder images."
         )
-    done = study.is_done("heatmaps", mark)
-    if done and not _shards(study, mark).missing(checksums=checksums):
+    if not study.is_done("layers", mark):
+        target = study.split("test").prediction[errors[:1]]
+        found = _explained(study, study.lrp(), study.source("test").load(errors[:1]), target)
+        study.lead(lambda: _describe(study, mark, started, found))
+    keep(study, checksums=checksums)
+
+
+def keep(study: Study, *, checksums: bool = False) -> None:
+    """Bring the heatmaps that are stored in line with ``--store``: all, the chosen layer's, or none."""
+    layers, started = _wanted(study), time.perf_counter()
+    shards = _shards(study, "heatmaps", layers)
+    done = study.is_done("heatmaps", shards.fingerprint)
+    damaged = study.lead(lambda: shards.missing(checksums=checksums)) if done and layers else []
+    if done and not damaged:
         return
-    lrp = study.lrp()
-    layers = lrp.prepare(study.source("test").load(errors[:1]))
-    shards = _compute(study, lrp, mark)
-    if done:  # a damaged shard was mended: the same numbers, so nothing that was made from them changes
+    if layers:
+        _compute(study, shards, layers)
+    if not done:  # else a damaged shard was mended: the same numbers
+        study.lead(lambda: _show(study, shards, layers, started))
+
+
+@contextmanager
+def at(study: Study, layers: list[str]) -> Iterator[dict[str, Stored]]:
+    """Give the heatmaps of some layers while the body runs: those that are kept, or else made for the purpose."""
+    if set(layers) <= set(_wanted(study)):
+        keep(study, checksums=True)
+        yield {layer: study.heatmaps_of(layer) for layer in layers}
         return
-    pool = study.settings.effective_pool
-    with study.committing("heatmaps", mark, started) as h5:
+    shards = _shards(study, "passing", layers)
+    _compute(study, shards, layers)
+    view = shards.directory / "view.h5"
+    study.lead(lambda: shards.write_view(view))
+    yield {layer: Stored(view, layer) for layer in layers}
+    study.lead(lambda: shutil.rmtree(shards.directory.parent, ignore_errors=True))
+
+
+def groups(study: Study) -> Iterator[list[str]]:
+    """Cut the layers into groups whose heatmaps are on the disk at one time."""
+    if study.settings.store == "all":
+        yield study.layers
+        return
+    sizes, group = _row_bytes(study), list[str]()
+    for layer in study.layers:
+        if group and sum(sizes[name] for name in (*group, layer)) * len(study.errors) > _TOGETHER:
+            yield group
+            group = []
+        group.append(layer)
+    yield group
+
+
+def write_conservation(h5: h5py.File, layer: str, rows: Stored) -> None:
+    """Put in how much relevance the layer lost, where the heatmaps themselves are not kept."""
+    if f"layers/{layer}/conservation" not in h5:
+        _write_conservation(h5, layer, Stored(rows.path, _CONSERVATION + layer)[...])
+
+
+def _wanted(study: Study) -> list[str]:
+    """Layers whose heatmaps are kept."""
+    if study.settings.store == "all":
+        return study.layers
+    return [study.chosen_layer] if study.settings.store == "selected" and study.has("clusters") else []
+
+
+def _row_bytes(study: Study) -> dict[str, int]:
+    """Size of an error's heatmap, and of its conservation, by layer."""
+    number = np.dtype(study.settings.dtype).itemsize
+    return {
+        layer: int(np.prod(study.heatmap_shape(layer), dtype=np.int64)) * number + 4 for layer in study.layers
+    }
+
+
+def _shards(study: Study, kind: str, layers: list[str]) -> ShardSet:
+    """Shards of some layers. How the rows are cut does not depend on which, so that neither do the numbers."""
+    mark, rows = fingerprint(study), ShardSet.rows_for(sum(_row_bytes(study).values()))
+    if set(layers) != set(study.layers):
+        mark = digest(mark, layers)
+    return ShardSet(study.shards(kind, mark), len(study.errors), rows, mark, study.settings.compression)
+
+
+def _describe(study: Study, mark: str, started: float, found: dict[str, np.ndarray]) -> None:
+    """Put the layers into the file, in their order, with the shape of a heatmap."""
+    with study.committing("layers", mark, started) as h5:
         study.forget(h5, *AFTER["heatmaps"], "heatmaps")
-        for index, layer in enumerate(layers):
-            group = h5.require_group(f"layers/{layer}")
+        names = [name for name in found if not name.startswith(_CONSERVATION)]
+        for index, layer in enumerate(names):
+            group = h5.create_group(f"layers/{layer}")
             group.attrs["index"] = index
+            group.attrs["shape"] = np.array(found[layer].shape[1:], np.int64)
+
+
+def _show(study: Study, shards: ShardSet, layers: list[str], started: float) -> None:
+    """Show the shards as one dataset a layer; heatmaps of other layers are no longer kept."""
+    pool = study.settings.effective_pool
+    lost = shards.columns([_CONSERVATION + layer for layer in layers])
+    with study.committing("heatmaps", shards.fingerprint, started) as h5:
+        for layer in study.layers:
+            drop(h5, [f"layers/{layer}/relevance"])
+            if layer not in layers:
+                continue
             layout = shards.virtual_layout(layer, study.path)
             about = f"relevance at the input of '{layer}' for the predicted class, pooling {pool}"
             dims = ("error", *_axes(pool, len(layout.shape) - 1))
-            write_dataset(group, "relevance", layout, dims=dims, units="logit", description=about)
-            layout = shards.virtual_layout(_CONSERVATION + layer, study.path)
-            about = "relative deviation of the relevance's sum from the explained output"
-            write_dataset(group, "conservation", layout, dims=("error",), description=about)
-        h5["layers"].attrs["rows_per_shard"] = shards.rows_per_shard
+            name = f"layers/{layer}/relevance"
+            write_dataset(h5, name, layout, dims=dims, units="logit", description=about)
+            _write_conservation(h5, layer, lost[_CONSERVATION + layer])
     study.keep_shards(shards.directory)
 
 
-def _shards(study: Study, mark: str) -> ShardSet:
-    with study.file.reading() as h5:
-        rows_per_shard = int(h5["layers"].attrs["rows_per_shard"])
-    return ShardSet(study.shards("heatmaps", mark), len(study.errors), rows_per_shard, mark)
+def _write_conservation(h5: h5py.File, layer: str, values: np.ndarray) -> None:
+    about = "relative deviation of the relevance's sum from the explained output"
+    write_dataset(h5, f"layers/{layer}/conservation", values, dims=("error",), description=about)
 
 
-def _compute(study: Study, lrp: LRP, mark: str) -> ShardSet:
-    errors, prediction = study.errors, study.split("test").prediction
-    source, settings = study.source("test"), study.settings
-    first = _arrays(lrp, source.load(errors[:1]), prediction[errors[:1]])
-    row_bytes = sum(array.nbytes for array in first.values())
-    shards = ShardSet(study.shards("heatmaps", mark), len(errors), ShardSet.rows_for(row_bytes), mark)
-    missing = shards.missing()
-    with progress("heatmaps", sum(stop - start for start, stop in missing)) as advance:
-        for start, stop in missing:
-            parts = defaultdict(list)
-            for rows, images in batches(
-                source, errors[start:stop], settings.batch_size, workers=settings.workers
-            ):
-                for name, array in _arrays(lrp, images, prediction[rows]).items():
-                    parts[name].append(array)
-                advance(len(rows))
-            shards.write(start, {name: np.concatenate(arrays) for name, arrays in parts.items()})
-    return shards
+def _compute(study: Study, shards: ShardSet, layers: list[str]) -> None:
+    """Compute the shards that are missing: images are decoded ahead, shards written behind."""
+    missing = study.lead(shards.missing)
+    if not missing:
+        return
+    lrp = study.lrp(layers)
+    _foresee(study, lrp, layers, sum(stop - start for start, stop in missing))
+    study.ranks.each(lambda: _stream(study, shards, lrp, study.ranks.mine(missing)))
 
 
-def _arrays(lrp: LRP, images: torch.Tensor, target: np.ndarray) -> dict[str, np.ndarray]:
+def _stream(study: Study, shards: ShardSet, lrp: LRP, ranges: Sequence[tuple[int, int]]) -> None:
+    """Compute some shards, as one stream of batches that never cross a shard's border."""
+    source, errors, size = study.source("test"), study.errors, study.settings.batch_size
+    prediction = study.split("test").prediction
+    cuts = [(start, at, min(at + size, stop)) for start, stop in ranges for at in range(start, stop, size)]
+    lengths, arrays = dict(ranges), dict[str, np.ndarray]()
+    batches = loaded_ahead(source, (errors[at:end] for _, at, end in cuts), study.settings.workers)
+    with (
+        progress("heatmaps", sum(stop - start for start, stop in ranges)) as advance,
+        shards.written_behind() as write,
+    ):
+        for (start, at, end), (rows, images) in zip(cuts, batches):
+            for name, part in _explained(study, lrp, images, prediction[rows]).items():
+                if at == start:
+                    arrays[name] = np.empty((lengths[start] - start, *part.shape[1:]), part.dtype)
+                arrays[name][at - start : end - start] = part
+            if end == lengths[start]:
+                write(start, arrays)
+                arrays = {}
+            advance(len(rows))
+
+
+def _explained(study: Study, lrp: LRP, images: torch.Tensor, target: np.ndarray) -> dict[str, np.ndarray]:
     """Heatmaps and conservation of some images, by dataset name."""
-    relevance = lrp.attribute(images, target=torch.from_numpy(target))
+    relevance = lrp.attribute(images.to(study.device), target=torch.from_numpy(target).to(study.device))
     arrays = {}
     for layer, heatmap in relevance.layers.items():
-        arrays[layer] = heatmap.float().cpu().numpy()
+        arrays[layer] = heatmap.cpu().numpy()
         deviation = torch.as_tensor(relevance.conservation[layer])
         arrays[_CONSERVATION + layer] = deviation.float().cpu().numpy()
     return arrays
+
+
+def _foresee(study: Study, lrp: LRP, layers: list[str], count: int) -> None:
+    """Estimate space and time before the work begins."""
+    sizes, rows, seconds = _row_bytes(study), study.errors[: study.settings.batch_size], 0.0
+    if count > 20 * len(rows):
+        images, target = study.source("test").load(rows), study.split("test").prediction[rows]
+        seconds = seconds_of(lambda: _explained(study, lrp, images, target)) * count / len(rows)
+    needed = count * sum(sizes[layer] for layer in layers)
+    study.lead(lambda: foresee(study, "heatmaps", needed, seconds / study.ranks.world))
 
 
 def _axes(pool: str, count: int) -> tuple[str, ...]:

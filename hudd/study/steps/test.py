@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 import time
+from collections.abc import Sequence
 
 import h5py
 import numpy as np
 import torch
 
-from hudd.data import ImageSource, batches
+from hudd.data import ImageSource
+from hudd.data.loader import loaded_ahead
 from hudd.errors import HuddError
 from hudd.progress import progress
 from hudd.retraining import Predictions
-from hudd.store import drop, write_dataset
+from hudd.store import ShardSet, drop, write_dataset
 from hudd.study.fingerprint import digest, stable_repr
 from hudd.study.settings import SPLITS
 from hudd.study.study import AFTER, Study
+
+_ROWS_PER_SHARD = 1024
+_COLUMNS = ("prediction", "score", "entropy")
 
 
 def fingerprint(study: Study, split: str) -> str:
@@ -37,56 +43,66 @@ def _predict(study: Study, split: str) -> None:
     if study.is_done(f"test/{split}", mark):
         return
     source = study.source(split)
-    found = _outputs(study, source, split)
-    with study.committing(f"test/{split}", mark, started) as h5:
-        if split == "test":
-            study.forget(h5, *AFTER["test"])
-        _write(h5, split, source, found)
+    shards = ShardSet(study.shards(f"test/{split}", mark), len(source), _ROWS_PER_SHARD, mark)
+    missing = study.lead(shards.missing)
+    study.ranks.each(lambda: _outputs(study, source, split, shards, study.ranks.mine(missing)))
+
+    def commit() -> None:
+        found = shards.columns(_COLUMNS)
+        with study.committing(f"test/{split}", mark, started) as h5:
+            if split == "test":
+                study.forget(h5, *AFTER["test"])
+            _write(h5, split, source, found)
+            h5[f"splits/{split}"].attrs["fingerprint"] = study.data_fingerprints[split]
+        shutil.rmtree(shards.directory.parent, ignore_errors=True)
+
+    study.lead(commit)
 
 
-def _outputs(study: Study, source: ImageSource, split: str) -> Predictions:
-    """Run the DNN over all images, decoded ahead."""
-    settings, outputs = study.settings, []
-    with progress(f"{split} set", len(source)) as advance, torch.inference_mode():
-        for rows, images in batches(source, None, settings.batch_size, workers=settings.workers):
-            output = study.model.module(images)
+def _outputs(
+    study: Study, source: ImageSource, split: str, shards: ShardSet, ranges: Sequence[tuple[int, int]]
+) -> None:
+    """Run the DNN over some ranges of images, decoded ahead, and keep what it says of each."""
+    size = study.settings.batch_size
+    ends = {stop: start for start, stop in ranges}
+    parts = (np.arange(at, min(at + size, stop)) for start, stop in ranges for at in range(start, stop, size))
+    outputs: list[np.ndarray] = []
+    with (
+        progress(f"{split} set", sum(stop - start for start, stop in ranges)) as advance,
+        torch.inference_mode(),
+    ):
+        for rows, images in loaded_ahead(source, parts, study.settings.workers):
+            output = study.model.module(images.to(study.device))
             bad = ~torch.isfinite(output).all(dim=1)
             if bad.any():
                 path = source.paths[rows[int(bad.nonzero()[0])]]
                 raise HuddError(
                     f"the model's output for '{path}' is not finite; check its weights and the input's scale."
                 )
-            outputs.append(output.numpy())
+            outputs.append(output.cpu().numpy())
+            end = int(rows[-1]) + 1
+            if end in ends:
+                found = Predictions(np.concatenate(outputs))
+                score, entropy = found.score.astype("f4"), found.entropy.astype("f4")
+                shards.write(ends[end], {"prediction": found.prediction, "score": score, "entropy": entropy})
+                outputs = []
             advance(len(rows))
-    return Predictions(np.concatenate(outputs))
 
 
-def _write(h5: h5py.File, split: str, source: ImageSource, found: Predictions) -> None:
+def _write(h5: h5py.File, split: str, source: ImageSource, found: dict[str, np.ndarray]) -> None:
     drop(h5, [f"splits/{split}"])
     group = h5.create_group(f"splits/{split}")
-    correct = found.prediction == source.labels
+    correct = found["prediction"] == source.labels
     one = ("path",)
     write_dataset(group, "path", source.paths, dims=one, scale=True, description="identifier of the image")
     write_dataset(group, "label", source.labels, dims=one, description="class number, -1 unknown")
-    write_dataset(
-        group, "prediction", found.prediction, dims=one, description="class number predicted by the DNN"
-    )
+    about = "class number predicted by the DNN"
+    write_dataset(group, "prediction", found["prediction"], dims=one, description=about)
     write_dataset(group, "correct", correct, dims=one, description="prediction equals label")
-    write_dataset(
-        group,
-        "score",
-        found.score.astype("f4"),
-        dims=one,
-        description="softmax probability of the prediction",
-    )
-    write_dataset(
-        group,
-        "entropy",
-        found.entropy.astype("f4"),
-        dims=one,
-        units="nat",
-        description="entropy of the softmax output",
-    )
+    about = "softmax probability of the prediction"
+    write_dataset(group, "score", found["score"], dims=one, description=about)
+    about = "entropy of the softmax output"
+    write_dataset(group, "entropy", found["entropy"], dims=one, units="nat", description=about)
     for name, values in source.parameters.items():
         description = f"parameter '{name}' of the image"
         write_dataset(
@@ -96,11 +112,5 @@ def _write(h5: h5py.File, split: str, source: ImageSource, found: Predictions) -
         error = np.flatnonzero(~correct)
         about = "row of the test split that the DNN gets wrong; the row order of everything about errors"
         write_dataset(h5, "error", error, dims=("error",), scale=True, description=about)
-        write_dataset(
-            h5,
-            "class",
-            source.class_names,
-            dims=("class",),
-            scale=True,
-            description="class name, by class number",
-        )
+        about = "class name, by class number"
+        write_dataset(h5, "class", source.class_names, dims=("class",), scale=True, description=about)
