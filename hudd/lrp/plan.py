@@ -16,15 +16,17 @@ from hudd.lrp.composites import Composite
 from hudd.lrp.contraction import Contraction, contraction_of, data_input, is_contraction
 from hudd.lrp.operations import (
     IDENTITY,
-    RECTIFIERS,
     Operation,
     nonnegative,
     operation_of,
     origin,
+    rectifies,
     sources_of,
     with_attnlrp,
 )
 from hudd.lrp.rules import Rule
+
+aten = torch.ops.aten
 
 INPUT = "input"
 Edge = tuple[fx.Node, fx.Node]  # reader, source
@@ -61,7 +63,7 @@ class Plan:
     in_place : set of Node
         Rectifiers that may write over what they read.
     rectified : set of Node
-        Nodes whose output a rectifier has written over.
+        Nodes that only a rectifier reads, so that their relevance is zero where their output is not positive.
     reads : dict of Node to list of Node
         For each of `backward`: the forward values that crossing it needs.
     """
@@ -265,10 +267,11 @@ def _choose_in_place(plan: Plan, output: fx.Node) -> None:
     for node in plan.backward:
         own = own_factor.get(node, True)
         step = plan.steps[node]
-        if node.target in RECTIFIERS:
+        if rectifies(node):
             (source,) = sources_of(node)
-            if own and _overwritable(source, plan):
+            if own and node.target is aten.relu.default and _overwritable(source, plan):
                 plan.in_place.add(node)
+            if own and len(source.users) == 1:
                 plan.rectified.add(_behind_identities(source, plan))
             sends = node in plan.in_place
         elif isinstance(step, RuledContraction):
@@ -280,7 +283,9 @@ def _choose_in_place(plan: Plan, output: fx.Node) -> None:
 
 
 def _behind_identities(node: fx.Node, plan: Plan) -> fx.Node:
-    return _behind_identities(sources_of(node)[0], plan) if plan.steps.get(node) is IDENTITY else node
+    """The node that an identity, or a row of them without other readers, repeats."""
+    repeats = plan.steps.get(node) is IDENTITY and len(sources_of(node)[0].users) == 1
+    return _behind_identities(sources_of(node)[0], plan) if repeats else node
 
 
 def _overwritable(node: fx.Node, plan: Plan) -> bool:

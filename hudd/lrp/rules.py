@@ -25,11 +25,11 @@ class Crossing:
     contraction : Contraction
         The operation.
     x, z : Tensor
-        Its input and output; `z` may be rectified where a ReLU follows, for there the relevance is zero anyway.
+        Its input and output; `z` may have been rectified in place if `rectified`.
     nonnegative : bool
         `x` is known to hold no negative number.
     rectified : bool
-        `z` has been rectified, and so has the relevance.
+        Only a rectifier reads `z`, so the relevance is zero where `z` is not positive.
     message : Message
         Relevance at the output.
     """
@@ -157,10 +157,10 @@ class AlphaBeta(Rule):
         s_below = self._over(message, z_below, scale=-self.beta, last=False)
         lone_above = self._missing(message, -z_below) if self.beta else None
         if lone_below is not None:
-            s_below[lone_below] = self._over(message, z_below, last=False)[lone_below]
+            s_below = torch.where(lone_below, self._over(message, z_below, last=False), s_below)
         s_above = self._over(message, z_above, scale=self.alpha)
         if lone_above is not None:
-            s_above[lone_above] /= self.alpha
+            s_above = torch.where(lone_above, s_above / self.alpha, s_above)
         sent = above.message(s_above)
         sent.value.add_(below.message(s_below).value)
         for part, s in ((above, s_above), (below, s_below)):

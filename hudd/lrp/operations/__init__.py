@@ -30,7 +30,6 @@ from hudd.lrp.operations.passing import IDENTITY, RECTIFIERS
 __all__ = [
     "IDENTITY",
     "OPERATIONS",
-    "RECTIFIERS",
     "Operation",
     "Sent",
     "Values",
@@ -38,6 +37,7 @@ __all__ = [
     "nonnegative",
     "operation_of",
     "origin",
+    "rectifies",
     "sources_of",
     "with_attnlrp",
 ]
@@ -65,12 +65,16 @@ def sources_of(node: fx.Node) -> list[fx.Node]:
     return activations_read(node)
 
 
+def rectifies(node: fx.Node) -> bool:
+    """Whether the node's output is zero where what it reads is not positive."""
+    target = origin(node).target
+    return target in RECTIFIERS or (target is aten.hardtanh.default and origin(node).args[1:2] == (0.0,))
+
+
 def nonnegative(node: fx.Node) -> bool:
     """Whether the node's output is known to hold no negative number."""
     target = origin(node).target
-    if target in passing.NONNEGATIVE or (
-        target is aten.hardtanh.default and origin(node).args[1:2] == (0.0,)
-    ):
+    if rectifies(node) or target in passing.NONNEGATIVE:
         return True
     if target in sums.KEEP_SIGN:
         known = target is not aten.add.Tensor or (not node.kwargs and len(activation_arguments(node)) == 2)

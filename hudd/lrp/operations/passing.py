@@ -27,7 +27,7 @@ def _pass(node: fx.Node, message: Message, values: Values, composite: Composite)
 PASS = Operation(_pass, own_factor=False, reads_values=False, overwritable=True)
 IDENTITY = Operation(_pass, own_factor=None, reads_values=False)
 
-RECTIFIERS = {aten.relu.default}
+RECTIFIERS = {aten.relu.default, aten.relu6.default}
 
 _ACTIVATIONS = [
     *RECTIFIERS,
@@ -45,7 +45,6 @@ _ACTIVATIONS = [
     aten.log_sigmoid.default,
     aten.mish.default,
     aten.prelu.default,
-    aten.relu6.default,
     aten.selu.default,
     aten.sigmoid.default,
     aten.silu.default,
@@ -61,7 +60,6 @@ OPERATIONS: dict[Any, Operation] = {**dict.fromkeys(_ACTIVATIONS, PASS), identit
 NONNEGATIVE = {
     *RECTIFIERS,
     aten.hardsigmoid.default,
-    aten.relu6.default,
     aten.sigmoid.default,
     aten.softplus.default,
 }
