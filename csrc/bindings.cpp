@@ -52,12 +52,17 @@ void pooled_product(const py::capsule& message, const Maybe& factor, const py::c
   hudd::pooled_product(m, f, o, channel_axis, over, execution(threads, stream));
 }
 
-void by_sign(const py::capsule& input, const py::capsule& positive, const py::capsule& negative, const py::capsule& out,
-             int threads, std::uintptr_t stream) {
-  const auto i = unwrap(input, "input"), p = unwrap(positive, "positive"), n = unwrap(negative, "negative"),
-             o = unwrap(out, "out");
+void split(const py::capsule& input, const py::capsule& parts, int axis, int threads, std::uintptr_t stream) {
+  const auto i = unwrap(input, "input"), p = unwrap(parts, "parts");
   const py::gil_scoped_release release;
-  hudd::by_sign(i, p, n, o, execution(threads, stream));
+  hudd::split(i, p, axis, execution(threads, stream));
+}
+
+void by_sign(const py::capsule& input, const py::capsule& parts, const py::capsule& out, int axis, int threads,
+             std::uintptr_t stream) {
+  const auto i = unwrap(input, "input"), p = unwrap(parts, "parts"), o = unwrap(out, "out");
+  const py::gil_scoped_release release;
+  hudd::by_sign(i, p, o, axis, execution(threads, stream));
 }
 
 void box(const py::capsule& input, const py::capsule& message, const py::capsule& message_plus,
@@ -102,7 +107,9 @@ PYBIND11_MODULE(_core, module) {
              py::arg("threads") = kThreads, py::arg("stream") = kStream);
   module.def("pooled_product", &pooled_product, py::arg("message"), py::arg("factor"), py::arg("out"),
              py::arg("channel_axis"), py::arg("over"), py::arg("threads") = kThreads, py::arg("stream") = kStream);
-  module.def("by_sign", &by_sign, py::arg("input"), py::arg("positive"), py::arg("negative"), py::arg("out"),
+  module.def("split", &split, py::arg("input"), py::arg("parts"), py::arg("axis"), py::arg("threads") = kThreads,
+             py::arg("stream") = kStream);
+  module.def("by_sign", &by_sign, py::arg("input"), py::arg("parts"), py::arg("out"), py::arg("axis"),
              py::arg("threads") = kThreads, py::arg("stream") = kStream);
   module.def("box", &box, py::arg("input"), py::arg("message"), py::arg("message_plus"), py::arg("message_minus"),
              py::arg("low"), py::arg("high"), py::arg("out"), py::arg("threads") = kThreads, py::arg("stream") = kStream);

@@ -161,17 +161,47 @@ void pooled_product(const TensorView& message, const MaybeTensor& factor, const 
   run(cpu::active().pooled_product, HUDD_CUDA_KERNEL(pooled_product), p, out, execution);  // a sum of nothing is 0
 }
 
-void by_sign(const TensorView& input, const TensorView& positive, const TensorView& negative, const TensorView& out,
-             const Execution& execution) {
-  require_message(positive);
-  BySign s{};
-  s.positive = positive.as<const float>();
-  s.input = operand(input, "input", positive);
-  s.negative = operand(negative, "negative", positive);
-  s.out = result(out, "out", positive);
-  s.samples = samples_of(positive);
-  s.per_sample = per_sample_of(positive);
-  run(cpu::active().by_sign, HUDD_CUDA_KERNEL(by_sign), s, positive, execution);
+namespace {
+
+// Rows of an input whose parts lie one after the other along `axis`.
+SignedParts signed_parts(const TensorView& input, const TensorView& parts, int axis) {
+  for (const auto* tensor : {&input, &parts}) require_dtype(*tensor, tensor == &input ? "input" : "parts", DType::float32);
+  require_same_device(parts, "parts", input, "input");
+  const int rank = static_cast<int>(input.shape.size());
+  if (axis < 1 || axis >= rank)
+    throw std::invalid_argument("The axis must lie between 1 and " + std::to_string(rank - 1) + " for a tensor of " +
+                                std::to_string(rank) + " axes, but it is " + std::to_string(axis) + ".");
+  auto doubled = input.shape;
+  doubled[axis] *= 2;
+  require_shape(parts, "parts", doubled);
+  SignedParts s{};
+  s.input = input.as<const float>();
+  s.parts = parts.as<const float>();
+  s.run = 1;
+  if (is_row_major(input) && is_row_major(parts)) {
+    for (int i = axis; i < rank; ++i) s.run *= input.shape[i];
+  } else if (axis == 1 && is_channels_last(input) && is_channels_last(parts)) {
+    s.run = input.shape[1];
+  } else {
+    throw std::invalid_argument("The tensors 'input' and 'parts' must both be row-major, or both channels-last with axis 1, "
+                                "but they are " + input.describe() + " and " + parts.describe() + ".");
+  }
+  s.rows = s.run == 0 ? 0 : input.numel() / s.run;
+  return s;
+}
+
+}  // namespace
+
+void split(const TensorView& input, const TensorView& parts, int axis, const Execution& execution) {
+  SignedParts s = signed_parts(input, parts, axis);
+  s.out = parts.as<float>();
+  run(cpu::active().split, HUDD_CUDA_KERNEL(split), s, input, execution);
+}
+
+void by_sign(const TensorView& input, const TensorView& parts, const TensorView& out, int axis, const Execution& execution) {
+  SignedParts s = signed_parts(input, parts, axis);
+  s.out = result(out, "out", input);
+  run(cpu::active().by_sign, HUDD_CUDA_KERNEL(by_sign), s, input, execution);
 }
 
 void box(const TensorView& input, const TensorView& message, const TensorView& message_plus,

@@ -37,8 +37,9 @@ def pooled_product(
     threads: int = 1,
     stream: int = 0,
 ) -> None: ...
+def split(input: Capsule, parts: Capsule, axis: int, threads: int = 1, stream: int = 0) -> None: ...
 def by_sign(
-    input: Capsule, positive: Capsule, negative: Capsule, out: Capsule, threads: int = 1, stream: int = 0
+    input: Capsule, parts: Capsule, out: Capsule, axis: int, threads: int = 1, stream: int = 0
 ) -> None: ...
 def box(
     input: Capsule,

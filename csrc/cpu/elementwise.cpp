@@ -1,4 +1,4 @@
-// Quotient, product, split by sign and box: one pass over memory each.
+// Quotient, product, parts by sign and box: one pass over memory each.
 #include "loops.h"
 
 namespace hudd::cpu::HUDD_ISA {
@@ -87,6 +87,19 @@ void write_product(const Product& p, std::int64_t offset, std::int64_t length) {
   }
 }
 
+// body(at, beside, length) over stretches of the input and where the same stretch of its positive part lies.
+template <typename Body>
+void for_runs(const SignedParts& s, int threads, Body body) {
+  const std::int64_t count = s.rows * s.run;
+  for_ranges(count, count < 2 * kChunk ? 1 : threads, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin / s.run; row * s.run < end; ++row) {
+      const std::int64_t first = row * s.run < begin ? begin : row * s.run;
+      const std::int64_t last = (row + 1) * s.run < end ? (row + 1) * s.run : end;
+      body(first, first + row * s.run, last - first);
+    }
+  });
+}
+
 }  // namespace
 
 void quotient(const Quotient& q, int threads) {
@@ -103,10 +116,22 @@ void product(const Product& p, int threads) {
   });
 }
 
-void by_sign(const BySign& s, int threads) {
-  for_chunks(s.samples, s.per_sample, threads, [&](std::int64_t offset, std::int64_t length, std::int64_t) {
-    const float *input = s.input + offset, *positive = s.positive + offset, *negative = s.negative + offset;
-    float* out = s.out + offset;
+void split(const SignedParts& s, int threads) {
+  for_runs(s, threads, [&](std::int64_t at, std::int64_t beside, std::int64_t length) {
+    const float* input = s.input + at;
+    float *positive = s.out + beside, *negative = positive + s.run;
+#pragma GCC ivdep
+    for (std::int64_t i = 0; i < length; ++i) {
+      positive[i] = positive_part(input[i]);
+      negative[i] = negative_part(input[i]);
+    }
+  });
+}
+
+void by_sign(const SignedParts& s, int threads) {
+  for_runs(s, threads, [&](std::int64_t at, std::int64_t beside, std::int64_t length) {
+    const float *input = s.input + at, *positive = s.parts + beside, *negative = positive + s.run;
+    float* out = s.out + at;
 #pragma GCC ivdep
     for (std::int64_t i = 0; i < length; ++i) out[i] = hudd::by_sign(input[i], positive[i], negative[i]);
   });

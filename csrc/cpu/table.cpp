@@ -6,10 +6,11 @@ namespace hudd::cpu::HUDD_ISA {
 void quotient(const Quotient&, int threads);
 void product(const Product&, int threads);
 void pooled_product(const PooledProduct&, int threads);
-void by_sign(const BySign&, int threads);
+void split(const SignedParts&, int threads);
+void by_sign(const SignedParts&, int threads);
 void box(const Box&, int threads);
 void max_pool(const MaxPool&, int threads);
 
-const Kernels kernels = {quotient, product, pooled_product, by_sign, box, max_pool};
+const Kernels kernels = {quotient, product, pooled_product, split, by_sign, box, max_pool};
 
 }  // namespace hudd::cpu::HUDD_ISA

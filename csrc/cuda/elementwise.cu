@@ -1,4 +1,4 @@
-// Quotient, product, split by sign and box: one pass over memory each, one block a chunk.
+// Quotient, product, parts by sign and box: one pass over memory each, one block a chunk.
 #include "launch.cuh"
 
 namespace hudd::cuda {
@@ -57,12 +57,24 @@ __global__ void product_kernel(const Product p) {
   }
 }
 
-__global__ void by_sign_kernel(const BySign s) {
-  const Chunk chunk(s.per_sample);
-  for (std::int64_t i = threadIdx.x; i < chunk.length; i += kThreads) {
-    const std::int64_t at = chunk.offset + i;
-    s.out[at] = hudd::by_sign(s.input[at], s.positive[at], s.negative[at]);
-  }
+template <typename One>
+__device__ void for_runs(const SignedParts& s, One one) {
+  const std::int64_t count = s.rows * s.run, step = static_cast<std::int64_t>(gridDim.x) * kThreads;
+  for (std::int64_t at = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x; at < count; at += step)
+    one(at, at + at / s.run * s.run);
+}
+
+__global__ void split_kernel(const SignedParts s) {
+  for_runs(s, [&](std::int64_t at, std::int64_t beside) {
+    s.out[beside] = positive_part(s.input[at]);
+    s.out[beside + s.run] = negative_part(s.input[at]);
+  });
+}
+
+__global__ void by_sign_kernel(const SignedParts s) {
+  for_runs(s, [&](std::int64_t at, std::int64_t beside) {
+    s.out[at] = hudd::by_sign(s.input[at], s.parts[beside], s.parts[beside + s.run]);
+  });
 }
 
 __global__ void box_kernel(const Box b) {
@@ -83,6 +95,13 @@ void launch(void (*kernel)(Arguments), const Arguments& arguments, int device, v
   check_launch(doing);
 }
 
+void launch_runs(void (*kernel)(SignedParts), const SignedParts& s, int device, void* stream, const char* doing) {
+  if (s.rows * s.run == 0) return;
+  const DeviceGuard guard(device);
+  kernel<<<blocks_for(s.rows * s.run), kThreads, 0, stream_of(stream)>>>(s);
+  check_launch(doing);
+}
+
 }  // namespace
 
 void quotient(const Quotient& q, int device, void* stream) {
@@ -93,8 +112,12 @@ void product(const Product& p, int device, void* stream) {
   launch(product_kernel, p, device, stream, "launching the product kernel");
 }
 
-void by_sign(const BySign& s, int device, void* stream) {
-  launch(by_sign_kernel, s, device, stream, "launching the by-sign kernel");
+void split(const SignedParts& s, int device, void* stream) {
+  launch_runs(split_kernel, s, device, stream, "launching the split kernel");
+}
+
+void by_sign(const SignedParts& s, int device, void* stream) {
+  launch_runs(by_sign_kernel, s, device, stream, "launching the by-sign kernel");
 }
 
 void box(const Box& b, int device, void* stream) { launch(box_kernel, b, device, stream, "launching the box kernel"); }

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from hudd.capture.graph import RelevanceGraph, carries, module_of, target_name
 from hudd.errors import UnsupportedOperation
+from hudd.lrp import kernels
 
 aten = torch.ops.aten
 
@@ -118,7 +119,7 @@ class BySign:
     def forward(self, x: Tensor) -> Tensor:
         """The operation's output."""
         if self._both is not None:
-            return self._both.forward(_signed_parts(x, self._both.features_axis))
+            return self._both.forward(kernels.split(x, self._both.features_axis))
         for_positive, for_negative = self._parts
         return for_positive.forward(x.clamp(min=0)).add_(for_negative.forward(x.clamp(max=0)))
 
@@ -126,9 +127,8 @@ class BySign:
         """The gradient of ``<s, forward(x)>`` with respect to `x`."""
         if self._both is not None:
             axis = self._both.features_axis
-            positive, negative = self._both.adjoint(s, _twice(x, axis)).chunk(2, axis)
-        else:
-            positive, negative = (part.adjoint(s, x) for part in self._parts)
+            return kernels.by_sign(x, self._both.adjoint(s, kernels.room_for_parts(x, axis)), axis)
+        positive, negative = (part.adjoint(s, x) for part in self._parts)
         return torch.where(x > 0, positive, negative)
 
 
@@ -173,24 +173,6 @@ class Convolution(Contraction):
 
     def _with(self, weight: Tensor, bias: Tensor | None) -> Contraction:
         return Convolution(weight, bias, self._geometry)
-
-
-def _twice(x: Tensor, axis: int) -> Tensor:
-    """Room for twice the features, in the layout of `x`."""
-    shape = list(x.shape)
-    shape[axis] *= 2
-    channels_last = x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last)
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout)
-
-
-def _signed_parts(x: Tensor, axis: int) -> Tensor:
-    """The positive part of `x`, then its negative part."""
-    parts = _twice(x, axis)
-    above, below = parts.chunk(2, axis)
-    torch.clamp(x, min=0, out=above)
-    torch.clamp(x, max=0, out=below)
-    return parts
 
 
 def _expanded(value: Any, axes: int) -> list[int]:

@@ -159,14 +159,28 @@ def pooled_product(message: Tensor, factor: Tensor | None, *, over: str, channel
     return out
 
 
-def by_sign(inputs: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-    """``positive`` where the input is greater than zero, ``negative`` elsewhere."""
-    positive = _dense(positive)
-    out = torch.empty_like(positive)
-    _core.by_sign(
-        _capsule(_like(inputs, positive)), _dlpack(positive), _capsule(_like(negative, positive)), _dlpack(out),
-        **_where(positive),
-    )  # fmt: skip
+def split(inputs: Tensor, axis: int) -> Tensor:
+    """The positive part of the input, then its negative part, along `axis`; of twice the extent there."""
+    inputs = inputs if axis == 1 and _channels_last(inputs) else inputs.contiguous()
+    parts = room_for_parts(inputs, axis)
+    _core.split(_dlpack(inputs), _dlpack(parts), axis=axis % inputs.ndim, **_where(inputs))
+    return parts
+
+
+def room_for_parts(inputs: Tensor, axis: int) -> Tensor:
+    """An empty tensor of twice the extent of `inputs` along `axis`, in the same layout."""
+    shape = list(inputs.shape)
+    shape[axis] *= 2
+    layout = torch.channels_last if _channels_last(inputs) else torch.contiguous_format
+    return torch.empty(shape, dtype=inputs.dtype, device=inputs.device, memory_format=layout)
+
+
+def by_sign(inputs: Tensor, parts: Tensor, axis: int) -> Tensor:
+    """The first half of `parts` along `axis` where the input is greater than zero, the second elsewhere."""
+    layout = torch.channels_last if axis == 1 and _channels_last(inputs) else torch.contiguous_format
+    inputs, parts = (tensor.contiguous(memory_format=layout) for tensor in (inputs, parts))
+    out = torch.empty_like(inputs)
+    _core.by_sign(_dlpack(inputs), _dlpack(parts), _dlpack(out), axis=axis % inputs.ndim, **_where(inputs))
     return out
 
 

@@ -70,6 +70,13 @@ def _same_bits(ours: Tensor, reference: Array) -> None:
     np.testing.assert_array_equal(mine[~nan].view(unsigned), theirs[~nan].view(unsigned))
 
 
+def _split(inputs: Array, axis: int) -> Array:
+    """Positive and negative part; NaN belongs to both."""
+    return np.concatenate([np.where(inputs < 0, 0, inputs), np.where(inputs > 0, 0, inputs)], axis).astype(
+        np.float32
+    )
+
+
 @pytest.mark.parametrize("stabilizer", STABILIZERS)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_quotient_of_every_shape(shape: tuple[int, ...], stabilizer: str) -> None:
@@ -124,7 +131,10 @@ def test_layouts_do_not_matter(layout: Layout, shape: tuple[int, ...]) -> None:
         _same_bits(relevance, arrays[0] * arrays[1])
         exact = (arrays[0] * arrays[1]).astype(np.float64).reshape(shape[0], -1).sum(1)
         np.testing.assert_allclose(total.numpy(), exact, rtol=1e-12, atol=1e-12)
-        _same_bits(kernels.by_sign(message, *operands[:2]), np.where(arrays[0] > 0, arrays[1], arrays[2]))
+        for axis in range(1, len(shape)):
+            parts = layout(torch.cat([first, others[0]], axis))
+            _same_bits(kernels.by_sign(message, parts, axis), np.where(arrays[0] > 0, arrays[0], arrays[1]))
+            _same_bits(kernels.split(message, axis), _split(arrays[0], axis))
         with_box = arrays[0] * arrays[1] - arrays[4] * arrays[2] - arrays[5] * arrays[3]
         _same_bits(kernels.box(message, *operands), with_box)
 
@@ -206,11 +216,19 @@ def test_special_values_in_products() -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_by_sign_and_box_of_every_shape(shape: tuple[int, ...]) -> None:
+def test_parts_by_sign_of_every_shape(shape: tuple[int, ...]) -> None:
+    x, positive, negative = (_normal(shape, seed) for seed in range(3))
+    x[x > 1.5] = 0
+    for axis in range(1, len(shape)):
+        parts = np.concatenate([positive, negative], axis)
+        _same_bits(kernels.by_sign(*_tensors(x, parts), axis), np.where(x > 0, positive, negative))
+        _same_bits(kernels.split(*_tensors(x), axis), _split(x, axis))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_box_of_every_shape(shape: tuple[int, ...]) -> None:
     arrays = [_normal(shape, seed) for seed in range(6)]
     x, m, plus, minus, low, high = arrays
-    x[x > 1.5] = 0
-    _same_bits(kernels.by_sign(*_tensors(x, m, plus)), np.where(x > 0, m, plus))
     ours = kernels.box(*_tensors(*arrays))
     _same_bits(ours, x * m - low * plus - high * minus)
     exact = x.astype(np.float64) * m - low.astype(np.float64) * plus - high.astype(np.float64) * minus
@@ -220,9 +238,10 @@ def test_by_sign_and_box_of_every_shape(shape: tuple[int, ...]) -> None:
 
 def test_by_sign_of_special_values() -> None:
     inputs = np.tile(SPECIAL, (2, 1))
-    positive, negative = np.full_like(inputs, 3), np.full_like(inputs, 5)
-    ours = kernels.by_sign(*_tensors(inputs, positive, negative))
-    _same_bits(ours, np.where(inputs > 0, positive, negative))  # zeros and NaN take the negative branch
+    parts = np.concatenate([np.full_like(inputs, 3), np.full_like(inputs, 5)], 1)
+    ours = kernels.by_sign(*_tensors(inputs, parts), 1)
+    _same_bits(ours, np.where(inputs > 0, np.float32(3), np.float32(5)))  # zeros and NaN take the second
+    _same_bits(kernels.split(*_tensors(inputs), 1), _split(inputs, 1))
 
 
 def test_bits_depend_on_nothing_else(instruction_sets: list[str], thread_counts: list[int]) -> None:
@@ -234,7 +253,8 @@ def test_bits_depend_on_nothing_else(instruction_sets: list[str], thread_counts:
     storages = (torch.float32, torch.float16, torch.bfloat16)
 
     def everything() -> list[Tensor]:
-        found = [kernels.by_sign(message, factor, z), kernels.box(*operands), kernels.total(message, factor)]
+        found = [kernels.box(*operands), kernels.total(message, factor), kernels.split(message, 1)]
+        found.append(kernels.by_sign(message, torch.cat([factor, z], 2), 2))
         found += [kernels.product(message, factor, dtype=kind)[0] for kind in storages]
         found += [kernels.pooled_product(message, factor, over=over) for over in ("space", "channels")]
         for stabilizer in STABILIZERS:

@@ -92,6 +92,22 @@ def test_last_window_wins(case: tuple[Tensor, Tensor, dict[str, list[int]]]) -> 
 
 
 @pytest.mark.parametrize("last_wins", [False, True])
+@pytest.mark.parametrize("channels", [2, 3, 16, 64, 65, 130])
+def test_channels_side_by_side(channels: int, last_wins: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randint(-2, 3, (2, channels, 9, 11), generator=generator).float()
+    inputs[0, 1, 3, 2:5] = torch.tensor([float("nan"), float("inf"), float("-inf")])
+    geometry = {"window": [3, 2], "stride": [2, 1], "padding": [1, 0], "dilation": [1, 2]}
+    pooled = _pool(inputs, **geometry)
+    message = torch.randn(pooled.shape, generator=generator)
+    moved = (tensor.to(memory_format=torch.channels_last) for tensor in (inputs, message))
+    ours = kernels.max_pool(*moved, last_wins=last_wins, **geometry)
+    assert ours.is_contiguous(memory_format=torch.channels_last)
+    loop = _by_loop(inputs.numpy(), message.numpy(), **geometry, last_wins=last_wins)
+    np.testing.assert_array_equal(ours.numpy(), loop)
+
+
+@pytest.mark.parametrize("last_wins", [False, True])
 def test_ties_go_to_the_first_in_row_major_order(last_wins: bool) -> None:
     inputs, message = torch.ones(1, 1, 3, 3), torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
     geometry = {"window": [2, 2], "stride": [1, 1], "padding": [0, 0], "dilation": [1, 1]}

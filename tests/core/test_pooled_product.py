@@ -52,6 +52,7 @@ def test_layouts(layout: Callable[[Tensor], Tensor], over: str) -> None:
     generator = torch.Generator().manual_seed(0)
     message, factor = (torch.randn((2, 3, 5, 7), generator=generator) for _ in range(2))
     _check(layout(message), factor, over, 1)
+    _check(layout(message), layout(factor), over, 1)
     _check(message, layout(factor), over, 2)
 
 

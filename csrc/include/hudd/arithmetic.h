@@ -50,6 +50,10 @@ HUDD_HOST_DEVICE float quotient(float message, float factor, float z, float scal
   return message * (scale * stabilized_ratio(factor, z, epsilon, stabilizer));
 }
 
+// The parts of an input that is split by sign; each keeps a NaN.
+HUDD_HOST_DEVICE float positive_part(float input) { return input < 0.0f ? 0.0f : input; }
+HUDD_HOST_DEVICE float negative_part(float input) { return input > 0.0f ? 0.0f : input; }
+
 // The message of an input that is split by sign: its positive part through one set of weights, its negative part
 // through the other.
 HUDD_HOST_DEVICE float by_sign(float input, float positive, float negative) {

@@ -57,13 +57,12 @@ struct PooledProduct {
   bool over_space;  // else over channels
 };
 
-// out = input > 0 ? positive : negative.
-struct BySign {
-  const float* input;
-  const float* positive;
-  const float* negative;
-  float* out;
-  std::int64_t samples, per_sample;
+// An input beside its positive and its negative part, which lie one after the other in each row.
+struct SignedParts {
+  const float* input;  // (rows, run)
+  const float* parts;  // (rows, 2, run); what by_sign() chooses from
+  float* out;          // split(): (rows, 2, run); by_sign(): (rows, run)
+  std::int64_t rows, run;
 };
 
 // out = input * message - low * message_plus - high * message_minus.
@@ -93,7 +92,8 @@ struct Kernels {
   void (*quotient)(const Quotient&, int threads);
   void (*product)(const Product&, int threads);
   void (*pooled_product)(const PooledProduct&, int threads);
-  void (*by_sign)(const BySign&, int threads);
+  void (*split)(const SignedParts&, int threads);
+  void (*by_sign)(const SignedParts&, int threads);
   void (*box)(const Box&, int threads);
   void (*max_pool)(const MaxPool&, int threads);
 };
@@ -121,7 +121,8 @@ namespace cuda {  // each launches on the stream and returns; throws std::runtim
 void quotient(const Quotient&, int device, void* stream);
 void product(const Product&, int device, void* stream);
 void pooled_product(const PooledProduct&, int device, void* stream);
-void by_sign(const BySign&, int device, void* stream);
+void split(const SignedParts&, int device, void* stream);
+void by_sign(const SignedParts&, int device, void* stream);
 void box(const Box&, int device, void* stream);
 void max_pool(const MaxPool&, int device, void* stream);
 }  // namespace cuda

@@ -29,8 +29,11 @@ void product(const TensorView& message, const MaybeTensor& factor, const MaybeTe
 void pooled_product(const TensorView& message, const MaybeTensor& factor, const TensorView& out, int channel_axis,
                     const std::string& over, const Execution& execution);
 
-void by_sign(const TensorView& input, const TensorView& positive, const TensorView& negative, const TensorView& out,
-             const Execution& execution);
+// `input` and, with twice its extent along `axis`, its positive and negative part one after the other.
+void split(const TensorView& input, const TensorView& parts, int axis, const Execution& execution);
+
+// out = the first of `parts` where the input is greater than zero, else the second.
+void by_sign(const TensorView& input, const TensorView& parts, const TensorView& out, int axis, const Execution& execution);
 
 void box(const TensorView& input, const TensorView& message, const TensorView& message_plus,
          const TensorView& message_minus, const TensorView& low, const TensorView& high, const TensorView& out,
