@@ -6,6 +6,7 @@ The dense work is torch's (oneDNN, cuDNN); only the gradient with respect to the
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -15,8 +16,11 @@ from torch.nn import functional
 from hudd.capture.graph import RelevanceGraph, carries, module_of, target_name
 from hudd.errors import UnsupportedOperation
 from hudd.lrp import kernels
+from hudd.lrp.phases import Phases
 
 aten = torch.ops.aten
+
+_FEW = 8  # input channels: half a vector of the widest unit
 
 _CONVOLUTIONS = {aten.conv1d.default, aten.conv2d.default, aten.conv3d.default}
 _PADDED_CONVOLUTIONS = {aten.conv1d.padding, aten.conv2d.padding, aten.conv3d.padding}
@@ -164,12 +168,30 @@ class Convolution(Contraction):
 
     def adjoint(self, s: Tensor, x: Tensor) -> Tensor:
         """The gradient of ``<s, forward(x)>`` with respect to `x`; of `x` only the shape matters."""
+        if self._in_phases is not None:
+            return self._in_phases.adjoint(s, x.shape[2:])
         mask = [True, False, False]
         padded = self._pad(x)
         gradient = aten.convolution_backward.default(s, padded, self.weight, None, *self._options, mask)[0]
         for axis, (before, _) in enumerate(self._crop):
             gradient = gradient.narrow(axis + 2, before, x.shape[axis + 2])
         return gradient
+
+    @cached_property
+    def _in_phases(self) -> Phases | None:
+        """The faster way to the gradient where there are few input channels, on the CPU."""
+        geometry = self._geometry
+        plain = self.groups == 1 and not geometry["transposed"] and not self._crop
+        if (
+            self.weight.ndim != 4
+            or self.weight.device.type != "cpu"
+            or self.weight.shape[1] > _FEW
+            or not plain
+        ):
+            return None
+        if any(step != 1 for step in geometry["dilation"]):
+            return None
+        return Phases(self.weight, geometry["stride"], geometry["padding"])
 
     def _with(self, weight: Tensor, bias: Tensor | None) -> Contraction:
         return Convolution(weight, bias, self._geometry)
