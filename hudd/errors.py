@@ -6,10 +6,12 @@ from __future__ import annotations
 class HuddError(Exception):
     """Base of every error that hudd raises on purpose: the work failed.
 
-    ``exit_code`` is what the command line returns: 1, the work failed; 2, the call was wrong.
+    ``exit_code`` is what the command line returns: 1, the work failed; 2, the call was wrong. ``shared`` says that
+    it was raised in all processes of a run alike, so that one of them tells it.
     """
 
     exit_code = 1
+    shared = False
 
 
 class UsageError(HuddError, ValueError):

@@ -116,7 +116,9 @@ class Ranks:
             ) from error
         for _, failure in told:
             if failure:
-                raise (UsageError if failure[0] else HuddError)(failure[1])
+                shared = (UsageError if failure[0] else HuddError)(failure[1])
+                shared.shared = True
+                raise shared
         return [result for result, _ in told]
 
     # -- training

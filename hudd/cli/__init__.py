@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -29,6 +30,8 @@ def run(arguments: list[str]) -> int:
         code = app(arguments, prog_name="hudd", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except HuddError as error:
+        if error.shared and os.environ.get("RANK", "0") != "0":
+            return error.exit_code
         return _fail(str(error), error.exit_code, debug)
     except KeyboardInterrupt:
         return _fail("interrupted; the same command goes on where it stopped.", 130, debug)

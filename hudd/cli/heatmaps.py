@@ -12,6 +12,10 @@ def heatmaps(
     pool: o.PoolName = None,
     batch_size: o.BatchSize = None,
     workers: o.Workers = None,
+    store: o.Store = None,
+    dtype: o.Dtype = None,
+    compression: o.Compression = None,
+    device: o.Device = None,
     break_lock: o.BreakLock = False,
 ) -> None:
     """Compute the relevance of every error at every layer (LRP).
@@ -37,6 +41,10 @@ def heatmaps(
             pool=pool,
             batch_size=batch_size,
             workers=workers,
+            store=store,
+            dtype=dtype,
+            compression=compression,
+            device=device,
         ),
         "heatmaps",
     )

@@ -146,15 +146,79 @@ LearningRate = Annotated[
 Optimizer = Annotated[
     str | None, typer.Option(help="sgd (default), adam, adamw or rmsprop.", rich_help_panel="Retraining")
 ]
-Runs = Annotated[
-    int | None, typer.Option(help="Retrainings of each mode (default 1).", rich_help_panel="Retraining")
+Schedule = Annotated[
+    str | None,
+    typer.Option(
+        help="Learning rate over the epochs: constant (default) or cosine.", rich_help_panel="Retraining"
+    ),
 ]
-Modes = Annotated[
+Augment = Annotated[
+    str | None,
+    typer.Option(metavar="NAMES", help="flip, shift or both; default none.", rich_help_panel="Retraining"),
+]
+Freeze = Annotated[
+    str | None,
+    typer.Option(
+        metavar="GLOBS",
+        help="Parameters that are not trained, e.g. 'features.0.*,features.3.*'.",
+        rich_help_panel="Retraining",
+    ),
+]
+Holdout = Annotated[
+    float | None,
+    typer.Option(
+        help="Share of the training set held out to find the best epoch (default 0: keep the last).",
+        rich_help_panel="Retraining",
+    ),
+]
+Patience = Annotated[
+    int | None,
+    typer.Option(
+        help="Stop after so many epochs without a better one; needs --holdout.", rich_help_panel="Retraining"
+    ),
+]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        help="float32 (default) or bfloat16, automatic mixed precision.", rich_help_panel="Retraining"
+    ),
+]
+Runs = Annotated[
+    int | None,
+    typer.Option(
+        help="Retrainings of each strategy (default 1, with --compare 10).", rich_help_panel="Retraining"
+    ),
+]
+Compare = Annotated[
     str | None,
     typer.Option(
         metavar="NAMES",
-        help="hudd (default), and to compare with it: none, random, entropy, bl1, bl2, hybrid.",
+        help="Strategies to compare: hudd, hybrid, random, entropy, bl1, bl2, none.",
         rich_help_panel="Retraining",
+    ),
+]
+Strategy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="hudd (default): those closest to the clusters; hybrid: those near them, drawn by the DNN's doubt.",
+        rich_help_panel="Method",
+    ),
+]
+Angles = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME=PERIOD,...",
+        help="Parameters that are angles: 'gaze_angle=360'.",
+        rich_help_panel="Parameters",
+    ),
+]
+Units = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME=UNIT,...",
+        help="Units of parameters, for the rules: 'width=px,height=px'.",
+        rich_help_panel="Parameters",
     ),
 ]
 
@@ -166,6 +230,42 @@ BatchSize = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(help="Decoding threads (default 2); no effect on results.", rich_help_panel="Machine"),
+]
+Store = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHAT",
+        help="Heatmaps to keep: all (default), selected (the chosen layer's) or none; no effect on results.",
+        rich_help_panel="Machine",
+    ),
+]
+Dtype = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TYPE",
+        help="Numbers of stored heatmaps: float32 (default) or float16.",
+        rich_help_panel="Machine",
+    ),
+]
+Compression = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Of heatmaps and distances: none (default), gzip, lzf; with hdf5plugin zstd, lz4, blosc2, bitshuffle.",
+        rich_help_panel="Machine",
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="auto (default), cpu or cuda.", rich_help_panel="Machine"),
+]
+Force = Annotated[
+    str | None,
+    typer.Option(
+        metavar="STEP",
+        help="Take this step anew, and all that follow from it, though nothing has changed.",
+        rich_help_panel="Machine",
+    ),
 ]
 BreakLock = Annotated[
     bool,
@@ -183,21 +283,28 @@ Host = Annotated[
 Port = Annotated[int, typer.Option(help="Port to serve on; 0 takes a free one.", min=0, max=65535)]
 
 
-def open_study(path: Path, *, break_lock: bool = False, **choices: Any) -> Study:
+def open_study(path: Path, *, break_lock: bool = False, force: str | None = None, **choices: Any) -> Study:
     """Open the study, with the settings that were given on the command line changed."""
+    from hudd.ranks import join
     from hudd.study import Study
 
+    join()
     study = Study.open(path)
     study.break_lock = break_lock
-    return study.configure(**_settings(study.settings.training, choices))
+    study.configure(**_settings(study.settings.training, choices))
+    return study.force(force) if force else study
 
 
-def open_or_create(path: Path, *, break_lock: bool = False, **choices: Any) -> Study:
+def open_or_create(
+    path: Path, *, break_lock: bool = False, force: str | None = None, **choices: Any
+) -> Study:
     """Open the study if there is one, else make it."""
+    from hudd.ranks import Ranks, join
     from hudd.study import Study
 
-    if (path / "study.h5").exists():
-        return open_study(path, break_lock=break_lock, **choices)
+    join()
+    if Ranks.current().lead((path / "study.h5").exists):
+        return open_study(path, break_lock=break_lock, force=force, **choices)
     if choices.get("model") is None or choices.get("test") is None:
         missing = "--model" if choices.get("model") is None else "--test"
         raise UsageError(f"there is no study in '{path}' yet, and to make one {missing} is needed.")
@@ -212,14 +319,22 @@ def _settings(training: dict[str, Any], choices: dict[str, Any]) -> dict[str, An
     }
     if transform:
         given["transform"] = {name: _transform_value(name, value) for name, value in transform.items()}
-    extra = {name: given.pop(name) for name in ("epochs", "lr", "optimizer") if name in given}
+    extra = {name: given.pop(name) for name in _TRAINING if name in given}
+    for name in ("freeze", "augment"):
+        if name in extra:
+            extra[name] = _names(extra[name])
     if extra:
         given["training"] = {**training, **extra}
     for name in ("layers", "modes"):
         if name in given:
-            given[name] = tuple(part.strip() for part in given[name].split(",") if part.strip())
+            given[name] = _names(given[name])
     if "=" in given.get("rules", ""):
-        given["rules"] = dict(part.strip().split("=", 1) for part in given["rules"].split(","))
+        given["rules"] = _pairs("rules", given["rules"])
+    if "units" in given:
+        given["units"] = _pairs("units", given["units"])
+    if "angles" in given:
+        pairs = _pairs("angles", given["angles"])
+        given["angles"] = {name: _number("angles", value) for name, value in pairs.items()}
     if given.get("layer") == "auto":
         given["layer"] = None
     if "weights" in given:
@@ -229,6 +344,28 @@ def _settings(training: dict[str, Any], choices: dict[str, Any]) -> dict[str, An
     if "budget" in given and "factor" not in given:
         given["factor"] = None
     return given
+
+
+_TRAINING = ("epochs", "lr", "optimizer", "schedule", "augment", "freeze", "holdout", "patience", "precision")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _pairs(option: str, text: str) -> dict[str, str]:
+    """Read 'NAME=VALUE,NAME=VALUE'."""
+    parts = [part.partition("=") for part in _names(text)]
+    if not all(name and value for name, _, value in parts):
+        raise UsageError(f"--{option} is '{text}'; write it as NAME=VALUE,NAME=VALUE.")
+    return {name.strip(): value.strip() for name, _, value in parts}
+
+
+def _number(option: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"--{option} has '{text}' where a number belongs.") from None
 
 
 def _transform_value(name: str, value: Any) -> Any:

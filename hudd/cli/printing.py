@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +17,14 @@ if TYPE_CHECKING:
 
     from hudd.study import Study
 
-console = Console(highlight=False)
+_SPEAKS = os.environ.get("RANK", "0") == "0"  # of several processes under torchrun the first one does
+console = Console(highlight=False, quiet=not _SPEAKS)
 
 
 def print_json(data: Any) -> None:
     """Print `data` as JSON, and nothing else."""
-    print(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+    if _SPEAKS:
+        print(json.dumps(data, indent=2, ensure_ascii=False, default=str))
 
 
 def print_table(title: str, frame: pd.DataFrame, *, most: int = 30) -> None:
@@ -102,7 +105,7 @@ def print_summary(study: Study, page: Path | None) -> None:
 
 def quietly(work: Callable[[], Any], text: str) -> Any:
     """Do something that takes seconds under a spinner, where there is a terminal."""
-    with Console(stderr=True).status(text):
+    with Console(stderr=True, quiet=not _SPEAKS).status(text):
         return work()
 
 

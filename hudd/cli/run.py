@@ -25,14 +25,22 @@ def run(
     layer: o.Layer = None,
     factor: o.Factor = None,
     budget: o.Budget = None,
+    strategy: o.Strategy = None,
+    angles: o.Angles = None,
+    units: o.Units = None,
     seed: o.Seed = None,
     epochs: o.Epochs = None,
     lr: o.LearningRate = None,
     optimizer: o.Optimizer = None,
     runs: o.Runs = None,
-    modes: o.Modes = None,
+    compare: o.Compare = None,
     batch_size: o.BatchSize = None,
     workers: o.Workers = None,
+    store: o.Store = None,
+    dtype: o.Dtype = None,
+    compression: o.Compression = None,
+    device: o.Device = None,
+    force: o.Force = None,
     break_lock: o.BreakLock = False,
 ) -> None:
     """Take all steps, from the test to the report; go on where an earlier run stopped.
@@ -47,6 +55,8 @@ def run(
       hudd run signs                          [dim]# go on[/]
 
       hudd run signs --pool channel           [dim]# other heatmaps: the test is kept, the rest made again[/]
+
+      torchrun --nproc-per-node 4 -m hudd run signs     [dim]# four processes, a GPU each where there are[/]
     """
     from hudd.cli.printing import console, print_summary, quietly, take, write_report
 
@@ -55,13 +65,17 @@ def run(
             study, break_lock=break_lock, model=model, weights=weights, test=test, train=train,
             improvement=improvement, resize=resize, scale=scale, mean=mean, std=std, grayscale=gray, preset=preset,
             rules=rules, layers=layers, pool=pool, max_clusters=max_clusters, layer=layer, factor=factor,
-            budget=budget, seed=seed, epochs=epochs, lr=lr, optimizer=optimizer, runs=runs, modes=modes,
-            batch_size=batch_size, workers=workers,
+            budget=budget, strategy=strategy, angles=angles, units=units, seed=seed,
+            epochs=epochs, lr=lr, optimizer=optimizer, runs=runs, modes=compare,
+            batch_size=batch_size, workers=workers, store=store, dtype=dtype, compression=compression, device=device,
+            force=force,
         )  # fmt: skip
 
     opened = quietly(ready, "Checking model and data")
     for step in opened.possible_steps():
         take(opened, step)
+    if not opened.ranks.first:
+        return
     print_summary(opened, write_report(opened))
     for hint in opened.hints():
         console.print(f"[dim]{hint}[/]", soft_wrap=True)

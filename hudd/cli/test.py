@@ -20,6 +20,7 @@ def run_test(
     seed: o.Seed = None,
     batch_size: o.BatchSize = None,
     workers: o.Workers = None,
+    device: o.Device = None,
     break_lock: o.BreakLock = False,
     json: o.Json = False,
 ) -> None:
@@ -37,7 +38,7 @@ def run_test(
         lambda: o.open_or_create(
             study, break_lock=break_lock, model=model, weights=weights, test=test, train=train,
             improvement=improvement, resize=resize, scale=scale, mean=mean, std=std, grayscale=gray, seed=seed,
-            batch_size=batch_size, workers=workers,
+            batch_size=batch_size, workers=workers, device=device,
         ),
         "Checking model and data",
     )  # fmt: skip
