@@ -21,6 +21,7 @@ from hudd.lrp.phases import Phases
 aten = torch.ops.aten
 
 _FEW = 8  # input channels: half a vector of the widest unit
+_AT_HAND = 1 << 24  # bytes; larger blocks come fresh from the system, each page to be cleared first
 
 _CONVOLUTIONS = {aten.conv1d.default, aten.conv2d.default, aten.conv3d.default}
 _PADDED_CONVOLUTIONS = {aten.conv1d.padding, aten.conv2d.padding, aten.conv3d.padding}
@@ -131,7 +132,13 @@ class BySign:
         """The gradient of ``<s, forward(x)>`` with respect to `x`."""
         if self._both is not None:
             axis = self._both.features_axis
-            return kernels.by_sign(x, self._both.adjoint(s, kernels.room_for_parts(x, axis)), axis)
+            pieces = [
+                kernels.by_sign(
+                    x[rows], self._both.adjoint(s[rows], kernels.room_for_parts(x[rows], axis)), axis
+                )
+                for rows in _stretches(x)
+            ]
+            return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
         positive, negative = (part.adjoint(s, x) for part in self._parts)
         return torch.where(x > 0, positive, negative)
 
@@ -195,6 +202,12 @@ class Convolution(Contraction):
 
     def _with(self, weight: Tensor, bias: Tensor | None) -> Contraction:
         return Convolution(weight, bias, self._geometry)
+
+
+def _stretches(x: Tensor) -> list[slice]:
+    """Stretches of a batch whose intermediate results an allocator takes from memory that it has at hand."""
+    samples = max(1, _AT_HAND // max(1, 2 * x[0].numel() * x.element_size()))
+    return [slice(start, start + samples) for start in range(0, x.shape[0], samples)]
 
 
 def _expanded(value: Any, axes: int) -> list[int]:

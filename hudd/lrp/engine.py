@@ -35,7 +35,8 @@ class Relevance:
     explained : Tensor
         (N,) float64, the sum of the relevance that entered at the output.
     input : Tensor or None
-        (N, C, H, W) relevance of the input; None if it was not asked for.
+        (N, C, H, W) relevance of the input; None if it was not asked for. The heatmap of a layer that reads the input
+        is this same tensor.
     layers : dict of str to Tensor
         Relevance at each layer's input (or output, see :class:`LRP`), (N, ...), by module path.
     conservation : dict of str to Tensor

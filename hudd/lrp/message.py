@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -37,11 +37,13 @@ class Message:
     exclusive: bool = True
     total: Tensor | None = None
     ledger: list[Tensor] | None = None
+    _formed: Tensor | None = field(default=None, init=False, repr=False)
 
     def relevance(self, dtype: torch.dtype = torch.float32) -> Tensor:
-        """The relevance as a tensor of its own."""
-        relevance, self.total = kernels.product(self.value, self.factor, dtype=dtype, total=True)
-        return relevance
+        """The relevance itself; asked twice for one dtype, it is the same tensor."""
+        if self._formed is None or self._formed.dtype != dtype:
+            self._formed, self.total = kernels.product(self.value, self.factor, dtype=dtype, total=True)
+        return self._formed
 
     def sample_totals(self) -> Tensor:
         """(N,) float64: the relevance summed over each sample."""
