@@ -11,6 +11,7 @@ from pathlib import Path
 import pybind11
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 
@@ -43,4 +44,20 @@ class CMakeBuild(build_ext):
         subprocess.run(["cmake", "--build", str(build), "--parallel", jobs], check=True)
 
 
-setup(ext_modules=[Extension("hudd._core", sources=[])], cmdclass={"build_ext": CMakeBuild})
+class BuildWithBenchmarks(build_py):
+    """Ships the scripts of ``benchmarks/`` inside the package, for ``hudd bench``."""
+
+    def run(self) -> None:
+        """Copy them where ``hudd/cli/bench.py`` looks; in an editable installation they lie beside the package."""
+        super().run()
+        if not self.editable_mode:
+            for script in sorted((ROOT / "benchmarks").rglob("*.py")):
+                target = Path(self.build_lib, "hudd", script.relative_to(ROOT))
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(script, target)
+
+
+setup(
+    ext_modules=[Extension("hudd._core", sources=[])],
+    cmdclass={"build_ext": CMakeBuild, "build_py": BuildWithBenchmarks},
+)

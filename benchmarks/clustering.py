@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -19,6 +17,8 @@ import hudd
 from hudd.clustering import criteria_curve, linkage_vectors, stability
 from hudd.clustering.wicd import wicd_curve
 
+PARTS = ("ward", "cuts", "vectors", "large")
+PACKAGES = ("numpy", "scipy", "numba", "fastcluster", "hudd")
 GROUPS = 40
 
 
@@ -27,12 +27,6 @@ def grouped(n: int, features: int) -> np.ndarray:
     rng = np.random.default_rng(0)
     centres = rng.standard_normal((GROUPS, features), dtype=np.float32)
     return centres[rng.integers(0, GROUPS, n)] + rng.standard_normal((n, features), dtype=np.float32)
-
-
-def _status(name: str) -> int:
-    """One field of this process's memory status, in bytes."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
-    return int(line.split()[1]) * 1024
 
 
 def _linkages() -> dict[str, tuple[type, Callable[[np.ndarray], np.ndarray]]]:
@@ -62,15 +56,15 @@ def child_ward(name: str, distances: str, out: str) -> None:
     dtype, run = _linkages()[name]
     warm = np.random.default_rng(0).random(45).astype(dtype)
     run(warm)
-    before = _status("VmRSS")
+    before = harness.memory("VmRSS")
     matrix = np.load(distances, mmap_mode="r")
     matrix = np.array(matrix, dtype)
-    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    harness.forget_peak()
     start = perf_counter()
     z = run(matrix)
     seconds = perf_counter() - start
     np.save(out, z)
-    peak = _status("VmHWM") - before
+    peak = harness.memory("VmHWM") - before
     print(json.dumps({"seconds": seconds, "peak_mib": peak / 2**20, "input_mib": matrix.nbytes / 2**20}))
 
 
@@ -78,22 +72,15 @@ def child_whole(rows: int, features: int) -> None:
     """Distances, linkage, WICD and labels of many rows; print each step's time and the peak memory."""
     data = grouped(rows, features)
     hudd.cluster(data[:200])  # compiles
-    Path("/proc/self/clear_refs").write_text("5")
+    harness.forget_peak()
     seconds, start = {}, perf_counter()
     condensed = hudd.pairwise_distances(data, condensed=True, unit_norm=True)
     seconds["distances"] = perf_counter() - start
     start = perf_counter()
     z = hudd.linkage(condensed, overwrite=True)
     seconds["linkage"] = perf_counter() - start
-    peak = _status("VmHWM")
+    peak = harness.memory("VmHWM")
     print(json.dumps({"seconds": seconds, "peak_rss_gib": peak / 2**30, "highest": float(z[-1, 2])}))
-
-
-def _child(*arguments: str) -> dict[str, Any]:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, __file__, "--child", *arguments]
-    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(done.stdout)
 
 
 def ward(n: int, repeats: int) -> dict[str, Any]:
@@ -104,7 +91,7 @@ def ward(n: int, repeats: int) -> dict[str, Any]:
         np.save(matrix, hudd.pairwise_distances(grouped(n, 256), condensed=True, unit_norm=True))
         for _ in range(repeats):
             for name in _linkages():
-                run = _child("ward", name, str(matrix), str(Path(folder, f"{name}.npy")))
+                run = harness.child(__file__, "ward", name, matrix, Path(folder, f"{name}.npy"))
                 best = found.setdefault(name, run)
                 best["seconds"] = min(best["seconds"], run["seconds"])
         reference = np.load(Path(folder, "SciPy.npy"))
@@ -112,7 +99,17 @@ def ward(n: int, repeats: int) -> dict[str, Any]:
             z = np.load(Path(folder, f"{name}.npy"))
             run["largest_relative_error"] = float((np.abs(z[:, 2] - reference[:, 2]) / reference[:, 2]).max())
             run["merges_as_scipy"] = float((z[:, [0, 1, 3]] == reference[:, [0, 1, 3]]).all(axis=1).mean())
-            print(f"  {name:26s} {run}")
+    harness.table(
+        f"Ward from the condensed matrix of {n:,} points",
+        ("seconds", "times hudd", "peak MiB", "of it the matrix", "largest relative error", "merges as SciPy"),
+        {
+            name: (
+                run["seconds"], f"{run['seconds'] / found['hudd']['seconds']:.2f}", f"{run['peak_mib']:.0f}",
+                f"{run['input_mib']:.0f}", f"{run['largest_relative_error']:.1e}", f"{run['merges_as_scipy']:.2%}",
+            )
+            for name, run in found.items()
+        },
+    )  # fmt: skip
     return {"rows": n, "runs": found}
 
 
@@ -130,8 +127,7 @@ def cuts(n: int, repeats: int) -> dict[str, Any]:
         },
         1,
     )
-    for name, time in seconds.items():
-        print(f"  {name:34s} {time:8.3f} s")
+    _print(f"Cuts of a dendrogram of {n:,} points, k = 2 to 500", seconds)
     return {"rows": n, "ks": [2, 500], "seconds": seconds}
 
 
@@ -146,8 +142,34 @@ def vectors(n: int) -> dict[str, Any]:
     wanted = hudd.linkage(hudd.pairwise_distances(rows, condensed=True), overwrite=True)
     seconds["distances and matrix"] = perf_counter() - start
     error = float((np.abs(z[:, 2] - wanted[:, 2]) / wanted[:, 2]).max())
-    print(f"  {seconds}, largest relative difference of the heights {error:.1e}")
+    _print(f"Ward on {n:,} vectors of 256, heights within {error:.1e} of the matrix's", seconds)
     return {"rows": n, "features": 256, "seconds": seconds, "largest_relative_difference": error}
+
+
+def large(n: int) -> dict[str, Any]:
+    """Distances and linkage of many rows, in a process of its own."""
+    found = {"rows": n, "features": 256, **harness.child(__file__, "whole", n, 256)}
+    _print(f"{n:,} rows of 256, peak {found['peak_rss_gib']:.1f} GiB", found["seconds"])
+    return found
+
+
+def _print(title: str, seconds: dict[str, float]) -> None:
+    harness.table(title, ("seconds",), {name: (time,) for name, time in seconds.items()})
+
+
+def plot(path: Path, record: dict[str, Any]) -> None:
+    """Draw every peer's time and memory for Ward."""
+    found = record["ward"]["figures"]
+    runs = found["runs"]
+    harness.bars(
+        path,
+        f"Ward's linkage of {found['rows']:,} points",
+        "",
+        {
+            "seconds": {name: run["seconds"] for name, run in runs.items()},
+            "peak memory, GiB": {name: run["peak_mib"] / 1024 for name, run in runs.items()},
+        },
+    )
 
 
 def main() -> None:
@@ -159,29 +181,25 @@ def main() -> None:
             child_whole(int(sys.argv[3]), int(sys.argv[4]))
         return
     options = harness.parser(__doc__ or "", "clustering")
-    options.add_argument("--rows", type=int, default=10_000, help="of ward and cuts")
+    options.add_argument("--rows", type=int, default=10_000, help="of ward, cuts and vectors")
     options.add_argument("--large", type=int, default=50_000, help="of the whole")
-    options.add_argument("--part", choices=("ward", "cuts", "vectors", "large"), action="append")
-    chosen = options.parse_args()
+    options.add_argument("--part", choices=PARTS, action="append")
+    chosen = harness.parse(options, repeats=2, rows=4000, large=10_000)
     record = json.loads(chosen.out.read_text()) if chosen.out.exists() and chosen.part else {}
-    record |= {
-        "versions": harness.versions("numpy", "scipy", "numba", "fastcluster", "hudd"),
-        "repeats": chosen.repeats,
-    }
-    for part in chosen.part or ["ward", "cuts", "vectors", "large"]:
+    record |= {"versions": harness.versions(*PACKAGES), "repeats": chosen.repeats}
+    harness.left_out(record["versions"])
+    for part in chosen.part or PARTS:
         machine = harness.machine()
-        print(f"{part}: {machine}")
         if part == "ward":
             found = ward(chosen.rows, chosen.repeats)
         elif part == "cuts":
             found = cuts(chosen.rows, chosen.repeats)
-        elif part == "vectors":
-            found = vectors(chosen.rows)
         else:
-            found = {"rows": chosen.large, "features": 256, **_child("whole", str(chosen.large), "256")}
-            print(f"  {found}")
+            found = vectors(chosen.rows) if part == "vectors" else large(chosen.large)
         record[part] = {"machine": machine, "figures": found}
     harness.write(chosen.out, record)
+    if not chosen.quick and "ward" in record:
+        plot(chosen.out.with_suffix(".svg"), record)
 
 
 if __name__ == "__main__":

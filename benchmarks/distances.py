@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -23,6 +21,8 @@ from sklearn.metrics import pairwise_distances as sklearn_distances
 
 import hudd
 
+PARTS = ("speed", "sparsity", "out-of-core")
+PACKAGES = ("numpy", "scipy", "numba", "torch", "scikit-learn", "faiss-cpu", "h5py", "hudd")
 PLANTED = np.logspace(-4, -6, 9)  # relative distances of the near-duplicates
 
 
@@ -82,11 +82,19 @@ def speed(n: int, features: int, repeats: int) -> dict[str, Any]:
         for row, distance in enumerate(PLANTED)
     }
     work = n * (n - 1) / 2 * features
-    for name, time in seconds.items():
-        print(f"  {name:18s} {time:8.3f} s {work / time / 1e9:8.1f} G/s {time / seconds['hudd']:8.2f} x hudd")
-    print("  largest relative error:", {name: f"{error:.1e}" for name, error in errors.items()})
-    for distance, row in near.items():
-        print(f"  planted at {distance}:", {name: f"{value:.6f}" for name, value in row.items()})
+    harness.table(
+        f"{n:,} x {features:,}, float32",
+        ("seconds", "G pair-dimensions/s", "times hudd", "largest relative error"),
+        {
+            name: (time, f"{work / time / 1e9:.1f}", f"{time / seconds['hudd']:.2f}", _error(errors, name))
+            for name, time in seconds.items()
+        },
+    )
+    harness.table(
+        "Near-duplicates, planted at a relative distance",
+        ("exact", *results),
+        {distance: tuple(f"{value:.6f}" for value in row.values()) for distance, row in near.items()},
+    )
     return {
         "rows": n,
         "features": features,
@@ -97,6 +105,11 @@ def speed(n: int, features: int, repeats: int) -> dict[str, Any]:
         "largest_relative_error": errors,
         "near_duplicates": near,
     }
+
+
+def _error(errors: dict[str, float], name: str) -> str:
+    found = errors.get(name.partition(",")[0])
+    return "" if found is None else f"{found:.1e}"
 
 
 def sparsity(n: int, features: int, repeats: int) -> list[dict[str, Any]]:
@@ -114,15 +127,13 @@ def sparsity(n: int, features: int, repeats: int) -> list[dict[str, Any]]:
             },
             repeats,
         )
-        print(f"  {density:5.0%} non-zero: {seconds}")
         found.append({"density": density, "rows": n, "features": features, "seconds": seconds})
+    harness.table(
+        f"{n:,} x {features:,}, mostly zero",
+        tuple(found[0]["seconds"]),
+        {f"{part['density']:.0%} non-zero": tuple(part["seconds"].values()) for part in found},
+    )
     return found
-
-
-def _status(name: str) -> int:
-    """One field of this process's memory status, in bytes."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
-    return int(line.split()[1]) * 1024
 
 
 def child(path: str, budget: int, out: str) -> None:
@@ -132,13 +143,13 @@ def child(path: str, budget: int, out: str) -> None:
         hudd.pairwise_distances(rows[:300], condensed=True)  # compiles, and fills the BLAS's buffers
         hudd.pairwise_distances(rows[:300], condensed=True, method="direct")
         source = rows if budget else rows[:]
-        Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
-        before = _status("VmRSS")
+        harness.forget_peak()
+        before = harness.memory("VmRSS")
         options = {"max_memory": budget} if budget else {}
         start = perf_counter()
         found = hudd.pairwise_distances(source, condensed=True, **options)
         seconds = perf_counter() - start
-        above = _status("VmHWM") - before - found.nbytes
+        above = harness.memory("VmHWM") - before - found.nbytes
     np.save(out, found)
     print(
         json.dumps(
@@ -162,17 +173,31 @@ def out_of_core(n: int, features: int, budget: int) -> dict[str, Any]:
         record: dict[str, Any] = {"rows": n, "features": features, "budget_mib": budget / 2**20}
         for name, memory in (("from the file", budget), ("in memory", 0)):
             out = Path(folder, f"{memory}.npy")
-            command = [sys.executable, __file__, "--child", str(path), str(memory), str(out)]
-            environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-            done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-            record[name] = json.loads(done.stdout)
-            print(f"  {name}: {record[name]}")
+            record[name] = harness.child(__file__, path, memory, out)
         streamed, whole = np.load(Path(folder, f"{budget}.npy")), np.load(Path(folder, "0.npy"))
         record["largest_relative_difference"] = float(
             (np.abs(streamed - whole) / np.maximum(whole, 1e-30)).max()
         )
-        print(f"  largest relative difference: {record['largest_relative_difference']:.1e}")
+    harness.table(
+        f"{n:,} x {features:,} from an HDF5 file, budget {budget >> 20} MiB",
+        ("seconds", "MiB of the result", "peak MiB above it"),
+        {name: tuple(record[name].values()) for name in ("from the file", "in memory")},
+    )
+    print(f"  largest relative difference: {record['largest_relative_difference']:.1e}")
     return record
+
+
+def plot(path: Path, record: dict[str, Any]) -> None:
+    """Draw how fast every peer is."""
+    found = record["speed"]["figures"]
+    title = f"Euclidean distances of {found['rows']:,} rows of {found['features']:,} float32"
+    rates = found["giga_pair_dimensions_per_second"]
+    harness.bars(
+        path,
+        title,
+        "billion pair-dimensions a second",
+        {f"{record['speed']['machine']['cores']} cores": rates},
+    )
 
 
 def main() -> None:
@@ -185,15 +210,13 @@ def main() -> None:
     options.add_argument("--features", type=int, default=43264)
     options.add_argument("--stored", default="20000x20000", help="rows x features of the file, out of core")
     options.add_argument("--budget", type=int, default=512, help="memory out of core, in MiB")
-    options.add_argument("--part", choices=("speed", "sparsity", "out-of-core"), action="append")
-    chosen = options.parse_args()
-    parts = chosen.part or ["speed", "sparsity", "out-of-core"]
+    options.add_argument("--part", choices=PARTS, action="append")
+    chosen = harness.parse(options, repeats=2, rows=1000, features=20_000, stored="4000x4000", budget=64)
     record = json.loads(chosen.out.read_text()) if chosen.out.exists() and chosen.part else {}
-    packages = ("numpy", "scipy", "numba", "torch", "scikit-learn", "faiss-cpu", "h5py", "hudd")
-    record |= {"versions": harness.versions(*packages), "repeats": chosen.repeats}
-    for part in parts:
+    record |= {"versions": harness.versions(*PACKAGES), "repeats": chosen.repeats}
+    harness.left_out(record["versions"])
+    for part in chosen.part or PARTS:
         machine = harness.machine()
-        print(f"{part}: {machine}")
         if part == "speed":
             found: Any = speed(chosen.rows, chosen.features, chosen.repeats)
         elif part == "sparsity":
@@ -203,6 +226,8 @@ def main() -> None:
             found = out_of_core(n, features, chosen.budget << 20)
         record[part] = {"machine": machine, "figures": found}
     harness.write(chosen.out, record)
+    if not chosen.quick and "speed" in record:
+        plot(chosen.out.with_suffix(".svg"), record)
 
 
 if __name__ == "__main__":

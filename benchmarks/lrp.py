@@ -12,6 +12,7 @@ from torch import nn
 import hudd
 
 CASES = [("alexnet", 32), ("vgg16", 8), ("resnet18", 16), ("mobilenet_v2", 16)]
+QUICK = [("alexnet", 8), ("resnet18", 4)]
 RULES = ("epsilon", "epsilon-plus")
 
 
@@ -22,7 +23,7 @@ def _model(name: str) -> nn.Module:
 
 
 def _contenders(
-    name: str, model: nn.Module, images: torch.Tensor, with_peers: bool
+    name: str, model: nn.Module, images: torch.Tensor, installed: set[str]
 ) -> dict[str, peers.Runner]:
     late = hudd.LRP(model).prepare(images)[-2]
     contenders: dict[str, peers.Runner] = {
@@ -31,14 +32,17 @@ def _contenders(
         **{f"hudd {rules}": hudd.LRP(model, rules=rules).attribute for rules in RULES},
         f"hudd {RULES[1]}, {late} only": hudd.LRP(model, rules=RULES[1], layers=[late]).attribute,
     }
-    if with_peers:
+    if "zennit" in installed:
         contenders |= {f"zennit {rules}": peers.zennit(copy.deepcopy(model), rules) for rules in RULES}
-        if name in ("alexnet", "vgg16"):  # captum has no rule for residual adds, and for ReLU6
-            plain = copy.deepcopy(model)
-            for module in plain.modules():
-                if isinstance(module, nn.ReLU):
-                    module.inplace = False
-            contenders["captum epsilon"] = peers.captum(plain)
+    if "captum" in installed and name in (
+        "alexnet",
+        "vgg16",
+    ):  # it has no rule for residual adds, and for ReLU6
+        plain = copy.deepcopy(model)
+        for module in plain.modules():
+            if isinstance(module, nn.ReLU):
+                module.inplace = False
+        contenders["captum epsilon"] = peers.captum(plain)
     return contenders
 
 
@@ -48,10 +52,10 @@ def main() -> None:
     options.add_argument("--case", action="append", help="model:batch, e.g. alexnet:32; may be given again")
     options.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options.add_argument("--no-peers", action="store_true", help="only hudd and the floor")
-    chosen = options.parse_args()
+    chosen = harness.parse(options, repeats=2)
     cases = [
         (name, int(batch)) for name, _, batch in (case.partition(":") for case in chosen.case or [])
-    ] or CASES
+    ] or (QUICK if chosen.quick else CASES)
     record = {
         "machine": harness.machine(),
         "versions": harness.versions("torch", "hudd", "zennit", "captum", "torchvision"),
@@ -59,11 +63,14 @@ def main() -> None:
         "repeats": chosen.repeats,
         "cases": [],
     }
-    print(record["machine"], record["versions"])
+    harness.left_out(record["versions"])
+    if record["versions"]["torchvision"] is None:
+        raise SystemExit("the models of this benchmark are torchvision's; install it.")
+    found = set() if chosen.no_peers else {name for name, number in record["versions"].items() if number}
     for name, batch in cases:
         model = _model(name).to(chosen.device)
         images = torch.randn(batch, 3, 224, 224, device=chosen.device)
-        contenders = _contenders(name, model, images, not chosen.no_peers)
+        contenders = _contenders(name, model, images, found)
         seconds = harness.best_times(
             {label: lambda run=run, images=images: run(images) for label, run in contenders.items()},
             chosen.repeats,

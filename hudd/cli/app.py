@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import typer
 
+from hudd.cli.bench import bench
 from hudd.cli.cluster import cluster
 from hudd.cli.demo import demo
 from hudd.cli.distances import distances
@@ -64,7 +65,13 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "retrain": retrain,
         "evaluate": evaluate,
     },
-    "Results and machine": {"report": report, "export": export, "show": show, "doctor": doctor},
+    "Results and machine": {
+        "report": report,
+        "export": export,
+        "show": show,
+        "bench": bench,
+        "doctor": doctor,
+    },
 }
 for _panel, _commands in _PANELS.items():
     for _name, _command in _commands.items():
