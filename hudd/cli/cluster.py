@@ -7,6 +7,8 @@ from hudd.cli import options as o
 
 def cluster(
     study: o.StudyDir,
+    reduction: o.ReductionName = None,
+    clusterer: o.ClustererName = None,
     max_clusters: o.MaxClusters = None,
     layer: o.Layer = None,
     break_lock: o.BreakLock = False,
@@ -19,10 +21,19 @@ def cluster(
       hudd cluster signs
 
       hudd cluster signs --layer features.3 --max-clusters 40
+
+      hudd cluster signs --reduction pca --clusterer hdbscan
     """
     from hudd.cli.printing import print_json, print_table, take
 
-    opened = o.open_study(study, break_lock=break_lock, max_clusters=max_clusters, layer=layer)
+    opened = o.open_study(
+        study,
+        break_lock=break_lock,
+        reduction=reduction,
+        clusterer=clusterer,
+        max_clusters=max_clusters,
+        layer=layer,
+    )
     if json:
         summary = opened.cluster().summary()
         print_json({name: summary[name] for name in ("chosen_layer", "layers", "clusters")})

@@ -87,7 +87,7 @@ PresetName = Annotated[
     typer.Option(
         "--preset",
         metavar="NAME",
-        help="hudd (default) or hudd-2021, the original's choices.",
+        help="hudd (default); hudd-2021, the original's choices; safe, transfer features by density.",
         rich_help_panel="Method",
     ),
 ]
@@ -113,6 +113,42 @@ PoolName = Annotated[
         "--pool",
         metavar="NAME",
         help="none, channel (one number a channel) or space.",
+        rich_help_panel="Method",
+    ),
+]
+FeaturesName = Annotated[
+    str | None,
+    typer.Option(
+        "--features",
+        metavar="NAME",
+        help="What is clustered: relevance, activation, transfer or pixels.",
+        rich_help_panel="Method",
+    ),
+]
+BackboneSpec = Annotated[
+    str | None,
+    typer.Option(
+        "--backbone",
+        metavar="SPEC",
+        help="Of transfer features: torchvision:NAME (default vgg16), timm:NAME, or a model SPEC.",
+        rich_help_panel="Method",
+    ),
+]
+ReductionName = Annotated[
+    str | None,
+    typer.Option(
+        "--reduction",
+        metavar="NAME",
+        help="Before clustering: none, pca, umap or random-projection.",
+        rich_help_panel="Method",
+    ),
+]
+ClustererName = Annotated[
+    str | None,
+    typer.Option(
+        "--clusterer",
+        metavar="NAME",
+        help="ward, average, kmeans, dbscan or hdbscan.",
         rich_help_panel="Method",
     ),
 ]

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from hudd.capture.loading import load_model
 from hudd.errors import UsageError
-from hudd.lrp import LRP
+from hudd.lrp import LRP, Relevance
 
 DEFAULT_BACKBONE = "torchvision:vgg16"
 
@@ -33,6 +33,16 @@ class Features:
 
     layers: dict[str, Tensor]
     conservation: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Extractor(Protocol):
+    """What makes features of images: :class:`hudd.LRP`, or one of this module."""
+
+    def prepare(self, example: Tensor, /) -> tuple[str, ...]:
+        """Return the names of the layers that will come for images like `example`, (N, C, H, W)."""
+
+    def attribute(self, inputs: Tensor, /, target: Any = None) -> Features | Relevance:
+        """Return the features of the images, (N, C, H, W)."""
 
 
 class Pixels:

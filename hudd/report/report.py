@@ -166,7 +166,7 @@ def _charts(study: Study, facts: Facts, trust: Trust) -> dict[str, Markup]:
         charts["wicd"] = as_svg(
             plot.wicd(clustering), f"WICD over the number of clusters; k = {clustering.k} was chosen"
         )
-    if clustering.k > 1:
+    if clustering.k > 1 and len(clustering.linkage):
         charts["dendrogram"] = as_svg(plot.dendrogram(clustering), f"How the {clustering.k} clusters join")
     if trust.points is not None:
         medoids = study.clusters.medoid

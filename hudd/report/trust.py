@@ -10,7 +10,6 @@ import numpy as np
 
 from hudd import plot
 from hudd.clustering import Stability, stability
-from hudd.presets import get_preset
 from hudd.report.text import shown
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ class Trust:
     @cached_property
     def stability(self) -> Stability | None:
         """Agreement with clusterings of bootstrap samples; None where there is nothing to compare."""
-        linkage_on = get_preset(self._study.settings.preset).linkage_on
+        linkage_on = self._study.settings.choices.linkage_on
         enough = 3 < len(self._labels) <= MOST_ERRORS and self._labels.max() > 1
         if not enough or linkage_on != "distances":
             return None
@@ -64,6 +63,8 @@ class Trust:
         """One entry a layer, in the order of the DNN."""
         found = []
         for layer in self._study.layers:
+            if not self._study.has(f"layers/{layer}/conservation"):
+                continue  # features that are no relevance
             lost = np.abs(self._study.conservation_of(layer))
             median, high, most = np.percentile(lost, (50, 95, 100)).tolist()
             found.append(Conservation(shown(layer), median, high, most))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from hudd.clustering import Pipeline
 from hudd.errors import HuddError, UsageError
 from hudd.retraining import TrainingConfig
 from hudd.study.settings import SPLITS
@@ -35,6 +36,8 @@ def check(study: Study) -> None:
             study.source(split).check()
             _check_labels(study, split, outputs)
     study.lrp().prepare(example)
+    Pipeline(study.settings.choices.reduction, clusterer=study.settings.choices.clusterer)
+    study.features.extractor().prepare(study.features.source("test").load([0]).to(study.device))
 
 
 def check_training(options: dict) -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from hudd.clustering.features import DEFAULT_BACKBONE
 from hudd.errors import UsageError
-from hudd.presets import Pool, Preset, get_preset
+from hudd.presets import Clusterer, FeatureKind, Pool, Preset, Reduction, get_preset
 from hudd.selection import STRATEGIES
 from hudd.store import check_compression
 
@@ -19,6 +20,9 @@ _ALLOWED = {
     "store": ("all", "selected", "none"),
     "dtype": ("float32", "float16"),
     "device": ("auto", "cpu", "cuda"),
+    "features": (None, *get_args(FeatureKind)),
+    "reduction": (None, *get_args(Reduction)),
+    "clusterer": (None, *get_args(Clusterer)),
 }
 
 
@@ -42,6 +46,10 @@ class Settings:
         Layers (globs) whose heatmaps are kept; None for every layer that redistributes relevance.
     pool : {"none", "channel", "space"} or None
         Reduction of a heatmap before it is stored.
+    features, reduction, clusterer : str or None
+        What of an image is clustered and how, in place of the preset's, see :mod:`hudd.presets`.
+    backbone : str
+        Where transfer features come from, see :class:`hudd.clustering.features.Backbone`.
     seed : int
         Seed of everything that is drawn.
     transform : dict or None
@@ -89,6 +97,10 @@ class Settings:
     rules: str | dict[str, str] | None = None
     layers: tuple[str, ...] | None = None
     pool: Pool | None = None
+    features: FeatureKind | None = None
+    backbone: str = DEFAULT_BACKBONE
+    reduction: Reduction | None = None
+    clusterer: Clusterer | None = None
     seed: int = 0
     transform: dict[str, Any] | None = None
     max_clusters: int | None = None
@@ -114,7 +126,8 @@ class Settings:
             raise UsageError(f"pool is '{self.pool}'; choose one of: {', '.join(get_args(Pool))}.")
         for name, allowed in _ALLOWED.items():
             if getattr(self, name) not in allowed:
-                raise UsageError(f"{name} is '{getattr(self, name)}'; choose one of: {', '.join(allowed)}.")
+                names = ", ".join(filter(None, allowed))
+                raise UsageError(f"{name} is '{getattr(self, name)}'; choose one of: {names}.")
         check_compression(self.compression)
         unknown = sorted(set(self.modes) - set(STRATEGIES))
         if unknown:
@@ -141,8 +154,12 @@ class Settings:
 
     @property
     def choices(self) -> Preset:
-        """The preset that the study starts from."""
-        return get_preset(self.preset)
+        """The preset that the study starts from, with what is clustered and how in place of its own."""
+        names = ("features", "reduction", "clusterer")
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        chosen = dataclasses.replace(get_preset(self.preset), **given)
+        by_distances = chosen.reduction == "none" and chosen.clusterer == "ward"
+        return chosen if by_distances else dataclasses.replace(chosen, linkage_on="none")
 
     @property
     def effective_rules(self) -> str | dict[str, str]:
@@ -192,7 +209,7 @@ def _normalised(choices: dict[str, Any]) -> dict[str, Any]:
     if unknown:
         raise UsageError(f"setting '{unknown[0]}' is unknown; choose among: {', '.join(sorted(known))}.")
     result = dict(choices)
-    for name in ("model", "weights", "test", "train", "improvement"):
+    for name in ("model", "weights", "test", "train", "improvement", "backbone"):
         if result.get(name) is not None:
             result[name] = _absolute(str(result[name]))
     for name in ("layers", "modes"):

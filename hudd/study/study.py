@@ -26,6 +26,7 @@ from hudd.store import StudyFile, drop, writer_lock
 from hudd.store.files import sweep, write_error
 from hudd.study.checks import check
 from hudd.study.device import choose_device
+from hudd.study.features import StudyFeatures
 from hudd.study.fingerprint import digest_model
 from hudd.study.provenance import record
 from hudd.study.results import Results
@@ -291,6 +292,11 @@ class Study(Results):
             raise UsageError(f"'{self.path}' has no {split} set; give one with --{split}.")
         return self._sources[split]
 
+    @cached_property
+    def features(self) -> StudyFeatures:
+        """What is clustered of an image."""
+        return StudyFeatures(self)
+
     def lrp(self, layers: list[str] | None = None) -> LRP:
         """Return the relevance engine for the settings' rules, at the settings' layers or at those given."""
         wanted = self.settings.layers if layers is None else layers
@@ -305,22 +311,24 @@ class Study(Results):
     def spatial_heatmaps(self, rows: np.ndarray, layer: str) -> np.ndarray:
         """Return (n, h, w) float32 relevance summed over channels, of the error rows `rows` at `layer`.
 
-        Where the layer's input has no space (after flattening), it is the relevance of the image itself.
+        Where the layer's input has no space (after flattening), or other features are clustered, it is the
+        relevance of the image itself.
         """
         rows = np.asarray(rows, np.int64)
-        shape = self.heatmap_shape(layer)
-        if len(shape) == 3 and self.has(f"layers/{layer}/relevance"):
+        shape, explained = self.heatmap_shape(layer), self.features.kind == "relevance"
+        if explained and len(shape) == 3 and self.has(f"layers/{layer}/relevance"):
             unique, back = np.unique(rows, return_inverse=True)
             return np.asarray(self.heatmaps_of(layer)[unique].sum(axis=1, dtype=np.float32)[back])
         split, errors = self.split("test"), self.errors[rows]
-        lrp = LRP(self.model.module, rules=self.settings.effective_rules, layers=[layer, "input"])
+        wanted = [layer, "input"] if explained else ["input"]
+        lrp = LRP(self.model.module, rules=self.settings.effective_rules, layers=wanted)
         parts = []
         for start in range(0, len(rows), self.settings.batch_size):
             part = errors[start : start + self.settings.batch_size]
             images, target = self.source("test").load(part), torch.from_numpy(split.prediction[part])
             relevance = lrp.attribute(images.to(self.device), target=target.to(self.device))
-            heatmap = relevance.layers[layer]
-            spatial = relevance.input if heatmap.ndim != 4 else heatmap
+            heatmap = relevance.layers.get(layer)
+            spatial = relevance.input if heatmap is None or heatmap.ndim != 4 else heatmap
             assert spatial is not None  # "input" was asked for
             parts.append(spatial.sum(dim=1).float().cpu().numpy())
         return np.concatenate(parts)
@@ -391,7 +399,7 @@ class Study(Results):
 
     def _use(self, settings: Settings) -> None:
         self.settings = settings
-        for name in ("device", "model", "model_digest", "_sources", "data_fingerprints"):
+        for name in _CACHED:
             self.__dict__.pop(name, None)
 
     def _root_attributes(self) -> dict[str, Any]:
@@ -408,7 +416,11 @@ class Study(Results):
         }
 
 
-_CHECKED = ("model", "weights", *SPLITS, "transform", "rules", "layers", "pool", "preset", "device")
+_CHECKED = (
+    *("model", "weights", *SPLITS, "transform", "device"),
+    *("rules", "layers", "pool", "preset", "features", "backbone", "reduction", "clusterer"),
+)
+_CACHED = ("device", "model", "model_digest", "_sources", "data_fingerprints", "features")
 _BEFORE: dict[str, tuple[str, ...]] = {
     "test": (),
     "heatmaps": ("test",),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import h5py
+import numpy as np
 
 from hudd.clustering import Clustering, choose_layer, cluster
 from hudd.errors import UsageError
@@ -18,7 +20,9 @@ from hudd.study.study import AFTER, Study
 def fingerprints(study: Study) -> dict[str, str]:
     """Everything that the clusters of each layer depend on."""
     chosen = study.settings.choices
-    how = [chosen.linkage_on, chosen.wicd_on, chosen.max_clusters, study.settings.max_clusters]
+    how: list[object] = [chosen.linkage_on, chosen.wicd_on, chosen.max_clusters, study.settings.max_clusters]
+    if chosen.linkage_on == "none":
+        how += [chosen.reduction, chosen.clusterer, study.settings.seed]
     return {layer: digest("cluster", mark, how) for layer, mark in distances.fingerprints(study).items()}
 
 
@@ -45,6 +49,11 @@ def run(study: Study, *, checksums: bool = False) -> None:
     }
     if todo:
         distances.run(study, checksums=True)
+    if study.settings.choices.linkage_on == "none":
+        for layer, own in todo.items():
+            with heatmaps.at(study, [layer]) as stored:
+                study.lead(partial(_layer, study, layer, own, stored[layer].numpy()))
+        todo = {}
     mark = fingerprint(study)
     if todo or not study.is_done("choice", mark):
         study.lead(lambda: _cluster(study, todo, mark))
@@ -55,7 +64,7 @@ def _cluster(study: Study, todo: dict[str, str], mark: str) -> None:
     wanted, started = study.settings.layer, time.perf_counter()
     with progress("clusters", len(todo), unit="layers") as advance:
         for layer, own in todo.items():
-            _layer(study, layer, own)
+            _layer(study, layer, own, study.distances_of(layer))
             advance(1)
     if not study.is_done("choice", mark):
         found = {layer: study.clustering_of(layer) for layer in study.layers}
@@ -65,10 +74,17 @@ def _cluster(study: Study, todo: dict[str, str], mark: str) -> None:
             _write_choice(h5, chosen, found[chosen])
 
 
-def _layer(study: Study, layer: str, mark: str) -> None:
-    started = time.perf_counter()
-    settings = study.settings
-    found = cluster(study.distances_of(layer), preset=settings.preset, max_clusters=settings.max_clusters)
+def _layer(study: Study, layer: str, mark: str, rows: np.ndarray) -> None:
+    """Cluster the distances of a layer, or its features where these are to be reduced or not linked."""
+    started, settings = time.perf_counter(), study.settings
+    found = cluster(
+        rows,
+        preset=settings.preset,
+        max_clusters=settings.max_clusters,
+        reduction=settings.choices.reduction,
+        clusterer=settings.choices.clusterer,
+        seed=settings.seed,
+    )
     with study.committing(f"cluster/{layer}", mark, started) as h5:
         study.forget(h5, *AFTER["cluster"])
         group = h5[f"layers/{layer}"]

@@ -161,6 +161,6 @@ def _show(study: Study, layer: str, shards: ShardSet, rows: Stored | None, start
         about = f"Euclidean distance of two errors' {what}; upper triangle by rows, as SciPy's pdist"
         write_dataset(h5, f"layers/{layer}/distance", layout, dims=("pair",), units=units, description=about)
         if rows is not None:
-            heatmaps.write_conservation(h5, layer, rows)
+            heatmaps.write_conservation(study, h5, layer, rows)
     if shards.rows:
         study.keep_shards(shards.directory)

@@ -1,4 +1,4 @@
-"""Relevance of every error at every layer, streamed into shards."""
+"""Relevance of every error at every layer, or other features, streamed into shards."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import h5py
 import numpy as np
 import torch
 
+from hudd.clustering.features import Extractor
 from hudd.data.loader import loaded_ahead
 from hudd.errors import HuddError
-from hudd.lrp import LRP
 from hudd.progress import progress
 from hudd.store import ShardSet, Stored, drop, write_dataset
 from hudd.study.estimate import foresee, seconds_of
@@ -30,6 +30,8 @@ def fingerprint(study: Study) -> str:
     settings = study.settings
     layers = None if settings.layers is None else list(settings.layers)
     how = [settings.effective_rules, settings.effective_pool, settings.dtype, layers]
+    if study.features.kind != "relevance":
+        how.append(study.features.mark())
     return digest("heatmaps", test.fingerprint(study, "test"), how)
 
 
@@ -58,7 +60,9 @@ def run(study: Study, *, checksums: bool = False) -> None:
         )
     if not study.is_done("layers", mark):
         target = study.split("test").prediction[errors[:1]]
-        found = _explained(study, study.lrp(), study.source("test").load(errors[:1]), target)
+        found = _explained(
+            study, study.features.extractor(), study.features.source("test").load(errors[:1]), target
+        )
         study.lead(lambda: _describe(study, mark, started, found))
     keep(study, checksums=checksums)
 
@@ -106,9 +110,9 @@ def groups(study: Study) -> Iterator[list[str]]:
     yield group
 
 
-def write_conservation(h5: h5py.File, layer: str, rows: Stored) -> None:
+def write_conservation(study: Study, h5: h5py.File, layer: str, rows: Stored) -> None:
     """Put in how much relevance the layer lost, where the heatmaps themselves are not kept."""
-    if f"layers/{layer}/conservation" not in h5:
+    if f"layers/{layer}/conservation" not in h5 and _conserved(study, [layer]):
         _write_conservation(h5, layer, Stored(rows.path, _CONSERVATION + layer)[...])
 
 
@@ -149,19 +153,26 @@ def _describe(study: Study, mark: str, started: float, found: dict[str, np.ndarr
 def _show(study: Study, shards: ShardSet, layers: list[str], started: float) -> None:
     """Show the shards as one dataset a layer; heatmaps of other layers are no longer kept."""
     pool = study.settings.effective_pool
-    lost = shards.columns([_CONSERVATION + layer for layer in layers])
+    lost = shards.columns(_conserved(study, layers))
     with study.committing("heatmaps", shards.fingerprint, started) as h5:
         for layer in study.layers:
             drop(h5, [f"layers/{layer}/relevance"])
             if layer not in layers:
                 continue
             layout = shards.virtual_layout(layer, study.path)
-            about = f"relevance at the input of '{layer}' for the predicted class, pooling {pool}"
+            about, units = study.features.about(layer)
             dims = ("error", *_axes(pool, len(layout.shape) - 1))
             name = f"layers/{layer}/relevance"
-            write_dataset(h5, name, layout, dims=dims, units="logit", description=about)
-            _write_conservation(h5, layer, lost[_CONSERVATION + layer])
+            write_dataset(h5, name, layout, dims=dims, units=units, description=about)
+            if _CONSERVATION + layer in lost:
+                _write_conservation(h5, layer, lost[_CONSERVATION + layer])
     study.keep_shards(shards.directory)
+
+
+def _conserved(study: Study, layers: list[str]) -> list[str]:
+    """Columns of the shards that tell conservation: relevance is conserved, other features are not."""
+    conserved = study.features.kind == "relevance"
+    return [_CONSERVATION + layer for layer in layers] if conserved else []
 
 
 def _write_conservation(h5: h5py.File, layer: str, values: np.ndarray) -> None:
@@ -174,14 +185,14 @@ def _compute(study: Study, shards: ShardSet, layers: list[str]) -> None:
     missing = study.lead(shards.missing)
     if not missing:
         return
-    lrp = study.lrp(layers)
-    _foresee(study, lrp, layers, sum(stop - start for start, stop in missing))
-    study.ranks.each(lambda: _stream(study, shards, lrp, study.ranks.mine(missing)))
+    extractor = study.features.extractor(layers)
+    _foresee(study, extractor, layers, sum(stop - start for start, stop in missing))
+    study.ranks.each(lambda: _stream(study, shards, extractor, study.ranks.mine(missing)))
 
 
-def _stream(study: Study, shards: ShardSet, lrp: LRP, ranges: Sequence[tuple[int, int]]) -> None:
+def _stream(study: Study, shards: ShardSet, extractor: Extractor, ranges: Sequence[tuple[int, int]]) -> None:
     """Compute some shards, as one stream of batches that never cross a shard's border."""
-    source, errors, size = study.source("test"), study.errors, study.settings.batch_size
+    source, errors, size = study.features.source("test"), study.errors, study.settings.batch_size
     prediction = study.split("test").prediction
     cuts = [(start, at, min(at + size, stop)) for start, stop in ranges for at in range(start, stop, size)]
     lengths, arrays = dict(ranges), dict[str, np.ndarray]()
@@ -191,7 +202,7 @@ def _stream(study: Study, shards: ShardSet, lrp: LRP, ranges: Sequence[tuple[int
         shards.written_behind() as write,
     ):
         for (start, at, end), (rows, images) in zip(cuts, batches):
-            for name, part in _explained(study, lrp, images, prediction[rows]).items():
+            for name, part in _explained(study, extractor, images, prediction[rows]).items():
                 if at == start:
                     arrays[name] = np.empty((lengths[start] - start, *part.shape[1:]), part.dtype)
                 arrays[name][at - start : end - start] = part
@@ -201,23 +212,25 @@ def _stream(study: Study, shards: ShardSet, lrp: LRP, ranges: Sequence[tuple[int
             advance(len(rows))
 
 
-def _explained(study: Study, lrp: LRP, images: torch.Tensor, target: np.ndarray) -> dict[str, np.ndarray]:
+def _explained(
+    study: Study, extractor: Extractor, images: torch.Tensor, target: np.ndarray
+) -> dict[str, np.ndarray]:
     """Heatmaps and conservation of some images, by dataset name."""
-    relevance = lrp.attribute(images.to(study.device), target=torch.from_numpy(target).to(study.device))
+    found = extractor.attribute(images.to(study.device), target=torch.from_numpy(target).to(study.device))
     arrays = {}
-    for layer, heatmap in relevance.layers.items():
+    for layer, heatmap in found.layers.items():
         arrays[layer] = heatmap.cpu().numpy()
-        deviation = torch.as_tensor(relevance.conservation[layer])
+    for layer, deviation in found.conservation.items():
         arrays[_CONSERVATION + layer] = deviation.float().cpu().numpy()
     return arrays
 
 
-def _foresee(study: Study, lrp: LRP, layers: list[str], count: int) -> None:
+def _foresee(study: Study, extractor: Extractor, layers: list[str], count: int) -> None:
     """Estimate space and time before the work begins."""
     sizes, rows, seconds = _row_bytes(study), study.errors[: study.settings.batch_size], 0.0
     if count > 20 * len(rows):
-        images, target = study.source("test").load(rows), study.split("test").prediction[rows]
-        seconds = seconds_of(lambda: _explained(study, lrp, images, target)) * count / len(rows)
+        images, target = study.features.source("test").load(rows), study.split("test").prediction[rows]
+        seconds = seconds_of(lambda: _explained(study, extractor, images, target)) * count / len(rows)
     needed = count * sum(sizes[layer] for layer in layers)
     study.lead(lambda: foresee(study, "heatmaps", needed, seconds / study.ranks.world))
 

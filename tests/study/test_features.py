@@ -1,0 +1,80 @@
+"""Studies that cluster something else than relevance, or otherwise than by Ward."""
+
+import numpy as np
+import pytest
+import torch
+
+from hudd.errors import UsageError
+from hudd.study import Study
+
+BACKBONE = """
+from torch import nn
+from hudd.data import Transform
+
+
+def make():
+    return nn.Sequential(nn.AvgPool2d(4), nn.Flatten())
+
+
+make.transform = Transform(resize=(16, 16), grayscale=False)
+"""
+
+
+@pytest.fixture
+def backbone(tmp_path):
+    (tmp_path / "backbone.py").write_text(BACKBONE)
+    return f"{tmp_path / 'backbone.py'}:make"
+
+
+def test_the_safe_preset_from_test_to_selection(material, tmp_path, backbone):
+    study = Study.create(tmp_path / "safe", **material, preset="safe", backbone=backbone).select()
+    assert study.layers == ["transfer"]
+    features = study.heatmaps_of("transfer")[...]
+    assert features.shape == (len(study.errors), 3 * 4 * 4)
+    image = study.features.source("test").load(study.errors[:1])
+    assert image.shape == (1, 3, 16, 16)
+    wanted = torch.nn.functional.avg_pool2d(image, 4).flatten(1)
+    np.testing.assert_allclose(features[:1], wanted, rtol=1e-6)
+    clusters = study.clusters
+    assert clusters.label.min() == 1
+    assert set(study.selection.cluster) <= set(np.flatnonzero(np.bincount(clusters.label) > 1))
+    assert not study.has("layers/transfer/conservation")
+    # What is shown beside an image is its relevance.
+    assert study.spatial_heatmaps(np.arange(2), "transfer").shape == (2, 8, 8)
+    again = Study.open(study.path)
+    before = again.marks()
+    again.select()
+    assert again.marks() == before
+
+
+@pytest.mark.parametrize("store", ["all", "none"])
+@pytest.mark.parametrize(
+    ("choices", "layers"),
+    [
+        ({"features": "pixels"}, ["pixels"]),
+        ({"features": "activation", "layers": ("4", "6")}, ["4", "6"]),
+        ({"layers": ("4",), "reduction": "pca", "clusterer": "kmeans"}, ["4"]),
+    ],
+)
+def test_other_features_and_clusterers(material, tmp_path, choices, layers, store):
+    study = Study.create(tmp_path / "study", **material, **choices, store=store).select()
+    assert study.layers == layers
+    assert study.clusters.label.max() > 1
+    assert len(study.selection)
+
+
+def test_a_change_of_the_clusterer_keeps_the_distances(material, tmp_path):
+    study = Study.create(tmp_path / "study", **material, layers=("4", "6")).cluster()
+    before = study.marks()
+    study.configure(clusterer="kmeans").cluster()
+    after = study.marks()
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed == {"choice", "cluster/4", "cluster/6"}
+
+
+def test_a_missing_backbone_is_told_before_any_work(material, tmp_path):
+    with pytest.raises(UsageError, match=r"nowhere\.py"):
+        Study.create(tmp_path / "study", **material, preset="safe", backbone="nowhere.py:make")
+    assert not (tmp_path / "study").exists()
+    with pytest.raises(UsageError, match="clusterer is 'birch'; choose one of: ward"):
+        Study.create(tmp_path / "study", **material, clusterer="birch")
