@@ -1,5 +1,6 @@
 """A small study that is read like a real one: synthetic pictures, three causes, three layers."""
 
+import importlib.util
 import socket
 import threading
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
+import h5py
 import numpy as np
 import pytest
 from scipy.cluster.hierarchy import fcluster
@@ -14,6 +16,7 @@ from scipy.cluster.hierarchy import linkage as ward
 from scipy.spatial.distance import pdist
 
 from hudd.errors import HuddError
+from hudd.presets import get_preset
 
 CAUSES = ("blur", "dark", "rotated")
 
@@ -66,7 +69,9 @@ class FakeStudy:
             "classifier.1": rng.normal(0, 1, (self.count, 10)).astype(np.float32),
         }
         self.class_names = self.names
-        self.settings = SimpleNamespace(model="cnn.py:cnn", preset="hudd", seed=0, angles={}, units={})
+        self.settings = SimpleNamespace(
+            model="cnn.py:cnn", preset="hudd", choices=get_preset("hudd"), seed=0, angles={}, units={}
+        )
         self._splits = {"test": self._split("test", tested), "improvement": self._split("improvement", 60)}
         self._splits["test"].parameters["cause"] = np.array(CAUSES)[self.kinds].astype(object)
         self._splits["test"].parameters[self.parameter] = np.where(self.kinds == 2, 40.0, 0.0) + rng.normal(
@@ -106,8 +111,20 @@ class FakeStudy:
             parameters={},
         )
 
+    @contextmanager
+    def writing(self):
+        with h5py.File(self.path / "study.h5", "a") as file:
+            yield file
+
+    def log(self, event, **fields):
+        pass
+
     def has(self, name):
-        return name in ("clusters", "layers") or (name == "selection" and "select" in self.steps)
+        if name.startswith("layers/"):
+            return True
+        return name in ("clusters", "layers", "splits/improvement") or (
+            name == "selection" and "select" in self.steps
+        )
 
     def split(self, name):
         return self._splits[name]
@@ -241,3 +258,17 @@ def running():
                 thread.join(10)
 
     return serve
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A page of headless Chromium."""
+    path = Path(__file__).parents[2] / "benchmarks" / "browser.py"
+    spec = importlib.util.spec_from_file_location("hudd_browser", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if module.CHROMIUM is None:
+        pytest.skip("no chromium, chromium-browser or google-chrome on this machine's path")
+    opened = module.Browser(tmp_path_factory.mktemp("profile"))
+    yield opened
+    opened.close()

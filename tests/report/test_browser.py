@@ -1,135 +1,10 @@
 """Pages driven in headless Chromium, over its debugging pipe."""
 
-import itertools
 import json
-import os
-import shutil
-import subprocess
-import time
-from base64 import b64decode
 
-import pytest
+import h5py
 
 from hudd.report import write_report
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --remote-debugging-pipe --window-size=1280,900"
-)
-
-
-class Browser:
-    """One page of a Chromium of its own."""
-
-    def __init__(self, profile):
-        (theirs_in, self._out), (self._in, theirs_out) = os.pipe(), os.pipe()
-        command = f'exec 3<&{theirs_in} 4>&{theirs_out}; exec "$0" {FLAGS} --user-data-dir="$1"'
-        self.process = subprocess.Popen(
-            ["bash", "-c", command, CHROMIUM, str(profile)],
-            pass_fds=(theirs_in, theirs_out),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        os.close(theirs_in)
-        os.close(theirs_out)
-        self._number, self._buffer, self.events, self._session = itertools.count(1), b"", [], None
-        target = self.command("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.command("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.command(f"{domain}.enable")
-
-    def command(self, method, **parameters):
-        number = next(self._number)
-        message = {"id": number, "method": method, "params": parameters}
-        if self._session:
-            message["sessionId"] = self._session
-        os.write(self._out, json.dumps(message).encode() + b"\0")
-        while True:
-            while b"\0" not in self._buffer:
-                part = os.read(self._in, 1 << 20)
-                assert part, "Chromium has gone"
-                self._buffer += part
-            line, self._buffer = self._buffer.split(b"\0", 1)
-            answer = json.loads(line)
-            if answer.get("id") == number:
-                assert "error" not in answer, answer
-                return answer["result"]
-            self.events.append(answer)
-
-    def js(self, expression):
-        answer = self.command(
-            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True, userGesture=True
-        )
-        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
-        return answer["result"].get("value")
-
-    def until(self, expression, seconds=20):
-        end = time.monotonic() + seconds
-        while not self.js(expression):
-            assert time.monotonic() < end, f"never true: {expression}"
-            time.sleep(0.05)
-
-    def open(self, address):
-        self.command("Page.navigate", url=address)
-        self.until(
-            f"location.href.split('#')[0] === {json.dumps(address)} && document.readyState === 'complete'"
-        )
-
-    def press(self, key):
-        text = {"text": key} if len(key) == 1 else {}
-        self.command("Input.dispatchKeyEvent", type="keyDown", key=key, **text)
-        self.command("Input.dispatchKeyEvent", type="keyUp", key=key)
-
-    def click(self, css):
-        self.js(
-            f"document.querySelector({json.dumps(css)}).scrollIntoView({{block: 'center', behavior: 'instant'}})"
-        )
-        box = self.js(
-            f"(() => {{ const r = document.querySelector({json.dumps(css)}).getBoundingClientRect();"
-            " return [r.x + r.width / 2, r.y + r.height / 2]; })()"
-        )
-        for kind in ("mousePressed", "mouseReleased"):
-            self.command(
-                "Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1
-            )
-
-    def screenshot(self, path):
-        path.write_bytes(b64decode(self.command("Page.captureScreenshot")["data"]))
-
-    def complaints(self):
-        """What went wrong in the page: exceptions, errors and refusals of its policy."""
-        self.js("1")
-        wrong = [e for e in self.events if e.get("method") == "Runtime.exceptionThrown"]
-        return wrong + [
-            e
-            for e in self.events
-            if e.get("method") == "Log.entryAdded" and e["params"]["entry"]["level"] == "error"
-        ]
-
-    def requested(self):
-        return [
-            e["params"]["request"]["url"]
-            for e in self.events
-            if e.get("method") == "Network.requestWillBeSent"
-        ]
-
-    def close(self):
-        try:
-            self._session = None
-            self.command("Browser.close")
-        finally:
-            self.process.wait(20)
-            os.close(self._in)
-            os.close(self._out)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    browser = Browser(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
 
 
 def visible(css):
@@ -138,8 +13,7 @@ def visible(css):
 
 def test_report_is_used_from_disk(browser, make_study):
     page = write_report(make_study(count=60, names=["stop", "yield", "<i>odd</i>"])).as_uri()
-    browser.events.clear()
-    browser.open(page)
+    browser.fresh(page)
     assert browser.js("document.querySelectorAll('.cluster').length") == 3
     assert browser.js("[...document.images].every(i => i.loading === 'lazy')")
 
@@ -211,8 +85,7 @@ def test_ten_labels_survive_a_reload(browser, make_study, running):
     study.path.mkdir()
     study.labels[:] = -1
     with running(study) as (address, token):
-        browser.events.clear()
-        browser.open(f"{address}/label?token={token}")
+        browser.fresh(f"{address}/label?token={token}")
         browser.until("document.querySelectorAll('.choices button').length === 3")
         for number in range(10):
             browser.press(str(number % 3 + 1))
@@ -230,8 +103,7 @@ def test_notes_survive_a_reload(browser, make_study, running):
     study = make_study()
     study.path.mkdir()
     with running(study) as (address, token):
-        browser.events.clear()
-        browser.open(f"{address}/?token={token}")
+        browser.fresh(f"{address}/?token={token}")
         browser.until("document.querySelector('.review')")
         browser.js("document.querySelector('.review [name=name]').focus()")
         browser.js("document.execCommand('insertText', false, 'too <b>dark</b>')")
@@ -240,3 +112,80 @@ def test_notes_survive_a_reload(browser, make_study, running):
         browser.until("document.querySelector('.review [name=name]').value === 'too <b>dark</b>'")
         assert browser.complaints() == []
         assert all(url.startswith((address, "data:", "about:")) for url in browser.requested())
+
+
+def test_clusters_are_merged_split_and_put_back(browser, make_study, running):
+    study = make_study()
+    study.path.mkdir()
+    numbers = "[...document.querySelectorAll('.cluster')].map(c => c.id).sort().join()"
+    with running(study) as (address, token):
+        browser.fresh(f"{address}/?token={token}")
+        browser.until("!!document.querySelector('.review [name=name]')")
+        assert browser.js(numbers) == "cluster-1,cluster-2,cluster-3"
+        browser.until("[...document.images].filter(i => i.loading === 'eager' || i.complete).length > 3")
+        browser.js("document.querySelector('#cluster-2 [name=name]').focus()")
+        browser.js("document.execCommand('insertText', false, 'kept <i>name</i>')")
+        assert browser.js("document.querySelector('#cluster-2 [data-edit=merge]').disabled")
+        browser.js(
+            "(s => { s.value = '3'; s.dispatchEvent(new Event('change', {bubbles: true})); })"
+            "(document.querySelector('#cluster-2 [data-merge]'))"
+        )
+        browser.click("#cluster-2 [data-edit=merge]")
+        browser.until(f"document.readyState === 'complete' && {numbers} === 'cluster-1,cluster-2'")
+        headline = "document.querySelector('#h-2').textContent.replace(/\\s+/g, ' ').trim()"
+        browser.until(f"{headline} === '2 kept <i>name</i>'")
+        assert "3 merged in" in browser.js("document.querySelector('#cluster-2 .edited').textContent")
+        browser.click("#cluster-1 [data-edit=split]")
+        browser.until(f"document.readyState === 'complete' && {numbers} === 'cluster-1,cluster-2,cluster-4'")
+        for left in ("cluster-1,cluster-2", "cluster-1,cluster-2,cluster-3"):
+            browser.until("!!document.querySelector('[data-edit=undo]')")
+            browser.click("[data-edit=undo]")
+            browser.until(f"document.readyState === 'complete' && {numbers} === '{left}'")
+        assert browser.js("document.querySelector('[data-edit=undo]')") is None
+        assert browser.complaints() == []
+
+
+def test_labels_are_put_into_the_study(browser, make_study, running):
+    study = make_study()
+    study.path.mkdir()
+    study.labels[:] = -1
+    with running(study) as (address, token):
+        browser.fresh(f"{address}/label?token={token}")
+        browser.until("document.querySelectorAll('.choices button').length === 3")
+        browser.click("#finish")
+        browser.until("document.querySelector('.saved').textContent.includes('no label has been given')")
+        for number in range(3):
+            browser.press(str(number + 1))
+            browser.until(f"document.querySelector('#done').textContent.startsWith('{number + 1} of 12')")
+        browser.click("#finish")
+        browser.until("document.querySelector('.saved').textContent === '3 new labels are in the study'")
+    with h5py.File(study.path / "study.h5") as file:
+        assert file["labels/label"][...].tolist() == [0, 1, 2]
+        assert [path.decode() for path in file["labels/path"]] == study.split("improvement").path[:3]
+
+
+def test_pictures_of_a_served_report_come_when_they_are_seen(browser, make_study, running):
+    study = make_study()
+    study.path.mkdir()
+    with running(study) as (address, token):
+        browser.fresh(f"{address}/?token={token}")
+        browser.until("document.querySelector('.risk .pic').naturalWidth === 40")
+        browser.until("document.querySelector('.risk .o0').naturalWidth === 7")
+        assert browser.js("[...document.querySelectorAll('.card .pic')].some(i => !i.complete)")
+        assert browser.complaints() == []
+
+
+def test_hostile_names_are_shown_as_text(browser, make_study, running):
+    hostile = "<img src=x onerror=alert(1)>\n\u202e\"';--<script>alert(2)</script>"
+    study = make_study(names=[hostile, "../b", "日本 é"], prefix=f"../../{hostile}", parameter=hostile)
+    study.path.mkdir()
+    study._splits["test"].parameters["cause"][:] = hostile
+    page = write_report(study).as_uri()
+    with running(study) as (address, token):
+        for place in (page, f"{address}/?token={token}", f"{address}/label?token={token}"):
+            browser.fresh(place)
+            browser.until("document.body.textContent.includes('<script>alert(2)</script>')")
+            assert browser.js("document.scripts.length") == 1
+            assert browser.js("document.querySelectorAll('img[src=x], [onerror]').length") == 0
+            assert browser.complaints() == []
+            assert not [e for e in browser.events if e.get("method") == "Page.javascriptDialogOpening"]

@@ -254,3 +254,56 @@ def test_wrong_ways_to_serve(study, make_study):
         server.serve(study, host="256.0.0.1")
     with pytest.raises(HuddError, match="selection"):
         server.serve(make_study(steps=()), "label")
+
+
+def test_clusters_are_edited(client, study):
+    assert client.ask("POST", "/clusters/merge", json={"into": 2, "other": 1}).json() == {"edits": 1}
+    assert client.ask("POST", "/clusters/split", json={"cluster": 3}).json() == {"edits": 2}
+    assert sorted(client.get("/notes").json()) == ["2", "3", "4"]
+    page = client.get("/").text
+    assert 'id="cluster-1"' not in page
+    assert 'id="cluster-4"' in page
+    clusters = {one["cluster"] for one in client.get("/labels").json()["images"]}
+    assert clusters <= {"2", "3", "4"}
+    client.put("/notes/2", json={"name": "glare"})
+    assert "2 glare" in {one["cluster"] for one in client.get("/labels").json()["images"]}
+    assert client.ask("POST", "/clusters/undo", json={}).json() == {"edits": 1}
+    assert client.ask("POST", "/clusters/undo", json={}).json() == {"edits": 0}
+    assert client.ask("POST", "/clusters/undo", json={}).status_code == 400
+    assert 'id="cluster-1"' in client.get("/").text
+
+
+@pytest.mark.parametrize(
+    ("edit", "content"),
+    [
+        ("merge", {"into": 1}),
+        ("merge", {"into": 1, "other": 1}),
+        ("merge", {"into": 1, "other": 9}),
+        ("merge", {"into": True, "other": 2}),
+        ("split", {"cluster": "1"}),
+        ("split", {"cluster": 0}),
+        ("split", [1]),
+        ("undo", {}),
+        ("__class__", {}),
+        ("set", {"cluster": 1}),
+    ],
+)
+def test_wrong_edits_are_refused(client, study, edit, content):
+    assert client.ask("POST", f"/clusters/{edit}", json=content).status_code == 400
+    assert client.ask("POST", f"/clusters/{edit}", headers={"X-Hudd-Token": "x"}, json={}).status_code == 403
+    assert client.get(f"/clusters/{edit}").status_code == 405
+    assert not (study.path / "review.json").exists()
+
+
+def test_shots_are_what_the_report_promised(client, study):
+    page = client.get("/").text
+    row = int(study.clusters.medoid[0])
+    assert f"/shot/error-{row}.webp?token=" in page
+    shot = client.get(f"/shot/error-{row}.webp")
+    assert shot.headers["content-type"] == "image/webp"
+    pixels = np.asarray(Image.open(io.BytesIO(shot.content)).convert("RGB"))
+    np.testing.assert_array_equal(pixels, study.source("test").picture(int(study.errors[row])))
+    assert Image.open(io.BytesIO(client.get(f"/shot/heat-0-{row}.png").content)).size == (7, 7)
+    for wrong in ("error-9999.webp", "study.h5", "..%2fstudy.h5", "%2e%2e/%2e%2e/etc/passwd"):
+        assert 400 <= client.get(f"/shot/{wrong}").status_code < 500
+    assert client.get(f"/shot/error-{row}.webp", headers={"X-Hudd-Token": ""}).status_code == 403
