@@ -64,9 +64,14 @@ Storage storage_of(const TensorView& out) {
   throw std::invalid_argument("The tensor 'out' must be float32, float16 or bfloat16, but it is " + out.describe() + ".");
 }
 
-// Calls the kernel of the device that the tensors are on.
 template <typename Arguments>
-void run(void (*cpu_kernel)(const Arguments&, int), void (*cuda_kernel)(const Arguments&, int, void*),
+struct CudaKernel {
+  using Type = void (*)(const Arguments&, int device, void* stream);
+};
+
+// Calls the kernel of the device that the tensors are on; a build without CUDA gives a null `cuda_kernel`.
+template <typename Arguments>
+void run(void (*cpu_kernel)(const Arguments&, int), typename CudaKernel<Arguments>::Type cuda_kernel,
          const Arguments& arguments, const TensorView& where, const Execution& execution) {
   if (where.numel() == 0) return;
   if (!where.cuda) return cpu_kernel(arguments, execution.threads);

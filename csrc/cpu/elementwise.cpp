@@ -1,4 +1,6 @@
 // Quotient, product, parts by sign and box: one pass over memory each.
+#include <cstring>
+
 #include "loops.h"
 
 namespace hudd::cpu::HUDD_ISA {
@@ -43,26 +45,41 @@ double sum_of(const float* message, const float* factor, std::int64_t length) {
   return ordered_sum(length, [=](std::int64_t i) { return message[i] * factor[i]; });
 }
 
-// From channels-last to row-major, a channel after the other: neighbouring channels read the same cache lines.
+constexpr std::int64_t kTileChannels = 16, kTilePositions = 64;
+
+// Channels-last to row-major: positions [begin, end) of some channels, transposed in a tile that stays near.
+template <typename Element, typename Convert>
+void write_tile(const Product& p, const float* message, const float* factor, Element* out, std::int64_t channels,
+                std::int64_t begin, std::int64_t end, Convert convert) {
+  Element tile[kTileChannels * kTilePositions];
+  for (std::int64_t i = begin; i < end; ++i) {
+    const float* m = message + i * p.channels;
+    Element* column = tile + i - begin;
+    if (factor == nullptr) {
+      for (std::int64_t c = 0; c < channels; ++c) column[c * kTilePositions] = convert(m[c]);
+    } else {
+      const float* f = factor + i * p.channels;
+      for (std::int64_t c = 0; c < channels; ++c) column[c * kTilePositions] = convert(m[c] * f[c]);
+    }
+  }
+  const std::int64_t positions = p.per_sample / p.channels;
+  for (std::int64_t c = 0; c < channels; ++c)
+    memcpy(out + c * positions + begin, tile + c * kTilePositions, static_cast<std::size_t>(end - begin) * sizeof(Element));
+}
+
+// The positions that begin within the chunk; the last one may end in the next.
 template <typename Element, typename Convert>
 void write_reordered(const Product& p, std::int64_t offset, std::int64_t length, Convert convert) {
   const std::int64_t sample = offset / p.per_sample * p.per_sample, first = offset - sample, last = first + length;
   const float* message = p.message + sample;
   const float* factor = p.factor ? p.factor + sample : nullptr;
   Element* out = static_cast<Element*>(p.out) + sample;
-  const std::int64_t positions = p.per_sample / p.channels, channels = p.channels;
-  for (std::int64_t channel = 0; channel < channels; ++channel) {
-    // The positions whose element of this channel lies in [first, last).
-    const std::int64_t begin = (first - channel + channels - 1) / channels, end = (last - channel + channels - 1) / channels;
-    Element* row = out + channel * positions;
-    if (factor == nullptr) {
-      for (std::int64_t i = begin; i < end; ++i) row[i] = convert(message[i * channels + channel]);
-    } else {
-#pragma GCC ivdep
-      for (std::int64_t i = begin; i < end; ++i)
-        row[i] = convert(message[i * channels + channel] * factor[i * channels + channel]);
-    }
-  }
+  const std::int64_t begin = (first + p.channels - 1) / p.channels, end = (last + p.channels - 1) / p.channels;
+  for (std::int64_t i = begin; i < end; i += kTilePositions)
+    for (std::int64_t c = 0; c < p.channels; c += kTileChannels)
+      write_tile(p, message + c, factor ? factor + c : nullptr, out + c * (p.per_sample / p.channels),
+                 p.channels - c < kTileChannels ? p.channels - c : kTileChannels, i,
+                 end - i < kTilePositions ? end : i + kTilePositions, convert);
 }
 
 template <typename Element, typename Convert>

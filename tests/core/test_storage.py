@@ -81,3 +81,19 @@ def test_products_are_rounded_once_and_totals_not_at_all(dtype: torch.dtype, sha
     assert torch.equal(stored, (message * factor).to(dtype))
     assert total is not None
     torch.testing.assert_close(total, (message * factor).double().flatten(1).sum(1), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("channels", [2, 3, 16, 17, 96, 300])
+def test_channels_last_relevance_is_written_row_major(channels: int, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    message, factor = (torch.randn((2, channels, 31, 67), generator=generator) for _ in range(2))
+    for other in (factor, None):
+        relevance = message if other is None else message * factor
+        stored, total = kernels.product(
+            message.to(memory_format=torch.channels_last), other, dtype=dtype, total=True
+        )
+        assert stored.is_contiguous()
+        assert torch.equal(stored, relevance.to(dtype))
+        assert total is not None
+        torch.testing.assert_close(total, relevance.double().flatten(1).sum(1))
