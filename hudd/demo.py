@@ -17,7 +17,6 @@ from hudd.errors import UsageError
 from hudd.progress import progress
 from hudd.retraining import TrainingConfig, fit, save_weights
 from hudd.study import Study
-from hudd.study.steps.retrain import decoded
 
 Told = Callable[[str, str, float], None]
 
@@ -95,7 +94,7 @@ def _train(case: Case, train: Path, weights: Path, seed: int) -> int:
     with progress(f"training the {case.name} DNN", config.epochs, unit="epochs") as advance:
         fit(
             model.module,
-            decoded(source),
+            source,
             source.labels,
             config,
             seed=seed,

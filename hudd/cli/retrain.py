@@ -4,37 +4,62 @@ from __future__ import annotations
 
 from hudd.cli import options as o
 
+_RUNS = 10  # of a comparison
+
 
 def retrain(
     study: o.StudyDir,
+    compare: o.Compare = None,
+    runs: o.Runs = None,
     train: o.TrainData = None,
     epochs: o.Epochs = None,
     lr: o.LearningRate = None,
     optimizer: o.Optimizer = None,
-    runs: o.Runs = None,
-    modes: o.Modes = None,
+    schedule: o.Schedule = None,
+    augment: o.Augment = None,
+    freeze: o.Freeze = None,
+    holdout: o.Holdout = None,
+    patience: o.Patience = None,
+    precision: o.Precision = None,
     seed: o.Seed = None,
     break_lock: o.BreakLock = False,
     json: o.Json = False,
 ) -> None:
     """Retrain the DNN on the training set and the labelled unsafe set, and test it again.
 
-    The new weights are put in STUDY/models. A killed retraining goes on with the epoch in which it stopped.
+    The new weights are put in STUDY/models. With --compare, strategies that pay for the same number of labels
+    are retrained by the same seeds, 10 each, and STUDY/comparison gets the figures of every run (CSV), statistics
+    (JSON) and a plot. What is killed goes on with the epoch in which it stopped.
 
     [bold]Examples[/]
 
-      hudd retrain signs --epochs 20
+      hudd retrain signs --epochs 20 --lr 0.0003 --optimizer adam
 
-      hudd retrain signs --runs 10 --modes hudd,bl1,bl2
+      hudd retrain signs --compare hudd,hybrid,random,entropy --runs 10
     """
-    from hudd.cli.printing import print_json, print_table, take
+    from hudd.cli.printing import console, print_json, print_table, take
+    from hudd.study.comparison import comparison_table, write_comparison
 
+    if compare is not None and runs is None:
+        runs = _RUNS
     opened = o.open_study(
-        study, break_lock=break_lock, train=train, epochs=epochs, lr=lr, optimizer=optimizer, runs=runs,
-        modes=modes, seed=seed,
+        study, break_lock=break_lock, train=train, epochs=epochs, lr=lr, optimizer=optimizer, schedule=schedule,
+        augment=augment, freeze=freeze, holdout=holdout, patience=patience, precision=precision, runs=runs,
+        modes=compare, seed=seed,
     )  # fmt: skip
     if json:
-        print_json(opened.retrain().table("retraining").to_dict("records"))
+        opened.retrain()
+    else:
+        take(opened, "retrain")
+    if len(opened.settings.compared) == 1 and opened.settings.runs == 1:
+        if json:
+            print_json(opened.table("retraining").to_dict("records"))
+        else:
+            print_table("Retraining", opened.table("retraining"))
         return
-    take(opened, "retrain")
-    print_table("Retraining", opened.table("retraining"))
+    files, table = write_comparison(opened), comparison_table(opened)
+    if json:
+        print_json(table.to_dict("records"))
+        return
+    print_table("Test accuracy by strategy, equal label budgets", table)
+    console.print(f"Runs, statistics and plot: [bold]{files['csv'].parent}[/]", soft_wrap=True)

@@ -10,6 +10,7 @@ def select(
     improvement: o.ImprovementData = None,
     factor: o.Factor = None,
     budget: o.Budget = None,
+    strategy: o.Strategy = None,
     seed: o.Seed = None,
     batch_size: o.BatchSize = None,
     workers: o.Workers = None,
@@ -18,17 +19,22 @@ def select(
 ) -> None:
     """Select the improvement images that are closest to the clusters: those to label next.
 
+    With --strategy hybrid, images within the clusters' reach are drawn by how likely the DNN fails on them, from
+    its entropy and from the test images with like heatmaps; each cluster's budget stays the same.
+
     [bold]Examples[/]
 
       hudd select signs --improvement field --budget 200
+
+      hudd select signs --strategy hybrid
 
       hudd select signs --json
     """
     from hudd.cli.printing import print_json, print_table, take
 
     opened = o.open_study(
-        study, break_lock=break_lock, improvement=improvement, factor=factor, budget=budget, seed=seed,
-        batch_size=batch_size, workers=workers,
+        study, break_lock=break_lock, improvement=improvement, factor=factor, budget=budget, strategy=strategy,
+        seed=seed, batch_size=batch_size, workers=workers,
     )  # fmt: skip
     if json:
         print_json(opened.select().table("selection").to_dict("records"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ class VarianceReduction:
     p_value : np.ndarray or None
         (k,) share of random clusterings with the same sizes in which the cluster of this size has a best
         reduction at least as large; None where no permutation was asked for.
+    chance : float or None
+        What :meth:`share_reduced` is on average for random clusterings with the same sizes.
     """
 
     clusters: np.ndarray
@@ -36,6 +38,7 @@ class VarianceReduction:
     parameters: tuple[str, ...]
     reduction: np.ndarray
     p_value: np.ndarray | None = None
+    chance: float | None = None
 
     @property
     def best(self) -> np.ndarray:
@@ -56,8 +59,10 @@ class VarianceReduction:
             if self.p_value is not None:
                 row["p_value"] = float(self.p_value[i])
             rows.append(row)
+        chance = {} if self.chance is None else {"share_reduced_by_chance": self.chance}
         return {
             "share_reduced_by_half": self.share_reduced(),
+            **chance,
             "mean_best_reduction": float(self.best.mean()) if rows else 0.0,
             "mean_reduction": float(self.reduction.mean()) if rows else 0.0,
             "clusters": rows,
@@ -127,16 +132,18 @@ def variance_reduction(
 
     spreads = [_Spread(values, angles.get(name)) for name, values in numeric.items()]
     reduction = np.stack([spread.reduction(column, len(clusters)) for spread in spreads], axis=1)
-    p_value = None
-    if permutations:
-        rng = np.random.default_rng(seed)
-        exceeded = np.zeros(len(clusters))
-        for _ in range(permutations):
-            shuffled = rng.permutation(column)
-            chance = np.max([spread.reduction(shuffled, len(clusters)) for spread in spreads], axis=0)
-            exceeded += chance >= reduction.max(axis=1)
-        p_value = (1 + exceeded) / (1 + permutations)
-    return VarianceReduction(clusters, size, tuple(numeric), reduction, p_value)
+    found = VarianceReduction(clusters, size, tuple(numeric), reduction)
+    if not permutations:
+        return found
+    if not len(clusters):
+        return replace(found, p_value=np.empty(0), chance=0.0)
+    rng, exceeded, halved = np.random.default_rng(seed), np.zeros(len(clusters)), 0.0
+    for _ in range(permutations):
+        shuffled = rng.permutation(column)
+        by_chance = np.max([spread.reduction(shuffled, len(clusters)) for spread in spreads], axis=0)
+        exceeded += by_chance >= found.best
+        halved += float((by_chance > 0.5).mean())
+    return replace(found, p_value=(1 + exceeded) / (1 + permutations), chance=halved / permutations)
 
 
 class _Spread:

@@ -91,6 +91,8 @@ class TrainingConfig:
     precision: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
+        for name in ("freeze", "augment"):  # lists, where they come from JSON
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         checks = {
             "epochs": (self.epochs >= 1, "at least 1"),
             "batch_size": (self.batch_size >= 1, "at least 1"),

@@ -50,6 +50,7 @@ def fit(
     *,
     seed: int,
     may_hold_out: np.ndarray | None = None,
+    copies: np.ndarray | None = None,
     checkpoint: str | Path | None = None,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
     train_step: TrainStep | None = None,
@@ -78,6 +79,9 @@ def fit(
         Seed of everything random.
     may_hold_out : np.ndarray, optional
         (n,) int rows that may be held out; by default all. Keeps retraining bags out of the holdout.
+    copies : np.ndarray, optional
+        (N,) float, how often each image is seen in an epoch on average; by default once. What a fraction is
+        rounded to is drawn anew every epoch, by systematic sampling, so that totals are exact to one image.
     checkpoint : path, optional
         File for the state after every epoch; read at the start if it exists.
     on_epoch : callable, optional
@@ -107,7 +111,13 @@ def fit(
     if isinstance(config.loss, str) and train_step is None:
         _check_output(model, source, targets)
 
-    run = _Run(model, source, targets, config, seed, train_step, Ranks.current())
+    often = np.ones(len(source)) if copies is None else np.asarray(copies, np.float64)
+    if often.shape != (len(source),) or not (np.isfinite(often) & (often >= 0)).all() or often.sum() < 1:
+        raise UsageError(
+            f"copies must be {len(source)} finite numbers from 0, one an image, 1 or more in all."
+        )
+
+    run = _Run(model, source, targets, often, config, seed, train_step, Ranks.current())
     required = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
     was_training = model.training
     try:
@@ -127,6 +137,7 @@ class _Run:
     model: nn.Module
     images: Images
     targets: torch.Tensor
+    copies: np.ndarray
     config: TrainingConfig
     seed: int
     train_step: TrainStep | None
@@ -146,6 +157,7 @@ class _Run:
             step,
             self.targets,
             held_out.tolist(),
+            [] if (self.copies == 1).all() else self.copies.tolist(),
             list(start),
             *start.values(),
         )
@@ -215,7 +227,7 @@ def _train(
     config, device, loss_function = run.config, run.device, run.config.loss_function()
     for group in optimizer.param_groups:
         group["lr"] = config.learning_rate(epoch)
-    order = rows[np.random.default_rng([run.seed, epoch]).permutation(len(rows))]
+    order = _epoch_order(rows, run.copies[rows], np.random.default_rng([run.seed, epoch]))
     pieces = _pieces(order, config.batch_size)
     shares = [run.ranks.share(piece) for piece in pieces]
     noise = _mix(run.seed, epoch, run.ranks.rank)
@@ -238,12 +250,21 @@ def _train(
             (loss if weight == 1 else loss * weight).backward()
             optimizer.step()
             total += loss.detach().double().cpu() * weight * len(piece) / run.ranks.world
-    mean = run.ranks.sum(total) / len(rows)
+    mean = run.ranks.sum(total) / len(order)
     if not np.isfinite(mean):
         raise HuddError(
             f"the training loss of epoch {epoch + 1} is {mean}; lower the learning rate ({config.lr})."
         )
     return mean
+
+
+def _epoch_order(rows: np.ndarray, copies: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Rows of one epoch in random order, each as often as its copies say, up or down to a whole number."""
+    if not (copies == np.round(copies)).all():
+        ends = np.floor(np.cumsum(copies) + rng.random())
+        copies = np.diff(ends, prepend=0)
+    drawn = np.repeat(rows, copies.astype(np.int64))
+    return drawn[rng.permutation(len(drawn))]
 
 
 @torch.inference_mode()

@@ -68,7 +68,7 @@ class CachedImages:
     images : Images
         What to read; its images must not change between two readings.
     memory : int
-        Bytes that all images together may take.
+        Bytes that all images together may take; 0 from the moment that they turn out to be more.
     """
 
     def __init__(self, images: Images, memory: int = 1 << 30) -> None:
@@ -83,16 +83,19 @@ class CachedImages:
         """Return the images as (n, C, H, W) float32."""
         indices = np.asarray(indices, np.int64)
         missing = np.unique(indices[~self._have[indices]])
+        if not self.memory:
+            return self.images.load(indices)
         if len(missing):
             loaded = self.images.load(missing)
             if self._store is None:
                 if len(self) * loaded[0].numel() * loaded.element_size() > self.memory:
-                    return self.images.load(indices)
-                self._store = torch.empty((len(self), *loaded.shape[1:]), dtype=loaded.dtype)
+                    self.memory = 0
+                    return loaded[torch.from_numpy(np.searchsorted(missing, indices))]
+                with torch.inference_mode(False):  # what is made in it cannot be trained on
+                    self._store = torch.empty((len(self), *loaded.shape[1:]), dtype=loaded.dtype)
             self._store[torch.from_numpy(missing)] = loaded
             self._have[missing] = True
-        if self._store is None:
-            return self.images.load(indices)
+        assert self._store is not None  # something has been loaded
         return self._store[torch.from_numpy(indices)]
 
 

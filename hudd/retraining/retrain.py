@@ -53,6 +53,7 @@ def retrain(
     config: TrainingConfig | None = None,
     *,
     seed: int,
+    copies: np.ndarray | None = None,
     train_labels: Any = None,
     improvement_labels: Any = None,
     test: Any = None,
@@ -81,6 +82,9 @@ def retrain(
         The choices.
     seed : int
         Seed of everything random in the training.
+    copies : np.ndarray, optional
+        (B,) float, how often each image of the bag is seen in an epoch on average; by default once. With
+        :func:`hudd.selection.balance_weights` the sampler balances, in place of a balanced bag.
     train_labels, improvement_labels, test_labels : array-like, optional
         Integer classes or float targets; by default the sources' own.
     before : np.ndarray, optional
@@ -123,6 +127,7 @@ def retrain(
         config,
         seed=seed,
         may_hold_out=np.arange(len(old)),
+        copies=None if copies is None else np.concatenate([np.ones(len(old)), copies]),
         checkpoint=checkpoint,
         on_epoch=on_epoch,
         train_step=train_step,

@@ -1,6 +1,6 @@
 """Which field images to label next: those closest to the root-cause clusters; and balanced bags of them."""
 
-from hudd.selection.balance import balance, smart_bagging
+from hudd.selection.balance import balance, balance_weights, smart_bagging
 from hudd.selection.baselines import bootstrap, select_bl1, select_bl2, select_entropy, select_random
 from hudd.selection.closest import ClosestMembers, closest_members, cluster_sizes
 from hudd.selection.doubt import failure_rate, sampled_doubt
@@ -12,13 +12,14 @@ from hudd.selection.labels import (
     label_studio_interface,
 )
 from hudd.selection.strategies import STRATEGIES, strategies
-from hudd.selection.unsafe import UnsafeSet, cluster_budgets, select_unsafe, share_out
+from hudd.selection.unsafe import UnsafeSet, cluster_budgets, select_unsafe, share_out, shuffled_order
 
 __all__ = [
     "STRATEGIES",
     "ClosestMembers",
     "UnsafeSet",
     "balance",
+    "balance_weights",
     "bootstrap",
     "closest_members",
     "cluster_budgets",
@@ -36,6 +37,7 @@ __all__ = [
     "select_random",
     "select_unsafe",
     "share_out",
+    "shuffled_order",
     "smart_bagging",
     "strategies",
 ]

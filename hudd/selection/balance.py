@@ -46,6 +46,51 @@ def balance(
     UsageError
         If nothing was selected, lengths differ or the size is negative.
     """
+    levels, size = _levels(unsafe, size, classes)
+    images = np.asarray(unsafe.image if isinstance(unsafe, UnsafeSet) else unsafe[0])
+    return images[_draw(np.arange(len(images)), levels, size, np.random.default_rng(seed))].astype(np.int64)
+
+
+def balance_weights(
+    unsafe: UnsafeSet | tuple[np.ndarray, np.ndarray],
+    *,
+    size: int | None = None,
+    classes: np.ndarray | None = None,
+) -> np.ndarray:
+    """Weight every chosen image so that all clusters count alike: the alternative to :func:`balance`.
+
+    Given to :func:`hudd.retraining.retrain` as `copies` of the chosen images, every epoch draws anew which of
+    them are seen once more than others.
+
+    Parameters
+    ----------
+    unsafe, size, classes
+        See :func:`balance`.
+
+    Returns
+    -------
+    np.ndarray
+        (S,) float64, how often each image is seen in an epoch on average; they sum to `size`, and each cluster's
+        to `size` / k.
+
+    Raises
+    ------
+    UsageError
+        As for :func:`balance`.
+    """
+    levels, size = _levels(unsafe, size, classes)
+    weights, group = np.full(len(levels[0]), float(size)), np.zeros(len(levels[0]), np.int64)
+    for level in levels:
+        inner = np.unique(np.stack([group, level]), axis=1, return_inverse=True)[1].ravel()
+        parts = np.bincount(np.unique(np.stack([group, inner]), axis=1)[0], minlength=group.max() + 1)
+        weights, group = weights / parts[group], inner
+    return weights / np.bincount(group)[group]
+
+
+def _levels(
+    unsafe: UnsafeSet | tuple[np.ndarray, np.ndarray], size: int | None, classes: np.ndarray | None
+) -> tuple[list[np.ndarray], int]:
+    """Clusters and classes of the images, and the size of their bag."""
     pair = (unsafe.image, unsafe.cluster) if isinstance(unsafe, UnsafeSet) else unsafe
     images, clusters = map(np.asarray, pair)
     levels = [clusters] if classes is None else [clusters, np.asarray(classes)]
@@ -58,7 +103,7 @@ def balance(
         size = int(counts.max()) * len(counts)
     if size < 0:
         raise UsageError(f"a bag cannot have {size} images.")
-    return images[_draw(np.arange(len(images)), levels, size, np.random.default_rng(seed))].astype(np.int64)
+    return levels, size
 
 
 def _draw(rows: np.ndarray, levels: list[np.ndarray], size: int, rng: np.random.Generator) -> np.ndarray:
@@ -102,7 +147,8 @@ def smart_bagging(
     factor : float
         The selection factor.
     order : np.ndarray, optional
-        (M,) permutation in which tied images are taken; by default their own.
+        (M,) permutation in which tied images are taken, the one of the selection: :func:`shuffled_order` of its
+        seed; by default their own.
     seed : int
         Seed of Python's ``random`` for the sweeps.
 

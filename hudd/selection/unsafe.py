@@ -179,6 +179,13 @@ def _budgets(closest: ClosestMembers, factor: float, budget: int | Mapping[int, 
     return share_out(int(budget), np.where(closest.size > 1, closest.size, 0))
 
 
+def shuffled_order(count: int, seed: int) -> np.ndarray:
+    """Order in which preset ``hudd-2021`` takes tied images: (count,) int64, by Python's ``random``."""
+    order = list(range(count))
+    random.Random(seed).shuffle(order)
+    return np.array(order, np.int64)
+
+
 def _tie_order(
     closest: ClosestMembers, *, faithful: bool, order: np.ndarray | None, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -190,9 +197,7 @@ def _tie_order(
         if not np.array_equal(np.sort(images), np.arange(count)):
             raise UsageError(f"the order must be a permutation of the {count} images.")
     elif faithful:
-        shuffled = list(range(count))
-        random.Random(seed).shuffle(shuffled)
-        images = np.array(shuffled, np.int64)
+        images = shuffled_order(count, seed)
     else:
         images = rng.permutation(count)
     return images, columns if faithful else rng.permutation(columns)

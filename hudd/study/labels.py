@@ -10,12 +10,14 @@ from hudd import selection
 from hudd.errors import HuddError
 from hudd.store import drop, write_dataset
 from hudd.store.files import write_error
+from hudd.study.steps.retrain import wanted
 from hudd.study.study import Study
-from hudd.study.summary import selection_table
 
 
 def export_labels(study: Study, path: str | Path, *, unlabelled_only: bool = False) -> int:
-    """Write the selected images for labelling, with what the DNN says about them.
+    """Write the images that need a label, with what the DNN says about them, the selected ones first.
+
+    Where strategies are to be compared, what they pay labels for is written too, without a cluster.
 
     Parameters
     ----------
@@ -37,19 +39,26 @@ def export_labels(study: Study, path: str | Path, *, unlabelled_only: bool = Fal
     HuddError
         If the path cannot be written.
     """
-    path, table, rows = Path(path), selection_table(study), study.selection.image
+    path, rows = Path(path), wanted(study)
     if unlabelled_only:
-        keep = (table["label"] == "").to_numpy()
-        table, rows = table[keep], rows[keep]
-    paths, labels = table["path"].tolist(), table["label"].tolist()
-    columns = {name: table[name].tolist() for name in ("cluster", "distance", "prediction")}
+        rows = rows[study.labels[rows] < 0]
+    split, unsafe, names = study.split("improvement"), study.selection, np.array(study.class_names, object)
+    place = {int(image): at for at, image in enumerate(unsafe.image)}
+    chosen = [place.get(int(row)) for row in rows]
+    paths = np.array(split.path, object)[rows].tolist()
+    labels = ["" if label < 0 else str(names[label]) for label in study.labels[rows]]
+    columns = {
+        "cluster": ["" if at is None else int(unsafe.cluster[at]) for at in chosen],
+        "distance": ["" if at is None else float(unsafe.distance[at]) for at in chosen],
+        "prediction": names[split.prediction[rows]].tolist(),
+        "entropy": split.entropy[rows].tolist(),
+    }
     try:
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".csv":
             selection.export_csv(path, paths, columns, labels=labels)
         elif path.suffix == ".json":
-            scores = study.split("improvement").score[rows].tolist()
-            predictions = columns["prediction"]
+            scores, predictions = split.score[rows].tolist(), columns["prediction"]
             selection.export_label_studio(
                 path, paths, columns, labels=labels, predictions=predictions, scores=scores
             )

@@ -55,7 +55,12 @@ def test_the_null_tells_causes_from_chance():
     noise = {f"noise{i}": rng.normal(size=90) for i in range(8)}
     real = {**noise, "width": np.where(labels == 1, 20 + rng.normal(size=90), rng.uniform(20, 90, 90))}
     assert variance_reduction(real, labels, permutations=199).p_value[0] == pytest.approx(1 / 200)
-    assert (variance_reduction(noise, labels, permutations=199).p_value > 0.02).all()
+    found = variance_reduction(noise, labels, permutations=199)
+    assert (found.p_value > 0.02).all()
+    assert found.chance < 0.5
+    assert found.to_dict()["share_reduced_by_chance"] == found.chance
+    tiny = np.repeat(np.arange(1, 31), 3)  # clusters of three halve one of eight variances by chance
+    assert variance_reduction(noise, tiny, permutations=99).chance > 0.9
 
 
 def test_summary():

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from hudd.errors import HuddError, UsageError
-from hudd.retraining import TrainingConfig, fit, predict
+from hudd.retraining import JoinedImages, TensorImages, TrainingConfig, fit, predict
+from hudd.retraining.fit import _epoch_order
 
 CONFIG = TrainingConfig(epochs=4, batch_size=32, lr=0.05, holdout=0.1, augment=("shift",))
 
@@ -127,6 +128,42 @@ def test_holdout_is_not_trained_on(make_model, data):
     fit(make_model(), watch, labels, TrainingConfig(epochs=2, holdout=0.25), seed=0, train_step=step)
     assert sum(trained) == 2 * (len(images) - sum(round(0.25 * n) for n in np.bincount(labels)))
     assert len(watch.loaded) == len(set(watch.loaded))  # cached after the first reading
+
+
+def test_copies_are_exact_and_drawn_anew(make_model, data):
+    images, labels = data
+    copies = np.concatenate([np.ones(200), np.full(40, 2.3)])
+    epochs = []
+
+    class Counting:
+        def __len__(self):
+            return len(images)
+
+        def load(self, indices):
+            epochs.append(indices)
+            return images[torch.from_numpy(indices)].float() / 255
+
+    config = TrainingConfig(epochs=3, batch_size=1000, lr=0.01)
+    own = lambda model, batch, target: nn.functional.cross_entropy(model(batch), target)  # noqa: E731
+    fit(
+        make_model(),
+        JoinedImages([(TensorImages(images), np.arange(240))]),
+        labels,
+        config,
+        seed=0,
+        copies=copies,
+    )
+    rng = [np.random.default_rng([0, epoch]) for epoch in range(3)]
+    counts = [np.bincount(_epoch_order(np.arange(240), copies, r), minlength=240) for r in rng]
+    for count in counts:
+        assert (count[:200] == 1).all()
+        assert set(count[200:]) == {2, 3}
+        assert abs(count.sum() - 292) <= 1
+    assert not np.array_equal(counts[0], counts[1])
+    fit(make_model(), Counting(), labels, config, seed=0, copies=np.eye(240)[5] * 7, train_step=own)
+    assert set(np.concatenate(epochs)) == {5}
+    with pytest.raises(UsageError, match="copies must be 240"):
+        fit(make_model(), images, labels, config, seed=0, copies=-copies)
 
 
 def test_may_hold_out_limits_the_holdout(make_model, data):

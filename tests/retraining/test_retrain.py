@@ -140,3 +140,26 @@ def test_joined_and_cached_images_load_the_right_ones(rows, memory):
 def test_weights_have_the_right_ending(make_model, tmp_path):
     with pytest.raises(UsageError, match="safetensors"):
         save_weights(make_model(), tmp_path / "weights.pth")
+
+
+def test_images_decoded_in_inference_mode_can_be_trained_on(make_model, data):
+    images = CachedImages(TensorImages(data[0]))
+    predict(make_model(), images, rows=np.arange(5))
+    with torch.inference_mode():
+        images.load(np.arange(5, 10))
+    make_model()(images.load(np.arange(20))).sum().backward()
+
+
+def test_what_is_too_big_for_the_cache_is_read_once_a_call():
+    class Reading(TensorImages):
+        calls = 0
+
+        def load(self, indices):
+            Reading.calls += 1
+            return super().load(indices)
+
+    images = CachedImages(Reading(np.random.default_rng(0).random((20, 3, 4, 4))), memory=100)
+    for number in range(1, 4):
+        rows = np.array([3, 1, 3, 7])
+        assert torch.equal(images.load(rows), images.images.images[rows].float())
+        assert Reading.calls == number

@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hudd.errors import UsageError
-from hudd.selection import balance, bootstrap, select_bl1, select_bl2, select_entropy, select_random
+from hudd.selection import (
+    balance,
+    balance_weights,
+    bootstrap,
+    select_bl1,
+    select_bl2,
+    select_entropy,
+    select_random,
+)
 
 
 def spread(values, counts=None):
@@ -39,6 +47,26 @@ def test_equal_shares_exact_to_one_image(rows, size, seed):
         inside = [class_of[i] for i in nested if of[i] == cluster]
         counts = [inside.count(c) for c in set(classes[clusters == cluster])]
         assert spread(None, counts) <= 1
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 6), st.integers(0, 3)), min_size=1, max_size=40),
+    st.none() | st.integers(1, 200),
+)
+def test_weights_are_the_shares_of_the_bag(rows, size):
+    clusters, classes = np.array(rows).T
+    images = np.arange(len(rows))
+    bag = balance((images, clusters), size=size)
+    weights = balance_weights((images, clusters), size=size)
+    assert weights.sum() == pytest.approx(len(bag))
+    shares = [weights[clusters == c].sum() for c in np.unique(clusters)]
+    assert np.ptp(shares) == pytest.approx(0, abs=1e-9)
+    assert all(np.ptp(weights[clusters == c]) == 0 for c in np.unique(clusters))
+    nested = balance_weights((images, clusters), size=size, classes=classes)
+    for cluster in np.unique(clusters):
+        inside = clusters == cluster
+        parts = [nested[inside & (classes == c)].sum() for c in np.unique(classes[inside])]
+        assert parts == pytest.approx([len(bag) / len(shares) / len(parts)] * len(parts))
 
 
 def test_seeds_give_different_bags():

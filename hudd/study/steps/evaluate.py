@@ -10,9 +10,11 @@ import numpy as np
 from hudd.evaluation import (
     PurityCoverage,
     Rule,
+    UnsafeRange,
     VarianceReduction,
     cluster_rules,
     purity_coverage,
+    unsafe_ranges,
     variance_reduction,
 )
 from hudd.store import write_dataset
@@ -21,22 +23,34 @@ from hudd.study.steps import cluster
 from hudd.study.study import Study
 
 CAUSE = "cause"
-_PERMUTATIONS = 19  # tells a rule from chance at the 5 % level
+_PERMUTATIONS = {"variance": 99, "rules": 19}  # 19 tell a rule from chance at the 5 % level
+
+
+def fingerprint(study: Study) -> str:
+    """Everything that the evaluation depends on."""
+    settings = study.settings
+    return digest("evaluate", cluster.fingerprint(study), settings.seed, settings.angles, settings.units)
 
 
 def run(study: Study, *, checksums: bool = False) -> None:
     """Measure the clusters by what is known about the images; a parameter "cause" is the known cause."""
-    mark, started = digest("evaluate", cluster.fingerprint(study), study.settings.seed), time.perf_counter()
-    if study.is_done("evaluate", mark):
-        return
-    rows, labels, seed = study.errors, study.clusters.label, study.settings.seed
-    known = {name: values[rows] for name, values in study.split("test").parameters.items()}
+    mark = fingerprint(study)
+    if not study.is_done("evaluate", mark):
+        study.lead(lambda: _measure(study, mark))
+
+
+def _measure(study: Study, mark: str) -> None:
+    started, labels, settings = time.perf_counter(), study.clusters.label, study.settings
+    known = {name: values[study.errors] for name, values in study.split("test").parameters.items()}
     numeric = {name: values for name, values in known.items() if values.dtype.kind in "biuf"}
-    variance = variance_reduction(numeric, labels) if numeric else None
+    variance = None
+    if numeric:
+        permutations = _PERMUTATIONS["variance"]
+        variance = variance_reduction(
+            numeric, labels, angles=settings.angles, permutations=permutations, seed=settings.seed
+        )
     purity = purity_coverage(labels, known[CAUSE].astype(str)) if CAUSE in known else None
-    # A rule that names the known cause would only say the purity again.
-    told_by = {name: values for name, values in known.items() if name != CAUSE}
-    rules = cluster_rules(told_by, labels, permutations=_PERMUTATIONS, seed=seed) if told_by else []
+    rules = rules_of(study, labels)
     with study.committing("evaluate", mark, started) as h5:
         study.forget(h5, "evaluate")
         group = h5.create_group("evaluation")
@@ -44,10 +58,39 @@ def run(study: Study, *, checksums: bool = False) -> None:
         group.attrs["singletons"] = int((np.bincount(labels)[1:] == 1).sum())
         if variance:
             _write_variance(group.create_group("variance"), variance)
+            ranges = unsafe_ranges(numeric, labels, variance, angles=settings.angles)
+            if ranges:
+                _write_ranges(group.create_group("ranges"), ranges)
         if purity:
             _write_purity(group.create_group("purity"), purity)
         if rules:
             _write_rules(group.create_group("rules"), rules)
+
+
+def rules_of(study: Study, labels: np.ndarray) -> list[Rule]:
+    """Find what sets the clusters' images apart from other test images of the same classes.
+
+    Parameters
+    ----------
+    study : Study
+        With a test set; its column "cause" is left out, since a rule of it would only say the purity again.
+    labels : np.ndarray
+        (N_errors,) int clusters from 1; errors with a label below 1 count among the others.
+    """
+    test = study.split("test")
+    told_by = {name: values for name, values in test.parameters.items() if name != CAUSE}
+    if not told_by:
+        return []
+    everywhere = np.zeros(len(test.label), np.int64)
+    everywhere[study.errors] = labels
+    return cluster_rules(
+        told_by,
+        everywhere,
+        classes=test.label,
+        units=study.settings.units,
+        permutations=_PERMUTATIONS["rules"],
+        seed=study.settings.seed,
+    )
 
 
 def _write_variance(group: h5py.Group, found: VarianceReduction) -> None:
@@ -61,6 +104,23 @@ def _write_variance(group: h5py.Group, found: VarianceReduction) -> None:
     )
     about = "1 - variance of the parameter in the cluster / its variance over all errors"
     write_dataset(group, "reduction", found.reduction, dims=("cluster", "parameter"), description=about)
+    about = "share of random clusterings in which the best reduction is at least as large"
+    write_dataset(group, "p_value", found.p_value, dims=("cluster",), description=about)
+
+
+def _write_ranges(group: h5py.Group, ranges: list[UnsafeRange]) -> None:
+    descriptions = {
+        "cluster": "cluster of at least two errors",
+        "parameter": "one whose variance is at least halved in the cluster",
+        "low": "lower end of the shortest range that holds 90 % of the cluster",
+        "high": "upper end; below the lower one where an angle's range runs through the end of its period",
+        "reduction": "1 - variance in the cluster / variance over all errors",
+        "share_of_all": "share of all errors inside the range",
+    }
+    for name, about in descriptions.items():
+        values = [getattr(found, name) for found in ranges]
+        column = values if name == "parameter" else np.array(values, np.int64 if name == "cluster" else float)
+        write_dataset(group, name, column, dims=("range",), description=about)
 
 
 def _write_purity(group: h5py.Group, found: PurityCoverage) -> None:
@@ -82,10 +142,11 @@ def _write_rules(group: h5py.Group, rules: list[Rule]) -> None:
     about = "condition on the parameters that singles the cluster out"
     write_dataset(group, "text", [rule.text for rule in rules], dims=("cluster",), description=about)
     descriptions = {
-        "precision": "share of the errors that fit the rule and are members",
+        "precision": "share of the test images that fit the rule and are members",
         "recall": "share of the members that fit the rule",
         "f1": "harmonic mean of precision and recall",
-        "p_value": "share of random clusters for which an equally simple rule does as well",
+        "informedness": "recall less the share of other test images of the same classes that fit",
+        "p_value": "share of random clusters of the same classes for which the best rule does as well",
     }
     for name, about in descriptions.items():
         values = np.array([getattr(rule, name) for rule in rules])

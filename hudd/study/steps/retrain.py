@@ -9,26 +9,25 @@ from typing import Any
 import h5py
 import numpy as np
 
-from hudd.data import ImageSource
 from hudd.errors import HuddError, UsageError
 from hudd.progress import progress
 from hudd.retraining import CachedImages, Retraining, TrainingConfig, retrain
-from hudd.selection import balance, smart_bagging, strategies
+from hudd.selection import balance, shuffled_order, smart_bagging, strategies
 from hudd.store import drop, write_dataset
 from hudd.study.fingerprint import digest
-from hudd.study.steps import select, test
+from hudd.study.steps import doubt, select, test
 from hudd.study.study import Study
 
 
 def run(study: Study, *, checksums: bool = False) -> None:
-    """Retrain every mode and run that is not there yet.
+    """Retrain by every strategy and run that is not there yet.
 
     Raises
     ------
     UsageError
         If the study has no training set.
     HuddError
-        If nothing was selected, or an image of a bag has no label.
+        If nothing was selected, or an image to retrain on has no label.
     """
     if study.settings.train is None:
         raise UsageError(f"'{study.path}' has no training set to retrain on; give one with --train.")
@@ -36,22 +35,38 @@ def run(study: Study, *, checksums: bool = False) -> None:
         raise HuddError(
             "no image was selected (every cluster has a single member), so there is nothing to retrain on."
         )
-    wanted = {f"{mode}/{number}" for mode in study.settings.modes for number in range(study.settings.runs)}
-    for mode in study.settings.modes:
-        for number in range(study.settings.runs):
-            _one(study, mode, number)
+    runs = [(mode, number) for mode in study.settings.compared for number in range(study.settings.runs)]
+    bags = {(mode, number): bag(study, mode, study.settings.seed + number) for mode, number in runs}
+    _check_labels(study, [labelled for labelled, _ in bags.values()])
+    images = {split: CachedImages(study.source(split)) for split in ("train", "test", "improvement")}
+    for (mode, number), (labelled, rows) in bags.items():
+        _one(study, images, mode, number, labelled, rows)
     stale = {
-        f"{mode}/{number}" for mode, runs in study.retraining.items() for number in range(len(runs))
-    } - wanted
+        f"{mode}/{number}" for mode, found in study.retraining.items() for number in range(len(found))
+    } - {f"{mode}/{number}" for mode, number in runs}
     if stale:
-        with study.file.writing() as h5:
-            drop(h5, [f"{place}/{key}" for key in stale for place in ("retraining", "steps/retrain")])
-            for mode in {key.split("/")[0] for key in stale} - set(study.settings.modes):
-                drop(h5, [f"retraining/{mode}", f"steps/retrain/{mode}"])
+        study.lead(lambda: _drop(study, stale))
+    study.lead(lambda: _clear(study))
 
 
-def bag(study: Study, mode: str, seed: int) -> np.ndarray:
-    """Return the rows of the improvement set, with repeats, that a mode retrains on; all bags have one size.
+def _clear(study: Study) -> None:
+    """Remove the checkpoints of what is finished: a kill may have come between a result and its end."""
+    for left in (study.path / "models").glob("*-*-*.checkpoint*"):
+        left.unlink()
+
+
+def _drop(study: Study, stale: set[str]) -> None:
+    with study.file.writing() as h5:
+        drop(h5, [f"{place}/{key}" for key in stale for place in ("retraining", "steps/retrain")])
+        for mode in {key.split("/")[0] for key in stale} - set(study.settings.compared):
+            drop(h5, [f"retraining/{mode}", f"steps/retrain/{mode}"])
+
+
+def bag(study: Study, mode: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return what a strategy pays labels for and what it retrains on; all budgets and bags have one size.
+
+    The strategy that the study selected by keeps its selection, since its labels are paid for; only the bag is
+    drawn anew with every seed. The others select anew too.
 
     Parameters
     ----------
@@ -61,15 +76,21 @@ def bag(study: Study, mode: str, seed: int) -> np.ndarray:
         See :data:`hudd.selection.STRATEGIES`.
     seed : int
         Seed of the draws.
+
+    Returns
+    -------
+    labelled, bag : np.ndarray
+        int64 rows of the improvement set, the second with repeats.
     """
-    unsafe, improvement = study.selection, study.split("improvement")
-    if study.settings.choices.bagging == "hudd-2021":
-        factor = study.settings.factor or study.settings.choices.selection_factor
-        own = smart_bagging(select.read_closest(study), unsafe, factor=factor, seed=seed)
+    unsafe, improvement, settings = study.selection, study.split("improvement"), study.settings
+    if settings.choices.bagging == "hudd-2021":
+        order = shuffled_order(len(improvement.label), settings.seed)
+        factor = settings.factor or settings.choices.selection_factor
+        own = smart_bagging(select.read_closest(study), unsafe, factor=factor, order=order, seed=seed)
     else:
         own = balance(unsafe, seed=seed)
-    if mode == "hudd":
-        return own
+    if mode == settings.strategy:
+        return unsafe.image, own
     others = strategies(
         [mode],
         select.read_closest(study),
@@ -77,77 +98,96 @@ def bag(study: Study, mode: str, seed: int) -> np.ndarray:
         budget=len(unsafe),
         entropy=improvement.entropy,
         correct=improvement.prediction == study.labels,
+        failure=doubt.failure(study) if mode == "hybrid" else None,
         size=len(own),
     )
-    return others[mode](seed)[1]
+    return others[mode](seed)
 
 
-def decoded(source: ImageSource) -> CachedImages:
-    """Return the images, each decoded once for all epochs."""
-    images = CachedImages(source)
-    images.load(
-        np.arange(1)
-    )  # its memory must not be made in torch's inference mode, where nothing can be trained on
-    return images
+def wanted(study: Study) -> np.ndarray:
+    """Rows of the improvement set that need a label for all that is to be retrained by, the selection first."""
+    settings = study.settings
+    parts = [study.selection.image]
+    for mode in settings.compared:
+        seeds = range(settings.seed, settings.seed + settings.runs) if mode != settings.strategy else ()
+        parts += [bag(study, mode, seed)[0] for seed in seeds]
+    return np.array(list(dict.fromkeys(np.concatenate(parts).tolist())), np.int64)
 
 
-def _one(study: Study, mode: str, number: int) -> None:
-    key, started, seed = f"{mode}/{number}", time.perf_counter(), study.settings.seed + number
-    rows, labels = bag(study, mode, seed), study.labels
-    unknown = np.unique(rows[labels[rows] < 0])
-    if len(unknown):
+def _check_labels(study: Study, labelled: list[np.ndarray]) -> None:
+    rows = np.unique(np.concatenate(labelled))
+    unknown = int((study.labels[rows] < 0).sum())
+    if unknown:
         raise HuddError(
-            f"{len(unknown)} of the {len(np.unique(rows))} images to retrain on ({mode}) have no label; write "
-            f"them out with 'hudd label {study.path} --export labels.csv', fill it in and read it with --import."
+            f"{unknown:,} of the {len(rows):,} images to retrain on have no label; write them out with "
+            f"'hudd label {study.path} --export labels.csv', fill it in and read it with --import."
         )
-    config = TrainingConfig(**study.settings.training)
-    data = (
-        test.fingerprint(study, "train"),
-        test.fingerprint(study, "test"),
-        test.fingerprint(study, "improvement"),
-    )
+
+
+def _one(
+    study: Study,
+    images: dict[str, CachedImages],
+    mode: str,
+    number: int,
+    labelled: np.ndarray,
+    rows: np.ndarray,
+) -> None:
+    key, started, seed = f"{mode}/{number}", time.perf_counter(), study.settings.seed + number
+    config, labels = TrainingConfig(**study.settings.training), study.labels
+    data = [test.fingerprint(study, split) for split in ("train", "test", "improvement")]
     mark = digest("retrain", mode, data, config.describe(), seed, rows, labels[rows], study.clusters.label)
     if study.is_done(f"retrain/{key}", mark):
         return
     models = study.path / "models"
-    checkpoint, weights = (
-        models / f"{mode}-{number}-{mark[:16]}.checkpoint",
-        models / f"{mode}-{number}.safetensors",
-    )
-    for older in models.glob(f"{mode}-{number}-*.checkpoint"):
-        if older != checkpoint:
-            older.unlink()
+    checkpoint = models / f"{mode}-{number}-{mark[:16]}.checkpoint"
+    weights = models / f"{mode}-0.safetensors" if number == 0 else None  # of the others, figures are enough
+    others = [path for path in models.glob(f"{mode}-{number}-*.checkpoint") if path != checkpoint]
+    study.lead(lambda: _remove(others))
     with progress(
         f"retraining {mode} {number + 1}/{study.settings.runs}", config.epochs, unit="epochs"
     ) as advance:
         found = retrain(
             study.model.module,
-            decoded(study.source("train")),
-            decoded(study.source("improvement")),
+            images["train"],
+            images["improvement"],
             rows,
             config,
             seed=seed,
             train_labels=study.source("train").labels,
             improvement_labels=labels,
-            test=study.source("test"),
+            test=images["test"],
+            test_labels=study.source("test").labels,
             before=study.split("test").correct,
             clusters=study.clusters.label,
             checkpoint=checkpoint,
             weights=weights,
             on_epoch=lambda entry: advance(1),
         )
-    with study.committing(f"retrain/{key}", mark, started) as h5:
-        drop(h5, [f"retraining/{key}"])
-        _write(h5.create_group(f"retraining/{key}"), found, rows, weights)
-    checkpoint.unlink(missing_ok=True)
+
+    def commit() -> None:
+        with study.committing(f"retrain/{key}", mark, started) as h5:
+            drop(h5, [f"retraining/{key}"])
+            group = h5.create_group(f"retraining/{key}")
+            group.attrs.update(seed=seed, labelled=len(np.unique(labelled)))
+            _write(group, found, rows, weights)
+        checkpoint.unlink(missing_ok=True)
+
+    study.lead(commit)
 
 
-def _write(group: h5py.Group, found: Retraining, rows: np.ndarray, weights: Path) -> None:
+def _remove(files: list[Path]) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
+
+
+def _write(group: h5py.Group, found: Retraining, rows: np.ndarray, weights: Path | None) -> None:
     assert found.change is not None  # there always is a test set
     numbers: dict[str, Any] = found.change.to_dict()
     recovery = numbers.pop("recovery")
     best, early = found.fit.best_epoch, found.fit.stopped_early
-    group.attrs.update(**numbers, best_epoch=best, stopped_early=early, weights=weights.name)
+    group.attrs.update(**numbers, best_epoch=best, stopped_early=early)
+    if weights is not None:
+        group.attrs["weights"] = weights.name
     clusters = np.array([int(cluster) for cluster in recovery], np.int64)
     shares = np.array(list(recovery.values()))
     dims = ("cluster",)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 
 import h5py
 import numpy as np
-import torch
 
-from hudd.data import batches
 from hudd.errors import UsageError
 from hudd.progress import progress
-from hudd.selection import ClosestMembers, UnsafeSet, closest_members, select_unsafe
+from hudd.selection import ClosestMembers, UnsafeSet, closest_members, sampled_doubt, select_unsafe
 from hudd.store import ShardSet, write_dataset
 from hudd.study.fingerprint import digest
-from hudd.study.steps import cluster, heatmaps, test
+from hudd.study.steps import cluster, doubt, heatmaps, test
+from hudd.study.steps.relevance import Relevance
 from hudd.study.study import AFTER, Study
 
 _ROWS_PER_SHARD = 1024
@@ -30,7 +28,7 @@ def nearest_fingerprint(study: Study) -> str:
 def fingerprint(study: Study) -> str:
     """Everything that the selection depends on."""
     chosen = study.settings
-    how = [chosen.preset, chosen.factor, chosen.budget, chosen.seed]
+    how = [chosen.preset, chosen.factor, chosen.budget, chosen.seed, chosen.strategy]
     return digest("select", nearest_fingerprint(study), how)
 
 
@@ -50,7 +48,7 @@ def run(study: Study, *, checksums: bool = False) -> None:
     nearest_mark = nearest_fingerprint(study)
     rows = len(study.source("improvement"))
     shards = ShardSet(study.shards("nearest", nearest_mark), rows, _ROWS_PER_SHARD, nearest_mark)
-    if study.is_done("select", mark) and not shards.missing(checksums=checksums):
+    if study.is_done("select", mark) and not study.lead(lambda: shards.missing(checksums=checksums)):
         return
     closest = _measure(study, shards)
     if study.is_done("select", mark):
@@ -62,12 +60,22 @@ def run(study: Study, *, checksums: bool = False) -> None:
         preset=settings.preset,
         factor=settings.factor,
         budget=settings.budget,
+        uncertainty=uncertainty(study, settings.seed) if settings.strategy == "hybrid" else None,
         seed=settings.seed,
     )
-    with study.committing("select", mark, started) as h5:
-        study.forget(h5, *AFTER["select"], "select")
-        _write(h5.create_group("selection"), unsafe, closest, shards, study)
-    study.keep_shards(shards.directory)
+
+    def commit() -> None:
+        with study.committing("select", mark, started) as h5:
+            study.forget(h5, *AFTER["select"], "select")
+            _write(h5.create_group("selection"), unsafe, closest, shards, study)
+        study.keep_shards(shards.directory)
+
+    study.lead(commit)
+
+
+def uncertainty(study: Study, seed: int) -> np.ndarray:
+    """Draw the hybrid's scores of the improvement images, see :func:`hudd.selection.sampled_doubt`."""
+    return sampled_doubt(doubt.failure(study) * study.split("improvement").entropy, seed=seed)
 
 
 def read_closest(study: Study) -> ClosestMembers:
@@ -81,36 +89,25 @@ def read_closest(study: Study) -> ClosestMembers:
 
 def _measure(study: Study, shards: ShardSet) -> ClosestMembers:
     """Distance of every improvement image to the closest member of each cluster, shard by shard."""
-    missing = shards.missing()
-    if missing:
-        heatmaps.run(study, checksums=True)
-    members, labels = study.heatmaps_of(study.chosen_layer), study.clusters.label
+    missing, labels = study.lead(shards.missing), study.clusters.label
     unit_norm = study.settings.choices.unit_norm
-    with progress("improvement set", sum(stop - start for start, stop in missing)) as advance:
-        blocks = _Relevance(study, advance)
-        for start, stop in missing:
-            found = closest_members(blocks.of(np.arange(start, stop)), members, labels, unit_norm=unit_norm)
-            shards.write(start, {"distance": found.distance, "member": found.member})
-    frame = closest_members([], members, labels, unit_norm=unit_norm)
+    with heatmaps.at(study, [study.chosen_layer]) as stored:
+        members = stored[study.chosen_layer]
+
+        def work() -> None:
+            mine = study.ranks.mine(missing)
+            with progress("improvement set", sum(stop - start for start, stop in mine)) as advance:
+                blocks = Relevance(study, "improvement", advance)
+                for start, stop in mine:
+                    rows = blocks.of(np.arange(start, stop))
+                    found = closest_members(rows, members, labels, unit_norm=unit_norm, reach=False)
+                    shards.write(start, {"distance": found.distance, "member": found.member})
+
+        study.ranks.each(work)
+        frame = closest_members([], members, labels, unit_norm=unit_norm)
     distance = np.concatenate([block for _, block in shards.read("distance")])
     member = np.concatenate([block for _, block in shards.read("member")])
     return ClosestMembers(frame.clusters, frame.size, distance, member, frame.reach)
-
-
-class _Relevance:
-    """Heatmaps of improvement images at the chosen layer, batch by batch; no other layer's is kept."""
-
-    def __init__(self, study: Study, advance: Callable[[int], None]) -> None:
-        self.study, self.advance = study, advance
-        self.source, self.layer = study.source("improvement"), study.chosen_layer
-        self.prediction, self.lrp = study.split("improvement").prediction, study.lrp([study.chosen_layer])
-
-    def of(self, rows: np.ndarray) -> Iterator[np.ndarray]:
-        settings = self.study.settings
-        for part, images in batches(self.source, rows, settings.batch_size, workers=settings.workers):
-            relevance = self.lrp.attribute(images, target=torch.from_numpy(self.prediction[part]))
-            yield relevance.layers[self.layer].float().cpu().numpy()
-            self.advance(len(part))
 
 
 def _write(

@@ -1,0 +1,39 @@
+"""Heatmaps at the chosen layer, made when they are needed and not kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+
+from hudd.data import batches
+from hudd.study.study import Study
+
+
+class Relevance:
+    """Heatmaps of a split's images for their predicted classes, batch by batch; no other layer's is kept.
+
+    Parameters
+    ----------
+    study : Study
+        With clusters.
+    split : str
+        "test" or "improvement".
+    advance : callable, optional
+        Called with the number of images after each batch.
+    """
+
+    def __init__(self, study: Study, split: str, advance: Callable[[int], None] = lambda n: None) -> None:
+        self._study, self._source, self._advance = study, study.features.source(split), advance
+        self._layer, self._prediction = study.chosen_layer, study.split(split).prediction
+        self._extractor = study.features.extractor([self._layer])
+
+    def of(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the (b, ...) float32 heatmaps of the rows in order."""
+        settings, device = self._study.settings, self._study.device
+        for part, images in batches(self._source, rows, settings.batch_size, workers=settings.workers):
+            target = torch.from_numpy(self._prediction[part]).to(device)
+            found = self._extractor.attribute(images.to(device), target=target)
+            yield found.layers[self._layer].float().cpu().numpy()
+            self._advance(len(part))
