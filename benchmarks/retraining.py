@@ -37,7 +37,7 @@ from hudd.study.steps.select import read_closest
 
 ROOT = Path(__file__).parent.parent
 PRIMARY, SECONDARY = ("random", "entropy", "hudd", "hybrid"), ("none", "bl1", "bl2")
-FIRST_SEED, CASE_SEED = 100, 1
+FIRST_SEED, CASE_SEED, _SECONDARY_SEEDS = 100, 1, 5
 CASES = {"gtsrb": None, "eyes": "eyes-gaze", "mnist": "mnist"}
 SPLITS = ("train", "test", "improvement")
 
@@ -132,7 +132,10 @@ def _heatmaps(study: Study, split: str) -> Any:
 
 def _means(found: dict[str, Comparison], names: tuple[str, ...]) -> list[dict[str, Any]]:
     """One row a strategy: the mean accuracy over the cases, seed by seed, and the tests."""
-    values = {name: np.mean([comparison.accuracies(name) for comparison in found.values()], axis=0) for name in names}
+    values = {
+        name: np.mean([comparison.accuracies(name) for comparison in found.values()], axis=0)
+        for name in names
+    }
     rows = []
     for name in names:
         low, high = confidence_interval(values[name])
@@ -147,12 +150,12 @@ def _means(found: dict[str, Comparison], names: tuple[str, ...]) -> list[dict[st
 def _record(case: Case, comparison: Comparison) -> dict[str, Any]:
     """The figures of one case."""
     rows = comparison.summary()
+    names, causes = [row["strategy"] for row in rows], case.inputs["names"]
     for row in rows:
-        if row["strategy"] != "entropy" and "entropy" in comparison.strategies:
+        if "entropy" in names and row["strategy"] != "entropy":
             entropy = comparison.accuracies("entropy")
             row["against_entropy"] = vars(contrast(comparison.accuracies(row["strategy"]), entropy))
-        if len(case.inputs["names"]):
-            causes = case.inputs["names"]
+        if len(causes):
             row["recovery"] = {str(causes[int(c) - 1]): share for c, share in row["recovery"].items()}
     return {
         "layer": str(case.inputs["layer"]),
@@ -162,8 +165,47 @@ def _record(case: Case, comparison: Comparison) -> dict[str, Any]:
         "test_images": len(case.labels["test"]),
         "training": case.config.describe(),
         "strategies": rows,
-        "accuracies": {name: comparison.accuracies(name).tolist() for name in comparison.strategies},
+        "accuracies": {name: comparison.accuracies(name).tolist() for name in names},
     }
+
+
+def _both(first: Comparison, second: Comparison) -> Comparison:
+    """Show primary and secondary strategies in one table."""
+    return Comparison((*first.runs, *second.runs), first.reference)
+
+
+def _report(cases: dict[str, Case], folder: Path, seeds: int, out: Path) -> None:
+    """Read the finished runs, compute the statistics and write them."""
+    few = min(_SECONDARY_SEEDS, seeds)
+    primary = {n: c.compare(folder / n / "runs", PRIMARY, FIRST_SEED, seeds) for n, c in cases.items()}
+    found = {
+        n: _both(primary[n], c.compare(folder / n / "runs", SECONDARY, FIRST_SEED, few))
+        for n, c in cases.items()
+    }
+    record = {
+        "machine": harness.machine(),
+        "versions": harness.versions("torch", "numpy", "hudd"),
+        "protocol": (__doc__ or "").split("\n\n", 1)[1].strip(),
+        "seeds": {"primary": seeds, "secondary": few},
+        "cases": {name: _record(case, found[name]) for name, case in cases.items()},
+        "mean_of_cases": _means(primary, PRIMARY),
+    }
+    for name, content in record["cases"].items():
+        print(f"{name}: before {100 * content['strategies'][0]['accuracy_before']:.2f} %")
+        for row in content["strategies"]:
+            print(
+                _line(row["strategy"], row["accuracy_mean"], row["accuracy_ci_low"], row["accuracy_ci_high"])
+            )
+    print("mean of the cases")
+    for row in record["mean_of_cases"]:
+        tests = [f"p {row[key]['p_value']:.4f} A12 {row[key]['a12']:.2f} {key.replace('_', ' ')}" for key in row
+                 if key.startswith("against")]  # fmt: skip
+        print(_line(row["strategy"], row["accuracy_mean"], row["ci_low"], row["ci_high"]), *tests, sep="  ")
+    harness.write(out, record)
+
+
+def _line(name: str, mean: float, low: float, high: float) -> str:
+    return f"  {name:8s} {100 * mean:6.2f} % [{100 * low:.2f}, {100 * high:.2f}]"
 
 
 def main() -> None:
@@ -171,23 +213,32 @@ def main() -> None:
     options = argparse.ArgumentParser(
         description=(__doc__ or ""), formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    options.add_argument("--data", type=Path, help="folder with cnn45.pth and manifest.csv of the traffic signs")
+    options.add_argument(
+        "--data", type=Path, help="folder with cnn45.pth and manifest.csv of the traffic signs"
+    )
     options.add_argument("--folder", type=Path, default=ROOT / "build/retraining", help="of studies and runs")
-    options.add_argument("--cases", default=",".join(CASES), help="some of them, to share the work among processes")
+    options.add_argument(
+        "--cases", default=",".join(CASES), help="some of them, to share the work among processes"
+    )
     options.add_argument("--seeds", type=int, default=10)
-    options.add_argument("--report", action="store_true", help="run nothing, write the figures of what is finished")
+    options.add_argument(
+        "--report", action="store_true", help="run nothing, write the figures of what is finished"
+    )
     options.add_argument("--out", type=Path, default=harness.RESULTS / "retraining.json")
     chosen = options.parse_args()
     torch.set_num_threads(1)
     data = chosen.data.resolve() if chosen.data else None
     cases = {name: open_case(name, chosen.folder / name, data) for name in chosen.cases.split(",")}
     if not chosen.report:
-        for names, seeds in ((PRIMARY, chosen.seeds), (SECONDARY, min(5, chosen.seeds))):
+        few = min(_SECONDARY_SEEDS, chosen.seeds)
+        for names, seeds in ((PRIMARY, chosen.seeds), (SECONDARY, few)):
             for seed in range(FIRST_SEED, FIRST_SEED + seeds):
                 for name, case in cases.items():
                     started = time.perf_counter()
                     case.compare(chosen.folder / name / "runs", names, seed, 1)
                     print(f"{name} seed {seed} {time.perf_counter() - started:.0f} s", flush=True)
+    if set(cases) == set(CASES):
+        _report(cases, chosen.folder, chosen.seeds, chosen.out)
 
 
 if __name__ == "__main__":
