@@ -45,7 +45,7 @@ def fill(job: Job, device: torch.device, share: float, *, direct: bool) -> None:
     budget = torch.cuda.mem_get_info(device)[0] // 4 if device.type == "cuda" else job.memory // 4
     x, y = job.sources[0], job.sources[-1]
     shift = torch.from_numpy(job.shift()).to(device)
-    height = max(1, budget // (4 * max(job.m, 1)))
+    height = max(1, budget // (32 * max(job.m, 1)))  # a pair may be marked: its value, row, column and sum
     with _full_precision(), torch.inference_mode():
         for rows in strips(0, job.n, height):
             first = rows.start if job.triangle else 0
