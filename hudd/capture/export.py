@@ -80,12 +80,19 @@ def _module_path(node: fx.Node) -> str:
     return "" if path.startswith("_empty") else path + call
 
 
+_MAKERS = {
+    aten.empty_like.default, aten.full_like.default, aten.new_empty.default, aten.new_full.default,
+    aten.new_ones.default, aten.new_zeros.default, aten.ones_like.default, aten.zeros_like.default,
+}  # fmt: skip
+
+
 def _mark_dependence(graph: fx.Graph, inputs: set[str]) -> None:
     for node in graph.nodes:
         if node.op == "placeholder":
             node.meta["depends_on_input"] = node.name in inputs
         else:
-            sizes = isinstance(node.meta.get("val"), torch.SymInt) or node.target is operator.mul
+            # Makers take an input's size and kind alone.
+            sizes = isinstance(node.meta.get("val"), torch.SymInt) or node.target in {operator.mul, *_MAKERS}
             node.meta["depends_on_input"] = not sizes and any(
                 carries(source) for source in node.all_input_nodes
             )

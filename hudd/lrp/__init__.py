@@ -2,6 +2,7 @@
 
 from hudd.lrp.composites import COMPOSITES, RULES, Composite, composite_of, parse_rule
 from hudd.lrp.engine import LRP, Relevance
+from hudd.lrp.recommended import recommended
 from hudd.lrp.rules import AlphaBeta, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, Zero, ZPlus
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "Zero",
     "composite_of",
     "parse_rule",
+    "recommended",
 ]

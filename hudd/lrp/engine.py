@@ -17,6 +17,7 @@ from hudd.lrp.composites import Composite, composite_of
 from hudd.lrp.message import Message
 from hudd.lrp.operations import Values, call
 from hudd.lrp.plan import Plan, RuledContraction, make_plan, store_channels_last, within
+from hudd.lrp.recommended import recommended_for
 from hudd.lrp.rules import Crossing, Rule
 from hudd.lrp.targets import Target, selection
 
@@ -64,7 +65,7 @@ class LRP:
         Any model that torch.export can trace; used in evaluation mode and left unchanged. Its weights are read when the
         first batch comes (or at :meth:`prepare`); make a new LRP after changing them.
     rules : str, Rule, Composite or mapping, optional
-        See :func:`hudd.lrp.composites.composite_of`.
+        See :func:`hudd.lrp.composites.composite_of`; "recommended": see :func:`hudd.lrp.recommended.recommended`.
     layers : sequence of str or None, optional
         Module paths (``"features.3"``), globs allowed. None: every module that redistributes relevance, and the input.
         The backward sweep ends at the earliest layer asked for; ``"input"`` asks for the input.
@@ -116,7 +117,8 @@ class LRP:
         if isinstance(layers, str):
             raise UsageError(f"layers must be a list of module paths, but it is a string; give [{layers!r}].")
         self.model = model
-        self.composite = composite_of(rules)
+        self._recommended = rules == "recommended"  # known once the model is captured
+        self.composite = composite_of("epsilon-plus" if self._recommended else rules)
         self._asked = None if layers is None else tuple(layers)
         self._pool, self._dtype, self._at = pool, _PRECISIONS[precision], at
         self._bias_share = bias_share
@@ -143,6 +145,8 @@ class LRP:
             self._plan is None or shapes != self._shapes
         ):  # a capture may have the sizes of all axes but the first in it
             captured = capture(self.model, example)
+            if self._recommended:
+                self.composite = recommended_for(captured)
             store_channels_last(captured)
             self._plan = make_plan(captured, self.composite, self._asked)
             self._shapes = shapes

@@ -15,7 +15,7 @@ from torch import fx
 from hudd.capture.graph import carries, module_of, target_name
 from hudd.errors import UnsupportedOperation
 from hudd.lrp.operations import attention, passing, products, routing, sums
-from hudd.lrp.operations.attention import with_attnlrp
+from hudd.lrp.operations.attention import weighs, with_attnlrp
 from hudd.lrp.operations.base import (
     Operation,
     Sent,
@@ -39,6 +39,7 @@ __all__ = [
     "origin",
     "rectifies",
     "sources_of",
+    "weighs",
     "with_attnlrp",
 ]
 

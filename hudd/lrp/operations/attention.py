@@ -100,7 +100,7 @@ def with_attnlrp(captured: RelevanceGraph) -> RelevanceGraph:
             continue
         if node.target is aten.scaled_dot_product_attention.default:
             _spell_out(node, treated)
-        elif node.target in (aten.softmax.int, aten._softmax.default) and _weighs(node):
+        elif node.target in (aten.softmax.int, aten._softmax.default) and weighs(node):
             node.target, node.args, node.kwargs = taylor_softmax, node.args[:2], {}
         elif node.target is aten.layer_norm.default:
             node.target = passed_norm
@@ -151,11 +151,11 @@ def _spell_out(node: fx.Node, treated: RelevanceGraph) -> None:
     treated.graph.erase_node(node)
 
 
-def _weighs(node: fx.Node) -> bool:
+def weighs(node: fx.Node) -> bool:
     """Whether the node's output weighs something, as it is or rearranged; else it is the model's end."""
     return any(
         user.target in products.MATRIX_PRODUCTS
         or user.target is aten.mul.Tensor
-        or ((user.target is identity or user.target in routing.OPERATIONS) and _weighs(user))
+        or ((user.target is identity or user.target in routing.OPERATIONS) and weighs(user))
         for user in node.users
     )

@@ -1,0 +1,65 @@
+"""The composite that the literature recommends for an architecture, told from the captured graph and not from names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, fx, nn
+
+from hudd.capture.export import capture
+from hudd.capture.graph import RelevanceGraph, carries
+from hudd.lrp.composites import COMPOSITES, Composite
+from hudd.lrp.contraction import data_input, is_contraction
+from hudd.lrp.operations import nonnegative, sources_of, weighs
+
+aten = torch.ops.aten
+
+_ATTENTION = {aten.scaled_dot_product_attention.default}
+_SOFTMAX = {aten.softmax.int, aten._softmax.default}
+
+
+def recommended(model: nn.Module, example: Tensor | Sequence[Tensor]) -> Composite:
+    """The recommended composite of a model; ``LRP(model, rules="recommended")`` takes it by itself.
+
+    ==================================================  =====================  =======================================
+    what the graph shows                                composite              source
+    ==================================================  =====================  =======================================
+    attention (ViT, Swin, MaxViT)                       ``attnlrp-gamma``      Achtibat et al. 2024, arXiv 2402.05602
+    a convolution of values that can be negative        ``epsilon-gamma``      Montavon et al. 2019, ch. 10; for signed
+    (MobileNet, EfficientNet, ShuffleNet, ConvNeXt)                            inputs Andéol et al. 2021
+    rectified throughout (AlexNet, VGG, ResNet,         ``epsilon-plus-flat``  Kohlbrenner et al. 2020, arXiv
+    DenseNet, GoogLeNet, Inception, U-Net)                                     1910.09840; batch norm and residuals as
+                                                                               Pahde et al. 2022, arXiv 2211.17174
+    ==================================================  =====================  =======================================
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Any model that torch.export can trace.
+    example : Tensor or sequence of Tensor
+        (N, ...) an input, or one a model input; only shapes matter.
+
+    Raises
+    ------
+    UsageError
+        If the model cannot be captured.
+    """
+    return recommended_for(capture(model, example))
+
+
+def recommended_for(captured: RelevanceGraph) -> Composite:
+    """The recommended composite of a captured model, see :func:`recommended`."""
+    calls = [node for node in captured.graph.nodes if node.op == "call_function" and carries(node)]
+    if any(node.target in _ATTENTION or (node.target in _SOFTMAX and weighs(node)) for node in calls):
+        return COMPOSITES["attnlrp-gamma"]
+    behind: set[fx.Node] = set()  # values that some contraction has been part of
+    for node in calls:
+        contraction = is_contraction(node, captured)
+        if contraction and "conv" in str(node.target):
+            source = data_input(node)
+            if source in behind and not nonnegative(source):
+                return COMPOSITES["epsilon-gamma"]
+        if contraction or any(source in behind for source in sources_of(node)):
+            behind.add(node)
+    return COMPOSITES["epsilon-plus-flat"]
