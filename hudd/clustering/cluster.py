@@ -58,6 +58,18 @@ class Clustering:
     wicd: float
     scaled_wicd: float
 
+    def _repr_html_(self) -> str:
+        """Show the clusters as a table, at the end of a notebook's cell."""
+        sizes = np.bincount(self.labels, minlength=len(self.medoids) + 1)[1:]
+        rows = "".join(
+            f"<tr><td>{number}</td><td>{size}</td><td>{medoid}</td></tr>"
+            for number, (size, medoid) in enumerate(zip(sizes.tolist(), self.medoids.tolist()), start=1)
+        )
+        return (
+            f"<p><b>{self.k} clusters</b> of {len(self.labels):,} rows, scaled WICD {self.scaled_wicd:.3g}</p>"
+            f"<table><thead><tr><th>cluster</th><th>size</th><th>medoid</th></tr></thead>{rows}</table>"
+        )
+
 
 def cluster(
     heatmaps_or_distances: Any,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hudd.retraining import TrainingConfig
 from hudd.selection import UnsafeSet
 from hudd.store import Stored, StudyFile, read_text, read_values
 from hudd.study.settings import Settings
-from hudd.study.summary import summarise, table
+from hudd.study.summary import headline, summarise, table
 
 
 @dataclass(frozen=True)
@@ -253,6 +254,14 @@ class Results:
     def summary(self) -> dict[str, Any]:
         """Return what has been found so far as a JSON-able dict."""
         return summarise(self)
+
+    def _repr_html_(self) -> str:
+        """Show the figures that matter and the clusters as tables, at the end of a notebook's cell."""
+        title = f"<p><b>{escape(self.path.name)}</b>, a study of {escape(self.settings.model)}</p>"
+        if not self.has("error"):
+            return f"{title}<p>not tested yet</p>"
+        figures = pd.Series(headline(self)).to_frame().to_html(header=False)
+        return title + figures + (self.table("clusters").to_html(index=False) if self.has("clusters") else "")
 
     def table(self, name: str) -> pd.DataFrame:
         """Return a table by name, see :data:`hudd.study.summary.TABLES`."""
