@@ -1,0 +1,88 @@
+"""A study compares strategies at equal budgets, loses an epoch at most when it is cut off, and writes statistics."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from hudd.errors import HuddError
+from hudd.retraining import fit
+from hudd.retraining.checkpoint import save_checkpoint
+from hudd.study import Study
+from hudd.study.comparison import comparison, write_comparison
+from hudd.study.labels import export_labels
+from hudd.study.steps.retrain import bag, wanted
+
+CHOICES = {"modes": ("hudd", "hybrid", "random", "bl1"), "runs": 2}
+
+
+def test_a_comparison_cut_off_loses_an_epoch_at_most(finished, tmp_path, monkeypatch):
+    other = Study.open(shutil.copytree(finished.path, tmp_path / "cut"))
+    whole = comparison(finished.configure(**CHOICES).retrain())
+    saved = []
+
+    def dying(path, identity, state):
+        save_checkpoint(path, identity, state)
+        saved.append(len(state["history"]))
+        if len(saved) == 6:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(fit.__globals__, "save_checkpoint", dying)
+    with pytest.raises(KeyboardInterrupt):
+        other.configure(**CHOICES).retrain()
+    # hudd's first run was there; of two epochs a run, the first of the fourth run was the last to be kept
+    before = list(saved)
+    resumed = comparison(Study.open(other.path).retrain())
+    assert resumed == whole
+    assert len(saved) == 7 * 2
+    assert before + saved[6:] == [1, 2] * 7
+
+
+def test_budgets_and_bags_are_equal(finished):
+    finished.configure(**CHOICES)
+    sizes = {mode: [bag(finished, mode, seed) for seed in range(2)] for mode in CHOICES["modes"]}
+    budget = len(finished.selection)
+    assert {len(rows) for found in sizes.values() for _, rows in found} == {len(sizes["hudd"][0][1])}
+    for mode in ("hudd", "hybrid", "random"):
+        assert [len(np.unique(labelled)) for labelled, _ in sizes[mode]] == [budget, budget]
+    assert all(len(labelled) <= budget for labelled, _ in sizes["bl1"])
+    np.testing.assert_array_equal(sizes["hudd"][0][0], finished.selection.image)
+
+
+def test_files(finished):
+    finished.configure(**CHOICES).retrain()
+    files = write_comparison(finished)
+    content = json.loads(files["json"].read_text())
+    assert content["reference"] == "random"
+    assert [row["strategy"] for row in content["summary"]] == list(CHOICES["modes"])
+    assert {"p_value", "a12", "u"} <= content["summary"][0].keys()
+    with files["csv"].open() as stream:
+        assert len(list(csv.DictReader(stream))) == 8
+    assert files["plot"].stat().st_size > 1000
+    assert sorted(path.name for path in (finished.path / "models").iterdir()) == sorted(
+        f"{mode}-0.safetensors" for mode in CHOICES["modes"]
+    )
+
+
+def test_all_that_is_compared_is_written_out_for_labelling(finished, tmp_path):
+    finished.configure(**CHOICES)
+    rows = wanted(finished)
+    assert rows[: len(finished.selection)].tolist() == finished.selection.image.tolist()
+    assert export_labels(finished, tmp_path / "todo.csv") == len(rows) == len(set(rows.tolist()))
+
+
+def test_the_hybrid_selects_within_the_budgets(finished):
+    plain = finished.selection
+    hybrid = finished.configure(strategy="hybrid").select().selection
+    assert len(hybrid) == len(plain)
+    assert set(hybrid.image.tolist()) != set(plain.image.tolist())
+    counts = [np.bincount(found.cluster, minlength=99) for found in (plain, hybrid)]
+    np.testing.assert_array_equal(*counts)
+    assert list(finished.retrain().retraining) == ["hybrid"]
+
+
+def test_nothing_to_compare_says_so(material, tmp_path):
+    with pytest.raises(HuddError, match="no retraining yet"):
+        comparison(Study.create(tmp_path / "new", **material))
