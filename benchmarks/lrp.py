@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
+import sys
+from pathlib import Path
+from typing import Any
 
 import harness
 import peers
@@ -46,11 +50,42 @@ def _contenders(
     return contenders
 
 
+def _child(name: str, batch: int, label: str) -> None:
+    """Print by how much one call raises the memory of a process that has done no other."""
+    model, images = _model(name), torch.randn(batch, 3, 224, 224)
+    run = _contenders(name, model, images[:1], {"zennit", "captum"})[label]
+    run(images[:1])  # captures, compiles, prepares weights
+    resting = harness.memory("VmRSS")
+    harness.forget_peak()
+    kept = run(images)
+    print(json.dumps({"peak_mib": round((harness.memory("VmHWM") - resting) / 2**20)}))
+    del kept
+
+
+def _plot(path: Path, record: dict[str, Any]) -> None:
+    """Draw every contender's time as a multiple of forward + input gradient."""
+    harness.bars(
+        path,
+        "Relevance of a batch: time over that of forward + input gradient",
+        "",
+        {
+            f"{case['model']}, batch {case['batch']}": {
+                label: seconds / case["seconds"]["gradient"] for label, seconds in case["seconds"].items()
+            }
+            for case in record["cases"]
+        },
+    )
+
+
 def main() -> None:
     """Time every case and write the table."""
+    if sys.argv[1:2] == ["--child"]:
+        _child(sys.argv[2], int(sys.argv[3]), sys.argv[4])
+        return
     options = harness.parser(__doc__ or "", "lrp")
     options.add_argument("--case", action="append", help="model:batch, e.g. alexnet:32; may be given again")
     options.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    options.add_argument("--memory", action="store_true", help="also each contender's peak of memory")
     options.add_argument("--no-peers", action="store_true", help="only hudd and the floor")
     chosen = harness.parse(options, repeats=2)
     cases = [
@@ -80,9 +115,16 @@ def main() -> None:
         for label, time in seconds.items():
             ratios = time / seconds["forward"], time / seconds["gradient"]
             print(f"  {label:34s} {time:8.3f} {ratios[0]:9.2f} {ratios[1]:10.2f} {batch / time:9.1f}")
-        record["cases"].append({"model": name, "batch": batch, "seconds": seconds})
-    record["peak_memory_mib"] = harness.peak_memory_mib()
+        figures = {"model": name, "batch": batch, "seconds": seconds}
+        if chosen.memory:
+            figures["peak_mib"] = {
+                label: harness.child(__file__, name, batch, label)["peak_mib"] for label in contenders
+            }
+            print("  peak memory of one call, MiB:", figures["peak_mib"])
+        record["cases"].append(figures)
     harness.write(chosen.out, record)
+    if not chosen.quick:
+        _plot(chosen.out.with_suffix(".svg"), record)
 
 
 if __name__ == "__main__":
