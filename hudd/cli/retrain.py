@@ -38,7 +38,7 @@ def retrain(
       hudd retrain signs --compare hudd,hybrid,random,entropy --runs 10
     """
     from hudd.cli.printing import console, print_json, print_table, take
-    from hudd.study.comparison import comparison_table, write_comparison
+    from hudd.study.comparison import comparison, comparison_table, comparison_text, write_comparison
 
     if compare is not None and runs is None:
         runs = _RUNS
@@ -57,9 +57,11 @@ def retrain(
         else:
             print_table("Retraining", opened.table("retraining"))
         return
-    files, table = write_comparison(opened), comparison_table(opened)
+    files, found = write_comparison(opened), comparison(opened)
     if json:
-        print_json(table.to_dict("records"))
+        print_json(comparison_table(opened).to_dict("records"))
         return
-    print_table("Test accuracy by strategy, equal label budgets", table)
+    before, runs = found.runs[0].accuracy_before, opened.settings.runs
+    title = f"Test accuracy, {before:.2%} before; means of {runs}, tests against {found.reference}"
+    print_table(title, comparison_text(opened))
     console.print(f"Runs, statistics and plot: [bold]{files['csv'].parent}[/]", soft_wrap=True)

@@ -52,6 +52,27 @@ def comparison_table(study: Results) -> pd.DataFrame:
     return pd.DataFrame([{name: row.get(key) for name, key in columns.items()} for row in rows])
 
 
+def comparison_text(study: Results) -> pd.DataFrame:
+    """Show :func:`comparison_table` to people: per cent, interval and test in few columns."""
+    rows = []
+    for row in comparison_table(study).to_dict("records"):
+        low, high = (min(max(100 * row[end], 0), 100) for end in ("ci_low", "ci_high"))
+        tested = row["p_value"] is not None and row["p_value"] == row["p_value"]
+        rows.append(
+            {
+                "strategy": row["strategy"],
+                "labels": f"{row['labelled']:.0f}",
+                "mean %": f"{100 * row['accuracy']:.2f}",
+                "95 % CI": f"{low:.2f}..{high:.2f}" if row["runs"] > 1 else "",
+                "mended": f"{row['mended']:.0f}",
+                "broken": f"{row['broken']:.0f}",
+                "p": f"{row['p_value']:.4f}" if tested else "",
+                "A12": f"{row['a12']:.2f}" if tested else "",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 def write_comparison(study: Results) -> dict[str, Path]:
     """Write ``runs.csv``, ``comparison.json`` and ``comparison.png`` into the study's ``comparison`` directory.
 
