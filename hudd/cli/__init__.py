@@ -22,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code; what goes wrong is one sentence on standard error."""
+    # Products by MKL then have the same bits for any number of threads; it must be set before torch is loaded.
+    os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
     from hudd.cli.app import app
 
     debug = "--debug" in arguments

@@ -12,61 +12,76 @@ import pytest
 from hudd.errors import HuddError
 from hudd.study import Study
 
-# Forks before torch has started a thread, so that each attempt costs no import.
+# Forks before torch has started a thread, so that each attempt costs no import. Shards are small, so that there are
+# many. A study that is finished before it was killed often enough is followed by another one.
 DRIVER = """
-import json, os, random, signal, sys, time
+import collections, json, os, pathlib, random, signal, sys, time
 import torch
+from hudd.store import ShardSet
 from hudd.study import Study
-import hudd.study.steps.heatmaps, hudd.study.steps.retrain
+import hudd.study.steps.distances as distances, hudd.study.steps.retrain
 
-path, choices, kills, seed = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-rng = random.Random(seed)
-
-
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
+root, choices, kills = pathlib.Path(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3])
+rng, stage = random.Random(1), root / "stage"
+ShardSet.rows_for = staticmethod(lambda row_bytes: 24)
+distances.SHARD_BYTES = 40_000
 
 
-def attempt(at_write, after):
-    sync, count = os.fsync, 0
+def attempt(path, at_write, after):
+    sync, bring, count = os.fsync, Study._bring, 0
 
     def fsync(handle):
         nonlocal count
         count += 1
         if count == at_write and not after:
-            die()
+            os.kill(os.getpid(), signal.SIGKILL)
         sync(handle)
         if count == at_write:
-            die()
+            os.kill(os.getpid(), signal.SIGKILL)
 
-    os.fsync = fsync
+    def told(study, step):
+        stage.write_text(step)
+        return bring(study, step)
+
+    os.fsync, Study._bring = fsync, told
     torch.set_num_threads(1)
-    exists = os.path.exists(os.path.join(path, "study.h5"))
-    study = Study.open(path) if exists else Study.create(path, **choices)
-    study.run()
+    (Study.open(path) if (path / "study.h5").exists() else Study.create(path, **choices)).run()
     os._exit(0)
 
 
-killed = 0
+def shards(path):
+    found = ((shard, shard.stat()) for shard in (path / "shards").rglob("0*.h5"))
+    return {shard: (status.st_ino, status.st_mtime_ns) for shard, status in found}
+
+
+killed, number, there = collections.Counter(), 0, {}
 while True:
-    at_write, after, delay = rng.randint(1, 4), rng.random() < 0.5, rng.uniform(0.2, 1.5)
-    by_time = rng.random() < 0.3
-    if killed >= kills:
+    path = root / f"killed-{number}"
+    at_write, after, by_time = rng.randint(1, 5), rng.random() < 0.5, rng.random() < 0.3
+    if killed.total() >= kills:
         at_write, by_time = 0, False
+    stage.write_text("create")
     child = os.fork()
     if child == 0:
-        attempt(0 if by_time else at_write, after)
+        attempt(path, 0 if by_time else at_write, after)
     if by_time:
-        time.sleep(delay)
+        time.sleep(rng.uniform(0.2, 4))
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
+    now = shards(path)
+    again = [str(shard) for shard in now if there.get(shard, now[shard]) != now[shard]]
+    if again:
+        sys.exit(f"computed again: {again}")
+    there = now
     if os.WIFSIGNALED(status):
-        killed += 1
+        killed[stage.read_text()] += 1
     elif os.WEXITSTATUS(status) != 0:
-        sys.exit(f"attempt after {killed} kills ended with {status}")
+        sys.exit(f"attempt after {killed} ended with {status}")
     else:
-        break
-print(killed)
+        number += 1
+        if killed.total() >= kills:
+            break
+print(json.dumps(killed))
 """
 
 
@@ -79,29 +94,36 @@ def datasets(path):
         return {name: np.asarray(value).tolist() for name, value in found.items()}
 
 
+def drive(root, choices, kills):
+    """Kill and resume until it is enough; return the studies that came of it and the kills by step."""
+    root.mkdir()
+    result = subprocess.run(
+        [sys.executable, "-c", DRIVER, str(root), json.dumps(choices), str(kills)],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return sorted(root.glob("killed-*")), json.loads(result.stdout)
+
+
 @pytest.mark.slow
 def test_killed_at_random_it_ends_as_if_it_had_run_through(material, tmp_path):
-    kills = int(os.environ.get("HUDD_KILLS", "12"))
-    choices = {**material, "modes": ["hudd", "random"]}
-    command = [sys.executable, "-c", DRIVER, str(tmp_path / "killed"), json.dumps(choices)]
-    result = subprocess.run([*command, str(kills), "1"], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    assert int(result.stdout) >= min(kills, 10)
-    assert (
-        subprocess.run(
-            [*command[:3], str(tmp_path / "whole"), command[4], "0", "1"], capture_output=True, check=False
-        ).returncode
-        == 0
-    )
-    killed, whole = datasets(tmp_path / "killed"), datasets(tmp_path / "whole")
-    assert killed.keys() == whole.keys()
-    assert not [name for name in whole if str(killed[name]) != str(whole[name])]
-    left = [
-        path.name
-        for path in (tmp_path / "killed").rglob("*")
-        if ".aside" in path.name or "checkpoint" in path.name
-    ]
-    assert left == []
+    """HUDD_KILLS sets how often; HUDD_DIGITS names a folder made by 'hudd demo --case digits', to be run instead."""
+    kills, choices = int(os.environ.get("HUDD_KILLS", "12")), {**material, "modes": ["hudd", "random"]}
+    if "HUDD_DIGITS" in os.environ:
+        demo = Study.open(os.environ["HUDD_DIGITS"]).settings
+        names = ("model", "weights", "test", "train", "improvement", "training", "modes")
+        choices = {name: getattr(demo, name) for name in names}
+    (whole,), _ = drive(tmp_path / "whole", choices, 0)
+    expected = datasets(whole)
+    studies, killed = drive(tmp_path / "studies", choices, kills)
+    print(f"kills by step: {killed}; studies: {len(studies)}; datasets of each: {len(expected)}")
+    assert sum(killed.values()) == kills
+    for study in studies:
+        found = datasets(study)
+        assert found.keys() == expected.keys()
+        assert not [name for name in expected if str(found[name]) != str(expected[name])]
+        assert not [p for p in study.rglob("*") if ".aside" in p.name or "checkpoint" in p.name]
 
 
 def damage(path, how):
