@@ -92,7 +92,9 @@ class Pipeline:
                 "or pass an object with fit_predict."
             )
         if self.reduction == "umap" and find_spec("umap") is None:
-            raise UsageError("reduction 'umap' needs the package umap-learn; install hudd[umap], or choose another.")
+            raise UsageError(
+                "reduction 'umap' needs the package umap-learn; install hudd[umap], or choose another."
+            )
         for name, least in (("components", 1), ("min_samples", 1), ("n_clusters", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
