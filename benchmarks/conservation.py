@@ -1,8 +1,7 @@
 """Conservation of relevance, layer by layer, for the architectures of torchvision: writes docs/conservation.md.
 
-Weights are random; batch norms are calibrated on noise, so that activations have unit scale. Biases, batch-norm and
-layer-norm shifts absorb relevance by right, so each model is measured twice: as it is (what the shifts absorb is the
-bias share), and with every shift at zero, where nothing may be lost.
+Weights and biases are random; batch norms are calibrated on noise, so that activations have unit scale. What biases,
+norm shifts and other constant summands absorb is listed apart; what else a layer loses or adds is its rule's own.
 """
 
 from __future__ import annotations
@@ -40,8 +39,11 @@ MODELS = [
     "squeezenet1_1",
     "maxvit_t",
 ]
-RULES = ("epsilon", "epsilon-plus")
-FIGURES = ("worst_layer", "whole", "bias_share")
+RULES = ("epsilon", "epsilon-plus", "recommended")
+_LINE = "{model:20s} {composite:18s} worst {worst_layer:.1e} ({layer})  bias {bias_share:.1e}"
+_ROW = (
+    "| {model} | {size} | {rules} | {composite} | {layers} | {worst_layer:.1e} | {layer} | {bias_share:.1e} |"
+)
 PAGE = Path(__file__).parent.parent / "docs" / "conservation.md"
 
 
@@ -64,44 +66,53 @@ def _build(name: str, size: int) -> nn.Module:
 
 
 @torch.no_grad()
-def _without_shifts(model: nn.Module) -> nn.Module:
+def _shifted(model: nn.Module) -> nn.Module:
+    """With biases that are not all zero, as random initialisation leaves them."""
+    generator = torch.Generator().manual_seed(1)
     for module in model.modules():
-        for name in ("bias", "in_proj_bias", "running_mean"):
+        for name in ("bias", "in_proj_bias"):
             shift = getattr(module, name, None)
             if isinstance(shift, Tensor):
-                shift.zero_()
+                shift.add_(0.05 * torch.randn(shift.shape, generator=generator))
     return model
 
 
-def _explain(model: nn.Module, rules: str, images: Tensor) -> tuple[float, float]:
-    """The worst deviation of a layer, and that of the whole, as shares of the explained output."""
-    relevance = hudd.LRP(model, rules=rules).attribute(images)
-    assert relevance.input is not None
-    whole = relevance.input.double().flatten(1).sum(1) / relevance.explained - 1
-    layers = torch.stack(list(relevance.conservation.values()))
-    return float(layers.abs().max()), float(whole.abs().max())
+def _explain(model: nn.Module, rules: str, images: Tensor) -> dict[str, object]:
+    """The layer that loses or adds most, and what biases absorb, as shares of the explained output."""
+    lrp = hudd.LRP(model, rules=rules, bias_share=True)
+    relevance = lrp.attribute(images)
+    lost = {
+        name: float((leak + relevance.bias_share[name]).abs().max())
+        for name, leak in relevance.conservation.items()
+    }
+    worst = max(lost, key=lost.__getitem__)
+    shares = torch.stack(list(relevance.bias_share.values()))
+    return {
+        "composite": lrp.composite.name,
+        "worst_layer": lost[worst],
+        "layer": worst,
+        "layers": len(lost),
+        "bias_share": float(shares.abs().max()),
+    }
 
 
 def main() -> None:
     """Measure every model, print and write the table."""
     options = harness.parser((__doc__ or "").partition("\n")[0], "conservation")
+    options.add_argument("--size", type=int, default=224, help="height and width of the images")
     options.add_argument("--model", action="append", help="a torchvision model; may be given again")
     chosen = options.parse_args()
-    rows = []
+    rows: list[dict[str, object]] = []
     for name in chosen.model or MODELS:
-        size = 299 if name == "inception_v3" else 224
-        model, images = _build(name, size), torch.randn(2, 3, size, size)
+        size = 299 if name == "inception_v3" else chosen.size
+        size = 224 if name.startswith(("vit", "maxvit")) else size
+        model, images = _shifted(_build(name, size)), torch.randn(2, 3, size, size)
         for rules in RULES:
-            _, bias_share = _explain(model, rules, images)
-            rows.append({"model": name, "rules": rules, "bias_share": bias_share})
-        _without_shifts(model)
-        for row in rows[-len(RULES) :]:
-            row["worst_layer"], row["whole"] = _explain(model, row["rules"], images)
-            print(
-                "{model:20s} {rules:13s} layer {worst_layer:.1e}  whole {whole:.1e}  bias {bias_share:.1e}".format(
-                    **row
-                )
-            )
+            row = {"model": name, "rules": rules, "size": size, **_explain(model, rules, images)}
+            rows.append(row)
+            print(_LINE.format(**row), flush=True)
+        if not chosen.model:  # what is known so far, should the run be cut off
+            PAGE.write_text(_page(rows))
     record = {"versions": harness.versions("torch", "torchvision", "hudd"), "rows": rows}
     harness.write(chosen.out, record)
     if not chosen.model:
@@ -113,17 +124,16 @@ def _page(rows: list[dict[str, object]]) -> str:
     lines = [
         "# Conservation by architecture",
         "",
-        "Written by `python benchmarks/conservation.py` (random weights, calibrated batch norms, float32, two images).",
-        "*Worst layer* and *whole* are relevance lost or added, as a share of what is explained, with every bias and",
-        "shift at zero; *bias share* is what biases, batch-norm and layer-norm shifts absorb when they are not.",
+        "Written by `python benchmarks/conservation.py`: random weights and biases, batch norms calibrated on noise,",
+        "float32, two images. *Worst layer* is the relevance a layer loses or adds, beyond what its biases absorb,",
+        "as a share of what is explained: the greatest over all layers and images. *Bias share* is the most that the",
+        "biases, norm shifts, masks and softmax constants of one layer absorb; it can exceed 1 where relevances of",
+        "both signs cancel. `recommended` stands for the composite beside it.",
         "",
-        "| model | rules | worst layer | whole | bias share |",
-        "| --- | --- | --- | --- | --- |",
+        "| model | input | rules | composite | layers | worst layer | which | bias share |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for row in rows:
-        lines.append(
-            "| {model} | {rules} | {worst_layer:.1e} | {whole:.1e} | {bias_share:.1e} |".format(**row)
-        )
+    lines += [_ROW.format(**row) for row in rows]
     return "\n".join(lines) + "\n"
 
 

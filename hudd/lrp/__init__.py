@@ -4,6 +4,7 @@ from hudd.lrp.composites import COMPOSITES, RULES, Composite, composite_of, pars
 from hudd.lrp.engine import LRP, Relevance
 from hudd.lrp.recommended import recommended
 from hudd.lrp.rules import AlphaBeta, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, Zero, ZPlus
+from hudd.lrp.targets import contrast, worst_keypoint
 
 __all__ = [
     "COMPOSITES",
@@ -21,6 +22,8 @@ __all__ = [
     "ZPlus",
     "Zero",
     "composite_of",
+    "contrast",
     "parse_rule",
     "recommended",
+    "worst_keypoint",
 ]

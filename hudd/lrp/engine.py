@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -185,11 +186,15 @@ class LRP:
         for sample, seed in enumerate(entering.split(1)):
             run = _Run(self._plan, self.composite, self._pool, self._dtype, self._at, bias_share=True)
             single = run.explain(
-                tuple(tensor[sample : sample + 1] for tensor in batch), lambda _, seed=seed: seed
+                tuple(tensor[sample : sample + 1] for tensor in batch), functools.partial(_given, seed)
             )
             for name, share in single.bias_share.items():
                 shares[name].append(share)
         return {name: torch.cat(parts) for name, parts in shares.items()}
+
+
+def _given(seed: Tensor, output: Tensor) -> Tensor:
+    return seed
 
 
 def _check(batch: tuple[Tensor, ...]) -> None:

@@ -1,4 +1,8 @@
-"""Which output is explained: captum's target grammar, or a callable."""
+"""Which output is explained: captum's target grammar, or a callable on the output.
+
+A callable gets the model's output and returns the relevance that enters there, of the same shape; :func:`contrast` and
+:func:`worst_keypoint` make such callables.
+"""
 
 from __future__ import annotations
 
@@ -87,3 +91,67 @@ def _rows(target: Target, samples: int) -> Tensor:
             f"target has {rows.shape[0]} entries for a batch of {samples}; give one for all, or one a sample."
         )
     return rows.long()
+
+
+def contrast(target: Target, against: Target) -> Callable[[Tensor], Tensor]:
+    """Explain one output against another: the relevance of `target` minus that of `against`, in one pass.
+
+    What enters is +z at one output and -z at the other, so what is explained is their difference.
+
+    Parameters
+    ----------
+    target, against : None, int, Tensor, list or tuple
+        As for :func:`selection`; ``contrast(None, labels)`` asks why the predicted class and not the true one.
+
+    Examples
+    --------
+    >>> lrp.attribute(images, contrast(None, labels))
+    """
+
+    def relevance(output: Tensor) -> Tensor:
+        return output * (selection(output, target) - selection(output, against))
+
+    return relevance
+
+
+def worst_keypoint(truth: Tensor, landmarks: Sequence[int] | None = None) -> Callable[[Tensor], Tensor]:
+    """Explain the heatmap of the landmark that is farthest from where it should be.
+
+    A landmark is predicted at the centroid of its map's 64 greatest pixels, weighted by their values, and at (-1, -1)
+    where their mean is not positive; a coordinate whose truth is not positive counts as predicted at 0 (Fahmy et al.
+    2021, the authors' code). Relevance enters at the whole map of the worst landmark, the first of equals.
+
+    Parameters
+    ----------
+    truth : Tensor
+        (N, K, 2) true landmarks, x and y in pixels of the output.
+    landmarks : sequence of int, optional
+        Those to choose from, such as the ones of one facial area; None: all K.
+
+    Raises
+    ------
+    UsageError
+        If the output is not (N, K, H, W) for `truth`.
+    """
+
+    def relevance(output: Tensor) -> Tensor:
+        if output.ndim != 4 or truth.shape != (*output.shape[:2], 2):
+            raise UsageError(
+                f"true landmarks of shape {tuple(truth.shape)} do not fit an output of shape {tuple(output.shape)}; "
+                "give (N, K, 2) for heatmaps (N, K, H, W)."
+            )
+        width = output.shape[3]
+        values, pixels = output.flatten(2).topk(min(64, output[0, 0].numel()), dim=2)
+        places = torch.stack([pixels % width, pixels // width], 3).to(output.dtype)
+        centroid = (places * values[..., None]).sum(2) / values.sum(2)[..., None]
+        found = torch.where(values.mean(2)[..., None] > 0, centroid, -1.0)
+        known = truth.to(output) > 1e-5
+        errors = (found * known - truth.to(output)).norm(dim=2)
+        if landmarks is not None:
+            outside = torch.ones(output.shape[1], dtype=torch.bool, device=output.device)
+            outside[list(landmarks)] = False
+            errors = errors.masked_fill(outside, -1.0)
+        chosen = torch.nn.functional.one_hot(errors.argmax(1), output.shape[1])
+        return output * chosen[:, :, None, None]
+
+    return relevance
