@@ -153,3 +153,12 @@ def test_gaze_classes_are_sectors_of_the_gaze_angle(monkeypatch):
             arrays["eyelid_opening"][arrays["labels"] == 1].min()
             >= arrays["eyelid_opening"][arrays["labels"] == 0].max()
         )
+
+
+@pytest.mark.parametrize("name", ["eyes-gaze", "eyes-open"])
+def test_angles_of_the_eyes_have_their_period(name):
+    columns = eyes.draw_parameters({}, eyes._USUAL, {"none": 500}, np.random.default_rng(0))
+    assert set(CASES[name].study["angles"]) == {"gaze_angle"}
+    for parameter, period in CASES[name].study["angles"].items():
+        assert 0 <= columns[parameter].min() < columns[parameter].max() < period
+        assert np.ptp(columns[parameter]) > 0.9 * period

@@ -12,6 +12,7 @@ from hudd.report.labelling import Labels
 from hudd.report.review import Review
 from hudd.report.reviewed import reviewed
 from hudd.study import Clusters
+from hudd.study.steps.evaluate import rules_of
 
 
 def found(count, k, seed):
@@ -118,6 +119,22 @@ def test_unsafe_set_and_rules_follow_the_edits(study):
     assert sorted(evaluation["rules"]["cluster"]) == [1, 2, 3, 4]
     assert evaluation["variance"]["reduction"].shape == (4, 1)
     assert set(evaluation["purity"]["cluster"]) == {1, 2, 3, 4}
+
+
+def test_rules_of_edited_clusters_are_set_against_other_test_images(study):
+    """Among errors nothing may tell a merged cluster apart that does among all test images of its classes."""
+    angle = study.split("test").parameters["angle"]
+    angle[:] = 0.0
+    angle[study.errors] = 30.0  # every error, so that no rule among errors alone can be found
+    Review(study).merge(1, 2)
+    found = reviewed(study).evaluation["rules"]
+    assert sorted(found["cluster"]) == [1, 3]
+    at = found["cluster"].tolist().index(1)
+    labels = reviewed(study).clusters.label
+    (rule,) = rules_of(study, np.where(labels == 1, 1, 0))
+    assert found["text"][at] == rule.text and rule.text.startswith("angle >")
+    assert found["recall"][at] == rule.recall == 1
+    assert found["precision"][at] == pytest.approx((labels == 1).mean())
 
 
 @pytest.mark.parametrize(

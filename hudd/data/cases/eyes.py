@@ -166,6 +166,7 @@ GAZE = Case(
     make=_gaze,
     training={"epochs": 20, "batch_size": 64, "lr": 0.02, "schedule": "cosine"},
     retraining={"epochs": 20, "batch_size": 64, "lr": 0.02, "schedule": "cosine"},
+    study={"angles": {"gaze_angle": 360}},
 )
 OPEN = Case(
     name="eyes-open",
@@ -174,4 +175,5 @@ OPEN = Case(
     make=_open,
     training={"epochs": 15, "batch_size": 64, "lr": 0.02, "schedule": "cosine"},
     retraining={"epochs": 15, "batch_size": 64, "lr": 0.02, "schedule": "cosine"},
+    study={"angles": {"gaze_angle": 360}},
 )
