@@ -136,8 +136,9 @@ class _BySign:
 class AlphaBeta(Rule):
     """LRP-αβ, positive and negative contributions weighted by α and β = α - 1 (Bach et al. 2015, eq. 60).
 
-    The formula conserves where an output has contributions of both signs (bias included). An output with those of one
-    sign alone would pass on α, or -β, times its relevance; here it hands its whole relevance to them.
+    Conserves where an output has contributions of both signs (bias included); an output with those of one sign alone
+    passes on α, or -β, times its relevance. With β = 0 (z⁺) an output without positive contributions, which is never
+    active in a rectified network, hands its relevance to the negative ones, lest it be lost.
     """
 
     alpha: float = 2.0
@@ -148,19 +149,15 @@ class AlphaBeta(Rule):
         message, above = crossing.message, self._contributions(crossing, positive=True)
         z_above = above.forward()
         # Where the output is rectified, it is greater than zero wherever there is relevance.
-        lone_below = None if crossing.rectified else self._missing(message, z_above)
-        if not self.beta and lone_below is None:
-            s = self._over(message, z_above, shift=_shift(above.for_positive))
-            return above.message(s)
+        lone = None if self.beta or crossing.rectified else self._missing(message, z_above)
+        if not self.beta and lone is None:
+            return above.message(self._over(message, z_above, shift=_shift(above.for_positive)))
         below = self._contributions(crossing, positive=False)
         z_below = below.forward()
-        s_below = self._over(message, z_below, scale=-self.beta, last=False)
-        lone_above = self._missing(message, -z_below) if self.beta else None
-        if lone_below is not None:
-            s_below = torch.where(lone_below, self._over(message, z_below, last=False), s_below)
+        s_below = self._over(message, z_below, scale=-self.beta if self.beta else 1.0, last=False)
+        if lone is not None:
+            s_below = torch.where(lone, s_below, torch.zeros_like(s_below))
         s_above = self._over(message, z_above, scale=self.alpha)
-        if lone_above is not None:
-            s_above = torch.where(lone_above, s_above / self.alpha, s_above)
         sent = above.message(s_above)
         sent.value.add_(below.message(s_below).value)
         for part, s in ((above, s_above), (below, s_below)):
@@ -179,7 +176,7 @@ class AlphaBeta(Rule):
         return _BySign(crossing.x, crossing.nonnegative, *weights)
 
     def _missing(self, message: Message, z: Tensor) -> Tensor | None:
-        """Where relevance meets no contribution of a sign (none above the stabilizer's size); None: nowhere."""
+        """Where relevance meets no positive contribution (none above the stabilizer's size); None: nowhere."""
         capturing = z.is_cuda and torch.cuda.is_current_stream_capturing()  # then no value may be looked at
         if not capturing and z.amin() > self.epsilon:
             return None
@@ -192,11 +189,7 @@ class AlphaBeta(Rule):
 
 @dataclass(frozen=True)
 class ZPlus(AlphaBeta):
-    """LRP-z⁺, only positive contributions: αβ with α = 1, β = 0 (Montavon et al. 2017, eq. 15).
-
-    An output without positive contributions, which is never active in a rectified network, hands its relevance to the
-    negative ones.
-    """
+    """LRP-z⁺, only positive contributions: αβ with α = 1, β = 0 (Montavon et al. 2017, eq. 15)."""
 
     alpha: float = 1.0
     beta: float = 0.0

@@ -73,7 +73,7 @@ def test_export(demo, hudd, tmp_path):
     with (tmp_path / "out" / "errors.csv").open() as file:
         rows = list(csv.DictReader(file))
     pictures = list((tmp_path / "out" / "errors").glob("cluster_*/*.png"))
-    assert len(rows) == len(pictures) > 100
+    assert 2 * len(rows) == len(pictures) > 200  # each with its heatmap
     assert str(tmp_path / "out" / "clusters.csv") in out
     assert hudd("export", demo, "--format", "pdf")[0] == 2
     code, out, _ = hudd("export", demo, "--format", "virelay", "--out", tmp_path / "tools")

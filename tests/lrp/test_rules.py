@@ -82,11 +82,7 @@ def _negative(layer: Dense, x: Array, relevance: Array) -> Array:
 
 
 def _alpha_beta(layer: Dense, x: Array, relevance: Array, alpha: float, beta: float) -> Array:
-    """Contributions of one sign alone take all of an output's relevance."""
-    above = _up(x) @ _up(layer.w) + _down(x) @ _down(layer.w) + _up(layer.b)
-    below = _up(x) @ _down(layer.w) + _down(x) @ _up(layer.w) + _down(layer.b)
-    to_positive = _positive(layer, x, relevance * np.where(below < -EPSILON, alpha, 1))
-    return to_positive + _negative(layer, x, relevance * np.where(above > EPSILON, -beta, 1))
+    return alpha * _positive(layer, x, relevance) - beta * _negative(layer, x, relevance)
 
 
 def alpha_beta(layer: Dense, x: Array, relevance: Array) -> Array:
@@ -94,7 +90,10 @@ def alpha_beta(layer: Dense, x: Array, relevance: Array) -> Array:
 
 
 def z_plus(layer: Dense, x: Array, relevance: Array) -> Array:
-    return _alpha_beta(layer, x, relevance, 1, 0)
+    """Negative contributions take the relevance of an output that has no positive ones."""
+    above = _up(x) @ _up(layer.w) + _down(x) @ _down(layer.w) + _up(layer.b)
+    lone = above <= EPSILON
+    return _positive(layer, x, relevance) + _negative(layer, x, np.where(lone, relevance, 0))
 
 
 def gamma(layer: Dense, x: Array, relevance: Array) -> Array:
