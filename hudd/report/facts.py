@@ -40,6 +40,7 @@ class Composition:
 class Parameter:
     """A number known about every image: its spread in a cluster against its spread over all errors.
 
+    Of an angle `low` exceeds `high` where the range runs through the end of the period.
     ``ratio`` is the cluster's variance over that of all errors; below one half the cluster is said to be
     about this parameter (RQ1 of Fahmy et al. 2021).
     """
@@ -48,7 +49,6 @@ class Parameter:
     mean: float
     low: float
     high: float
-    mean_of_all: float
     ratio: float
 
 
@@ -224,7 +224,7 @@ def gather(study: Study, trust: Trust | None = None) -> Facts:
                 confusions=_confusions(test, errors[rows], classes),
                 causes=_composition(values.get(CAUSE), rows),
                 kinds=[(shown(name), _composition(values[name], rows)) for name in words],
-                parameters=_parameters(evaluation, values, rows, label),
+                parameters=_parameters(evaluation, values, rows, label, study.settings.angles),
                 rule=_rule(evaluation, label),
                 unsafe=np.flatnonzero(unsafe.cluster == label)
                 if unsafe is not None
@@ -265,7 +265,11 @@ def _as_text(value: Any) -> str:
 
 
 def _parameters(
-    evaluation: Mapping[str, Any], values: Mapping[str, np.ndarray], rows: np.ndarray, label: int
+    evaluation: Mapping[str, Any],
+    values: Mapping[str, np.ndarray],
+    rows: np.ndarray,
+    label: int,
+    angles: Mapping[str, float],
 ) -> list[Parameter]:
     """Return the numeric parameters, those first that vary least in the cluster."""
     table = evaluation.get("variance")
@@ -274,15 +278,21 @@ def _parameters(
     found = []
     reductions = table["reduction"][np.flatnonzero(table["cluster"] == label)[0]]
     for name, reduction in zip(table["parameter"], reductions):
-        everywhere = values[name][np.isfinite(values[name])]
         here = values[name][rows][np.isfinite(values[name][rows])]
         if len(here) and np.isfinite(reduction):
-            low, high = np.percentile(here, (5, 95))
-            ratio = 1 - float(reduction)
-            found.append(
-                Parameter(name, float(here.mean()), float(low), float(high), float(everywhere.mean()), ratio)
-            )
+            found.append(Parameter(name, *_spread(here, angles.get(name)), 1 - float(reduction)))
     return sorted(found, key=lambda parameter: (parameter.ratio, parameter.name))
+
+
+def _spread(values: np.ndarray, period: float | None) -> tuple[float, float, float]:
+    """Mean, 5th and 95th percentile; of angles the circular mean, and percentiles of what lies around it."""
+    if period is None:
+        low, high = np.percentile(values, (5, 95))
+        return float(values.mean()), float(low), float(high)
+    turn = period / (2 * np.pi)
+    mean = np.angle(np.exp(1j * values / turn).mean()) * turn
+    low, high = mean + np.percentile((values - mean + period / 2) % period - period / 2, (5, 95))
+    return float(mean % period), float(low % period), float(high % period)
 
 
 def _rule(evaluation: Mapping[str, Any], label: int) -> Rule | None:

@@ -132,7 +132,8 @@ def test_rules_of_edited_clusters_are_set_against_other_test_images(study):
     at = found["cluster"].tolist().index(1)
     labels = reviewed(study).clusters.label
     (rule,) = rules_of(study, np.where(labels == 1, 1, 0))
-    assert found["text"][at] == rule.text and rule.text.startswith("angle >")
+    assert found["text"][at] == rule.text
+    assert rule.text.startswith("angle >")
     assert found["recall"][at] == rule.recall == 1
     assert found["precision"][at] == pytest.approx((labels == 1).mean())
 
