@@ -102,7 +102,9 @@ def main() -> None:
         see(browser, "report-cluster-dark", f"#cluster-{first}")
         browser.window(1280, 860, scale=1.5)
         Review(study).set(
-            first, name="closed lids", note="Lids cover the iris; the gaze is read off the lashes."
+            first,
+            name="read as down-right, half with lids down",
+            note="Lids leave a slit: relevance lies along it, mostly to the right. Other causes remain: split?",
         )
         with served(study) as address:
             browser.fresh(f"{address}/?token=gallery")
