@@ -83,6 +83,13 @@ void max_pool(const py::capsule& input, const py::capsule& message, const py::ca
   hudd::max_pool(i, m, o, window, stride, padding, dilation, last_wins, execution(threads, stream));
 }
 
+void add_differences(const py::capsule& left, const py::capsule& right, const py::capsule& pairs, const py::capsule& sums,
+                     int threads, std::uintptr_t stream) {
+  const auto l = unwrap(left, "left"), r = unwrap(right, "right"), p = unwrap(pairs, "pairs"), s = unwrap(sums, "sums");
+  const py::gil_scoped_release release;
+  hudd::add_differences(l, r, p, s, execution(threads, stream));
+}
+
 py::dict build_info() {
   py::dict info;
   info["compiler"] = HUDD_COMPILER;
@@ -96,7 +103,7 @@ py::dict build_info() {
 }  // namespace
 
 PYBIND11_MODULE(_core, module) {
-  module.doc() = "Compiled kernels of hudd: fused relevance steps on DLPack tensors, CPU and CUDA.";
+  module.doc() = "Compiled kernels of hudd: fused relevance steps and distances of pairs on DLPack tensors, CPU and CUDA.";
   constexpr int kThreads = 1;
   constexpr std::uintptr_t kStream = 0;
   module.attr("CHUNK") = hudd::kChunk;
@@ -115,6 +122,8 @@ PYBIND11_MODULE(_core, module) {
              py::arg("low"), py::arg("high"), py::arg("out"), py::arg("threads") = kThreads, py::arg("stream") = kStream);
   module.def("max_pool", &max_pool, py::arg("input"), py::arg("message"), py::arg("out"), py::arg("window"),
              py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("last_wins") = false,
+             py::arg("threads") = kThreads, py::arg("stream") = kStream);
+  module.def("add_differences", &add_differences, py::arg("left"), py::arg("right"), py::arg("pairs"), py::arg("sums"),
              py::arg("threads") = kThreads, py::arg("stream") = kStream);
   module.def("select_instruction_set", [](const std::string& name) { hudd::cpu::select(name.c_str()); }, py::arg("name"));
   module.def("build_info", &build_info);

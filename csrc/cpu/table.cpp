@@ -10,7 +10,8 @@ void split(const SignedParts&, int threads);
 void by_sign(const SignedParts&, int threads);
 void box(const Box&, int threads);
 void max_pool(const MaxPool&, int threads);
+void add_differences(const Differences&, int threads);
 
-const Kernels kernels = {quotient, product, pooled_product, split, by_sign, box, max_pool};
+const Kernels kernels = {quotient, product, pooled_product, split, by_sign, box, max_pool, add_differences};
 
 }  // namespace hudd::cpu::HUDD_ISA

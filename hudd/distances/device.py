@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from hudd import _core
 from hudd.distances.kernels import VANISHING
 from hudd.distances.rows import Columns, Rows
-from hudd.distances.threads import strips
+from hudd.distances.threads import strips, thread_count
+from hudd.errors import UsageError
 
 if TYPE_CHECKING:
     from hudd.distances.pairwise import Job
+
+
+_dlpack = torch.utils.dlpack.to_dlpack
 
 
 @contextmanager
@@ -26,6 +31,30 @@ def _full_precision() -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def usable(name: Any) -> torch.device:
+    """Return the torch device of that name.
+
+    Raises
+    ------
+    UsageError
+        If there is no such device, or the compiled core has no kernels for it.
+    """
+    try:
+        device = torch.device(name)
+    except (RuntimeError, TypeError) as error:
+        raise UsageError(f"device is {name!r}; distances can be computed on cpu or cuda.") from error
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"device is '{device}'; distances can be computed on cpu or cuda.")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError(f"device is '{device}', but torch finds no GPU; choose cpu or leave it out.")
+    if device.type == "cuda" and not _core.build_info()["cuda"]:
+        raise UsageError(
+            f"device is '{device}', but the compiled core has no CUDA kernels: put nvcc on PATH and run "
+            "'pip install .' again, or leave it out."
+        )
+    return device
 
 
 def fill(job: Job, device: torch.device, share: float, *, direct: bool) -> None:
@@ -45,7 +74,7 @@ def fill(job: Job, device: torch.device, share: float, *, direct: bool) -> None:
     budget = torch.cuda.mem_get_info(device)[0] // 4 if device.type == "cuda" else job.memory // 4
     x, y = job.sources[0], job.sources[-1]
     shift = torch.from_numpy(job.shift()).to(device)
-    height = max(1, budget // (32 * max(job.m, 1)))  # a pair may be marked: its value, row, column and sum
+    height = max(1, budget // (48 * max(job.m, 1)))  # a pair may be marked: value, row, column, sum
     with _full_precision(), torch.inference_mode():
         for rows in strips(0, job.n, height):
             first = rows.start if job.triangle else 0
@@ -53,7 +82,7 @@ def fill(job: Job, device: torch.device, share: float, *, direct: bool) -> None:
             square, marked = strip.gram(shift, share, direct)
             if job.triangle:
                 marked &= torch.ones_like(marked).triu(1)
-            pairs = marked.nonzero()
+            pairs = marked.nonzero().contiguous()
             if len(pairs):
                 square[pairs[:, 0], pairs[:, 1]] = strip.differences(pairs, job.working)
             inverse = float(job.inverse)
@@ -65,6 +94,12 @@ def _store(job: Job, values: np.ndarray, rows: slice, first: int) -> None:
     for i, line in zip(range(rows.start, rows.stop), values):
         start = max(first, i + 1) if job.triangle else first
         job.out[job.offsets[i] + start : job.offsets[i] + job.m] = line[start - first :]
+
+
+def _where(device: torch.device) -> dict[str, int]:
+    if device.type == "cuda":
+        return {"stream": torch.cuda.current_stream(device).cuda_stream}
+    return {"threads": thread_count()}
 
 
 class _Strip:
@@ -82,7 +117,7 @@ class _Strip:
         plan: Rows,
     ) -> None:
         self.sides = ((x, rows), (y, columns))
-        self.unit, self.device, self.budget = unit, device, budget
+        self.unit, self.device = unit, device
         count = sum(side.stop - side.start for _, side in self.sides)
         # A block is held in the working type and, while it is loaded, in float64.
         self.blocks = list(plan.column_blocks(max(1, budget // (16 * max(count, 1)))))
@@ -114,11 +149,10 @@ class _Strip:
     def differences(self, pairs: torch.Tensor, working: np.dtype) -> torch.Tensor:
         """Return the squared distances of some pairs, (p, 2) int64, from their differences, (p,) float32."""
         dtype = torch.float64 if working == np.float64 else torch.float32
-        total = torch.zeros(len(pairs), dtype=dtype, device=self.device)
+        sums = torch.zeros(len(pairs), dtype=torch.float64, device=self.device)
         for columns in self.blocks:
             a, b = (self._load(*side, columns, None).to(dtype) for side in self.sides)
-            step = max(1, self.budget // (32 * (columns.stop - columns.start)))
-            for part in strips(0, len(pairs), step):
-                i, j = pairs[part].T
-                total[part] += (a[i] - b[j]).square_().sum(1)
-        return total.float()
+            _core.add_differences(
+                _dlpack(a), _dlpack(b), _dlpack(pairs), _dlpack(sums), **_where(self.device)
+            )
+        return sums.float()

@@ -64,7 +64,7 @@ def pairwise_distances(
     unit_norm : bool
         Divide each row by its Euclidean norm first, as :func:`unit_norm_rows` does.
     device : str or torch.device, optional
-        A torch device, such as ``"cuda"``, to compute on; by default our own kernels on the processor.
+        ``"cpu"`` or ``"cuda"``: matrix products of torch there; by default the products of NumPy.
     max_memory : int
         Bytes of working memory beside the result, about; at least 16 MiB.
 
@@ -87,17 +87,17 @@ def pairwise_distances(
         raise UsageError("condensed distances are those of X with itself; leave out Y or condensed.")
     if max_memory < 16 << 20:
         raise UsageError(f"max_memory is {max_memory} bytes; give at least {16 << 20}.")
+    if device is not None:
+        from hudd.distances import device as on_device  # brings torch
+
+        where = on_device.usable(device)
     with workers() as each:
         job = Job(X, Y, condensed, unit_norm, squared, max_memory, each)
         direct = method == "direct" or (method == "auto" and job.features < 16)
         if device is None:
             job.run(direct=direct)
         else:
-            import torch
-
-            from hudd.distances.device import fill
-
-            fill(job, torch.device(device), float(_SHARE), direct=direct)
+            on_device.fill(job, where, float(_SHARE), direct=direct)
         return job.result()
 
 

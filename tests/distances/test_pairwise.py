@@ -77,6 +77,27 @@ def test_a_torch_device_gives_the_same(case, direct):
     assert relative_error(pairwise_distances(x, unit_norm=True, **options), reference(rows, rows)) < 1e-5
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_torch_device_adds_up_blocks_of_features(dtype):
+    x = 100 + np.random.default_rng(3).standard_normal((80, 9000)).astype(dtype)
+    x[40:] = x[:40] * (1 + 1e-4)
+    for method in ("gram", "direct"):
+        found = pairwise_distances(x, method=method, device="cpu", max_memory=16 << 20)
+        assert relative_error(found, reference(x, x)) < 1e-5
+
+
+@pytest.mark.parametrize("device", ["meta", "graphics", 1.5])
+def test_a_device_without_kernels_is_refused(device):
+    with pytest.raises(UsageError, match=r"can be computed on cpu or cuda\.$"):
+        pairwise_distances(np.eye(3), device=device)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a CUDA device")
+def test_a_missing_gpu_is_refused():
+    with pytest.raises(UsageError, match="torch finds no GPU"):
+        pairwise_distances(np.eye(3), device="cuda")
+
+
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_cuda_device_is_exact():

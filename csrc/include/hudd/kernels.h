@@ -88,6 +88,16 @@ struct MaxPool {
   bool last_wins;  // overlapping windows overwrite in row-major order, as in the authors' 2021 code
 };
 
+// sums += the squared distances of some pairs of rows.
+struct Differences {
+  const void* left;           // (lefts, features)
+  const void* right;          // (rights, features)
+  const std::int64_t* pairs;  // (count, 2): a row of left, a row of right
+  double* sums;               // (count,)
+  std::int64_t lefts, rights, features, count;
+  bool wide;  // rows are double, else float
+};
+
 struct Kernels {
   void (*quotient)(const Quotient&, int threads);
   void (*product)(const Product&, int threads);
@@ -96,6 +106,7 @@ struct Kernels {
   void (*by_sign)(const SignedParts&, int threads);
   void (*box)(const Box&, int threads);
   void (*max_pool)(const MaxPool&, int threads);
+  void (*add_differences)(const Differences&, int threads);
 };
 
 namespace cpu {
@@ -125,6 +136,7 @@ void split(const SignedParts&, int device, void* stream);
 void by_sign(const SignedParts&, int device, void* stream);
 void box(const Box&, int device, void* stream);
 void max_pool(const MaxPool&, int device, void* stream);
+void add_differences(const Differences&, int device, void* stream);
 }  // namespace cuda
 #endif
 

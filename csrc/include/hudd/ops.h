@@ -45,6 +45,11 @@ void max_pool(const TensorView& input, const TensorView& message, const TensorVi
               const Extents& stride, const Extents& padding, const Extents& dilation, bool last_wins,
               const Execution& execution);
 
+// sums += the squared distances of `pairs`, (count, 2): a row of `left` and a row of `right` each. On CUDA, where `pairs`
+// cannot be read without waiting, the sum of a pair that there is no row for becomes NaN.
+void add_differences(const TensorView& left, const TensorView& right, const TensorView& pairs, const TensorView& sums,
+                     const Execution& execution);
+
 // Number of partial sums a sample that `product` writes.
 std::int64_t partial_sums(const TensorView& tensor);
 
