@@ -110,13 +110,19 @@ class Browser:
         self.command("Input.dispatchKeyEvent", type="keyUp", key=key)
 
     def click(self, css: str) -> None:
-        """Click in the middle of the first element that fits."""
+        """Click in the middle of the first element that fits, once the page has come to rest under it."""
         one = f"document.querySelector({json.dumps(css)})"
-        self.js(f"{one}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
-        box = self.js(
-            f"(() => {{ const r = {one}.getBoundingClientRect();"
-            " return [r.x + r.width / 2, r.y + r.height / 2]; })()"
-        )
+        box: list[float] | None = None
+        end = time.monotonic() + 30
+        while box is None:  # a page read anew scrolls back to where it was, some frames after it is loaded
+            assert time.monotonic() < end, f"never to be clicked: {css}"
+            box = self.js(
+                f"(async () => {{ const one = {one}, at = () => one.getBoundingClientRect();"
+                " one.scrollIntoView({block: 'center', behavior: 'instant'}); const before = at().y;"
+                " for (let i = 0; i < 4; i++) await new Promise(requestAnimationFrame);"
+                " const r = at(), x = r.x + r.width / 2, y = r.y + r.height / 2;"
+                " return r.y === before && one.contains(document.elementFromPoint(x, y)) ? [x, y] : null; })()"
+            )
         for kind in ("mousePressed", "mouseReleased"):
             self.command(
                 "Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1
