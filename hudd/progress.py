@@ -19,6 +19,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+_shown: list[Progress] = []
+
 
 class _RateColumn(ProgressColumn):
     """Items per second, with the task's unit."""
@@ -57,9 +59,21 @@ def progress(description: str, total: int, unit: str = "images") -> Iterator[Cal
         _RateColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    if _shown:  # work within work: a line more in the display that is up, for as long as it lasts
+        bars = _shown[-1]
         task = bars.add_task(description, total=total, unit=unit)
-        yield lambda n: bars.advance(task, n)
+        try:
+            yield lambda n: bars.advance(task, n)
+        finally:
+            bars.remove_task(task)
+        return
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        _shown.append(bars)
+        task = bars.add_task(description, total=total, unit=unit)
+        try:
+            yield lambda n: bars.advance(task, n)
+        finally:
+            _shown.remove(bars)
 
 
 def note(text: str) -> None:
