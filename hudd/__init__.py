@@ -16,12 +16,14 @@ except PackageNotFoundError:  # a source tree that was never installed
 
 if TYPE_CHECKING:
     from hudd import evaluation as evaluate
-    from hudd.clustering import Clustering, choose_layer, cluster, linkage
+    from hudd.clustering.cluster import Clustering, choose_layer, cluster
+    from hudd.clustering.linkage import linkage
     from hudd.distances import pairwise_distances
     from hudd.errors import HuddError, UnsupportedOperation, UsageError
     from hudd.lrp import LRP, Relevance
     from hudd.retraining import retrain
-    from hudd.selection import UnsafeSet, balance, select_unsafe
+    from hudd.selection.balance import balance
+    from hudd.selection.unsafe import UnsafeSet, select_unsafe
     from hudd.study import Study
 
 _HOMES = {
