@@ -32,6 +32,7 @@ result = fit(model, images, labels, config, seed=0, checkpoint=sys.argv[1] + ".p
 if not dist.is_initialized() or dist.get_rank() == 0:
     torch.save({"weights": model.state_dict(), "loss": [e["loss"] for e in result.history]}, sys.argv[1])
 if dist.is_initialized():
+    dist.barrier()  # nobody takes the group down while another one still uses it
     dist.destroy_process_group()
 """
 
