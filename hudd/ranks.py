@@ -7,6 +7,7 @@ shared out, the first process does the rest, and what goes wrong in one of them 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,7 +35,14 @@ def join() -> None:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
         backend = "cpu:gloo,cuda:nccl"
     dist.init_process_group(backend, timeout=_PATIENCE)
-    atexit.register(dist.destroy_process_group)
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    """Wait for the others, a while, so that nobody takes the group down while another one still uses it."""
+    with contextlib.suppress(RuntimeError):  # one that failed does not come
+        dist.monitored_barrier(timeout=timedelta(seconds=10))
+    dist.destroy_process_group()
 
 
 @dataclass(frozen=True)
