@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -39,9 +40,10 @@ def join() -> None:
 
 
 def _leave() -> None:
-    """Wait for the others, a while, so that nobody takes the group down while another one still uses it."""
-    with contextlib.suppress(RuntimeError):  # one that failed does not come
-        dist.monitored_barrier(timeout=timedelta(seconds=10))
+    """Wait for the others, so that nobody takes the group down while another one still uses it."""
+    if not hasattr(sys, "last_value"):  # an exception ends this process alone: the others must learn of it
+        with contextlib.suppress(RuntimeError):
+            dist.monitored_barrier(timeout=timedelta(seconds=10))
     dist.destroy_process_group()
 
 
