@@ -68,6 +68,13 @@ class Contraction:
         self._modified: dict[str, Contraction] = {}
         self._beside: dict[Contraction, Contraction] = {}
 
+    @property
+    def shift(self) -> Tensor | None:
+        """The constant summand, the bias, broadcastable to the output."""
+        if self.bias is None or not self.is_convolution:
+            return self.bias
+        return self.bias.view(-1, *[1] * (self.weight.ndim - 2))
+
     def forward(self, x: Tensor) -> Tensor:
         """The operation's output."""
         return functional.linear(x, self.weight, self.bias)
@@ -119,7 +126,7 @@ class BySign:
     def __init__(self, for_positive: Contraction, for_negative: Contraction) -> None:
         self._parts = for_positive, for_negative
         self._both = for_positive.beside(for_negative) if for_positive.groups == 1 else None
-        self.bias = for_positive.bias
+        self.shift = for_positive.shift
 
     def forward(self, x: Tensor) -> Tensor:
         """The operation's output."""

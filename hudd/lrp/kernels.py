@@ -231,8 +231,8 @@ def max_pool(
         Like `inputs`.
     """
     missing = 5 - inputs.ndim
-    out = torch.empty_like(inputs) if _channels_last(inputs) else inputs.new_empty(inputs.shape)
     layout = torch.channels_last if _channels_last(inputs) else torch.contiguous_format
+    out = torch.empty_like(inputs, memory_format=layout)
     operands = [inputs.contiguous(memory_format=layout), message.contiguous(memory_format=layout), out]
     deep_input, deep_message, deep_out = (
         tensor.reshape(*tensor.shape[:2], *[1] * missing, *tensor.shape[2:]) for tensor in operands

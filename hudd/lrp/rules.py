@@ -41,6 +41,14 @@ class Crossing:
     rectified: bool
     message: Message
 
+    def by_sign(self, for_positive: Contraction, for_negative: Contraction) -> Contraction | BySign:
+        """The operation with one set of weights for positive inputs and another, bias-free, for negative ones."""
+        return for_positive if self.nonnegative else BySign(for_positive, for_negative)
+
+    def send(self, weights: Contraction | BySign, s: Tensor) -> Message:
+        """The relevance at the input, x times the adjoint of `s`."""
+        return Message(weights.adjoint(s, self.x), self.x)
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -76,22 +84,14 @@ class Rule:
         )
 
 
-def _shift(contraction: Contraction) -> Tensor | None:
-    """The bias, broadcastable to the output."""
-    bias = contraction.bias
-    if bias is None or not contraction.is_convolution:
-        return bias
-    return bias.view(-1, *[1] * (contraction.weight.ndim - 2))
-
-
 @dataclass(frozen=True)
 class Epsilon(Rule):
     """LRP-ε, ``R_j = x_j Σ_k w_jk R_k / (z_k + ε sign z_k)`` (Bach et al. 2015, eq. 58)."""
 
     def redistribute(self, crossing: Crossing) -> Message:
         """Send the relevance at the output to the input."""
-        s = self._over(crossing.message, crossing.z, shift=_shift(crossing.contraction))
-        return Message(crossing.contraction.adjoint(s, crossing.x), crossing.x)
+        s = self._over(crossing.message, crossing.z, shift=crossing.contraction.shift)
+        return crossing.send(crossing.contraction, s)
 
 
 @dataclass(frozen=True)
@@ -111,28 +111,6 @@ class Epsilon2021(Epsilon):
 
 
 @dataclass(frozen=True)
-class _BySign:
-    """A contraction with one set of weights for positive inputs and another for negative ones."""
-
-    x: Tensor
-    nonnegative: bool
-    for_positive: Contraction
-    for_negative: Contraction
-
-    @property
-    def _weights(self) -> Contraction | BySign:
-        return self.for_positive if self.nonnegative else BySign(self.for_positive, self.for_negative)
-
-    def forward(self) -> Tensor:
-        """The output, with the bias of `for_positive`."""
-        return self._weights.forward(self.x)
-
-    def message(self, s: Tensor) -> Message:
-        """The relevance at the input, x times the adjoint of `s`."""
-        return Message(self._weights.adjoint(s, self.x), self.x)
-
-
-@dataclass(frozen=True)
 class AlphaBeta(Rule):
     """LRP-αβ, positive and negative contributions weighted by α and β = α - 1 (Bach et al. 2015, eq. 60).
 
@@ -147,33 +125,30 @@ class AlphaBeta(Rule):
     def redistribute(self, crossing: Crossing) -> Message:
         """Send the relevance at the output to the input."""
         message, above = crossing.message, self._contributions(crossing, positive=True)
-        z_above = above.forward()
+        z_above = above.forward(crossing.x)
         # Where the output is rectified, it is greater than zero wherever there is relevance.
         lone = None if self.beta or crossing.rectified else self._missing(message, z_above)
         if not self.beta and lone is None:
-            return above.message(self._over(message, z_above, shift=_shift(above.for_positive)))
+            return crossing.send(above, self._over(message, z_above, shift=above.shift))
         below = self._contributions(crossing, positive=False)
-        z_below = below.forward()
+        z_below = below.forward(crossing.x)
         s_below = self._over(message, z_below, scale=-self.beta if self.beta else 1.0, last=False)
         if lone is not None:
             s_below = torch.where(lone, s_below, torch.zeros_like(s_below))
         s_above = self._over(message, z_above, scale=self.alpha)
-        sent = above.message(s_above)
-        sent.value.add_(below.message(s_below).value)
+        sent = crossing.send(above, s_above)
+        sent.value.add_(crossing.send(below, s_below).value)
         for part, s in ((above, s_above), (below, s_below)):
-            shift = _shift(part.for_positive)
-            if shift is not None:
-                message.absorb(s, shift)
+            if part.shift is not None:
+                message.absorb(s, part.shift)
         return sent
 
-    def _contributions(self, crossing: Crossing, *, positive: bool) -> _BySign:
+    def _contributions(self, crossing: Crossing, *, positive: bool) -> Contraction | BySign:
         """Those of one sign."""
         contraction = crossing.contraction
         if positive:
-            weights = contraction.positive(), contraction.negative(bias=False)
-        else:
-            weights = contraction.negative(), contraction.positive(bias=False)
-        return _BySign(crossing.x, crossing.nonnegative, *weights)
+            return crossing.by_sign(contraction.positive(), contraction.negative(bias=False))
+        return crossing.by_sign(contraction.negative(), contraction.positive(bias=False))
 
     def _missing(self, message: Message, z: Tensor) -> Tensor | None:
         """Where relevance meets no positive contribution (none above the stabilizer's size); None: nowhere."""
@@ -206,7 +181,7 @@ class ZPlus2021(Rule):
         """Send the relevance at the output to the input."""
         positive = crossing.contraction.positive(bias=False)
         s = self._over(crossing.message, positive.forward(crossing.x))
-        return Message(positive.adjoint(s, crossing.x), crossing.x)
+        return crossing.send(positive, s)
 
 
 @dataclass(frozen=True)
@@ -235,16 +210,14 @@ class Gamma(Rule):
 
     def _share(self, crossing: Crossing, *, above: bool, last: bool) -> Message:
         """The part of the outputs above (or below) zero."""
-        favoured = _BySign(
-            crossing.x,
-            crossing.nonnegative,
+        favoured = crossing.by_sign(
             self._favouring(crossing.contraction, positive=above, bias=True),
             self._favouring(crossing.contraction, positive=not above, bias=False),
         )
         gate, passes = crossing.z, "positive" if above else "negative"
-        shift = _shift(favoured.for_positive)
-        s = self._over(crossing.message, favoured.forward(), gate=gate, passes=passes, last=last, shift=shift)
-        return favoured.message(s)
+        z = favoured.forward(crossing.x)
+        s = self._over(crossing.message, z, gate=gate, passes=passes, last=last, shift=favoured.shift)
+        return crossing.send(favoured, s)
 
 
 @dataclass(frozen=True)
@@ -293,7 +266,7 @@ class Flat(Rule):
         """Send the relevance at the output to the input."""
         shares = self._shares(crossing.contraction)
         z = shares.forward(torch.ones_like(crossing.x[:1])).expand_as(crossing.z)
-        s = self._over(crossing.message, z, shift=_shift(shares))
+        s = self._over(crossing.message, z, shift=shares.shift)
         return Message(shares.adjoint(s, crossing.x), None)
 
 
