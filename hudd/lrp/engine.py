@@ -4,57 +4,23 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import chain
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from hudd.capture.export import capture
+from hudd.capture.graph import RelevanceGraph
 from hudd.errors import UsageError
-from hudd.lrp import kernels
-from hudd.lrp import message as messages
 from hudd.lrp.composites import Composite, composite_of
 from hudd.lrp.message import Message
-from hudd.lrp.operations import Values, call
-from hudd.lrp.plan import Plan, RuledContraction, make_plan, store_channels_last, within
+from hudd.lrp.plan import Plan, make_plan, store_channels_last
 from hudd.lrp.recommended import recommended_for
-from hudd.lrp.rules import Crossing, Rule
-from hudd.lrp.targets import Target, selection
+from hudd.lrp.rules import Rule
+from hudd.lrp.run import Relevance, Run, entering
+from hudd.lrp.targets import Target
 
 _PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _POOLS = ("none", "channel", "space")
-
-
-@dataclass
-class Relevance:
-    """The relevance of a batch of N images.
-
-    Attributes
-    ----------
-    output : Tensor
-        (N, ...) the model's output.
-    explained : Tensor
-        (N,) float64, the sum of the relevance that entered at the output.
-    input : Tensor or None
-        (N, C, H, W) relevance of the input; None if it was not asked for. The heatmap of a layer that reads the input
-        is this same tensor.
-    layers : dict of str to Tensor
-        Relevance at each layer's input (or output, see :class:`LRP`), (N, ...), by module path.
-    conservation : dict of str to Tensor
-        For each layer (N,) float64: the relevance that left the layer at its input minus what entered at its output, as
-        a share of what is explained. Zero is exact conservation; a bias takes its share, and so does the stabilizer.
-    bias_share : dict of str to Tensor
-        For each layer (N,) float64: what its biases and other constant summands absorbed, in the same unit; so
-        ``conservation + bias_share`` is what the rule itself lost or added. Empty unless it was asked for.
-    """
-
-    output: Tensor
-    explained: Tensor
-    input: Tensor | None = None
-    layers: dict[str, Tensor] = field(default_factory=dict)
-    conservation: dict[str, Tensor] = field(default_factory=dict)
-    bias_share: dict[str, Tensor] = field(default_factory=dict)
 
 
 class LRP:
@@ -123,7 +89,8 @@ class LRP:
         self._asked = None if layers is None else tuple(layers)
         self._pool, self._dtype, self._at = pool, _PRECISIONS[precision], at
         self._bias_share = bias_share
-        self._plan: Plan | None = None
+        self._captured: RelevanceGraph | None = None
+        self._plans: dict[int, Plan] = {}  # by the number of outputs explained
         self._shapes: list[torch.Size] = []
 
     def prepare(self, example: Tensor | Sequence[Tensor]) -> tuple[str, ...]:
@@ -141,17 +108,22 @@ class LRP:
         UnsupportedOperation
             If relevance meets an operation without a conserving rule.
         """
+        return self._planned(example, every_output=False).layers
+
+    def _planned(self, example: Tensor | Sequence[Tensor], *, every_output: bool) -> Plan:
+        """The way of relevance from the model's first output, or from all of them."""
         shapes = [tensor.shape[1:] for tensor in ((example,) if isinstance(example, Tensor) else example)]
-        if (
-            self._plan is None or shapes != self._shapes
-        ):  # a capture may have the sizes of all axes but the first in it
-            captured = capture(self.model, example)
+        # A capture may have the sizes of all axes but the first in it.
+        if self._captured is None or shapes != self._shapes:
+            self._captured = capture(self.model, example)
             if self._recommended:
-                self.composite = recommended_for(captured)
-            store_channels_last(captured)
-            self._plan = make_plan(captured, self.composite, self._asked)
-            self._shapes = shapes
-        return self._plan.layers
+                self.composite = recommended_for(self._captured)
+            store_channels_last(self._captured)
+            self._shapes, self._plans = shapes, {}
+        explained = len(self._captured.outputs) if every_output else 1
+        if explained not in self._plans:
+            self._plans[explained] = make_plan(self._captured, self.composite, self._asked, explained)
+        return self._plans[explained]
 
     @torch.no_grad()
     def attribute(self, inputs: Tensor | Sequence[Tensor], target: Target = None) -> Relevance:
@@ -164,6 +136,8 @@ class LRP:
         target : None, int, Tensor, list, tuple or callable, optional
             What to explain, see :func:`hudd.lrp.targets.selection`; a callable gets the model's output and returns the
             relevance that enters there, of the same shape. None: each image's predicted class.
+            Of a model with several outputs the first is explained; a callable gets the tuple of all of them and returns
+            a list with the relevance that enters at each, or None where nothing does.
 
         Returns
         -------
@@ -171,30 +145,30 @@ class LRP:
         """
         batch = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
         _check(batch)
-        self.prepare(batch)
-        assert self._plan is not None
-        run = _Run(self._plan, self.composite, self._pool, self._dtype, self._at)
-        result = run.explain(batch, target)
+        plan = self._planned(batch, every_output=callable(target))
+        enter = functools.partial(entering, target)
+        result = self._run(plan).explain(batch, enter)
         if self._bias_share:
-            result.bias_share = self._bias_shares(batch, run.entering)
+            result.bias_share = self._bias_shares(plan, batch, enter(result.outputs))
         return result
 
-    def _bias_shares(self, batch: tuple[Tensor, ...], entering: Tensor) -> dict[str, Tensor]:
+    def _run(self, plan: Plan, *, bias_share: bool = False) -> Run:
+        return Run(plan, self.composite, self._pool, self._dtype, self._at, bias_share)
+
+    def _bias_shares(
+        self, plan: Plan, batch: tuple[Tensor, ...], entered: list[Message | None]
+    ) -> dict[str, Tensor]:
         """One image at a time, for inside a model the batch may be any axis, or lie within one."""
-        assert self._plan is not None
-        shares: dict[str, list[Tensor]] = {name: [] for name in self._plan.layers}
-        for sample, seed in enumerate(entering.split(1)):
-            run = _Run(self._plan, self.composite, self._pool, self._dtype, self._at, bias_share=True)
-            single = run.explain(
-                tuple(tensor[sample : sample + 1] for tensor in batch), functools.partial(_given, seed)
-            )
+        shares: dict[str, list[Tensor]] = {name: [] for name in plan.layers}
+        seeds = [None if message is None else message.plain().value for message in entered]
+        for sample in range(len(batch[0])):
+            one = slice(sample, sample + 1)
+            own = [None if seed is None else Message(seed[one].clone(), None) for seed in seeds]
+            run = self._run(plan, bias_share=True)
+            single = run.explain(tuple(tensor[one] for tensor in batch), lambda _, own=own: own)  # type: ignore[misc]
             for name, share in single.bias_share.items():
                 shares[name].append(share)
         return {name: torch.cat(parts) for name, parts in shares.items()}
-
-
-def _given(seed: Tensor, output: Tensor) -> Tensor:
-    return seed
 
 
 def _check(batch: tuple[Tensor, ...]) -> None:
@@ -206,140 +180,3 @@ def _check(batch: tuple[Tensor, ...]) -> None:
             )
         if tensor.shape[0] == 0:
             raise UsageError("the batch is empty; give at least one image.")
-
-
-class _Run:
-    """One batch on its way through a plan."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        composite: Composite,
-        pool: str,
-        dtype: torch.dtype,
-        at: str,
-        bias_share: bool = False,
-    ) -> None:
-        self._plan, self._composite = plan, composite
-        self._pool, self._dtype, self._at = pool, dtype, at
-        self._values: Values = {}
-        self._arrived: dict[str, Tensor] = {}
-        self._sent: dict[str, Tensor] = {}
-        self._absorbed: dict[fx.Node, list[Tensor]] | None = {} if bias_share else None
-
-    def explain(self, batch: tuple[Tensor, ...], target: Target) -> Relevance:
-        self._forward(batch)
-        output_node = self._plan.captured.outputs[0]
-        output = self._values[output_node]
-        if callable(target):
-            seed = target(output)
-            if not isinstance(seed, Tensor) or seed.shape != output.shape:
-                returned = (
-                    f"shape {tuple(seed.shape)}" if isinstance(seed, Tensor) else f"a {type(seed).__name__}"
-                )
-                raise UsageError(
-                    f"the target callable returned {returned}, but must return a tensor of the output's shape, "
-                    f"{tuple(output.shape)}."
-                )
-            entering = Message(seed.to(output.dtype).clone(), None)
-        else:
-            entering = Message(selection(output, target), output)
-        self.entering = entering.value if entering.factor is None else entering.value * entering.factor
-        result = Relevance(output=output, explained=entering.sample_totals())
-        self._backward(output_node, entering, result)
-        size = result.explained.abs()
-        size = torch.where(size > 0, size, torch.ones_like(size))
-        for name in self._plan.layers:
-            result.conservation[name] = (self._sent[name] - self._arrived[name]) / size
-            if self._absorbed is not None:
-                inside = chain(*(parts for node, parts in self._absorbed.items() if within(node, name)))
-                result.bias_share[name] = sum((part.sum() for part in inside), torch.zeros_like(size)) / size
-        result.layers = {name: result.layers[name] for name in self._plan.layers}
-        return result
-
-    def _forward(self, batch: tuple[Tensor, ...]) -> None:
-        plan, values = self._plan, self._values
-        if len(batch) != len(plan.captured.inputs):
-            raise UsageError(
-                f"the model takes {len(plan.captured.inputs)} inputs, but {len(batch)} were given."
-            )
-        for node in plan.captured.graph.nodes:
-            if node.op == "placeholder" and node.name in plan.captured.constants:
-                values[node] = plan.captured.constants[node.name]
-        values.update(zip(plan.captured.inputs, map(kernels.channels_last_on_cpu, batch)))
-        last_reader = {read: node for node in plan.calls for read in node.all_input_nodes}
-        kept = {read for reads in plan.reads.values() for read in reads} | set(plan.captured.outputs)
-        for node in plan.calls:
-            if node in plan.in_place:
-                source = node.all_input_nodes[0]
-                values[node] = torch.relu_(values[source])
-            else:
-                values[node] = call(node, values)
-            for read in node.all_input_nodes:
-                if last_reader[read] is node and read not in kept:
-                    del values[read]
-
-    def _backward(self, output_node: fx.Node, entering: Message, result: Relevance) -> None:
-        plan, values = self._plan, self._values
-        pending: dict[fx.Node, Message] = {output_node: entering}
-        self._leave((output_node, output_node), entering, result)
-        last_read = {read: node for node in plan.backward for read in plan.reads[node]}
-        for node in plan.backward:
-            incoming = pending.pop(node, None)
-            if incoming is None:
-                continue
-            step = plan.steps[node]
-            if self._absorbed is not None:
-                incoming.ledger = self._absorbed[node] = []
-            if isinstance(step, RuledContraction):
-                sent = [(step.source, self._cross(node, step, incoming))]
-            else:
-                sent = step.cross(node, incoming, values, self._composite)
-            for source, message in sent:
-                edge = (node, source)
-                self._enter(edge, message, result)
-                self._leave(edge, message, result)
-                pending[source] = messages.add(pending[source], message) if source in pending else message
-            for read in plan.reads[node]:
-                if last_read[read] is node:
-                    values.pop(read, None)
-        if plan.reaches_input:
-            result.input = pending[plan.captured.inputs[0]].relevance()
-
-    def _cross(self, node: fx.Node, step: RuledContraction, message: Message) -> Message:
-        crossing = Crossing(
-            contraction=step.contraction,
-            x=self._values[step.source],
-            z=self._values[node],
-            nonnegative=step.nonnegative_input,
-            rectified=node in self._plan.rectified,
-            message=message,
-        )
-        return step.rule.redistribute(crossing)
-
-    def _enter(self, edge: tuple[fx.Node, fx.Node], message: Message, result: Relevance) -> None:
-        """Relevance leaves the layers whose input this edge is: their heatmaps."""
-        for name in self._plan.entries.get(edge, ()):
-            if self._at == "input":
-                self._collect(name, message, result)
-            _accumulate(self._sent, name, message.sample_totals())
-
-    def _leave(self, edge: tuple[fx.Node, fx.Node], message: Message, result: Relevance) -> None:
-        """Relevance enters the layers whose output this edge reads."""
-        for name in self._plan.exits.get(edge, ()):
-            if self._at == "output":
-                self._collect(name, message, result)
-            _accumulate(self._arrived, name, message.sample_totals())
-
-    def _collect(self, name: str, message: Message, result: Relevance) -> None:
-        if self._pool == "none" or message.value.ndim < 3:
-            heatmap = message.relevance(self._dtype)
-        else:
-            over = "space" if self._pool == "channel" else "channels"
-            heatmap = kernels.pooled_product(message.value, message.factor, over=over)
-            message.total = heatmap.double().flatten(1).sum(1)
-        _accumulate(result.layers, name, heatmap)
-
-
-def _accumulate(store: dict[str, Tensor], name: str, tensor: Tensor) -> None:
-    store[name] = store[name] + tensor if name in store else tensor

@@ -81,7 +81,9 @@ class Plan:
     reads: dict[fx.Node, list[fx.Node]] = field(default_factory=dict)
 
 
-def make_plan(captured: RelevanceGraph, composite: Composite, layers: Sequence[str] | None) -> Plan:
+def make_plan(
+    captured: RelevanceGraph, composite: Composite, layers: Sequence[str] | None, explained: int = 1
+) -> Plan:
     """Plan the passes.
 
     Parameters
@@ -92,6 +94,8 @@ def make_plan(captured: RelevanceGraph, composite: Composite, layers: Sequence[s
         The rules.
     layers : sequence of str or None
         Module paths, globs allowed, and "input"; None: every module that redistributes relevance, and the input.
+    explained : int
+        At how many of the model's outputs, from the first, relevance may enter.
 
     Raises
     ------
@@ -103,12 +107,12 @@ def make_plan(captured: RelevanceGraph, composite: Composite, layers: Sequence[s
     if composite.attention == "attnlrp":
         captured = with_attnlrp(captured)
     calls = [node for node in captured.graph.nodes if node.op == "call_function"]
-    output = captured.outputs[0]
-    on_the_way = _ancestors(output)
+    outputs = captured.outputs[:explained]
+    on_the_way = _ancestors(*outputs)
     steps = {node: _step(node, captured, composite) for node in calls if node in on_the_way}
     names = _layer_names(steps, layers)
     edges = [(node, source) for node in steps for source in sources_of(node)]
-    entries, exits = _layer_edges(edges, [name for name in names if name != INPUT], output)
+    entries, exits = _layer_edges(edges, [name for name in names if name != INPUT], outputs)
     reaches_input = layers is None or INPUT in names
     wanted = {source for _, source in entries}
     if reaches_input:
@@ -124,7 +128,7 @@ def make_plan(captured: RelevanceGraph, composite: Composite, layers: Sequence[s
         exits=exits,
         reaches_input=reaches_input,
     )
-    _choose_in_place(plan, output)
+    _choose_in_place(plan, outputs)
     plan.reads = {node: _values_read(node, steps[node]) for node in plan.backward}
     return plan
 
@@ -143,9 +147,9 @@ def store_channels_last(captured: RelevanceGraph) -> None:
                     captured.constants[read.name] = weight.contiguous(memory_format=torch.channels_last)
 
 
-def _ancestors(output: fx.Node) -> set[fx.Node]:
+def _ancestors(*outputs: fx.Node) -> set[fx.Node]:
     found: set[fx.Node] = set()
-    pending = [output]
+    pending = list(outputs)
     while pending:
         node = pending.pop()
         if node not in found and node.op == "call_function":
@@ -219,7 +223,7 @@ def within(node: fx.Node, name: str) -> bool:
 
 
 def _layer_edges(
-    edges: list[Edge], names: list[str], output: fx.Node
+    edges: list[Edge], names: list[str], outputs: list[fx.Node]
 ) -> tuple[dict[Edge, list[str]], dict[Edge, list[str]]]:
     entries: dict[Edge, list[str]] = defaultdict(list)
     exits: dict[Edge, list[str]] = defaultdict(list)
@@ -237,8 +241,9 @@ def _layer_edges(
         for reader, source in edges:
             if inside[source] and not inside[reader]:
                 exits[(reader, source)].append(name)
-        if inside.get(output, False):
-            exits[(output, output)].append(name)
+        for output in dict.fromkeys(outputs):
+            if inside.get(output, False):
+                exits[(output, output)].append(name)
     return dict(entries), dict(exits)
 
 
@@ -261,9 +266,9 @@ def _values_read(node: fx.Node, step: Operation | RuledContraction) -> list[fx.N
     return [node, *origin(node).all_input_nodes]
 
 
-def _choose_in_place(plan: Plan, output: fx.Node) -> None:
+def _choose_in_place(plan: Plan, outputs: list[fx.Node]) -> None:
     """Let a rectifier write over its input where relevance, being a multiple of its output, vanishes with it."""
-    own_factor: dict[fx.Node, bool] = {output: False}
+    own_factor = dict.fromkeys(outputs, False)
     for node in plan.backward:
         own = own_factor.get(node, True)
         step = plan.steps[node]

@@ -1,13 +1,14 @@
 """Which output is explained: captum's target grammar, or a callable on the output.
 
 A callable gets the model's output and returns the relevance that enters there, of the same shape; :func:`contrast` and
-:func:`worst_keypoint` make such callables.
+:func:`worst_keypoint` make such callables. Of a model with several outputs it gets them all, and returns a list.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from numbers import Integral
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from torch import Tensor
 from hudd.errors import UsageError
 
 Index = int | tuple[int, ...]
-Target = None | int | Tensor | Sequence[Index] | tuple[int, ...] | Callable[[Tensor], Tensor]
+Target = None | int | Tensor | Sequence[Index] | tuple[int, ...] | Callable[[Any], Any]
 
 
 def selection(output: Tensor, target: Target) -> Tensor:

@@ -1,0 +1,238 @@
+"""One batch on its way through a plan: a forward pass, then a backward sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import chain
+
+import torch
+from torch import Tensor, fx
+
+from hudd.errors import UsageError
+from hudd.lrp import kernels
+from hudd.lrp import message as messages
+from hudd.lrp.composites import Composite
+from hudd.lrp.message import Message
+from hudd.lrp.operations import Values, call
+from hudd.lrp.plan import Plan, RuledContraction, within
+from hudd.lrp.rules import Crossing
+from hudd.lrp.targets import Target, selection
+
+
+@dataclass
+class Relevance:
+    """The relevance of a batch of N images.
+
+    Attributes
+    ----------
+    outputs : tuple of Tensor
+        (N, ...) each of the model's outputs.
+    explained : Tensor
+        (N,) float64, the sum of the relevance that entered at the outputs.
+    inputs : tuple of Tensor
+        (N, ...) the relevance of each of the model's inputs, zeros where none arrives; empty if it was not asked for.
+        The heatmap of a layer that reads an input is this same tensor.
+    layers : dict of str to Tensor
+        Relevance at each layer's input (or output, see :class:`LRP`), (N, ...), by module path; of a model with several
+        outputs only the layers that the explained ones depend on.
+    conservation : dict of str to Tensor
+        For each layer (N,) float64: the relevance that left the layer at its input minus what entered at its output, as
+        a share of what is explained. Zero is exact conservation; a bias takes its share, and so does the stabilizer.
+    bias_share : dict of str to Tensor
+        For each layer (N,) float64: what its biases and other constant summands absorbed, in the same unit; so
+        ``conservation + bias_share`` is what the rule itself lost or added. Empty unless it was asked for.
+    """
+
+    outputs: tuple[Tensor, ...]
+    explained: Tensor
+    inputs: tuple[Tensor, ...] = ()
+    layers: dict[str, Tensor] = field(default_factory=dict)
+    conservation: dict[str, Tensor] = field(default_factory=dict)
+    bias_share: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def output(self) -> Tensor:
+        """(N, ...) the model's output, the first of several."""
+        return self.outputs[0]
+
+    @property
+    def input(self) -> Tensor | None:
+        """(N, C, H, W) the relevance of the input, the first of several; None if it was not asked for."""
+        return self.inputs[0] if self.inputs else None
+
+
+def entering(target: Target, outputs: tuple[Tensor, ...]) -> list[Message | None]:
+    """What enters at each output; None: nothing.
+
+    Raises
+    ------
+    UsageError
+        If the target does not fit the outputs.
+    """
+    if not callable(target):
+        return [Message(selection(outputs[0], target), outputs[0]), *[None] * (len(outputs) - 1)]
+    several = len(outputs) > 1
+    returned = target(outputs) if several else [target(outputs[0])]
+    wanted = ", ".join(str(tuple(output.shape)) for output in outputs)
+    if not isinstance(returned, (list, tuple)) or len(returned) != len(outputs):
+        raise UsageError(
+            f"the target callable returned {_described(returned)}, but must return a list of {len(outputs)}, for each "
+            f"output a tensor of its shape ({wanted}), or None where nothing is explained."
+        )
+    for seed, output in zip(returned, outputs):
+        fits = isinstance(seed, Tensor) and seed.shape == output.shape
+        if not fits and not (several and seed is None):
+            raise UsageError(
+                f"the target callable returned {_described(seed)}, but must return a tensor of the output's shape, "
+                f"{tuple(output.shape)}."
+            )
+    if all(seed is None for seed in returned):
+        raise UsageError(
+            "the target callable returned None for every output; give the relevance of one at least."
+        )
+    return [
+        None if seed is None else Message(seed.to(output.dtype).clone(), None)
+        for seed, output in zip(returned, outputs)
+    ]
+
+
+def _described(value: object) -> str:
+    return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+
+
+class Run:
+    """One batch on its way through a plan."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        composite: Composite,
+        pool: str,
+        dtype: torch.dtype,
+        at: str,
+        bias_share: bool = False,
+    ) -> None:
+        self._plan, self._composite = plan, composite
+        self._pool, self._dtype, self._at = pool, dtype, at
+        self._values: Values = {}
+        self._arrived: dict[str, Tensor] = {}
+        self._sent: dict[str, Tensor] = {}
+        self._absorbed: dict[fx.Node, list[Tensor]] | None = {} if bias_share else None
+
+    def explain(
+        self, batch: tuple[Tensor, ...], enter: Callable[[tuple[Tensor, ...]], list[Message | None]]
+    ) -> Relevance:
+        """Both passes; `enter` says from the outputs what relevance enters at each."""
+        self._forward(batch)
+        nodes = self._plan.captured.outputs
+        outputs = tuple(self._values[node] for node in nodes)
+        result = Relevance(outputs, explained=outputs[0].new_zeros(len(batch[0]), dtype=torch.float64))
+        pending: dict[fx.Node, Message] = {}
+        for node, message in zip(nodes, enter(outputs)):
+            if message is not None:
+                result.explained += message.sample_totals()
+                self._leave((node, node), message, result)
+                pending[node] = messages.add(pending[node], message) if node in pending else message
+        self._backward(pending, batch, result)
+        size = result.explained.abs()
+        size = torch.where(size > 0, size, torch.ones_like(size))
+        nothing = torch.zeros_like(size)
+        for name in self._plan.layers:
+            sent, arrived = self._sent.get(name, nothing), self._arrived.get(name, nothing)
+            result.conservation[name] = (sent - arrived) / size
+            if self._absorbed is not None:
+                inside = chain(*(parts for node, parts in self._absorbed.items() if within(node, name)))
+                result.bias_share[name] = sum((part.sum() for part in inside), nothing) / size
+        result.layers = {name: result.layers[name] for name in self._plan.layers if name in result.layers}
+        return result
+
+    def _forward(self, batch: tuple[Tensor, ...]) -> None:
+        plan, values = self._plan, self._values
+        if len(batch) != len(plan.captured.inputs):
+            raise UsageError(
+                f"the model takes {len(plan.captured.inputs)} inputs, but {len(batch)} were given."
+            )
+        for node in plan.captured.graph.nodes:
+            if node.op == "placeholder" and node.name in plan.captured.constants:
+                values[node] = plan.captured.constants[node.name]
+        values.update(zip(plan.captured.inputs, map(kernels.channels_last_on_cpu, batch)))
+        last_reader = {read: node for node in plan.calls for read in node.all_input_nodes}
+        kept = {read for reads in plan.reads.values() for read in reads} | set(plan.captured.outputs)
+        for node in plan.calls:
+            if node in plan.in_place:
+                source = node.all_input_nodes[0]
+                values[node] = torch.relu_(values[source])
+            else:
+                values[node] = call(node, values)
+            for read in node.all_input_nodes:
+                if last_reader[read] is node and read not in kept:
+                    del values[read]
+
+    def _backward(
+        self, pending: dict[fx.Node, Message], batch: tuple[Tensor, ...], result: Relevance
+    ) -> None:
+        plan, values = self._plan, self._values
+        last_read = {read: node for node in plan.backward for read in plan.reads[node]}
+        for node in plan.backward:
+            incoming = pending.pop(node, None)
+            if incoming is None:
+                continue
+            step = plan.steps[node]
+            if self._absorbed is not None:
+                incoming.ledger = self._absorbed[node] = []
+            if isinstance(step, RuledContraction):
+                sent = [(step.source, self._cross(node, step, incoming))]
+            else:
+                sent = step.cross(node, incoming, values, self._composite)
+            for source, message in sent:
+                edge = (node, source)
+                self._enter(edge, message, result)
+                self._leave(edge, message, result)
+                pending[source] = messages.add(pending[source], message) if source in pending else message
+            for read in plan.reads[node]:
+                if last_read[read] is node:
+                    values.pop(read, None)
+        if plan.reaches_input:
+            result.inputs = tuple(
+                pending[node].relevance() if node in pending else torch.zeros_like(tensor)
+                for node, tensor in zip(plan.captured.inputs, batch)
+            )
+
+    def _cross(self, node: fx.Node, step: RuledContraction, message: Message) -> Message:
+        crossing = Crossing(
+            contraction=step.contraction,
+            x=self._values[step.source],
+            z=self._values[node],
+            nonnegative=step.nonnegative_input,
+            rectified=node in self._plan.rectified,
+            message=message,
+        )
+        return step.rule.redistribute(crossing)
+
+    def _enter(self, edge: tuple[fx.Node, fx.Node], message: Message, result: Relevance) -> None:
+        """Relevance leaves the layers whose input this edge is: their heatmaps."""
+        for name in self._plan.entries.get(edge, ()):
+            if self._at == "input":
+                self._collect(name, message, result)
+            _accumulate(self._sent, name, message.sample_totals())
+
+    def _leave(self, edge: tuple[fx.Node, fx.Node], message: Message, result: Relevance) -> None:
+        """Relevance enters the layers whose output this edge reads."""
+        for name in self._plan.exits.get(edge, ()):
+            if self._at == "output":
+                self._collect(name, message, result)
+            _accumulate(self._arrived, name, message.sample_totals())
+
+    def _collect(self, name: str, message: Message, result: Relevance) -> None:
+        if self._pool == "none" or message.value.ndim < 3:
+            heatmap = message.relevance(self._dtype)
+        else:
+            over = "space" if self._pool == "channel" else "channels"
+            heatmap = kernels.pooled_product(message.value, message.factor, over=over)
+            message.total = heatmap.double().flatten(1).sum(1)
+        _accumulate(result.layers, name, heatmap)
+
+
+def _accumulate(store: dict[str, Tensor], name: str, tensor: Tensor) -> None:
+    store[name] = store[name] + tensor if name in store else tensor
