@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from hudd import __version__
+from hudd.memory import memory_bytes
 
 _NEEDED = ("torch", "numpy", "scipy", "numba", "scikit-learn", "h5py", "safetensors")
 _EXTRAS = {
@@ -84,15 +85,11 @@ def _machine(built: dict[str, Any], remedies: list[str]) -> dict[str, Any]:
         "python": platform.python_version(),
         "processors": os.cpu_count(),
         "torch threads": torch.get_num_threads(),
-        "memory": f"{_memory_gib():.0f} GiB",
+        "memory": f"{memory_bytes() / 2**30:.0f} GiB",
         "torch CUDA": torch_cuda or "no",
         "GPUs": gpus or ["none"],
         **tools,
     }
-
-
-def _memory_gib() -> float:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
 
 
 def _version(name: str) -> str | None:

@@ -23,7 +23,7 @@ FLOORS = [
     {"capture"},
     {"data"},
     {"store"},
-    {"presets", "progress", "ranks"},
+    {"presets", "progress", "ranks", "memory"},
     {"errors", "_core"},
 ]
 # What is on one floor and belongs together.

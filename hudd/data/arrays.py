@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from hudd.data.base import ImageSource
 from hudd.data.labels import UNKNOWN, renumber
 from hudd.data.transforms import Transform
 from hudd.errors import UsageError
+from hudd.memory import check_memory
 
 
 class ArraySource(ImageSource):
@@ -113,10 +115,34 @@ def _read(file: Path) -> dict[str, np.ndarray]:
     try:
         if not zipfile.is_zipfile(file):
             raise UsageError(f"'{file}' is no NumPy archive; {remedy}.")
+        _check_declared(file)
         with np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except UsageError:
         raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        why = "it holds Python objects" if "pickle" in str(error) else f"{error}".rstrip(".")
+    except Exception as error:  # zipfile, zlib and NumPy's header parser have a dozen kinds between them
+        why = "it holds Python objects" if "pickle" in str(error) else f"{error or type(error).__name__}".rstrip(".")
         raise UsageError(f"'{file}' cannot be read ({why}); {remedy}.") from error
+
+
+def _check_declared(file: Path) -> None:
+    """Refuse an archive whose arrays say that they are larger than memory, or than what they unpack to."""
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        check_memory(
+            sum(member.file_size for member in members),
+            f"unpacking '{file}'",
+            "give the images as files in a folder or a manifest, which are read one by one",
+        )
+        for member in members:
+            with archive.open(member) as stream:
+                shape, _, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream)
+            declared = math.prod(shape) * dtype.itemsize
+            if declared > member.file_size:
+                raise UsageError(
+                    f"'{member.filename}' in '{file}' says that it holds {declared:,} bytes, but has "
+                    f"{member.file_size:,}; the file is damaged: write it again."
+                )
+
+
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}

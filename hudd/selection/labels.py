@@ -242,43 +242,65 @@ def import_labels(
 
 
 def _read_csv(file: Path) -> Iterator[_Entry]:
-    with file.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        if not {"path", "label"} <= set(reader.fieldnames or ()):
-            raise UsageError(f"{file.name} needs columns path and label; it has {reader.fieldnames}.")
-        for row in reader:
-            if (row["label"] or "").strip():
-                yield _Entry(f"row {reader.line_num}", row["path"], row["label"].strip())
+    for number, row in _rows(file, ("path", "label")):
+        if row["label"].strip():
+            yield _Entry(f"row {number}", row["path"], row["label"].strip())
+
+
+def _rows(file: Path, columns: tuple[str, str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the number and the cells of each line of a CSV file that has these columns."""
+    remedy = f"give a CSV in UTF-8 with the columns {columns[0]} and {columns[1]}"
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream, restval="")
+            if not set(columns) <= set(reader.fieldnames or ()):
+                raise UsageError(f"{file.name} has the columns {reader.fieldnames or 'none'}; {remedy}.")
+            for row in reader:
+                yield reader.line_num, {name: row[name] for name in columns}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{file.name} cannot be read ({error}); {remedy}.") from error
 
 
 def _read_label_studio(file: Path) -> Iterator[_Entry]:
     try:
         tasks = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file.name} is not JSON: {error}.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(
+            f"{file.name} is not JSON ({error}); export the tasks from Label Studio as JSON or JSON-MIN."
+        ) from error
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise UsageError(f"{file.name} is not a list of Label Studio tasks; export as JSON or JSON-MIN.")
     for number, task in enumerate(tasks, 1):
-        path = task.get("data", task).get("path")
-        if not isinstance(path, str):
+        try:
+            path, labels = _task(task)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"{file.name} task {number} is not one of Label Studio's ({type(error).__name__}: {error}); export "
+                "the tasks as JSON or JSON-MIN."
+            ) from error
+        if path is None:
             raise UsageError(f"{file.name} task {number} has no data.path; label tasks that hudd exported.")
-        if isinstance(task.get("label"), str) and task["label"]:  # JSON-MIN
-            yield _Entry(f"task {number}", path, task["label"])
-        for annotation in task.get("annotations", []):
-            if annotation.get("was_cancelled"):
-                continue
-            for result in annotation.get("result", []):
-                if result.get("type") == "choices" and result.get("from_name") == "label":
-                    for choice in result["value"]["choices"]:
-                        yield _Entry(f"task {number}", path, choice)
+        yield from (_Entry(f"task {number}", path, label) for label in labels)
+
+
+def _task(task: dict[str, Any]) -> tuple[str | None, list[str]]:
+    """Return the path of a task's image, and the labels that it was given."""
+    path = task.get("data", task).get("path")
+    labels = [task["label"]] if task.get("label") and isinstance(task["label"], str) else []  # JSON-MIN
+    for annotation in task.get("annotations") or []:
+        for result in [] if annotation.get("was_cancelled") else annotation.get("result") or []:
+            if result.get("type") == "choices" and result.get("from_name") == "label":
+                labels += result["value"]["choices"]
+    if not all(isinstance(label, str) for label in labels):
+        raise TypeError("a choice that is no text")
+    return (path if isinstance(path, str) else None), labels
 
 
 def _read_folder(folder: Path) -> Iterator[_Entry]:
     index = folder / "index.csv"
     if not index.is_file():
         raise UsageError(f"{folder} has no index.csv; sort a folder that hudd exported.")
-    with index.open(newline="", encoding="utf-8") as stream:
-        path_of = {row["file"]: row["path"] for row in csv.DictReader(stream)}
+    path_of = {row["file"]: row["path"] for _, row in _rows(index, ("file", "path"))}
     for file in sorted(folder.glob("*/*")):
         if file.parent.name != _UNLABELLED and file.name in path_of:
             yield _Entry(f"{file.parent.name}/{file.name}", path_of[file.name], file.parent.name)
@@ -290,7 +312,7 @@ def _class_finder(class_names: Sequence[str]) -> Callable[[str], int | None]:
     if all(name.isdecimal() for name in class_names):
         by_number = {int(name): i for i, name in enumerate(class_names)}
         return lambda written: by_name.get(
-            written, by_number.get(int(written)) if written.isdecimal() else None
+            written, by_number.get(int(written)) if written.isdecimal() and len(written) < 20 else None
         )
     return by_name.get
 

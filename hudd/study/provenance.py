@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from hudd import __version__
+from hudd.memory import memory_bytes
 from hudd.ranks import Ranks
 
 
@@ -33,7 +34,7 @@ def record(fingerprint: str, seconds: float, device: torch.device) -> dict[str, 
 @cache
 def machine() -> str:
     """Describe this machine: its name, processor, cores and memory."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    memory = memory_bytes() / 2**30
     return f"{platform.node()} ({_processor()}, {os.cpu_count()} CPUs, {memory:.0f} GiB)"
 
 
