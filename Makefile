@@ -1,6 +1,8 @@
 # make demo   set up .venv, run the whole method on real images, say where the report is
 # make test   the same set-up, then the tests
 # make lint   the same set-up, then formatting, lint and types
+# make docs   the same set-up, then the documentation's pages, in site/
+# make sanitize   the same set-up, then the tests of the compiled core under AddressSanitizer and UBSan
 # The set-up is skipped while nothing that it depends on has changed.
 
 PYTHON ?= python3
@@ -9,7 +11,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 SOURCES := pyproject.toml setup.py CMakeLists.txt constraints.txt $(shell find csrc -type f)
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs sanitize clean
 
 demo: $(INSTALLED)
 	$(BIN)/hudd demo --out $(OUT)
@@ -22,12 +24,18 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+docs: $(INSTALLED)
+	$(BIN)/mkdocs build --strict
+
+sanitize: $(INSTALLED)
+	$(BIN)/python tests/core/sanitized.py -q tests/core tests/lrp
+
 # The constraints go in by the environment too, so that pip's isolated build environment keeps to them.
 $(INSTALLED): $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[demo,parquet,test,lint]'
+		--constraint constraints.txt --editable '.[demo,parquet,test,lint,docs]'
 	touch $@
 
 clean:
-	rm -rf .venv build hudd/_core*.so hudd-demo
+	rm -rf .venv build site hudd/_core*.so hudd-demo

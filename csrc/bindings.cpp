@@ -102,7 +102,7 @@ py::dict build_info() {
 
 }  // namespace
 
-PYBIND11_MODULE(_core, module) {
+PYBIND11_MODULE(_core, module, py::multiple_interpreters::not_supported()) {
   module.doc() = "Compiled kernels of hudd: fused relevance steps and distances of pairs on DLPack tensors, CPU and CUDA.";
   constexpr int kThreads = 1;
   constexpr std::uintptr_t kStream = 0;
