@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -11,6 +12,7 @@ import h5py
 import numpy as np
 
 from hudd.errors import HuddError, UsageError
+from hudd.store.files import BLOCK
 
 _CHUNK = 1 << 20  # bytes of a compressed chunk, about
 _PLUGINS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -40,26 +42,49 @@ def check_compression(name: str) -> None:
         )
 
 
-def encode(arrays: Mapping[str, np.ndarray], compression: str = "none") -> list[bytes | memoryview]:
-    """Return the bytes of an HDF5 file that holds `arrays`, in pieces to be written one after the other.
+class FileImage:
+    """An HDF5 file in memory, whose arrays are filled in where they stand in it and can be filled again.
 
     Parameters
     ----------
-    arrays : mapping of str to ndarray
-        By dataset name. Without compression they are not copied: they are pieces themselves.
+    shapes : tuple of (str, str, tuple of int)
+        Name, dtype and shape of each dataset.
+    before : int
+        Bytes before the HDF5 file, for whoever writes it.
     compression : str
         One of :data:`COMPRESSIONS`.
+
+    Attributes
+    ----------
+    shapes
+        As given.
+    arrays : dict of str to ndarray
+        The datasets; their values are arbitrary at first.
     """
-    if compression != "none" or not all(array.size for array in arrays.values()):
-        return [_image(arrays, compression)]
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    shapes = tuple((name, array.dtype.str, array.shape) for name, array in arrays.items())
-    pieces: list[bytes | memoryview] = []
-    for before, name in _frame(shapes):
-        pieces.append(before)
-        if name:
-            pieces.append(arrays[name].reshape(-1).view(np.uint8).data)
-    return pieces
+
+    def __init__(self, shapes: Shapes, before: int = 0, compression: str = "none") -> None:
+        self.shapes, self._before, self._compression = shapes, before, compression
+        self._in_place = compression == "none" and all(math.prod(shape) for _, _, shape in shapes)
+        if not self._in_place:
+            self.arrays = {name: np.empty(shape, dtype) for name, dtype, shape in shapes}
+            return
+        self._size, pieces, places = _frame(shapes)
+        self._room = _room(before + self._size)
+        for at, piece in pieces:
+            self._room[before + at : before + at + len(piece)] = np.frombuffer(piece, np.uint8)
+        self.arrays = {
+            name: np.ndarray(shape, dtype, self._room.data, before + places[name])
+            for name, dtype, shape in shapes
+        }
+
+    def encoded(self) -> tuple[memoryview, int]:
+        """Return the bytes and how many of them are the file: those after it fill up a block of the disk."""
+        if self._in_place:
+            return self._room.data, self._before + self._size
+        content = _compressed(self.arrays, self._compression)
+        room, size = _room(self._before + len(content)), self._before + len(content)
+        room[self._before : size] = np.frombuffer(content, np.uint8)
+        return room.data, size
 
 
 def read(dataset: h5py.Dataset, key: Any = ...) -> np.ndarray:
@@ -82,9 +107,18 @@ def read(dataset: h5py.Dataset, key: Any = ...) -> np.ndarray:
     return dataset[key]
 
 
+def _room(size: int) -> np.ndarray:
+    """Return bytes that begin at a block of memory and fill whole blocks, as unbuffered writing asks for."""
+    length = -(-size // BLOCK) * BLOCK
+    room = np.empty(length + BLOCK, np.uint8)
+    start = -room.ctypes.data % BLOCK
+    room[start + size : start + length] = 0
+    return room[start : start + length]
+
+
 @lru_cache(maxsize=4)
-def _frame(shapes: Shapes) -> tuple[tuple[bytes, str], ...]:
-    """What stands before each array in a file of such arrays, in file order, and after the last."""
+def _frame(shapes: Shapes) -> tuple[int, tuple[tuple[int, bytes], ...], dict[str, int]]:
+    """Size of an uncompressed file of such arrays, what stands in it beside them, and where each begins."""
     settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     settings.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     settings.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
@@ -93,15 +127,16 @@ def _frame(shapes: Shapes) -> tuple[tuple[bytes, str], ...]:
             file.create_dataset(name, shape, dtype, dcpl=settings, track_times=False)
         file.flush()
         image = file.id.get_file_image()
-        places = sorted((file[name].id.get_offset(), file[name].nbytes, name) for name, _, _ in shapes)
-    frame, at = [], 0
-    for offset, size, name in places:
-        frame.append((image[at:offset], name))
-        at = offset + size
-    return (*frame, (image[at:], ""))
+        places = {name: file[name].id.get_offset() for name, _, _ in shapes}
+        ends = {name: places[name] + file[name].nbytes for name in places}
+    pieces, at = [], 0
+    for name in sorted(places, key=lambda name: places[name]):
+        pieces.append((at, image[at : places[name]]))
+        at = ends[name]
+    return len(image), (*pieces, (at, image[at:])), places
 
 
-def _image(arrays: Mapping[str, np.ndarray], compression: str) -> bytes:
+def _compressed(arrays: Mapping[str, np.ndarray], compression: str) -> bytes:
     with _memory_file() as file:
         for name, array in arrays.items():
             file.create_dataset(name, data=array, track_times=False, **_filters(array, compression))

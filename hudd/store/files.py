@@ -10,17 +10,22 @@ from pathlib import Path
 from hudd.errors import HuddError
 
 ASIDE = ".aside-"
+BLOCK = 4096  # of memory and of the disk
+_LARGE = 1 << 20  # bytes from which the page cache is more trouble than it is worth
 
 
-def write_whole(path: Path, *parts: bytes | memoryview) -> None:
-    """Put `parts` at `path` so that a reader finds the old file or the new one, never a piece.
+def write_whole(path: Path, content: bytes | memoryview, size: int | None = None) -> None:
+    """Put `content` at `path` so that a reader finds the old file or the new one, never a piece.
 
     Parameters
     ----------
     path : Path
         Where the file shall stand; an older one is replaced.
-    *parts : bytes or memoryview
-        Written one after the other.
+    content : bytes or memoryview
+        What the file shall hold. Where it begins at a block of memory and is whole blocks, it goes to the disk
+        without a copy in the page cache, if the file system can do that.
+    size : int, optional
+        How many bytes of it are the file, all by default.
 
     Raises
     ------
@@ -29,11 +34,7 @@ def write_whole(path: Path, *parts: bytes | memoryview) -> None:
     """
     aside = path.with_name(f"{ASIDE}{os.getpid()}-{path.name}")
     try:
-        with aside.open("wb") as file:
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
+        _fill(aside, memoryview(content), len(content) if size is None else size)
         aside.replace(path)
         sync_directory(path.parent)
     except OSError as error:
@@ -42,6 +43,26 @@ def write_whole(path: Path, *parts: bytes | memoryview) -> None:
     except BaseException:
         _forget(aside)
         raise
+
+
+def _fill(path: Path, content: memoryview, size: int) -> None:
+    """Write a file and flush it to disk."""
+    unbuffered = getattr(os, "O_DIRECT", 0) if len(content) >= _LARGE else 0
+    for flag in (unbuffered, 0):
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | flag, 0o666)
+            try:
+                done, end = 0, len(content) if flag else size
+                while done < end:
+                    done += os.write(handle, content[done:end])
+                os.ftruncate(handle, size)
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            return
+        except OSError as error:
+            if not flag or error.errno != errno.EINVAL:  # not aligned, or the file system buffers always
+                raise
 
 
 def write_error(path: Path, error: OSError) -> HuddError:

@@ -1,7 +1,7 @@
 """Rows of large arrays in many files, each whole, checksummed and good for itself.
 
 A shard is an HDF5 file behind a 512-byte user block. The user block is one line of JSON: format, version, the
-fingerprint of what the rows depend on, their range, and the size and SHA-256 of the HDF5 bytes after it. So a
+fingerprint of what the rows depend on, their range, and the size and XXH3 hash of the HDF5 bytes after it. So a
 shard can be judged without HDF5, and the shards that are there say by themselves which rows are done.
 """
 
@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
+import xxhash
 
 from hudd.errors import HuddError
-from hudd.store.encoding import encode, read
+from hudd.store.behind import WriteBehind
+from hudd.store.encoding import FileImage, Shapes, read
 from hudd.store.files import sweep, write_error, write_whole
 
 FORMAT = "hudd-shard"
-VERSION = 1
+VERSION = 2
+# By version of the format: the field and its hash; XXH3 takes a twentieth of the time.
+_CHECKSUMS: dict[int, tuple[str, Any]] = {1: ("sha256", hashlib.sha256), 2: ("xxh3_128", xxhash.xxh3_128)}
 SHARD_BYTES = 32 << 20
 _USER_BLOCK = 512
 
@@ -112,56 +115,46 @@ class ShardSet:
         arrays : mapping of str to ndarray
             Arrays by dataset name, all with the shard's number of rows.
         """
-        stop = min(start + self.rows_per_shard, self.rows)
+        image = self.image(self.shapes(start, arrays))
         for name, array in arrays.items():
-            if len(array) != stop - start:
+            if len(array) != len(image.arrays[name]):
                 raise ValueError(
-                    f"'{name}' has {len(array)} rows, the shard {start}:{stop} has {stop - start}"
+                    f"'{name}' has {len(array)} rows, the shard from {start} has {len(image.arrays[name])}"
                 )
-        pieces, sha, size = encode(arrays, self.compression), hashlib.sha256(), 0
-        for piece in pieces:
-            sha.update(piece)
-            size += len(piece)
+            image.arrays[name][...] = array
+        self.save(start, image)
+
+    def shapes(self, start: int, like: Mapping[str, np.ndarray]) -> Shapes:
+        """Return what the shard whose first row is `start` holds, its rows being like those of some arrays."""
+        rows = min(self.rows_per_shard, self.rows - start)
+        return tuple((name, array.dtype.str, (rows, *array.shape[1:])) for name, array in like.items())
+
+    def image(self, shapes: Shapes) -> FileImage:
+        """Return a shard in memory, to be filled and saved."""
+        return FileImage(shapes, _USER_BLOCK, self.compression)
+
+    def save(self, start: int, image: FileImage) -> None:
+        """Write a filled shard whose first row is `start`."""
+        content, size = image.encoded()
         header = {
             "format": FORMAT,
             "version": VERSION,
             "fingerprint": self.fingerprint,
             "start": start,
-            "stop": stop,
-            "bytes": size,
-            "sha256": sha.hexdigest(),
+            "stop": min(start + self.rows_per_shard, self.rows),
+            "bytes": size - _USER_BLOCK,
+            "xxh3_128": xxhash.xxh3_128_hexdigest(content[_USER_BLOCK:size]),
         }
+        content[:_USER_BLOCK] = json.dumps(header).encode().ljust(_USER_BLOCK - 1) + b"\n"
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise write_error(self.directory, error) from error
-        write_whole(self.path(start), json.dumps(header).encode().ljust(_USER_BLOCK - 1) + b"\n", *pieces)
+        write_whole(self.path(start), content, size)
 
-    @contextmanager
-    def written_behind(self, waiting: int = 1) -> Iterator[Callable[[int, Mapping[str, np.ndarray]], None]]:
-        """Give a function like :meth:`write` that returns at once: a thread of its own writes.
-
-        Parameters
-        ----------
-        waiting : int
-            Shards that may wait while one is written; one more and the caller waits.
-
-        Raises
-        ------
-        HuddError
-            When the body ends or writes again, if a shard could not be written.
-        """
-        pending: deque[Future[None]] = deque()
-        with ThreadPoolExecutor(1, thread_name_prefix="hudd-write") as pool:
-
-            def put(start: int, arrays: Mapping[str, np.ndarray]) -> None:
-                while len(pending) > waiting:
-                    pending.popleft().result()
-                pending.append(pool.submit(self.write, start, arrays))
-
-            yield put
-            for written in pending:
-                written.result()
+    def written_behind(self) -> AbstractContextManager[WriteBehind]:
+        """Write shards in a thread of its own while the body runs, see :class:`WriteBehind`."""
+        return WriteBehind.of(self)
 
     def read(self, name: str) -> Iterator[tuple[int, np.ndarray]]:
         """Yield (first row, rows) of dataset `name`, shard by shard."""
@@ -206,22 +199,28 @@ class ShardSet:
             with self.path(start).open("rb") as file:
                 header = json.loads(file.read(_USER_BLOCK))
                 size = self.path(start).stat().st_size - _USER_BLOCK
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest() if checksum else ""
+                if not isinstance(header, dict) or header.get("format") != FORMAT:
+                    return f"is not a {FORMAT}"
+                if header.get("version") not in _CHECKSUMS:
+                    return f"is a {FORMAT} of version {header.get('version')}, not {VERSION}"
+                if tuple(map(header.get, ("fingerprint", "start", "stop"))) != (
+                    self.fingerprint,
+                    start,
+                    stop,
+                ):
+                    return "belongs to other settings"
+                if header.get("bytes") != size:
+                    return f"is torn ({size} of {header.get('bytes')} bytes)"
+                name, algorithm = _CHECKSUMS[header["version"]]
+                if checksum and header.get(name) != hashlib.file_digest(file, algorithm).hexdigest():
+                    return "is damaged (wrong checksum)"
+                return ""
         except FileNotFoundError:
             return "is missing"
         except OSError as error:
             return f"cannot be read ({error.strerror})"
         except ValueError:
             return "is damaged (unreadable header)"
-        if not isinstance(header, dict) or (header.get("format"), header.get("version")) != (FORMAT, VERSION):
-            return f"is not a {FORMAT} of version {VERSION}"
-        if tuple(map(header.get, ("fingerprint", "start", "stop"))) != (self.fingerprint, start, stop):
-            return "belongs to other settings"
-        if header.get("bytes") != size:
-            return f"is torn ({size} of {header.get('bytes')} bytes)"
-        if checksum and header.get("sha256") != sha256:
-            return "is damaged (wrong checksum)"
-        return ""
 
 
 def _escaped(name: str) -> str:

@@ -195,20 +195,20 @@ def _stream(study: Study, shards: ShardSet, extractor: Extractor, ranges: Sequen
     source, errors, size = study.features.source("test"), study.errors, study.settings.batch_size
     prediction = study.split("test").prediction
     cuts = [(start, at, min(at + size, stop)) for start, stop in ranges for at in range(start, stop, size)]
-    lengths, arrays = dict(ranges), dict[str, np.ndarray]()
+    ends = {stop for _, stop in ranges}
     batches = loaded_ahead(source, (errors[at:end] for _, at, end in cuts), study.settings.workers)
     with (
         progress("heatmaps", sum(stop - start for start, stop in ranges)) as advance,
-        shards.written_behind() as write,
+        shards.written_behind() as writing,
     ):
         for (start, at, end), (rows, images) in zip(cuts, batches):
-            for name, part in _explained(study, extractor, images, prediction[rows]).items():
-                if at == start:
-                    arrays[name] = np.empty((lengths[start] - start, *part.shape[1:]), part.dtype)
-                arrays[name][at - start : end - start] = part
-            if end == lengths[start]:
-                write(start, arrays)
-                arrays = {}
+            found = _explained(study, extractor, images, prediction[rows])
+            if at == start:
+                shard = writing.begin(start, found)
+            for name, part in found.items():
+                shard[name][at - start : end - start] = part
+            if end in ends:
+                writing.end()
             advance(len(rows))
 
 
