@@ -23,7 +23,7 @@ FLOORS = [
     {"capture"},
     {"data"},
     {"store"},
-    {"presets", "progress", "ranks", "memory"},
+    {"presets", "progress", "ranks", "memory", "kinds"},
     {"errors", "_core"},
 ]
 # What is on one floor and belongs together.

@@ -54,8 +54,10 @@ class FileSource(ImageSource):
         for file in self.files:
             try:
                 status = file.stat()
-            except OSError as error:
-                raise UsageError(f"image '{file}' cannot be read: {error.strerror}.") from error
+            except (OSError, ValueError) as error:  # a ValueError where the name cannot be one of a file
+                raise UsageError(
+                    f"image '{file}' cannot be read ({_reason(error)}); correct the path or leave it out."
+                ) from error
             yield f"{status.st_size} {status.st_mtime_ns}\n".encode()
 
 

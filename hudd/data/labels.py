@@ -9,6 +9,7 @@ import numpy as np
 from hudd.errors import UsageError
 
 UNKNOWN = -1
+_MOST = 1_000_000  # classes
 
 
 def from_names(
@@ -53,7 +54,14 @@ def from_numbers(
     Without `class_names` the classes are called "0", "1", ... up to the largest number that occurs.
     Parameters, returns and errors are as in :func:`from_names`.
     """
-    labels = np.maximum(np.asarray(numbers).astype(np.int64), UNKNOWN)
+    numbers = np.asarray(numbers)
+    if numbers.max(initial=-1) >= _MOST:  # before they are cast, and before each number below gets a name
+        row = int(numbers.argmax())
+        raise UsageError(
+            f"{where(row)} has class number {numbers[row]:.0f}; class numbers run from 0 and are below {_MOST:,}: "
+            "number the classes one after the other, or give their names."
+        )
+    labels = np.maximum(numbers, UNKNOWN).astype(np.int64)
     if class_names is None:
         return labels, [str(number) for number in range(int(labels.max(initial=-1)) + 1)]
     beyond = np.flatnonzero(labels >= len(class_names))

@@ -125,7 +125,7 @@ def _labels(
     missing = column.isna().to_numpy()
     if column.dtype.kind in "iuf":
         numbers = column.fillna(UNKNOWN).to_numpy(dtype=float)
-        broken = np.flatnonzero(numbers != np.floor(numbers))
+        broken = np.flatnonzero(~np.isfinite(numbers) | (numbers != np.floor(numbers)))
         if broken.size:
             row = int(broken[0])
             raise UsageError(

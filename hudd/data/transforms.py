@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,28 @@ class Transform:
     mean: float | tuple[float, ...] = 0.0
     std: float | tuple[float, ...] = 1.0
     grayscale: bool | None = None
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Transform:
+        """Make a transform from its fields by name, as a study's settings or a command line give them.
+
+        Raises
+        ------
+        UsageError
+            If there is no such field, or a value cannot be used.
+        """
+        known = tuple(cls.__dataclass_fields__)
+        unknown = sorted(set(fields) - set(known))
+        if unknown:
+            raise UsageError(f"a transform has no '{unknown[0]}'; choose among: {', '.join(known)}.")
+        try:
+            return cls(**fields)
+        except UsageError:
+            raise
+        except (TypeError, ValueError, OverflowError) as error:
+            raise UsageError(
+                f"the transform {dict(fields)} cannot be made ({error}); give numbers, and resize as two whole ones."
+            ) from error
 
     def __post_init__(self) -> None:
         if self.resize is not None:

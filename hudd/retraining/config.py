@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from hudd.errors import UsageError
+from hudd.kinds import check_kinds
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Augmentation = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
@@ -92,7 +93,9 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for name in ("freeze", "augment"):  # lists, where they come from JSON
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+            value = getattr(self, name)
+            object.__setattr__(self, name, tuple(value) if isinstance(value, list) else value)
+        check_kinds(self, " of a training")
         checks = {
             "epochs": (self.epochs >= 1, "at least 1"),
             "batch_size": (self.batch_size >= 1, "at least 1"),

@@ -13,6 +13,7 @@ import torch
 
 from hudd.errors import HuddError
 from hudd.store.encoding import read
+from hudd.store.guard import check_size
 
 
 class Stored:
@@ -60,6 +61,8 @@ class Stored:
     def __getitem__(self, key: Any) -> np.ndarray:
         """Read some of it, by h5py's rules of indexing."""
         with self.open() as dataset:
+            if key is Ellipsis:
+                check_size(dataset, dataset.nbytes)
             return read(dataset, key)
 
     def __len__(self) -> int:

@@ -11,6 +11,7 @@ import h5py
 
 from hudd.errors import HuddError, UsageError
 from hudd.store.files import write_whole
+from hudd.store.guard import check_contents
 from hudd.store.schema import FORMAT, VERSION
 
 
@@ -29,6 +30,7 @@ class StudyFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._looked_at: tuple[int, int, int] | None = None
 
     def create(self, attributes: dict[str, Any]) -> None:
         """Write a file that holds nothing but its root attributes.
@@ -50,8 +52,10 @@ class StudyFile:
         ------
         UsageError
             If it is absent, foreign or of another version.
+        HuddError
+            If it leads out of the study, or what the body reads is damaged or missing.
         """
-        with self._open() as file:
+        with self._open() as file, self._told():
             yield file
 
     @contextmanager
@@ -72,14 +76,38 @@ class StudyFile:
             raise UsageError(f"'{self.path}' cannot be read; ask for the permission to.") from None
         except OSError as error:
             raise HuddError(
-                f"'{self.path}' is not an HDF5 file, or is damaged ({_first_line(error)})."
+                f"'{self.path}' is not an HDF5 file, or is damaged ({_first_line(error)}); restore it from a copy, or "
+                "run the study anew in another directory."
             ) from None
         try:
-            check_format(file, self.path)
+            with self._told():
+                check_format(file, self.path)
+                self._look(file)
         except BaseException:
             file.close()
             raise
         return file
+
+    def _look(self, file: h5py.File) -> None:
+        """Look at what the file holds, once as long as it stays the same."""
+        status = self.path.stat()
+        now = (status.st_ino, status.st_mtime_ns, status.st_size)
+        if now != self._looked_at:
+            check_contents(file, self.path)
+            self._looked_at = now
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell in a sentence what h5py and NumPy say where a file is damaged: they have no one error for that."""
+        try:
+            yield
+        except HuddError:
+            raise
+        except (LookupError, OSError, RuntimeError, TypeError, ValueError, AttributeError, MemoryError) as error:
+            raise HuddError(
+                f"'{self.path}' is damaged ({_first_line(error)}); restore it from a copy, or run the study anew in "
+                "another directory."
+            ) from error
 
     def _save(self, file: h5py.File) -> None:
         file.flush()
@@ -110,5 +138,5 @@ def check_format(file: h5py.File, path: Path) -> None:
         )
 
 
-def _first_line(error: OSError) -> str:
-    return str(error).splitlines()[0]
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip("'\"").splitlines()), type(error).__name__)

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from hudd.clustering.features import DEFAULT_BACKBONE
+from hudd.data import Transform
 from hudd.errors import UsageError
+from hudd.kinds import check_kinds
 from hudd.presets import Clusterer, FeatureKind, Pool, Preset, Reduction, get_preset
 from hudd.selection import STRATEGIES
 from hudd.store import check_compression
@@ -121,6 +123,7 @@ class Settings:
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         get_preset(self.preset)
         if self.pool not in (None, *get_args(Pool)):
             raise UsageError(f"pool is '{self.pool}'; choose one of: {', '.join(get_args(Pool))}.")
@@ -146,6 +149,8 @@ class Settings:
             raise UsageError(f"factor is {self.factor}; give a number above 0.")
         if self.factor is not None and self.budget is not None:
             raise UsageError("factor and budget both say how many images to select; give one of them.")
+        if self.transform is not None:
+            Transform.of(self.transform)
 
     @property
     def compared(self) -> tuple[str, ...]:
@@ -194,13 +199,28 @@ class Settings:
 
     @classmethod
     def from_json(cls, text: str) -> Settings:
-        """Return the settings that :meth:`to_json` wrote."""
-        return cls(**_normalised(json.loads(text)))
+        """Return the settings that :meth:`to_json` wrote.
+
+        Raises
+        ------
+        UsageError
+            If these are not such, or a value is not allowed.
+        """
+        try:
+            choices = json.loads(text)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise UsageError(f"the settings are not JSON ({error}); {_RESTORE}.") from error
+        if not isinstance(choices, dict) or not {"model", "test"} <= set(choices):
+            raise UsageError(f"the settings hold no model and test set; {_RESTORE}.")
+        return cls(**_normalised(choices))
 
     @classmethod
     def of(cls, **choices: Any) -> Settings:
         """Return settings, with paths made absolute so that they hold from any directory."""
         return cls(**_normalised(choices))
+
+
+_RESTORE = "restore 'study.h5' from a copy, or make the study anew in another directory"
 
 
 def _normalised(choices: dict[str, Any]) -> dict[str, Any]:
@@ -215,18 +235,30 @@ def _normalised(choices: dict[str, Any]) -> dict[str, Any]:
     for name in ("layers", "modes"):
         if result.get(name) is not None:
             value = result[name]
-            result[name] = (value,) if isinstance(value, str) else tuple(value)
+            result[name] = (value,) if isinstance(value, str) else _as_tuple(value)
     return result
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, (list, tuple)) else value
 
 
 def _absolute(spec: str) -> str:
     """Make the path in a spec absolute; leave ``package.module:factory`` alone."""
     manifest, colons, split = spec.rpartition("::")
     if colons:
-        return f"{Path(manifest).expanduser().absolute()}::{split}"
+        return f"{_at_home(manifest)}::{split}"
     head, colon, factory = spec.rpartition(":")
     if colon and head.endswith(".py"):
-        return f"{Path(head).expanduser().absolute()}:{factory}"
+        return f"{_at_home(head)}:{factory}"
     if colon and not Path(spec).exists() and "/" not in spec:
         return spec
-    return str(Path(spec).expanduser().absolute())
+    return _at_home(spec)
+
+
+def _at_home(path: str) -> str:
+    """Make a path absolute; "~" is the user's own folder, where there is one of that name."""
+    try:
+        return str(Path(path).expanduser().absolute())
+    except RuntimeError:
+        return str(Path(path).absolute())

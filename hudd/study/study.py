@@ -262,7 +262,7 @@ class Study(Results):
     def transform(self) -> Callable[..., torch.Tensor] | None:
         """From pixels to the DNN's input: the settings', else the model's own."""
         if self.settings.transform is not None:
-            return Transform(**self.settings.transform)
+            return Transform.of(self.settings.transform)
         return self.model.transform
 
     @cached_property
