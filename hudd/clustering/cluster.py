@@ -118,6 +118,8 @@ def cluster(
     data = heatmaps_or_distances
     if not hasattr(data, "shape"):
         data = np.asarray(data)
+    if len(data.shape) == 0:
+        raise UsageError(f"cluster received {data!r}; give heatmaps, shape (N, ...), or condensed distances.")
     if len(data.shape) == 1:
         if reduction != "none" or not linked:
             raise UsageError(

@@ -42,7 +42,7 @@ def count_points(condensed: np.ndarray) -> int:
 
 
 def check_condensed(condensed: Any) -> np.ndarray:
-    """Return `condensed` as a 1-D float array of distances, uncopied where it is one.
+    """Return `condensed` as a 1-D array of distances, uncopied where it is one of 32 bits or more.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def check_condensed(condensed: Any) -> np.ndarray:
     if not (low >= 0 and np.isfinite(high)):
         at = int(np.flatnonzero(~((distances >= 0) & np.isfinite(distances)))[0])
         raise UsageError(f"distance {at} is {distances[at]}; distances must be finite and not negative.")
-    return distances
+    return distances if distances.dtype.itemsize > 2 else distances.astype(np.float32)
 
 
 def linkage(condensed: Any, method: Method = "ward", *, overwrite: bool = False) -> np.ndarray:

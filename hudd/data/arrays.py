@@ -121,7 +121,11 @@ def _read(file: Path) -> dict[str, np.ndarray]:
     except UsageError:
         raise
     except Exception as error:  # zipfile, zlib and NumPy's header parser have a dozen kinds between them
-        why = "it holds Python objects" if "pickle" in str(error) else f"{error or type(error).__name__}".rstrip(".")
+        why = (
+            "it holds Python objects"
+            if "pickle" in str(error)
+            else f"{error or type(error).__name__}".rstrip(".")
+        )
         raise UsageError(f"'{file}' cannot be read ({why}); {remedy}.") from error
 
 

@@ -53,6 +53,7 @@ class ImageSource(ABC):
         self.labels = np.asarray(labels, dtype=np.int64)
         self.class_names = [str(name) for name in class_names]
         self.parameters = {str(name): column(values) for name, values in (parameters or {}).items()}
+        _check_names(self.parameters)
         self.transform: Callable[..., torch.Tensor] = Transform() if transform is None else transform
 
     def __len__(self) -> int:
@@ -125,6 +126,19 @@ def column(values: Any) -> np.ndarray:
     """Make a parameter column: float64 for numbers and booleans, str for the rest."""
     array = np.asarray(values)
     return array.astype(np.float64 if array.dtype.kind in "biuf" else str)
+
+
+def _check_names(names: Iterable[str]) -> None:
+    """Refuse names of parameters under which a study could not keep them: there "/" becomes "_"."""
+    kept: dict[str, str] = {}
+    for name in names:
+        if name in ("", ".", "..") or not name.isprintable():
+            raise UsageError(f"a parameter is called '{name}'; give it a name of printable characters.")
+        same = kept.setdefault(name.replace("/", "_"), name)
+        if same != name:
+            raise UsageError(
+                f"the parameters '{same}' and '{name}' are one name to a study; rename one of them."
+            )
 
 
 def _size(image: torch.Tensor) -> str:

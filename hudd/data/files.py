@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,15 @@ from hudd.errors import UsageError
 _COMMON = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif")
 _RARE = (".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".tga")
 IMAGE_SUFFIXES = frozenset((*_COMMON, *_RARE))
+# What a file may be, whatever it is called: of Pillow's other kinds some start programs (EPS) or were never hardened.
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "AVIF", "PPM", "JPEG2000", "TGA")
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Those of the kinds that this Pillow was built with."""
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 class FileSource(ImageSource):
@@ -44,10 +55,22 @@ class FileSource(ImageSource):
         return decode(self.files[index])
 
     def check(self) -> None:
-        """Read the header of every file; see :meth:`ImageSource.check`."""
+        """Read the header of every file; see :meth:`ImageSource.check`. All that cannot be used are named."""
+        refused = []
         for file in self.files:
-            with _opened(file):
-                pass
+            try:
+                with _opened(file):
+                    pass
+            except UsageError as error:
+                refused.append((file, error))
+        if refused:
+            others = first((str(file) for file, _ in refused[1:]), most=3)
+            more = (
+                f" So it is with {len(refused) - 1:,} more of {len(self.files):,}: {others}."
+                if others
+                else ""
+            )
+            raise UsageError(f"{refused[0][1]}{more}") from refused[0][1]
 
     def contents(self) -> Iterator[bytes]:
         """Yield size and time of last change of every file."""
@@ -69,17 +92,31 @@ class _opened:
 
     def __enter__(self) -> Image.Image:
         try:
-            self.image = Image.open(self.file)
+            self.image = Image.open(self.file, formats=_formats())
         except Exception as error:
             self._explain(error)
             raise
-        if self.image.mode.startswith(("I", "F")):
-            mode = self.image.mode
+        try:
+            self._check()
+        except UsageError:
             self.image.close()
-            raise UsageError(
-                f"image '{self.file}' has pixels of type {mode}; convert it to 8 bits a channel."
-            )
+            raise
         return self.image
+
+    def _check(self) -> None:
+        width, height = self.image.size
+        if width * height > (Image.MAX_IMAGE_PIXELS or math.inf):  # Pillow itself refuses at twice as many
+            raise UsageError(self._too_large())
+        if self.image.mode.startswith(("I", "F")):
+            raise UsageError(
+                f"image '{self.file}' has pixels of type {self.image.mode}; convert it to 8 bits a channel."
+            )
+
+    def _too_large(self) -> str:
+        return (
+            f"image '{self.file}' has more pixels than Pillow's guard against decompression bombs allows "
+            f"({Image.MAX_IMAGE_PIXELS:,}); shrink it or leave it out."
+        )
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self.image.close()
@@ -88,15 +125,12 @@ class _opened:
 
     def _explain(self, error: BaseException) -> None:
         if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
-            raise UsageError(
-                f"image '{self.file}' has more pixels than Pillow's guard against decompression bombs allows "
-                f"({Image.MAX_IMAGE_PIXELS:,}); shrink it or leave it out."
-            ) from error
+            raise UsageError(self._too_large()) from error
         if isinstance(error, FileNotFoundError):
             raise UsageError(
                 f"image '{self.file}' does not exist; correct the path or leave it out."
             ) from error
-        if isinstance(error, (OSError, ValueError, SyntaxError, EOFError)):
+        if isinstance(error, Exception):  # Pillow's decoders raise errors of any kind
             raise UsageError(
                 f"image '{self.file}' cannot be decoded ({_reason(error)}); replace it or leave it out."
             ) from error

@@ -65,7 +65,7 @@ def open_manifest(
             else f"row {rows[row]} of '{file}'"
         )
 
-    paths = ["" if value is None or value != value else str(value) for value in table["path"]]
+    paths = _texts(table["path"], file)
     seen: dict[str, int] = {}
     for row, path in enumerate(paths):
         if not path:
@@ -75,11 +75,15 @@ def open_manifest(
                 f"{where(row)} names '{path}' once more (first: {where(seen[path])}); keep one of them."
             )
         seen[path] = row
-    labels, known = _labels(table["label"], class_names, where) if "label" in table.columns else (None, None)
+    labels, known = None, None
+    if "label" in table.columns:
+        labels, known = _labels(table["label"], class_names, where, file)
     if labels is None:
         labels, known = np.full(len(paths), UNKNOWN), list(class_names or [])
     parameters = {
-        str(name): _parameter(table[name]) for name in table.columns if name not in ("path", "label", "split")
+        str(name): _parameter(table[name], file)
+        for name in table.columns
+        if name not in ("path", "label", "split")
     }
     return FileSource(
         [file.parent / path for path in paths], paths, labels, known or [], parameters, transform
@@ -90,17 +94,67 @@ def _read(file: Path) -> Any:
     import pandas as pd
 
     try:
+        _check_extent(file)
         if file.suffix.lower() == ".csv":
-            return pd.read_csv(file, dtype={"path": str, "split": str}, low_memory=False)
-        return pd.read_parquet(file)
+            table = pd.read_csv(file, dtype={"path": str, "split": str}, low_memory=False)
+        else:
+            table = pd.read_parquet(file)
+    except UsageError:
+        raise
     except ImportError as error:
         raise UsageError(
             f"reading '{file}' needs pyarrow; install hudd[parquet], or use a CSV manifest."
         ) from error
     except pd.errors.EmptyDataError as error:
         raise UsageError(f"manifest '{file}' is empty; it needs a header with the column 'path'.") from error
-    except (OSError, ValueError) as error:  # pandas' parser errors and wrong encodings are ValueErrors
-        raise UsageError(f"manifest '{file}' cannot be read: {str(error).strip().rstrip('.')}.") from error
+    except Exception as error:  # pandas and pyarrow have no one error for a file that they cannot read
+        reason = f"{error or type(error).__name__}".strip().rstrip(".")
+        raise UsageError(
+            f"manifest '{file}' cannot be read ({reason}); write it as CSV in UTF-8 or as Parquet."
+        ) from error
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise UsageError(f"manifest '{file}' has the column '{twice[0]}' twice; keep one of them.")
+    return table
+
+
+def _check_extent(file: Path) -> None:
+    """Refuse a table that memory or patience would not outlast; a manifest is held whole."""
+    if file.suffix.lower() == ".csv":
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            columns = stream.readline(_LONGEST_HEADER).count(b",") + 1
+    else:
+        from pyarrow import parquet
+
+        with parquet.ParquetFile(file) as stream:
+            about = stream.metadata
+            size = sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups))
+            size, columns = max(size, 8 * about.num_rows), about.num_columns
+    if size > _LARGEST:
+        raise UsageError(
+            f"manifest '{file}' holds {size / 2**30:,.1f} GiB and is read at once; give at most "
+            f"{_LARGEST / 2**30:.0f} GiB: leave columns out, or split it."
+        )
+    if columns > _WIDEST:
+        raise UsageError(
+            f"manifest '{file}' has {columns:,} columns, each a parameter of the images; give at most {_WIDEST:,}."
+        )
+
+
+_LARGEST = 1 << 30  # bytes
+_LONGEST_HEADER = 1 << 20
+_WIDEST = 1000  # columns
+
+
+def _texts(column: Any, file: Path) -> list[str]:
+    """Values as text, "" where there is none."""
+    try:
+        return ["" if gone else str(value) for value, gone in zip(column, column.isna())]
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"column '{column.name}' of '{file}' holds text that is not UTF-8; write it as UTF-8."
+        ) from error
 
 
 def _rows_of(table: Any, split: str | None, file: Path) -> np.ndarray:
@@ -108,11 +162,11 @@ def _rows_of(table: Any, split: str | None, file: Path) -> np.ndarray:
         raise UsageError(
             f"manifest '{file}' has no column 'split', so '{split}' cannot be picked; leave '::{split}' out."
         )
-    column = table["split"].astype(str).to_numpy()
+    column = np.array(_texts(table["split"], file), dtype=object)
     names = sorted(set(column))
     if split is None and len(names) > 1:
         raise UsageError(
-            f"manifest '{file}' holds the splits {first(names)}; say which, e.g. {file}::{names[0]}"
+            f"manifest '{file}' holds the splits {first(names)}; say which, e.g. '{file}::{next(filter(None, names))}'."
         )
     if split is not None and split not in names:
         raise UsageError(f"manifest '{file}' has no split '{split}'; it holds {first(names)}.")
@@ -120,9 +174,8 @@ def _rows_of(table: Any, split: str | None, file: Path) -> np.ndarray:
 
 
 def _labels(
-    column: Any, class_names: Sequence[str] | None, where: Callable[[int], str]
+    column: Any, class_names: Sequence[str] | None, where: Callable[[int], str], file: Path
 ) -> tuple[np.ndarray, list[str]]:
-    missing = column.isna().to_numpy()
     if column.dtype.kind in "iuf":
         numbers = column.fillna(UNKNOWN).to_numpy(dtype=float)
         broken = np.flatnonzero(~np.isfinite(numbers) | (numbers != np.floor(numbers)))
@@ -132,11 +185,10 @@ def _labels(
                 f"{where(row)} has label {numbers[row]}; a label is a whole number or a class name."
             )
         return from_numbers(numbers, class_names, where)
-    names = ["" if gone else str(value) for value, gone in zip(column, missing)]
-    return from_names(names, class_names, where)
+    return from_names(_texts(column, file), class_names, where)
 
 
-def _parameter(column: Any) -> np.ndarray:
+def _parameter(column: Any, file: Path) -> np.ndarray:
     if column.dtype.kind in "biuf":
-        return column.to_numpy(dtype=np.float64)
-    return np.array(["" if gone else str(value) for value, gone in zip(column, column.isna())], dtype=str)
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.array(_texts(column, file), dtype=str)

@@ -50,6 +50,8 @@ class ClosestMembers:
         appearance; `member` is then -1. (With k = N every cluster is a singleton, so the two readings agree.)
         """
         distances = np.asarray(distances)
+        if distances.dtype.kind not in "fiub":
+            raise UsageError(f"the distances are of type {distances.dtype}; give real numbers.")
         distances = distances if distances.dtype.kind == "f" else distances.astype(np.float64)
         clusters, size = cluster_sizes(labels)
         n, k = len(np.asarray(labels)), len(clusters)
