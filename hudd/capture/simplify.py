@@ -133,7 +133,7 @@ def _replace_batch_norms(captured: RelevanceGraph) -> None:
             operation = (affine_channels, source, scale_node, shift_node)
         with captured.graph.inserting_before(node):
             replacement = captured.graph.call_function(operation[0], operation[1:])
-        replacement.meta = dict(node.meta)
+        replacement.meta = {**node.meta, "val": normalized.meta["val"]}
         _replace(captured, normalized, replacement)
         captured.graph.erase_node(node)
 

@@ -11,6 +11,7 @@ import torch
 from torch import fx
 
 from hudd.capture.graph import RelevanceGraph, module_of
+from hudd.capture.samples import Place, places
 from hudd.errors import UsageError
 from hudd.lrp.composites import Composite
 from hudd.lrp.contraction import Contraction, contraction_of, data_input, is_contraction
@@ -60,6 +61,8 @@ class Plan:
         For each edge that relevance leaves (enters) a layer by: the layers' names.
     reaches_input : bool
         Whether the input's relevance is asked for.
+    places : dict of Node to Place
+        Where the images of a batch are in each value, as far as it is known.
     in_place : set of Node
         Rectifiers that may write over what they read.
     rectified : set of Node
@@ -76,6 +79,7 @@ class Plan:
     entries: dict[Edge, list[str]]
     exits: dict[Edge, list[str]]
     reaches_input: bool
+    places: dict[fx.Node, Place]
     in_place: set[fx.Node] = field(default_factory=set)
     rectified: set[fx.Node] = field(default_factory=set)
     reads: dict[fx.Node, list[fx.Node]] = field(default_factory=dict)
@@ -102,7 +106,7 @@ def make_plan(
     UnsupportedOperation
         If relevance meets an operation without a rule.
     UsageError
-        If a layer is not in the model, or does not have exactly one input.
+        If a layer is not in the model, does not have exactly one input, or mixes the images of a batch.
     """
     if composite.attention == "attnlrp":
         captured = with_attnlrp(captured)
@@ -110,9 +114,10 @@ def make_plan(
     outputs = captured.outputs[:explained]
     on_the_way = _ancestors(*outputs)
     steps = {node: _step(node, captured, composite) for node in calls if node in on_the_way}
-    names = _layer_names(steps, layers)
+    where = places(captured)
     edges = [(node, source) for node in steps for source in sources_of(node)]
-    entries, exits = _layer_edges(edges, [name for name in names if name != INPUT], outputs)
+    names = _layer_names(steps, edges, layers, where)
+    entries, exits = _layer_edges(edges, [name for name in names if name != INPUT], outputs, where)
     reaches_input = layers is None or INPUT in names
     wanted = {source for _, source in entries}
     if reaches_input:
@@ -127,6 +132,7 @@ def make_plan(
         entries=entries,
         exits=exits,
         reaches_input=reaches_input,
+        places=where,
     )
     _choose_in_place(plan, outputs)
     plan.reads = {node: _values_read(node, steps[node]) for node in plan.backward}
@@ -169,7 +175,10 @@ def _step(node: fx.Node, captured: RelevanceGraph, composite: Composite) -> Oper
 
 
 def _layer_names(
-    steps: dict[fx.Node, Operation | RuledContraction], layers: Sequence[str] | None
+    steps: dict[fx.Node, Operation | RuledContraction],
+    edges: list[Edge],
+    layers: Sequence[str] | None,
+    where: dict[fx.Node, Place],
 ) -> list[str]:
     """The layers asked for, in forward order."""
     paths = list(dict.fromkeys(module_of(node) for node in steps if module_of(node)))
@@ -186,7 +195,7 @@ def _layer_names(
         return [
             path
             for path in paths
-            if path in redistributing and path not in containers and _has_one_input(steps, path)
+            if path in redistributing and path not in containers and _has_heatmap(edges, path, where)
         ]
     every = list(dict.fromkeys(prefix for path in paths for prefix in _prefixes(path)))
     chosen: set[str] = set()
@@ -200,15 +209,18 @@ def _layer_names(
     return [name for name in [INPUT, *every] if name in chosen]
 
 
-def _has_one_input(steps: dict[fx.Node, Operation | RuledContraction], name: str) -> bool:
-    sources = {
-        source
-        for node in steps
-        if within(node, name)
-        for source in sources_of(node)
-        if not within(source, name)
-    }
-    return len(sources) == 1
+def _boundary(edges: list[Edge], name: str) -> tuple[list[Edge], list[Edge]]:
+    """The edges that lead into a layer, and those that lead out of it."""
+    inside = {node: within(node, name) for edge in edges for node in edge}
+    entering = [(reader, source) for reader, source in edges if inside[reader] and not inside[source]]
+    leaving = [(reader, source) for reader, source in edges if inside[source] and not inside[reader]]
+    return entering, leaving
+
+
+def _has_heatmap(edges: list[Edge], name: str, where: dict[fx.Node, Place]) -> bool:
+    entering, leaving = _boundary(edges, name)
+    one_input = len({source for _, source in entering}) == 1
+    return one_input and all(source in where for _, source in entering + leaving)
 
 
 def _prefixes(path: str) -> list[str]:
@@ -223,26 +235,29 @@ def within(node: fx.Node, name: str) -> bool:
 
 
 def _layer_edges(
-    edges: list[Edge], names: list[str], outputs: list[fx.Node]
+    edges: list[Edge], names: list[str], outputs: list[fx.Node], where: dict[fx.Node, Place]
 ) -> tuple[dict[Edge, list[str]], dict[Edge, list[str]]]:
     entries: dict[Edge, list[str]] = defaultdict(list)
     exits: dict[Edge, list[str]] = defaultdict(list)
     for name in names:
-        inside = {node: within(node, name) for edge in edges for node in edge}
-        entering = [(reader, source) for reader, source in edges if inside[reader] and not inside[source]]
+        entering, leaving = _boundary(edges, name)
         inputs = {source for _, source in entering}
         if len(inputs) != 1:
             raise UsageError(
                 f"layer '{name}' has {len(inputs)} inputs that carry relevance, but a heatmap needs exactly one; "
                 "ask for the layers inside it or before it."
             )
+        if not all(source in where for _, source in entering + leaving):
+            raise UsageError(
+                f"layer '{name}' has the images of a batch mixed with one another, so that each has no heatmap there; "
+                "ask for the layers inside it or before it."
+            )
         for edge in entering:
             entries[edge].append(name)
-        for reader, source in edges:
-            if inside[source] and not inside[reader]:
-                exits[(reader, source)].append(name)
+        for edge in leaving:
+            exits[edge].append(name)
         for output in dict.fromkeys(outputs):
-            if inside.get(output, False):
+            if within(output, name):
                 exits[(output, output)].append(name)
     return dict(entries), dict(exits)
 

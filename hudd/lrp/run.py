@@ -9,6 +9,7 @@ from itertools import chain
 import torch
 from torch import Tensor, fx
 
+from hudd.capture.samples import Place
 from hudd.errors import UsageError
 from hudd.lrp import kernels
 from hudd.lrp import message as messages
@@ -212,17 +213,29 @@ class Run:
 
     def _enter(self, edge: tuple[fx.Node, fx.Node], message: Message, result: Relevance) -> None:
         """Relevance leaves the layers whose input this edge is: their heatmaps."""
-        for name in self._plan.entries.get(edge, ()):
+        names = self._plan.entries.get(edge, ())
+        message = self._by_image(message, edge[1]) if names else message
+        for name in names:
             if self._at == "input":
                 self._collect(name, message, result)
             _accumulate(self._sent, name, message.sample_totals())
 
     def _leave(self, edge: tuple[fx.Node, fx.Node], message: Message, result: Relevance) -> None:
         """Relevance enters the layers whose output this edge reads."""
-        for name in self._plan.exits.get(edge, ()):
+        names = self._plan.exits.get(edge, ())
+        message = self._by_image(message, edge[1]) if names else message
+        for name in names:
             if self._at == "output":
                 self._collect(name, message, result)
             _accumulate(self._arrived, name, message.sample_totals())
+
+    def _by_image(self, message: Message, source: fx.Node) -> Message:
+        """The same relevance with the images along the first axis."""
+        place = self._plan.places[source]
+        if place == Place():
+            return message
+        factor = None if message.factor is None else place.first(message.factor)
+        return Message(place.first(message.value), factor, exclusive=False)
 
     def _collect(self, name: str, message: Message, result: Relevance) -> None:
         if self._pool == "none" or message.value.ndim < 3:

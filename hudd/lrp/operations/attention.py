@@ -146,6 +146,7 @@ def _spell_out(node: fx.Node, treated: RelevanceGraph) -> None:
     logits = call(aten.matmul.default, query, call(aten.transpose.int, key, -2, -1))
     weights = call(taylor_softmax, logits, -1, scale, named["attn_mask"], named["is_causal"])
     mixed = call(aten.matmul.default, weights, value)
+    mixed.meta["val"] = node.meta["val"]
     node.replace_all_uses_with(mixed)
     treated.outputs[:] = [mixed if output is node else output for output in treated.outputs]
     treated.graph.erase_node(node)
