@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,48 +16,36 @@ import hudd
 CASES = [("alexnet", 32), ("vgg16", 8), ("resnet18", 16), ("mobilenet_v2", 16)]
 QUICK = [("alexnet", 8), ("resnet18", 4)]
 RULES = ("epsilon", "epsilon-plus")
+CAPTUM = ("alexnet", "vgg16")  # it has no rule for residual adds, and for ReLU6
 
 
-def _model(name: str) -> nn.Module:
+def model_of(name: str) -> nn.Module:
+    """One of torchvision's models with weights by a fixed seed."""
     torch.manual_seed(0)
     model = getattr(peers.torchvision_models(), name)(weights=None).eval()
     return model.requires_grad_(False)
 
 
-def _contenders(
+def contenders(
     name: str, model: nn.Module, images: torch.Tensor, installed: set[str]
 ) -> dict[str, peers.Runner]:
+    """What is measured, by its name."""
     late = hudd.LRP(model).prepare(images)[-2]
-    contenders: dict[str, peers.Runner] = {
+    made: dict[str, peers.Runner] = {
         "forward": peers.forward(model),
         "gradient": peers.gradient(model),
         **{f"hudd {rules}": hudd.LRP(model, rules=rules).attribute for rules in RULES},
         f"hudd {RULES[1]}, {late} only": hudd.LRP(model, rules=RULES[1], layers=[late]).attribute,
     }
     if "zennit" in installed:
-        contenders |= {f"zennit {rules}": peers.zennit(copy.deepcopy(model), rules) for rules in RULES}
-    if "captum" in installed and name in (
-        "alexnet",
-        "vgg16",
-    ):  # it has no rule for residual adds, and for ReLU6
+        made |= {f"zennit {rules}": peers.zennit(copy.deepcopy(model), rules) for rules in RULES}
+    if "captum" in installed and name in CAPTUM:
         plain = copy.deepcopy(model)
         for module in plain.modules():
             if isinstance(module, nn.ReLU):
                 module.inplace = False
-        contenders["captum epsilon"] = peers.captum(plain)
-    return contenders
-
-
-def _child(name: str, batch: int, label: str) -> None:
-    """Print by how much one call raises the memory of a process that has done no other."""
-    model, images = _model(name), torch.randn(batch, 3, 224, 224)
-    run = _contenders(name, model, images[:1], {"zennit", "captum"})[label]
-    run(images[:1])  # captures, compiles, prepares weights
-    resting = harness.memory("VmRSS")
-    harness.forget_peak()
-    kept = run(images)
-    print(json.dumps({"peak_mib": round((harness.memory("VmHWM") - resting) / 2**20)}))
-    del kept
+        made["captum epsilon"] = peers.captum(plain)
+    return made
 
 
 def _plot(path: Path, record: dict[str, Any]) -> None:
@@ -79,13 +65,9 @@ def _plot(path: Path, record: dict[str, Any]) -> None:
 
 def main() -> None:
     """Time every case and write the table."""
-    if sys.argv[1:2] == ["--child"]:
-        _child(sys.argv[2], int(sys.argv[3]), sys.argv[4])
-        return
     options = harness.parser(__doc__ or "", "lrp")
     options.add_argument("--case", action="append", help="model:batch, e.g. alexnet:32; may be given again")
     options.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    options.add_argument("--memory", action="store_true", help="also each contender's peak of memory")
     options.add_argument("--no-peers", action="store_true", help="only hudd and the floor")
     chosen = harness.parse(options, repeats=2)
     cases = [
@@ -103,11 +85,11 @@ def main() -> None:
         raise SystemExit("the models of this benchmark are torchvision's; install it.")
     found = set() if chosen.no_peers else {name for name, number in record["versions"].items() if number}
     for name, batch in cases:
-        model = _model(name).to(chosen.device)
+        model = model_of(name).to(chosen.device)
         images = torch.randn(batch, 3, 224, 224, device=chosen.device)
-        contenders = _contenders(name, model, images, found)
+        runners = contenders(name, model, images, found)
         seconds = harness.best_times(
-            {label: lambda run=run, images=images: run(images) for label, run in contenders.items()},
+            {label: lambda run=run, images=images: run(images) for label, run in runners.items()},
             chosen.repeats,
         )
         print(f"\n{name}, batch {batch}, 224x224, float32")
@@ -115,13 +97,7 @@ def main() -> None:
         for label, time in seconds.items():
             ratios = time / seconds["forward"], time / seconds["gradient"]
             print(f"  {label:34s} {time:8.3f} {ratios[0]:9.2f} {ratios[1]:10.2f} {batch / time:9.1f}")
-        figures = {"model": name, "batch": batch, "seconds": seconds}
-        if chosen.memory:
-            figures["peak_mib"] = {
-                label: harness.child(__file__, name, batch, label)["peak_mib"] for label in contenders
-            }
-            print("  peak memory of one call, MiB:", figures["peak_mib"])
-        record["cases"].append(figures)
+        record["cases"].append({"model": name, "batch": batch, "seconds": seconds})
     harness.write(chosen.out, record)
     if not chosen.quick:
         _plot(chosen.out.with_suffix(".svg"), record)
