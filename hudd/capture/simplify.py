@@ -59,17 +59,20 @@ def simplify(captured: RelevanceGraph) -> None:
 
 
 def _fold_constants(captured: RelevanceGraph) -> None:
-    """Compute once what depends on parameters alone, such as a bias that forward puts together."""
+    """Compute once what depends on parameters alone: a bias that forward puts together, a standardized weight."""
+    computed: dict[Call, Any] = {}
     for node in list(captured.graph.nodes):
-        known = all(captured.constant(read) is not None for read in node.all_input_nodes)
+        known = all(captured.constant(read) is not None or read in computed for read in node.all_input_nodes)
         if node.op != "call_function" or carries(node) or not known or not node.all_input_nodes:
             continue
         with torch.no_grad():
-            values = {read: captured.constants[read.name] for read in node.all_input_nodes}
+            values = {read: computed.get(read, captured.constant(read)) for read in node.all_input_nodes}
             arguments = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
             value = node.target(*arguments[0], **arguments[1])
         if isinstance(value, Tensor):
             _replace(captured, node, captured.add_constant(f"{node.name}_folded", value))
+        else:
+            computed[node] = value  # of several outputs
 
 
 def _loosen_views(captured: RelevanceGraph) -> None:

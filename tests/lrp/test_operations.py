@@ -21,6 +21,7 @@ aten = torch.ops.aten
 
 X = object()  # stands for the model's input among the arguments of a case
 ROW, SIGNAL, MAP, VOLUME, SQUARE = (3, 6), (3, 4, 6), (3, 4, 6, 6), (3, 2, 4, 4, 4), (3, 5, 5)
+POSITIVE = (3, 5)  # its numbers are drawn from [0, 1)
 Case = tuple[tuple[int, ...], tuple[Any, ...]]  # shape of the input, arguments
 
 ACTIVATIONS: dict[Any, Case] = {
@@ -30,14 +31,16 @@ ACTIVATIONS: dict[Any, Case] = {
             aten.hardshrink.default, aten.hardsigmoid.default, aten.hardswish.default, aten.hardtanh.default,
             aten.leaky_relu.default, aten.log_sigmoid.default, aten.mish.default, aten.relu6.default,
             aten.selu.default, aten.sigmoid.default, aten.silu.default, aten.softplus.default,
-            aten.softshrink.default, aten.tanh.default, identity,
+            aten.softshrink.default, aten.tanh.default, aten.abs.default, aten.square.default, identity,
         ],
         (SIGNAL, (X,)),
     ),
-    aten.clamp.default: (SIGNAL, (X, 0.0, 0.7)),
-    aten.clamp_min.default: (SIGNAL, (X, 0.0)),
+    aten.clamp.default: (SIGNAL, (X, -0.5, 0.7)),
+    aten.clamp_min.default: (SIGNAL, (X, 0.3)),
     aten.clamp_max.default: (SIGNAL, (X, 0.7)),
+    aten.pow.Tensor_Scalar: (SIGNAL, (X, 3)),
     aten.prelu.default: (SIGNAL, (X, torch.tensor([0.3]))),
+    aten.sqrt.default: (POSITIVE, (X,)),
     aten.threshold.default: (SIGNAL, (X, 0.2, 0.0)),
     aten.softmax.int: (ROW, (X, 1)),
     aten._softmax.default: (ROW, (X, 1, False)),
@@ -60,6 +63,7 @@ MOVES: dict[Any, Case] = {
     aten.expand_as.default: ((3, 1, 6), (X, torch.zeros(3, 4, 6))),
     aten.flip.default: (SIGNAL, (X, [1, 2])),
     aten.gather.default: (ROW, (X, 1, torch.tensor([[0, 0, 5], [1, 2, 2], [3, 4, 0]]))),
+    aten.im2col.default: (MAP, (X, [3, 2], [1, 1], [1, 0], [2, 1])),
     aten.index.Tensor: (SIGNAL, (X, [None, torch.tensor([2, 0, 2])])),
     aten.index_select.default: (SIGNAL, (X, 2, torch.tensor([5, 0, 5]))),
     aten.movedim.int: (MAP, (X, 1, 3)),
@@ -82,6 +86,27 @@ MOVES: dict[Any, Case] = {
     aten.t.default: ((3, 3), (X,)),
     aten.transpose.int: (SIGNAL, (X, 1, 2)),
     aten.unbind.int: (SIGNAL, (X, 1)),
+    aten.unfold.default: (SIGNAL, (X, 2, 3, 2)),
+    # Fillings are zeros here: a constant that is not absorbs its part, as a bias does.
+    aten.masked_fill.Scalar: (ROW, (X, torch.tensor([1, 0, 0, 1, 0, 0], dtype=torch.bool), 0.0)),
+    aten.masked_fill.Tensor: (
+        ROW,
+        (X, torch.tensor([1, 0, 0, 1, 0, 0], dtype=torch.bool), torch.tensor(0.0)),
+    ),
+    aten.select_scatter.default: (SIGNAL, (X, torch.zeros(3, 6), 1, 2)),
+    aten.slice_scatter.default: (SIGNAL, (torch.zeros(3, 4, 9), X, 2, 1, 7)),
+    aten.where.ScalarOther: (ROW, (torch.tensor([1, 0, 0, 1, 0, 0], dtype=torch.bool), X, 0.0)),
+    aten.where.ScalarSelf: (ROW, (torch.tensor([1, 0, 0, 1, 0, 0], dtype=torch.bool), 0.0, X)),
+    aten.where.self: (ROW, (torch.tensor([1, 0, 0, 1, 0, 0], dtype=torch.bool), X, X)),
+    aten.amax.default: (MAP, (X, [2, 3])),
+    aten.amin.default: (MAP, (X, [1], True)),
+    aten.max.dim: (SIGNAL, (X, 1)),
+    aten.max.other: (SIGNAL, (X, torch.zeros(6))),
+    aten.maximum.default: (SIGNAL, (X, torch.zeros(6))),
+    aten.min.dim: (SIGNAL, (X, 2, True)),
+    aten.min.other: (SIGNAL, (torch.zeros(6), X)),
+    aten.minimum.default: (SIGNAL, (X, X)),
+    aten.topk.default: (ROW, (X, 3)),
     aten.permute.default: (MAP, (X, [0, 2, 3, 1])),
     aten.adaptive_max_pool1d.default: (SIGNAL, (X, [4])),
     aten.adaptive_max_pool2d.default: (MAP, (X, [4, 5])),
@@ -111,6 +136,8 @@ SUMS: dict[Any, Case] = {
     aten.upsample_nearest3d.vec: (VOLUME, (X, [5, 7, 6], None)),
     aten.upsample_trilinear3d.vec: (VOLUME, (X, [5, 7, 6], False, None)),
     aten.add.Scalar: (SIGNAL, (X, 0.0)),
+    aten.addcmul.default: (SIGNAL, (X, torch.full((6,), 0.5), X)),
+    aten.col2im.default: ((3, 8, 9), (X, [4, 4], [2, 2], [1, 1], [0, 0], [1, 1])),
     aten.add.Tensor: (SIGNAL, (X, torch.zeros(6))),
     aten.neg.default: (SIGNAL, (X,)),
     aten.rsub.Scalar: (SIGNAL, (X, 0.0)),
@@ -179,7 +206,8 @@ def _graph(target: Any, arguments: tuple[Any, ...], then_scaled: bool) -> Releva
 def test_conserves(target: Any, then_scaled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = torch.Generator().manual_seed(0)
     shape, arguments = CASES[target]
-    x = torch.randn(shape, generator=generator)
+    draw = torch.rand if shape is POSITIVE else torch.randn
+    x = draw(shape, generator=generator)
     graph = _graph(target, arguments, then_scaled)
     monkeypatch.setattr("hudd.lrp.engine.capture", lambda model, example: graph)
     entered: list[Tensor] = []
@@ -224,15 +252,12 @@ class _Odd(nn.Module):
 
 REFUSED: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], str]] = {
     "cumsum": (lambda y, x: y.cumsum(1), "aten.cumsum.default"),
-    "power": (lambda y, x: y**2, "aten.pow.Tensor_Scalar"),
-    "absolute": (lambda y, x: y.abs(), "aten.abs.default"),
+    "negative power": (lambda y, x: y**-2, "aten.pow.Tensor_Scalar"),
+    "sign": (lambda y, x: y.sign(), "aten.sign.default"),
     "one over": (lambda y, x: 1 / y, "aten.reciprocal.default"),
     "constant over": (lambda y, x: torch.ones(6) / y, "aten.div.Tensor"),
-    "clamp from -1": (lambda y, x: y.clamp(-1, 1), "aten.clamp.default"),
-    "clamp from 1": (lambda y, x: torch.clamp_min(y, 1.0), "aten.clamp_min.default"),
-    "greatest": (lambda y, x: y.max(1, keepdim=True)[0], "aten.max.dim"),
-    "maximum": (lambda y, x: torch.maximum(y, x), "aten.maximum.default"),
-    "mask": (lambda y, x: y * (x > 0), "aten.gt.Scalar"),
+    "sorted": (lambda y, x: y.sort(1)[0], "aten.sort.default"),
+    "product and sum at once": (lambda y, x: torch.addcmul(x, y, x), "aten.addcmul.default"),
     "fourier": (lambda y, x: torch.fft.rfft(y).abs(), "aten.fft_rfft.default"),
     "over itself": (lambda y, x: y / y, "aten.div.Tensor"),
     "sum over the batch too": (lambda y, x: y * y.sum(), "aten.sum.default"),

@@ -23,6 +23,7 @@ from hudd.lrp.operations.base import (
     activation_arguments,
     activations_read,
     call,
+    is_activation,
     origin,
 )
 from hudd.lrp.operations.passing import IDENTITY, RECTIFIERS
@@ -68,8 +69,9 @@ def sources_of(node: fx.Node) -> list[fx.Node]:
 
 def rectifies(node: fx.Node) -> bool:
     """Whether the node's output is zero where what it reads is not positive."""
-    target = origin(node).target
-    return target in RECTIFIERS or (target is aten.hardtanh.default and origin(node).args[1:2] == (0.0,))
+    target, low = origin(node).target, origin(node).args[1:2]
+    clamps = target in (aten.clamp.default, aten.clamp_min.default, aten.hardtanh.default)
+    return target in RECTIFIERS or (clamps and low == (0,))
 
 
 def nonnegative(node: fx.Node) -> bool:
@@ -106,8 +108,16 @@ def operation_of(node: fx.Node) -> Operation:
             module_of(node),
             f"A constant over an activation has no part that could take the relevance. {_REMEDY}",
         )
-    if target in (aten.clamp.default, aten.clamp_min.default) and node.args[1] not in (0, 0.0):
-        raise UnsupportedOperation(
-            target_name(node), module_of(node), f"Only a clamp that starts at zero is a rectifier. {_REMEDY}"
-        )
+    obstacle = _obstacle(origin(node))
+    if obstacle is not None:
+        raise UnsupportedOperation(target_name(origin(node)), module_of(node), f"{obstacle} {_REMEDY}")
     return found
+
+
+def _obstacle(node: fx.Node) -> str | None:
+    """What stands against the operation's rule with these arguments."""
+    if node.target is aten.pow.Tensor_Scalar and not float(node.args[1]) > 0:  # type: ignore[arg-type]
+        return "A negative power is no activation: it grows as its input vanishes."
+    if node.target is aten.addcmul.default and all(map(is_activation, node.args[1:3])):
+        return "A product of two activations and a sum at once has no rule."
+    return None

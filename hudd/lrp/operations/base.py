@@ -57,14 +57,22 @@ def origin(node: fx.Node) -> fx.Node:
     return node
 
 
+def is_activation(node: object) -> bool:
+    """Whether the node stands for numbers that relevance can go to; a choice made from the input has none."""
+    if not carries(node):
+        return False
+    value = node.meta.get("val")  # type: ignore[attr-defined]
+    return not isinstance(value, Tensor) or value.is_floating_point() or value.is_complex()
+
+
 def activations_read(node: fx.Node) -> list[fx.Node]:
     """The activations that the node's call reads, each once."""
-    return [source for source in origin(node).all_input_nodes if carries(source)]
+    return [source for source in origin(node).all_input_nodes if is_activation(source)]
 
 
 def activation_arguments(node: fx.Node) -> list[fx.Node]:
     """The positional arguments that are activations, repetitions included."""
-    return [argument for argument in origin(node).args if isinstance(argument, fx.Node) and carries(argument)]
+    return [argument for argument in origin(node).args if is_activation(argument)]  # type: ignore[misc]
 
 
 def resolve(argument: Any, values: Values) -> Any:

@@ -31,6 +31,7 @@ RECTIFIERS = {aten.relu.default, aten.relu6.default}
 
 _ACTIVATIONS = [
     *RECTIFIERS,
+    aten.abs.default,
     aten.celu.default,
     aten.clamp.default,
     aten.clamp_max.default,
@@ -44,12 +45,15 @@ _ACTIVATIONS = [
     aten.leaky_relu.default,
     aten.log_sigmoid.default,
     aten.mish.default,
+    aten.pow.Tensor_Scalar,
     aten.prelu.default,
     aten.selu.default,
     aten.sigmoid.default,
     aten.silu.default,
     aten.softplus.default,
     aten.softshrink.default,
+    aten.sqrt.default,
+    aten.square.default,
     aten.tanh.default,
     aten.threshold.default,
 ]
@@ -59,7 +63,10 @@ OPERATIONS: dict[Any, Operation] = {**dict.fromkeys(_ACTIVATIONS, PASS), identit
 # Outputs that are never negative.
 NONNEGATIVE = {
     *RECTIFIERS,
+    aten.abs.default,
     aten.hardsigmoid.default,
     aten.sigmoid.default,
     aten.softplus.default,
+    aten.sqrt.default,
+    aten.square.default,
 }

@@ -13,11 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from hudd.capture.graph import carries
 from hudd.lrp.composites import Composite
 from hudd.lrp.contraction import arguments
 from hudd.lrp.message import Message
-from hudd.lrp.operations import passing, routing
+from hudd.lrp.operations import passing, routing, sums
 from hudd.lrp.operations.base import (
     Operation,
     Sent,
@@ -25,6 +24,7 @@ from hudd.lrp.operations.base import (
     activation_arguments,
     activations_read,
     adjoint,
+    is_activation,
     origin,
     resolve,
 )
@@ -42,30 +42,30 @@ _GATES = {
     aten.rsqrt.default,
     aten.sigmoid.default,
     aten.softmax.int,
+    aten.std.correction,
+    aten.std.dim,
+    aten.var.correction,
+    aten.var.dim,
 }
 
 
 def is_gate(node: fx.Node) -> bool:
-    """Whether the node's value is a gate: a sigmoid, softmax, norm ..., or a rearrangement or scaling of one."""
+    """Whether the node's value is a gate: a sigmoid, softmax, norm ..., or made of nothing but gates."""
     target = origin(node).target
     if target in _GATES:
         return True
-    if (
-        target in routing.OPERATIONS
-        or target in _SCALES
-        or target in passing.OPERATIONS
-        or target is aten.clamp_min.default
-    ):
-        read = activations_read(node)
-        return len(read) == 1 and is_gate(read[0])
-    return False
+    keeps = target in _SCALES or any(
+        target in kind for kind in (passing.OPERATIONS, routing.OPERATIONS, sums.OPERATIONS)
+    )
+    read = activations_read(node)
+    return keeps and bool(read) and all(map(is_gate, read))
 
 
 def signals_of(node: fx.Node) -> list[fx.Node]:
     """The factors of a product that receive relevance."""
     factors = activation_arguments(node)
     if node.target in (aten.div.Tensor, aten.div.Scalar):
-        return factors[:1] if carries(node.args[0]) and node.args[0] is not node.args[1] else []
+        return factors[:1] if is_activation(node.args[0]) and node.args[0] is not node.args[1] else []
     signals = [factor for factor in factors if not is_gate(factor)]
     return list(dict.fromkeys(signals or factors))
 

@@ -1,4 +1,7 @@
-"""Operations that only move numbers: each relevance goes back to where its number came from, overlaps add."""
+"""Operations that only move or choose numbers: each relevance goes back to where its number came from, overlaps add.
+
+What goes back to a constant, such as a class token or the filling of a mask, stays there as with a bias.
+"""
 
 from __future__ import annotations
 
@@ -55,8 +58,21 @@ def _route(node: fx.Node, message: Message, values: Values, composite: Composite
     ]
 
 
+def _choice(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
+    """Numbers of several origins, constants among them."""
+    return _keeping_rest(message, _route(node, message, values, composite))
+
+
+def _keeping_rest(message: Message, sent: Sent) -> Sent:
+    """Write down as a constant's what was not sent on, if anybody asks."""
+    if message.ledger is not None:
+        gone = sum(part.sample_totals().sum() for _, part in sent)
+        message.ledger.append(message.sample_totals().sum() - gone)
+    return sent
+
+
 def _concatenation(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
-    message = factored_by_own_output(node, message, values)
+    whole, message = message, factored_by_own_output(node, message, values)
     axis = arguments(node)["dim"]
     sent: dict[fx.Node, Message] = {}
     start = 0
@@ -69,7 +85,7 @@ def _concatenation(node: fx.Node, message: Message, values: Values, composite: C
                 share = sent[part].value + share  # type: ignore[index]
             sent[part] = Message(share, None if message.factor is None else value, exclusive=False)  # type: ignore[index]
         start += length
-    return list(sent.items())
+    return _keeping_rest(whole, list(sent.items()))
 
 
 def _max_pool(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
@@ -101,6 +117,8 @@ def _pooling(node: fx.Node) -> dict[str, Any]:
 RESHAPE = Operation(_reshape, own_factor=None)
 PERMUTE = Operation(_permute, own_factor=None)
 ROUTE = Operation(_route, own_factor=None)
+CHOICE = Operation(_choice, own_factor=None)
+WINNER = Operation(_choice, own_factor=None, redistributes=True)
 CONCATENATION = Operation(_concatenation, own_factor=None)
 MAX_POOL = Operation(_max_pool, own_factor=None, redistributes=True)
 
@@ -118,16 +136,15 @@ _RESHAPES = [
 _ROUTES = [
     aten.channel_shuffle.default,
     aten.chunk.default,
-    aten.constant_pad_nd.default,
     aten.expand.default,
     aten.expand_as.default,
     aten.flip.default,
     aten.gather.default,
+    aten.im2col.default,
     aten.index.Tensor,
     aten.index_select.default,
     aten.movedim.int,
     aten.narrow.default,
-    aten.pad.default,
     aten.pixel_shuffle.default,
     aten.pixel_unshuffle.default,
     aten.reflection_pad1d.default,
@@ -140,10 +157,33 @@ _ROUTES = [
     aten.slice.Tensor,
     aten.split.Tensor,
     aten.split_with_sizes.default,
-    aten.stack.default,
     aten.t.default,
     aten.transpose.int,
     aten.unbind.int,
+    aten.unfold.default,
+]
+_CHOICES = [
+    aten.constant_pad_nd.default,
+    aten.masked_fill.Scalar,
+    aten.masked_fill.Tensor,
+    aten.pad.default,
+    aten.select_scatter.default,
+    aten.slice_scatter.default,
+    aten.stack.default,
+    aten.where.ScalarOther,
+    aten.where.ScalarSelf,
+    aten.where.self,
+]
+_WINNERS = [
+    aten.amax.default,
+    aten.amin.default,
+    aten.max.dim,
+    aten.max.other,
+    aten.maximum.default,
+    aten.min.dim,
+    aten.min.other,
+    aten.minimum.default,
+    aten.topk.default,
 ]
 _ADAPTIVE_MAX_POOLS = [
     aten.adaptive_max_pool1d.default,
@@ -162,10 +202,19 @@ _MAX_POOLS = [
 OPERATIONS: dict[Any, Operation] = {
     **dict.fromkeys(_RESHAPES, RESHAPE),
     **dict.fromkeys(_ROUTES, ROUTE),
+    **dict.fromkeys(_CHOICES, CHOICE),
+    **dict.fromkeys(_WINNERS, WINNER),
     **dict.fromkeys(_ADAPTIVE_MAX_POOLS, Operation(_route, own_factor=None, redistributes=True)),
     **dict.fromkeys(_MAX_POOLS, MAX_POOL),
     aten.permute.default: PERMUTE,
     aten.cat.default: CONCATENATION,
 }
-# Not negative if nothing that they read is; a pad may bring in a negative constant.
-KEEP_SIGN = set(OPERATIONS) - {aten.constant_pad_nd.default, aten.pad.default}
+# Not negative if nothing that they read is; a filling may be a negative constant.
+KEEP_SIGN = set(OPERATIONS) - {
+    aten.constant_pad_nd.default,
+    aten.masked_fill.Scalar,
+    aten.masked_fill.Tensor,
+    aten.pad.default,
+    aten.where.ScalarOther,
+    aten.where.ScalarSelf,
+}

@@ -68,6 +68,8 @@ AVERAGES = [
 ]
 _SHIFTS = [
     aten.add.Scalar,
+    aten.addcmul.default,
+    aten.col2im.default,
     aten.neg.default,
     aten.rsub.Scalar,
     aten.rsub.Tensor,
