@@ -3,7 +3,8 @@
 Composites that zennit (arXiv 2106.13200) has too go by its names. ``epsilon-gamma`` is its ``epsilon-gamma-box`` for
 inputs without bounds (Montavon et al. 2019). ``attnlrp`` is AttnLRP (Achtibat et al. 2024, arXiv 2402.05602);
 ``attnlrp-gamma`` is that with the gamma rule for layers with weights, by which its authors take the noise out of vision
-transformers. ``hudd-2021`` is what the authors of HUDD ran.
+transformers; ``cp-lrp-gamma`` has the same rules for layers with weights, but attention and norms as CP-LRP (Ali et al.
+2022, arXiv 2202.07304). ``hudd-2021`` is what the authors of HUDD ran.
 """
 
 from __future__ import annotations
@@ -100,6 +101,7 @@ COMPOSITES: dict[str, Composite] = {
         Composite("epsilon-gamma", Gamma(), Epsilon()),
         Composite("attnlrp", Epsilon(), Epsilon(), attention="attnlrp"),
         Composite("attnlrp-gamma", Gamma(), Gamma(gamma=0.05), attention="attnlrp"),
+        Composite("cp-lrp-gamma", Gamma(), Gamma(gamma=0.05)),
         Composite(
             "hudd-2021",
             Epsilon2021(),

@@ -25,7 +25,9 @@ def recommended(model: nn.Module, example: Tensor | Sequence[Tensor]) -> Composi
     ==================================================  =====================  =======================================
     what the graph shows                                composite              source
     ==================================================  =====================  =======================================
-    attention (ViT, Swin, MaxViT)                       ``attnlrp-gamma``      Achtibat et al. 2024, arXiv 2402.05602
+    attention (ViT, Swin, MaxViT)                       ``cp-lrp-gamma``       Ali et al. 2022, arXiv 2202.07304, for
+                                                                               attention and norms; gamma for the rest
+                                                                               as Achtibat et al. 2024, arXiv 2402.05602
     a convolution of values that can be negative        ``epsilon-gamma``      Montavon et al. 2019, ch. 10; for signed
     (MobileNet, EfficientNet, ShuffleNet, ConvNeXt)                            inputs Andéol et al. 2021
     rectified throughout (AlexNet, VGG, ResNet,         ``epsilon-plus-flat``  Kohlbrenner et al. 2020, arXiv
@@ -52,7 +54,7 @@ def recommended_for(captured: RelevanceGraph) -> Composite:
     """The recommended composite of a captured model, see :func:`recommended`."""
     calls = [node for node in captured.graph.nodes if node.op == "call_function" and carries(node)]
     if any(node.target in _ATTENTION or (node.target in _SOFTMAX and weighs(node)) for node in calls):
-        return COMPOSITES["attnlrp-gamma"]
+        return COMPOSITES["cp-lrp-gamma"]
     behind: set[fx.Node] = set()  # values that some contraction has been part of
     for node in calls:
         contraction = is_contraction(node, captured)

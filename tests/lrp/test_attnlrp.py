@@ -99,7 +99,7 @@ def test_norms_pass_relevance_and_softmax_reports_its_share() -> None:
     for name, leak in relevance.conservation.items():
         assert (leak + relevance.bias_share[name]).abs().max() <= 1e-3
     assert relevance.bias_share["attention"].abs().max() > 1e-3
-    assert recommended(model, x) is COMPOSITES["attnlrp-gamma"]
+    assert recommended(model, x) is COMPOSITES["cp-lrp-gamma"]
 
 
 def test_recommended_by_what_the_graph_shows() -> None:
