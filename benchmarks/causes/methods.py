@@ -1,0 +1,45 @@
+"""hudd's presets, whole: what each makes of a problem by the choices that a study would take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from features import Source, isometric
+from transfer import Trunk, weights_file
+
+from hudd.clustering import choose_layer, cluster
+from hudd.distances import pairwise_distances, unit_norm_rows
+from hudd.presets import get_preset
+
+Result = tuple[np.ndarray, int]
+
+
+def _by_heatmaps(name: str) -> Callable[[Source], Result]:
+    """Whole heatmaps of every layer, clustered one by one; the layer is the preset's choice."""
+
+    def run(source: Source) -> Result:
+        preset = get_preset(name)
+        found = {}
+        for layer, rows in source.of(preset.rules).items():
+            flat = rows.reshape(len(rows), -1).astype(np.float32)
+            flat = unit_norm_rows(flat) if preset.unit_norm else flat
+            found[layer] = cluster(pairwise_distances(isometric(flat), condensed=True), preset=name)
+        layer = choose_layer(found, preset=name)
+        return found[layer].labels, 4 * source.of(preset.rules)[layer][0].size
+
+    return run
+
+
+def _by_transfer(source: Source) -> Result:
+    weights = weights_file()
+    assert weights is not None  # else the preset is left out
+    rows = Trunk(weights).features(source.problem.images)
+    return cluster(rows, preset="safe").labels, 4 * rows.shape[1]
+
+
+METHODS: dict[str, Callable[[Source], Result]] = {
+    "preset hudd": _by_heatmaps("hudd"),
+    "preset hudd-2021": _by_heatmaps("hudd-2021"),
+    "preset safe": _by_transfer,
+}
