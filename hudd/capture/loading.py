@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +43,7 @@ class LoadedModel:
     weights_sha256: str = ""
 
 
-def load_model(spec: str, weights: str | Path | None = None) -> LoadedModel:
+def load_model(spec: str, weights: str | Path | None = None, *, trust_pickle: bool = False) -> LoadedModel:
     """Build the network that `spec` names and load its weights.
 
     Parameters
@@ -54,6 +56,8 @@ def load_model(spec: str, weights: str | Path | None = None) -> LoadedModel:
         ``.safetensors``, or ``.pt`` / ``.pth`` with a state dict or ``{"state_dict": ...}``. The factory's
         ``strip_prefix`` is taken off the names; without one, a prefix that all names share ("module.") is taken off
         if the names then fit.
+    trust_pickle : bool
+        Unpickle what the files hold beside tensors. That can run code of whoever made them.
 
     Raises
     ------
@@ -66,7 +70,7 @@ def load_model(spec: str, weights: str | Path | None = None) -> LoadedModel:
     if spec.endswith(".pt2"):
         if path is not None:
             raise UsageError(f"'{spec}' is a program that carries its weights; leave '{path}' out.")
-        return LoadedModel(_program(Path(spec)), spec, weights_sha256=_sha256(Path(spec)))
+        return LoadedModel(_program(Path(spec), trust_pickle), spec, weights_sha256=_sha256(Path(spec)))
     if ":" not in spec:
         raise UsageError(
             f"'{spec}' is no model; give package.module:factory, path/file.py:factory or a program saved by "
@@ -76,7 +80,13 @@ def load_model(spec: str, weights: str | Path | None = None) -> LoadedModel:
     if not isinstance(module, nn.Module):
         raise UsageError(f"'{spec}' made a {type(module).__name__}; it must return a torch.nn.Module.")
     if path is not None:
-        _fit(module, read_weights(path), path, spec, getattr(factory, "strip_prefix", None))
+        _fit(
+            module,
+            read_weights(path, trust_pickle=trust_pickle),
+            path,
+            spec,
+            getattr(factory, "strip_prefix", None),
+        )
     transform = getattr(factory, "transform", None) or getattr(module, "transform", None)
     names = getattr(factory, "class_names", None) or getattr(module, "class_names", None)
     return LoadedModel(
@@ -88,13 +98,15 @@ def load_model(spec: str, weights: str | Path | None = None) -> LoadedModel:
     )
 
 
-def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Read a weights file without running any code that may be in it.
+def read_weights(path: Path, *, trust_pickle: bool = False) -> dict[str, torch.Tensor]:
+    """Read a weights file, by default without running any code that may be in it.
 
     Parameters
     ----------
     path : Path
         ``.safetensors``, or anything that ``torch.save`` wrote.
+    trust_pickle : bool
+        Unpickle what the file holds beside tensors, also a whole module. That can run code of whoever made it.
 
     Returns
     -------
@@ -104,7 +116,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     Raises
     ------
     UsageError
-        If the file is damaged or holds anything but tensors by name.
+        If the file is damaged, holds anything but tensors by name, or would have to be trusted.
     """
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError
@@ -113,23 +125,28 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         try:
             return load_file(path)
         except (SafetensorError, OSError) as error:
-            raise UsageError(f"weights '{path}' cannot be read as safetensors: {_line(error)}.") from error
+            raise UsageError(
+                f"weights '{path}' cannot be read as safetensors ({_line(error)}); write them with "
+                "safetensors.torch.save_file."
+            ) from error
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        loaded = torch.load(path, map_location="cpu", weights_only=not trust_pickle)
     except pickle.UnpicklingError as error:
         raise UsageError(
-            f"weights '{path}' hold more than tensors (or are damaged), and unpickling them could run code of "
-            "whoever made the file; save the state dict alone: torch.save(model.state_dict(), 'weights.pth')."
+            f"weights '{path}' hold more than tensors (or are damaged), and unpickling them can run code of "
+            f"whoever made the file; {_SAVE}, or give --trust-pickle if you trust whoever made it."
         ) from error
     except Exception as error:  # torch.load has no error of its own: RuntimeError, EOFError, KeyError, ...
-        raise UsageError(f"weights '{path}' cannot be read: {_line(error)}.") from error
+        raise UsageError(f"weights '{path}' cannot be read ({_line(error)}); {_SAVE}.") from error
     state = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else loaded
+    if trust_pickle and isinstance(state, nn.Module):
+        state = state.state_dict()
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise UsageError(
-            f"weights '{path}' hold a {type(state).__name__} that is no state dict; save tensors by name: "
-            "torch.save(model.state_dict(), 'weights.pth')."
-        )
+        raise UsageError(f"weights '{path}' hold a {type(state).__name__} that is no state dict; {_SAVE}.")
     return {str(name): value for name, value in state.items()}
+
+
+_SAVE = "save the state dict alone, with torch.save(model.state_dict(), 'weights.pth')"
 
 
 def _fit(
@@ -171,20 +188,40 @@ def _shared_prefix(state: Iterable[str], wanted: Iterable[str]) -> str:
     return ""
 
 
-def _program(path: Path) -> nn.Module:
+def _program(path: Path, trust_pickle: bool) -> nn.Module:
     if not path.is_file():
         raise UsageError(
             f"there is no program '{path}'; save one with torch.export.save(program, '{path.name}')."
         )
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), nullcontext() if trust_pickle else _tensors_only():
             warnings.simplefilter("ignore")  # torch's remarks on its own file format
             module = torch.export.load(path).module()
+    except pickle.UnpicklingError as error:
+        raise UsageError(
+            f"'{path}' holds more than tensors (or is damaged), and unpickling it can run code of whoever made the "
+            "file; give --trust-pickle if you trust whoever made it."
+        ) from error
     except Exception as error:
         raise UsageError(
-            f"'{path}' cannot be read as an exported program: {_line(error)}; save it with torch.export.save."
+            f"'{path}' cannot be read as an exported program ({_line(error)}); save it with torch.export.save."
         ) from error
     return module
+
+
+@contextmanager
+def _tensors_only() -> Iterator[None]:
+    """Let torch unpickle nothing but tensors while the body runs, whatever its callers ask for."""
+    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def _sha256(path: Path) -> str:

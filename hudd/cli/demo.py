@@ -26,7 +26,7 @@ def demo(
 
       hudd demo --case eyes --out /tmp/eyes
     """
-    from hudd.cli.printing import console, print_step, print_summary, take, write_report
+    from hudd.cli.printing import console, escape, print_step, print_summary, take, write_report
     from hudd.demo import prepare
 
     directory = out or Path(f"hudd-demo-{case}")
@@ -40,4 +40,7 @@ def demo(
             f"Nothing to do: the study in {directory} is finished. Remove it to start anew.", soft_wrap=True
         )
     print_summary(study, page)
-    console.print(f"[dim]More: hudd show {directory}, hudd export {directory}[/]", soft_wrap=True)
+    console.print(
+        f"[dim]More: hudd show {escape(str(directory))}, hudd export {escape(str(directory))}[/]",
+        soft_wrap=True,
+    )

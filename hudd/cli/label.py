@@ -45,18 +45,18 @@ def label(
     if serve:
         o.serve_page(study, "label", host, port)
         return
-    from hudd.cli.printing import console, print_json
+    from hudd.cli.printing import console, escape, print_json
     from hudd.study.labels import export_labels, import_labels
 
     opened = o.open_study(study, break_lock=break_lock)
     if import_ is not None:
         count = import_labels(opened, import_, overwrite=overwrite)
         if not json:
-            console.print(f"{count:,} new labels read from {import_}", soft_wrap=True)
+            console.print(f"{count:,} new labels read from {escape(str(import_))}", soft_wrap=True)
     if export is not None:
         count = export_labels(opened, export, unlabelled_only=unlabelled)
         if not json:
-            console.print(f"{count:,} images written to {export}", soft_wrap=True)
+            console.print(f"{count:,} images written to {escape(str(export))}", soft_wrap=True)
     state = opened.label_state()
     if json:
         print_json(state)

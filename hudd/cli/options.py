@@ -36,6 +36,16 @@ Weights = Annotated[
         metavar="FILE", help="Its weights: .safetensors, .pt or .pth.", rich_help_panel="Model and data"
     ),
 ]
+TrustPickle = Annotated[
+    bool | None,
+    typer.Option(
+        "--trust-pickle",
+        help="Read weights that hold more than tensors. Unpickling runs code of whoever made them: only for files "
+        "that you trust.",
+        rich_help_panel="Model and data",
+        show_default=False,
+    ),
+]
 TestData = Annotated[
     str | None,
     typer.Option(

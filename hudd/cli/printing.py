@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
+
+from hudd.errors import one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,12 +28,15 @@ console = Console(highlight=False, quiet=not _SPEAKS)
 def print_json(data: Any) -> None:
     """Print `data` as JSON, and nothing else."""
     if _SPEAKS:
-        print(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+        text = json.dumps(data, indent=2, ensure_ascii=False, default=str)
+        print(
+            text.encode("utf-8", "backslashreplace").decode()
+        )  # of bytes that were no text, JSON's own escape
 
 
 def print_table(title: str, frame: pd.DataFrame, *, most: int = 30) -> None:
     """Print a table, its first `most` rows, with shares beside what they are shares of."""
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    table = Table(title=_shown(title), title_justify="left", title_style="bold", header_style="bold")
     cells: dict[str, list[str]] = {}
     for name in frame.columns:
         if name not in _SHARE_OF.values():
@@ -41,9 +48,11 @@ def print_table(title: str, frame: pd.DataFrame, *, most: int = 30) -> None:
         right = name not in _SHARE_OF and frame[name].dtype.kind in "iuf"
         width = min(max(map(len, column), default=0), 16)
         header = name.replace("_", " ")
-        table.add_column(header, justify="right" if right else "left", overflow="fold", min_width=width)
+        table.add_column(
+            _shown(header), justify="right" if right else "left", overflow="fold", min_width=width
+        )
     for row in zip(*cells.values()):
-        table.add_row(*row)
+        table.add_row(*map(_shown, row))
     console.print(table)
     if len(frame) > most:
         console.print(f"[dim]... and {len(frame) - most} more; 'hudd export' writes them all[/]")
@@ -54,11 +63,11 @@ _SHARE_OF = {"commonest": "share", "cause": "purity", "parameter": "variance_red
 
 def print_pairs(title: str, pairs: dict[str, str]) -> None:
     """Print names and values."""
-    table = Table(title=title, title_justify="left", title_style="bold", show_header=False)
+    table = Table(title=_shown(title), title_justify="left", title_style="bold", show_header=False)
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     for name, value in pairs.items():
-        table.add_row(name, value)
+        table.add_row(_shown(name), _shown(value))
     console.print(table)
 
 
@@ -78,7 +87,7 @@ def print_step(step: str, text: str, seconds: float | None) -> None:
     mark, note = (
         ("[dim]=[/]", "[dim]up to date[/]") if seconds is None else ("[green]✓[/]", f"{seconds:.1f} s")
     )
-    console.print(f"{mark} [bold]{step:<10}[/] {text}  {note}", soft_wrap=True)
+    console.print(f"{mark} [bold]{step:<10}[/] {escape(text)}  {note}", soft_wrap=True)
 
 
 def write_report(study: Study) -> Path:
@@ -100,13 +109,18 @@ def print_summary(study: Study, page: Path | None) -> None:
 
     print_pairs("Summary", headline(study))
     if page is not None:
-        console.print(f"Report: [bold]{page}[/]", soft_wrap=True)
+        console.print(f"Report: [bold]{escape(str(page))}[/]", soft_wrap=True)
 
 
 def quietly(work: Callable[[], Any], text: str) -> Any:
     """Do something that takes seconds under a spinner, where there is a terminal."""
     with Console(stderr=True, quiet=not _SPEAKS).status(text):
         return work()
+
+
+def _shown(text: str) -> Text:
+    """Names of other people's files and classes as they are: no markup in them, nothing that steers the terminal."""
+    return Text("\n".join(one_line(line) for line in text.split("\n")))
 
 
 def _cell(value: Any) -> str:

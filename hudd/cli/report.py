@@ -33,7 +33,7 @@ def report(
     if serve:
         o.serve_page(study, "report", host, port)
         return
-    from hudd.cli.printing import console
+    from hudd.cli.printing import console, escape
     from hudd.report import write_report
 
-    console.print(f"Report: [bold]{write_report(o.open_study(study), out)}[/]", soft_wrap=True)
+    console.print(f"Report: [bold]{escape(str(write_report(o.open_study(study), out)))}[/]", soft_wrap=True)

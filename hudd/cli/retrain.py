@@ -37,7 +37,7 @@ def retrain(
 
       hudd retrain signs --compare hudd,hybrid,random,entropy --runs 10
     """
-    from hudd.cli.printing import console, print_json, print_table, take
+    from hudd.cli.printing import console, escape, print_json, print_table, take
     from hudd.study.comparison import comparison, comparison_table, comparison_text, write_comparison
 
     if compare is not None and runs is None:
@@ -64,4 +64,4 @@ def retrain(
     before, runs = found.runs[0].accuracy_before, opened.settings.runs
     title = f"Test accuracy, {before:.2%} before; means of {runs}, tests against {found.reference}"
     print_table(title, comparison_text(opened))
-    console.print(f"Runs, statistics and plot: [bold]{files['csv'].parent}[/]", soft_wrap=True)
+    console.print(f"Runs, statistics and plot: [bold]{escape(str(files['csv'].parent))}[/]", soft_wrap=True)

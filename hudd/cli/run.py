@@ -9,6 +9,7 @@ def run(
     study: o.StudyDir,
     model: o.Model = None,
     weights: o.Weights = None,
+    trust_pickle: o.TrustPickle = None,
     test: o.TestData = None,
     train: o.TrainData = None,
     improvement: o.ImprovementData = None,
@@ -62,11 +63,12 @@ def run(
 
       torchrun --nproc-per-node 4 -m hudd run signs     [dim]# four processes, a GPU each where there are[/]
     """
-    from hudd.cli.printing import console, print_summary, quietly, take, write_report
+    from hudd.cli.printing import console, escape, print_summary, quietly, take, write_report
 
     def ready() -> o.Study:
         return o.open_or_create(
-            study, break_lock=break_lock, model=model, weights=weights, test=test, train=train,
+            study, break_lock=break_lock, model=model, weights=weights, trust_pickle=trust_pickle,
+            test=test, train=train,
             improvement=improvement, resize=resize, scale=scale, mean=mean, std=std, grayscale=gray, preset=preset,
             rules=rules, layers=layers, pool=pool, features=features, backbone=backbone, reduction=reduction,
             clusterer=clusterer, max_clusters=max_clusters, layer=layer, factor=factor,
@@ -83,4 +85,4 @@ def run(
         return
     print_summary(opened, write_report(opened))
     for hint in opened.hints():
-        console.print(f"[dim]{hint}[/]", soft_wrap=True)
+        console.print(f"[dim]{escape(hint)}[/]", soft_wrap=True)

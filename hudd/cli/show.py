@@ -26,7 +26,7 @@ def show(
 
       hudd show signs --provenance
     """
-    from hudd.cli.printing import console, print_json, print_pairs, print_table
+    from hudd.cli.printing import console, escape, print_json, print_pairs, print_table
     from hudd.study.summary import headline
 
     opened = o.open_study(study)
@@ -40,11 +40,14 @@ def show(
         print_table("Steps", opened.table("steps"), most=len(steps))
         return
     if not opened.has("splits/test"):
-        console.print(f"The study in {study} is made but nothing is done yet; 'hudd run {study}' starts.")
+        console.print(
+            escape(f"The study in {study} is made but nothing is done yet; 'hudd run {study}' starts."),
+            soft_wrap=True,
+        )
         return
     print_pairs(str(study), headline(opened))
     for name in ("layers", "clusters", "retraining"):
         if opened.has(name):
             print_table(name.capitalize(), opened.table(name))
     for hint in opened.hints():
-        console.print(f"[dim]{hint}[/]", soft_wrap=True)
+        console.print(f"[dim]{escape(hint)}[/]", soft_wrap=True)

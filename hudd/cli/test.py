@@ -9,6 +9,7 @@ def run_test(
     study: o.StudyDir,
     model: o.Model = None,
     weights: o.Weights = None,
+    trust_pickle: o.TrustPickle = None,
     test: o.TestData = None,
     train: o.TrainData = None,
     improvement: o.ImprovementData = None,
@@ -36,7 +37,8 @@ def run_test(
 
     opened = quietly(
         lambda: o.open_or_create(
-            study, break_lock=break_lock, model=model, weights=weights, test=test, train=train,
+            study, break_lock=break_lock, model=model, weights=weights, trust_pickle=trust_pickle,
+            test=test, train=train,
             improvement=improvement, resize=resize, scale=scale, mean=mean, std=std, grayscale=gray, seed=seed,
             batch_size=batch_size, workers=workers, device=device,
         ),

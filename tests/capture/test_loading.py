@@ -1,5 +1,7 @@
+import os
 import pickle
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -238,3 +240,44 @@ def test_an_exported_program(tmp_path, save):
     (tmp_path / "bad.pt2").write_text("nothing")
     with pytest.raises(UsageError, match=r"bad\.pt2' cannot be read as an exported program"):
         load_model(str(tmp_path / "bad.pt2"))
+
+
+class Touch:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return Path.touch, (self.file,)
+
+
+def test_pickled_weights_run_nothing_unless_trusted(tmp_path):
+    mark, path = tmp_path / "mark", tmp_path / "weights.pth"
+    torch.save({"state_dict": nn.Linear(3, 2).state_dict(), "by": Touch(mark)}, path)
+    with pytest.raises(UsageError, match=r"can run code of whoever made the file; .* or give --trust-pickle"):
+        read_weights(path)
+    assert not mark.exists()
+    assert set(read_weights(path, trust_pickle=True)) == {"weight", "bias"}
+    assert mark.exists()
+
+
+def test_a_pickled_module_has_its_weights_taken_once_trusted(tmp_path):
+    torch.save(nn.Linear(3, 2), tmp_path / "whole.pth")
+    with pytest.raises(UsageError, match="--trust-pickle"):
+        read_weights(tmp_path / "whole.pth")
+    assert set(read_weights(tmp_path / "whole.pth", trust_pickle=True)) == {"weight", "bias"}
+
+
+def test_a_program_is_read_without_unpickling_more_than_tensors(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("torch.export.load", lambda path: seen.append(os.environ[FORCED]) or nn.Linear(1, 1))
+    monkeypatch.delenv(FORCED, raising=False)
+    (tmp_path / "m.pt2").touch()
+    with pytest.raises(UsageError):
+        load_model(str(tmp_path / "m.pt2"))
+    assert seen == ["1"]
+    assert FORCED not in os.environ
+
+
+FORCED = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
