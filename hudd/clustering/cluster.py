@@ -71,6 +71,9 @@ class Clustering:
         )
 
 
+_MOST = 1_000_000  # clusters
+
+
 def cluster(
     heatmaps_or_distances: Any,
     *,
@@ -111,8 +114,8 @@ def cluster(
     choices = get_preset(preset)
     reduction = reduction or choices.reduction
     how: Any = clusterer or choices.clusterer
-    if max_clusters is not None and max_clusters < 2:
-        raise UsageError(f"max_clusters is {max_clusters}; give at least 2, or leave it out.")
+    if max_clusters is not None and not 2 <= max_clusters <= _MOST:
+        raise UsageError(f"max_clusters is {max_clusters}; give 2 to {_MOST:,}, or leave it out.")
     linked = isinstance(how, str) and how in ("ward", "average")
     pipeline = Pipeline(reduction, clusterer=how, unit_norm=choices.unit_norm, seed=seed)
     data = heatmaps_or_distances

@@ -94,7 +94,7 @@ def open_archive(
     count = len(images)
     if count == 0:
         raise UsageError(f"'{file}' holds no images.")
-    own = [str(name) for name in arrays.pop("class_names", np.array([], dtype=str))]
+    own = [str(name) for name in np.atleast_1d(arrays.pop("class_names", np.array([], dtype=str))).ravel()]
     labels = arrays.pop("labels", np.full(count, UNKNOWN))
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
         raise UsageError(

@@ -110,7 +110,7 @@ class Job:
         self.sources = [
             Rows(rows, name=name, unit_norm=unit_norm, memory=memory // 8, each=each)
             for rows, name in ((X, "X"), (Y, "Y"))
-            if rows is not None
+            if rows is not None or name == "X"
         ]
         x, y = self.sources[0], self.sources[-1]
         if x.features != y.features or (x.axes != y.axes and not (x.in_memory or y.in_memory)):

@@ -154,7 +154,7 @@ class Review:
                 for path, entry in content["clusters"].items()
             }
             return notes, [_edit_of(entry) for entry in content.get("edits", [])]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise HuddError(f"'{self.file}' cannot be read ({error}); mend it or move it away.") from error
 
 

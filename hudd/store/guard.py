@@ -34,9 +34,10 @@ def check_contents(file: h5py.File, path: Path) -> None:
         Naming the object.
     """
     root = (path.parent / _SHARDS).resolve()
-    trusted = set[str]()
-
-    def look(name: str, link: h5py.HardLink | h5py.SoftLink | h5py.ExternalLink) -> None:
+    links: list[tuple[str, h5py.HardLink | h5py.SoftLink | h5py.ExternalLink]] = []
+    file.visititems_links(lambda name, link: links.append((name, link)))
+    sources: set[str] = set()
+    for name, link in links:
         if isinstance(link, h5py.ExternalLink):
             raise _leads_out(path, name, link.filename)
         if isinstance(link, h5py.SoftLink):
@@ -44,25 +45,22 @@ def check_contents(file: h5py.File, path: Path) -> None:
                 f"'{path}' has a link at '{name}' (to '{link.path}'), which hudd never writes; {_REMEDY}."
             )
         item = file[name]
-        if isinstance(item, h5py.Dataset):
-            _check_dataset(item, name)
-
-    def _check_dataset(item: h5py.Dataset, name: str) -> None:
+        if not isinstance(item, h5py.Dataset):
+            continue
         if item.external:
             raise _leads_out(path, name, item.external[0][0])
         if item.is_virtual:
-            for source in {source.file_name for source in item.virtual_sources()} - trusted:
+            for source in {source.file_name for source in item.virtual_sources()} - sources:
                 parts = PurePosixPath(source).parts
                 if parts[:1] != (_SHARDS,) or ".." in parts or not _beneath(path.parent / source, root):
                     raise _leads_out(path, name, source)
-                trusted.add(source)
-        elif item.shape and item.nbytes > _FREE + _RATIO * item.id.get_storage_size() and not item.is_scale:
-            raise HuddError(
-                f"'{name}' in '{path}' says that it holds {item.nbytes:,} bytes, but has "
-                f"{item.id.get_storage_size():,}; {_REMEDY}."
-            )
-
-    file.visititems_links(look)
+                sources.add(source)
+        elif item.shape and not item.is_scale:
+            held = item.id.get_storage_size()
+            if item.nbytes > _FREE + _RATIO * held:
+                raise HuddError(
+                    f"'{name}' in '{path}' says that it holds {item.nbytes:,} bytes, but has {held:,}; {_REMEDY}."
+                )
 
 
 def check_size(item: h5py.Dataset, size: int) -> None:

@@ -84,7 +84,8 @@ def _read(handle: int) -> dict | None:
     try:
         owner = json.loads(os.pread(handle, 4096, 0))
         return {"pid": int(owner["pid"]), "host": str(owner["host"]), "since": float(owner["since"])}
-    except (ValueError, KeyError, TypeError):  # empty: released; torn: its writer died in the act
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        # Empty: released. Torn: its writer died in the act.
         return None
 
 

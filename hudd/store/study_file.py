@@ -55,7 +55,7 @@ class StudyFile:
         HuddError
             If it leads out of the study, or what the body reads is damaged or missing.
         """
-        with self._open() as file, self._told():
+        with self._open() as file, self.sound():
             yield file
 
     @contextmanager
@@ -80,7 +80,7 @@ class StudyFile:
                 "run the study anew in another directory."
             ) from None
         try:
-            with self._told():
+            with self.sound():
                 check_format(file, self.path)
                 self._look(file)
         except BaseException:
@@ -97,16 +97,25 @@ class StudyFile:
             self._looked_at = now
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Tell in a sentence what h5py and NumPy say where a file is damaged: they have no one error for that."""
+    def sound(self) -> Iterator[None]:
+        """Tell in a sentence what goes wrong in the body because the file is damaged, or another program's.
+
+        h5py and NumPy have a dozen kinds of errors for that between them.
+
+        Raises
+        ------
+        HuddError
+            In place of any of them.
+        """
         try:
             yield
         except HuddError:
             raise
-        except (LookupError, OSError, RuntimeError, TypeError, ValueError, AttributeError, MemoryError) as error:
+        except _DAMAGE as error:
+            reason = f"{type(error).__name__}: {_first_line(error)}"
             raise HuddError(
-                f"'{self.path}' is damaged ({_first_line(error)}); restore it from a copy, or run the study anew in "
-                "another directory."
+                f"'{self.path}' is damaged ({reason}); restore it from a copy, or run the study anew in another "
+                "directory."
             ) from error
 
     def _save(self, file: h5py.File) -> None:
@@ -114,6 +123,7 @@ class StudyFile:
         write_whole(self.path, file.id.get_file_image())
 
 
+_DAMAGE = (LookupError, OSError, RuntimeError, TypeError, ValueError, AttributeError, MemoryError)
 _MEMORY: dict[str, Any] = {"driver": "core", "backing_store": False, "block_size": 1 << 20}
 
 

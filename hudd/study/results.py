@@ -91,11 +91,13 @@ class Results:
         self.settings.data(name)
         with self.file.reading() as h5:
             group = self._get(h5, f"splits/{name}", "test")
-            return Split(
-                path=read_text(group["path"]).tolist(),
-                parameters={key: read_values(value) for key, value in group.get("parameters", {}).items()},
-                **{key: group[key][...] for key in ("label", "prediction", "correct", "score", "entropy")},
-            )
+            paths: list[str] = read_text(group["path"]).tolist()
+            parameters = {key: read_values(value) for key, value in group.get("parameters", {}).items()}
+            columns = {key: group[key][...] for key in ("label", "prediction", "correct", "score", "entropy")}
+            for key, values in {**columns, **parameters}.items():
+                if values.shape != (len(paths),):
+                    raise ValueError(f"{key} of {name} has shape {values.shape} for {len(paths)} images")
+            return Split(path=paths, parameters=parameters, **columns)
 
     @property
     def class_names(self) -> list[str]:
@@ -107,7 +109,8 @@ class Results:
     @property
     def errors(self) -> np.ndarray:
         """(N_errors,) int64 rows of the test split that the DNN gets wrong."""
-        return self._read("error", "test")
+        with self.file.reading() as h5:
+            return _rows(self._get(h5, "error", "test"), len(h5["splits/test/path"]))
 
     # -- layers
 
@@ -179,7 +182,11 @@ class Results:
         """The root-cause clusters."""
         with self.file.reading() as h5:
             group = self._get(h5, "clusters", "cluster")
-            return Clusters(group["label"][...], group["medoid"][...], str(group.attrs["layer"]))
+            errors, medoid = len(h5["error"]), _rows(group["medoid"], len(h5["error"]))
+            label = _rows(group["label"], len(medoid) + 1)
+            if label.shape != (errors,) or not (np.unique(label) == np.arange(1, len(medoid) + 1)).all():
+                raise ValueError(f"the labels of {len(label)} errors are not those of {len(medoid)} clusters")
+            return Clusters(label, medoid, str(group.attrs["layer"]))
 
     # -- the second half
 
@@ -189,6 +196,7 @@ class Results:
         with self.file.reading() as h5:
             group = self._get(h5, "selection", "select")
             columns = ("image", "cluster", "distance", "rank", "radius_ratio", "outside")
+            _rows(group["image"], len(h5["splits/improvement/path"]))
             return UnsafeSet(**{name: group[name][...] for name in columns})
 
     def nearest_members(self, images: np.ndarray, clusters: np.ndarray) -> np.ndarray:
@@ -253,7 +261,8 @@ class Results:
 
     def summary(self) -> dict[str, Any]:
         """Return what has been found so far as a JSON-able dict."""
-        return summarise(self)
+        with self.file.sound():
+            return summarise(self)
 
     def _repr_html_(self) -> str:
         """Show the figures that matter and the clusters as tables, at the end of a notebook's cell."""
@@ -265,12 +274,13 @@ class Results:
 
     def table(self, name: str) -> pd.DataFrame:
         """Return a table by name, see :data:`hudd.study.summary.TABLES`."""
-        return table(self, name)
+        with self.file.sound():
+            return table(self, name)
 
     def marks(self) -> dict[str, str]:
         """Return when each step was last taken; equal as long as nothing has been computed."""
         return {
-            name: f"{step['fingerprint']} {step['finished']}"
+            name: f"{step['fingerprint']} {step.get('finished')}"
             for name, step in self.provenance["steps"].items()
         }
 
@@ -297,7 +307,8 @@ class Results:
             ]
         if settings.train is None:
             return [f"'hudd run {where} --train DATA' retrains the DNN on them."]
-        worse = [run for runs in self.retraining.values() for run in runs if _is_worse(run)]
+        with self.file.sound():
+            worse = [run for runs in self.retraining.values() for run in runs if _is_worse(run)]
         if worse:
             lr = settings.training.get("lr", TrainingConfig.lr)
             return [
@@ -326,6 +337,19 @@ class Results:
             raise UsageError(
                 f"layer '{layer}' is not in this study; choose one of: {', '.join(self.layers)}."
             )
+
+
+def _rows(dataset: h5py.Dataset, count: int) -> np.ndarray:
+    """Return row numbers from a file, looked at before anything is indexed by them."""
+    rows: np.ndarray = dataset[...]
+    if (
+        rows.ndim != 1
+        or rows.dtype.kind not in "iu"
+        or rows.min(initial=0) < 0
+        or rows.max(initial=-1) >= count
+    ):
+        raise ValueError(f"{dataset.name} holds others than rows 0 to {count - 1}")
+    return rows
 
 
 def _is_worse(run: dict[str, Any]) -> bool:

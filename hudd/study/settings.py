@@ -38,6 +38,8 @@ class Settings:
         Model SPEC: ``package.module:factory``, ``path/file.py:factory`` or ``program.pt2``.
     weights : str or None
         Weights file, where the factory does not bring them.
+    trust_pickle : bool
+        Unpickle what the weights file holds beside tensors, which can run code of whoever made it.
     test, train, improvement : str or None
         Data specs. Without an improvement set nothing is selected, without a training set nothing retrained.
     preset : str
@@ -93,6 +95,7 @@ class Settings:
     model: str
     test: str
     weights: str | None = None
+    trust_pickle: bool = False
     train: str | None = None
     improvement: str | None = None
     preset: str = "hudd"

@@ -248,7 +248,8 @@ class Study(Results):
     @cached_property
     def model(self) -> LoadedModel:
         """The DNN, in eval mode, on its device."""
-        loaded = load_model(self.settings.model, self.settings.weights)
+        settings = self.settings
+        loaded = load_model(settings.model, settings.weights, trust_pickle=settings.trust_pickle)
         if self.device.type != "cpu":
             loaded.module.to(self.device)
         return loaded
@@ -417,7 +418,7 @@ class Study(Results):
 
 
 _CHECKED = (
-    *("model", "weights", *SPLITS, "transform", "device"),
+    *("model", "weights", "trust_pickle", *SPLITS, "transform", "device"),
     *("rules", "layers", "pool", "preset", "features", "backbone", "reduction", "clusterer"),
 )
 _CACHED = ("device", "model", "model_digest", "_sources", "data_fingerprints", "features")

@@ -137,7 +137,7 @@ def _first_ranges(ranges: dict[str, Any]) -> dict[int, str]:
 
 def steps_table(study: Results) -> pd.DataFrame:
     """One row a step taken: when, for how long, by which versions and on what machine."""
-    steps = sorted(study.provenance["steps"].items(), key=lambda item: str(item[1]["finished"]))
+    steps = sorted(study.provenance["steps"].items(), key=lambda item: str(item[1].get("finished")))
     columns = (
         "finished",
         "seconds",
@@ -148,7 +148,7 @@ def steps_table(study: Results) -> pd.DataFrame:
         "device",
         "machine",
     )
-    return pd.DataFrame([{"step": name, **{c: step[c] for c in columns}} for name, step in steps])
+    return pd.DataFrame([{"step": name, **{c: step.get(c) for c in columns}} for name, step in steps])
 
 
 TABLES = {
@@ -257,6 +257,11 @@ def describe(study: Results, step: str) -> str:
 
 def headline(study: Results) -> dict[str, str]:
     """Return the figures that matter, by name, as text."""
+    with study.file.sound():
+        return _headline(study)
+
+
+def _headline(study: Results) -> dict[str, str]:
     test = _split(study, "test")
     pairs = {"test errors": f"{test['errors']:,} of {test['images']:,} images ({1 - test['accuracy']:.1%})"}
     if study.has("clusters"):
