@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import runpy
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,3 +27,9 @@ def lrp_golden(shared: Path) -> dict[str, np.ndarray]:
     """Heatmaps by the authors' own functions."""
     with np.load(shared / "golden" / "lrp_small.npz") as file:
         return {key: file[key] for key in file.files}
+
+
+@pytest.fixture(scope="session")
+def read_study() -> Callable[[Path], dict[str, np.ndarray]]:
+    """The reader that knows docs/format.md and h5py, and nothing of hudd."""
+    return runpy.run_path(str(Path(__file__).with_name("reader.py")))["read_study"]

@@ -76,8 +76,11 @@ def _acquire(handle: int, path: Path, break_stale: bool) -> None:
             "give --break-lock and try again."
         )
     record = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, json.dumps(record).encode(), 0)
+    try:
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, json.dumps(record).encode(), 0)
+    except OSError as error:
+        raise write_error(path, error) from error
 
 
 def _read(handle: int) -> dict | None:

@@ -1,5 +1,7 @@
 """Shards: what is written comes back, what is damaged is noticed, what is done stays done."""
 
+import dataclasses
+import hashlib
 import json
 import os
 
@@ -101,6 +103,62 @@ def test_what_a_killed_writer_left_is_swept(shards):
 def test_the_header_tells_the_shard_without_hdf5(shards):
     header = json.loads(shards.path(8).read_bytes()[:512])
     assert (header["format"], header["start"], header["stop"]) == ("hudd-shard", 8, 10)
+
+
+def rewrite_header(path, **changes):
+    content = path.read_bytes()
+    header = {**json.loads(content[:512]), **changes}
+    path.write_bytes(json.dumps(header).encode().ljust(511) + b"\n" + content[512:])
+
+
+def test_shards_of_version_1_are_read_and_later_ones_are_not(shards):
+    path = shards.path(4)
+    rewrite_header(path, version=1, xxh3_128=None, sha256=hashlib.sha256(path.read_bytes()[512:]).hexdigest())
+    assert shards.missing() == []
+    rewrite_header(path, sha256="0")
+    with pytest.raises(HuddError, match=r"is damaged \(wrong checksum\)"):
+        shards.verify()
+    rewrite_header(path, version=3)
+    with pytest.raises(HuddError, match="is a hudd-shard of version 3, not 2"):
+        shards.verify()
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_shards_written_behind_are_those_written_at_once(shards, arrays, tmp_path, compression):
+    behind = dataclasses.replace(shards, directory=tmp_path / "behind", compression=compression)
+    at_once = dataclasses.replace(shards, directory=tmp_path / "at once", compression=compression)
+    fill(at_once, arrays)
+    with behind.written_behind() as writing:
+        for start, stop in behind.ranges():
+            for name, rows in writing.begin(start, arrays).items():
+                rows[...] = arrays[name][start:stop]
+            writing.end()
+    for start, _ in behind.ranges():
+        assert behind.path(start).read_bytes() == at_once.path(start).read_bytes()
+
+
+def test_a_shard_that_cannot_be_written_behind_is_told(shards, arrays):
+    full = dataclasses.replace(shards, directory=shards.path(0) / "no directory")
+
+    def write():
+        with full.written_behind() as writing:
+            writing.begin(0, arrays)
+            writing.end()
+
+    with pytest.raises(HuddError, match="cannot write"):
+        write()
+
+
+def test_large_shards_go_past_the_page_cache_or_through_it(tmp_path, monkeypatch):
+    rows = np.arange(3 << 18, dtype=np.float32).reshape(3, -1)  # 3 MiB
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "O_DIRECT", 0, raising=False)
+        fill(ShardSet(tmp_path / "cached", 3, 3, "f"), {"x": rows})
+    direct = ShardSet(tmp_path / "direct", 3, 3, "f")
+    fill(direct, {"x": rows})
+    assert direct.path(0).read_bytes() == (tmp_path / "cached" / "000000.h5").read_bytes()
+    ((_, found),) = direct.read("x")
+    np.testing.assert_array_equal(found, rows)
 
 
 def test_equal_rows_make_equal_bytes(shards, arrays, tmp_path):

@@ -13,7 +13,8 @@ from hudd.errors import HuddError
 from hudd.study import Study
 
 # Forks before torch has started a thread, so that each attempt costs no import. Shards are small, so that there are
-# many. A study that is finished before it was killed often enough is followed by another one.
+# many. The first attempts are killed in one step each, the others anywhere. A study that is finished before it was
+# killed often enough is followed by another one. After every kill it is opened and told.
 DRIVER = """
 import collections, json, os, pathlib, random, signal, sys, time
 import torch
@@ -23,16 +24,17 @@ import hudd.study.steps.distances as distances, hudd.study.steps.retrain
 
 root, choices, kills = pathlib.Path(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3])
 rng, stage = random.Random(1), root / "stage"
+steps = ["heatmaps", "distances", "cluster", "select", "retrain"]
 ShardSet.rows_for = staticmethod(lambda row_bytes: 24)
 distances.SHARD_BYTES = 40_000
 
 
-def attempt(path, at_write, after):
+def attempt(path, step, at_write, after):
     sync, bring, count = os.fsync, Study._bring, 0
 
     def fsync(handle):
         nonlocal count
-        count += 1
+        count += step in (None, stage.read_text())
         if count == at_write and not after:
             os.kill(os.getpid(), signal.SIGKILL)
         sync(handle)
@@ -57,13 +59,15 @@ def shards(path):
 killed, number, there = collections.Counter(), 0, {}
 while True:
     path = root / f"killed-{number}"
-    at_write, after, by_time = rng.randint(1, 5), rng.random() < 0.5, rng.random() < 0.3
+    step = steps.pop(0) if steps else None
+    at_write, after = rng.randint(1, 4 if step else 5), rng.random() < 0.5
+    by_time = step is None and rng.random() < 0.3
     if killed.total() >= kills:
         at_write, by_time = 0, False
     stage.write_text("create")
     child = os.fork()
     if child == 0:
-        attempt(path, 0 if by_time else at_write, after)
+        attempt(path, step, 0 if by_time else at_write, after)
     if by_time:
         time.sleep(rng.uniform(0.2, 4))
         os.kill(child, signal.SIGKILL)
@@ -75,6 +79,8 @@ while True:
     there = now
     if os.WIFSIGNALED(status):
         killed[stage.read_text()] += 1
+        if (path / "study.h5").exists():
+            Study.open(path).summary()
     elif os.WEXITSTATUS(status) != 0:
         sys.exit(f"attempt after {killed} ended with {status}")
     else:
@@ -119,6 +125,7 @@ def test_killed_at_random_it_ends_as_if_it_had_run_through(material, tmp_path):
     studies, killed = drive(tmp_path / "studies", choices, kills)
     print(f"kills by step: {killed}; studies: {len(studies)}; datasets of each: {len(expected)}")
     assert sum(killed.values()) == kills
+    assert {"heatmaps", "distances", "cluster", "select", "retrain"} <= killed.keys()
     for study in studies:
         found = datasets(study)
         assert found.keys() == expected.keys()
