@@ -1,7 +1,8 @@
-"""Checkpoints that survive a kill: written aside, synced, renamed; refused by another training."""
+"""Checkpoints and weights that survive a kill: written aside, synced, renamed; refused by another training."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -10,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from hudd.errors import HuddError, UsageError
+from hudd.store.files import sync_directory, write_error, write_whole
 
 
 def fingerprint(*parts: Any) -> str:
@@ -29,14 +31,31 @@ def fingerprint(*parts: Any) -> str:
 
 
 def save_checkpoint(path: Path, identity: str, state: dict[str, Any]) -> None:
-    """Write the state so that at any moment `path` holds either the last whole one or this one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write the state so that at any moment `path` holds either the last whole one or this one.
+
+    Raises
+    ------
+    HuddError
+        If the disk is full or does not let itself be written; the last one then still stands.
+    """
     aside = path.with_name(path.name + ".part")
-    with aside.open("wb") as file:
-        torch.save({"identity": identity, **state}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("wb") as file:
+            torch.save({"identity": identity, **state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+        sync_directory(path.parent)
+    except (OSError, RuntimeError) as error:
+        reason = (
+            error if isinstance(error, OSError) else error.__context__
+        )  # torch's, once the file has failed
+        if not isinstance(reason, OSError):
+            raise
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise write_error(path, reason) from error
 
 
 def load_checkpoint(path: Path, identity: str) -> dict[str, Any] | None:
@@ -76,17 +95,20 @@ def save_weights(model: nn.Module, path: str | Path) -> Path:
     ------
     UsageError
         If the name does not end in ``.safetensors``.
+    HuddError
+        If the disk is full or does not let itself be written.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
         raise UsageError(
             f"weights are written as .safetensors, not as '{path.name}'; change the file's ending."
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".part")
     tensors = {
         name: tensor.detach().cpu().clone().contiguous() for name, tensor in model.state_dict().items()
     }
-    save_file(tensors, aside, metadata={"format": "pt"})
-    aside.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(path.parent, error) from error
+    write_whole(path, save(tensors, metadata={"format": "pt"}))
     return path
