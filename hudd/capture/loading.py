@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import pickle
 import warnings
@@ -78,7 +79,9 @@ def load_model(spec: str, weights: str | Path | None = None, *, trust_pickle: bo
         )
     factory, module = call_factory(spec)
     if not isinstance(module, nn.Module):
-        raise UsageError(f"'{spec}' made a {type(module).__name__}; it must return a torch.nn.Module.")
+        raise UsageError(
+            f"'{spec}' made an object of type {type(module).__name__}; it must return a torch.nn.Module."
+        )
     if path is not None:
         _fit(
             module,
@@ -194,7 +197,7 @@ def _program(path: Path, trust_pickle: bool) -> nn.Module:
             f"there is no program '{path}'; save one with torch.export.save(program, '{path.name}')."
         )
     try:
-        with warnings.catch_warnings(), nullcontext() if trust_pickle else _tensors_only():
+        with warnings.catch_warnings(), _silent(), nullcontext() if trust_pickle else _tensors_only():
             warnings.simplefilter("ignore")  # torch's remarks on its own file format
             module = torch.export.load(path).module()
     except pickle.UnpicklingError as error:
@@ -207,6 +210,17 @@ def _program(path: Path, trust_pickle: bool) -> nn.Module:
             f"'{path}' cannot be read as an exported program ({_line(error)}); save it with torch.export.save."
         ) from error
     return module
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep torch from logging the traceback of what the error says in a sentence."""
+    logger = logging.getLogger("torch.export")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 @contextmanager

@@ -17,10 +17,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments : sequence of str, optional
         By default those of the process.
     """
-    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+    sys.exit(call(list(sys.argv[1:] if arguments is None else arguments)))
 
 
-def run(arguments: list[str]) -> int:
+def call(arguments: list[str]) -> int:
     """Run one command and return its exit code; what goes wrong is one sentence on standard error."""
     # Products by MKL then have the same bits for any number of threads; it must be set before torch is loaded.
     os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")

@@ -55,6 +55,9 @@ class ArraySource(ImageSource):
             yield np.ascontiguousarray(self.images[start : start + 1024]).tobytes()
 
 
+_REMEDY = "write it with numpy.savez(file, images=..., labels=...)"
+
+
 def open_archive(
     file: Path,
     *,
@@ -82,7 +85,9 @@ def open_archive(
     """
     arrays = _read(file)
     if "images" not in arrays:
-        raise UsageError(f"'{file}' has no array 'images' (it has: {', '.join(arrays) or 'nothing'}).")
+        raise UsageError(
+            f"'{file}' has no array 'images' (it has: {', '.join(arrays) or 'nothing'}); {_REMEDY}."
+        )
     images = arrays.pop("images")
     if images.ndim == 4 and images.shape[3] == 1:
         images = images[..., 0]
@@ -93,7 +98,7 @@ def open_archive(
         )
     count = len(images)
     if count == 0:
-        raise UsageError(f"'{file}' holds no images.")
+        raise UsageError(f"'{file}' holds no images; name another archive.")
     own = [str(name) for name in np.atleast_1d(arrays.pop("class_names", np.array([], dtype=str))).ravel()]
     labels = arrays.pop("labels", np.full(count, UNKNOWN))
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
@@ -111,10 +116,9 @@ def open_archive(
 
 
 def _read(file: Path) -> dict[str, np.ndarray]:
-    remedy = "write it with numpy.savez(file, images=..., labels=...)"
     try:
         if not zipfile.is_zipfile(file):
-            raise UsageError(f"'{file}' is no NumPy archive; {remedy}.")
+            raise UsageError(f"'{file}' is no NumPy archive; {_REMEDY}.")
         _check_declared(file)
         with np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
@@ -126,7 +130,7 @@ def _read(file: Path) -> dict[str, np.ndarray]:
             if "pickle" in str(error)
             else f"{error or type(error).__name__}".rstrip(".")
         )
-        raise UsageError(f"'{file}' cannot be read ({why}); {remedy}.") from error
+        raise UsageError(f"'{file}' cannot be read ({why}); {_REMEDY}.") from error
 
 
 def _check_declared(file: Path) -> None:

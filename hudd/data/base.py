@@ -13,6 +13,8 @@ import torch
 from hudd.data.transforms import Transform, apply
 from hudd.errors import UsageError
 
+RESIZE = "give a resize, as Transform(resize=(height, width)) or --resize"
+
 
 class ImageSource(ABC):
     """Images with identifiers, labels and parameters, read on demand.
@@ -100,7 +102,7 @@ class ImageSource(ABC):
             if image.shape != images[0].shape:
                 raise UsageError(
                     f"image '{self.paths[row]}' is {_size(image)} and '{self.paths[rows[0]]}' is {_size(images[0])}; "
-                    "a batch needs one size: give a resize, as Transform(resize=(height, width)) or --resize."
+                    f"a batch needs one size: {RESIZE}."
                 )
         return torch.stack(images) if images else torch.empty(0)
 

@@ -94,7 +94,7 @@ def open_factory(
         return _filled(made, spec)
     if not (hasattr(made, "__len__") and hasattr(made, "__getitem__")):
         raise UsageError(
-            f"'{spec}' made a {type(made).__name__}; it must return an ImageSource, or a dataset of "
+            f"'{spec}' made an object of type {type(made).__name__}; it must return an ImageSource, or a dataset of "
             "(image, label) pairs."
         )
     name = spec.rpartition(":")[2]
@@ -111,5 +111,5 @@ def open_factory(
 
 def _filled(source: ImageSource, spec: str) -> ImageSource:
     if len(source) == 0:
-        raise UsageError(f"'{spec}' holds no images.")
+        raise UsageError(f"'{spec}' holds no images; return some.")
     return source

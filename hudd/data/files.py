@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from hudd.data.base import ImageSource
+from hudd.data.base import RESIZE, ImageSource
+from hudd.data.transforms import Transform
 from hudd.errors import UsageError
 
 _COMMON = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif")
@@ -56,11 +57,11 @@ class FileSource(ImageSource):
 
     def check(self) -> None:
         """Read the header of every file; see :meth:`ImageSource.check`. All that cannot be used are named."""
-        refused = []
+        refused, sizes = [], dict[tuple[int, int], Path]()
         for file in self.files:
             try:
-                with _opened(file):
-                    pass
+                with _opened(file) as image:
+                    sizes.setdefault(image.size, file)
             except UsageError as error:
                 refused.append((file, error))
         if refused:
@@ -71,6 +72,11 @@ class FileSource(ImageSource):
                 else ""
             )
             raise UsageError(f"{refused[0][1]}{more}") from refused[0][1]
+        if len(sizes) > 1 and isinstance(self.transform, Transform) and self.transform.resize is None:
+            one, other = (
+                f"'{file}' is {height}x{width}" for (width, height), file in list(sizes.items())[:2]
+            )
+            raise UsageError(f"image {one} and {other}; a batch needs one size: {RESIZE}.")
 
     def contents(self) -> Iterator[bytes]:
         """Yield size and time of last change of every file."""

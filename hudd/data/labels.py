@@ -42,7 +42,9 @@ def from_names(
     number[""] = UNKNOWN
     for row, name in enumerate(names):
         if name not in number:
-            raise UsageError(f"{where(row)} has class '{name}', which is none of the {_listing(known)}.")
+            raise UsageError(
+                f"{where(row)} has class '{name}', which is none of the {_listing(known)}; correct it, or leave it out."
+            )
     return np.array([number[name] for name in names], dtype=np.int64), known
 
 
@@ -68,7 +70,7 @@ def from_numbers(
     if beyond.size:
         raise UsageError(
             f"{where(int(beyond[0]))} has class number {labels[beyond[0]]}, but class numbers run "
-            f"from 0 to {len(class_names) - 1}."
+            f"from 0 to {len(class_names) - 1}; correct it, or give every class a name."
         )
     return labels, list(class_names)
 

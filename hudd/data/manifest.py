@@ -69,7 +69,7 @@ def open_manifest(
     seen: dict[str, int] = {}
     for row, path in enumerate(paths):
         if not path:
-            raise UsageError(f"{where(row)} has no path.")
+            raise UsageError(f"{where(row)} has no path; every row names an image.")
         if path in seen:
             raise UsageError(
                 f"{where(row)} names '{path}' once more (first: {where(seen[path])}); keep one of them."
@@ -169,7 +169,7 @@ def _rows_of(table: Any, split: str | None, file: Path) -> np.ndarray:
             f"manifest '{file}' holds the splits {first(names)}; say which, e.g. '{file}::{next(filter(None, names))}'."
         )
     if split is not None and split not in names:
-        raise UsageError(f"manifest '{file}' has no split '{split}'; it holds {first(names)}.")
+        raise UsageError(f"manifest '{file}' has no split '{split}'; choose one of {first(names)}.")
     return np.arange(len(column)) if split is None else np.flatnonzero(column == split)
 
 

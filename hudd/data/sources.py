@@ -17,6 +17,8 @@ from hudd.errors import UsageError
 
 _KINDS = "an image folder, a .csv or .parquet manifest, an .npz archive, or module:factory"
 
+_LONGEST = 255  # characters of a file's name
+
 
 def open_source(
     spec: str | Path,
@@ -52,6 +54,8 @@ def open_source(
         If there is nothing of that kind at `spec`, or what is there cannot be used.
     """
     text = str(spec)
+    if "\0" in text or max(map(len, Path(text).parts), default=0) > _LONGEST:
+        raise UsageError(f"'{text}' cannot be the name of a file; give {_KINDS}.")
     name, separator, split = text.rpartition("::")
     if separator and Path(name).suffix.lower() in MANIFEST_SUFFIXES:
         return open_manifest(_existing(name), split, transform=transform, class_names=class_names)

@@ -115,7 +115,10 @@ def _on_path(folder: Path) -> Iterator[None]:
 
 
 def _failed(name: str, error: Exception) -> UsageError:
-    return UsageError(f"importing '{name}' failed: {type(error).__name__}: {_sentence(error)}")
+    return UsageError(
+        f"importing '{name}' failed: {type(error).__name__}: {_sentence(error)} Mend it and "
+        "give the same command again."
+    )
 
 
 def _sentence(error: Exception) -> str:

@@ -224,20 +224,22 @@ def import_labels(
             problems.append(f"{place}: image '{path}' is not in the improvement set")
         elif label is None:
             close = get_close_matches(written, class_names, 1)
-            hint = f"; did you mean '{close[0]}'?" if close else ""
+            hint = f" (did you mean '{close[0]}'?)" if close else ""
             problems.append(f"{place}: class '{written}' is unknown{hint}")
         elif row in seen and seen[row][1] != label:
             other, first = seen[row]
             problems.append(f"{place}: '{path}' is {class_names[label]} but {class_names[first]} at {other}")
         elif not overwrite and before[row] >= 0 and before[row] != label:
             problems.append(
-                f"{place}: '{path}' is {class_names[label]} but known as {class_names[before[row]]}"
+                f"{place}: '{path}' is {class_names[label]} but known as {class_names[before[row]]} "
+                "(--overwrite replaces it)"
             )
         else:
             seen[row], labels[row] = (place, label), label
     if problems:
         more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        raise UsageError(f"{source.name} cannot be taken over. {'; '.join(problems[:_SHOWN])}{more}.")
+        listed = "; ".join(problems[:_SHOWN])
+        raise UsageError(f"{source.name} cannot be taken over until it is corrected. {listed}{more}.")
     return labels
 
 

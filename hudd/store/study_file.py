@@ -13,6 +13,7 @@ from hudd.errors import HuddError, UsageError
 from hudd.store.files import write_whole
 from hudd.store.guard import check_contents
 from hudd.store.schema import FORMAT, VERSION
+from hudd.store.seal import is_broken, sealed
 
 
 class StudyFile:
@@ -70,7 +71,12 @@ class StudyFile:
             raise UsageError(
                 f"'{self.path}' does not exist; make a study with 'hudd run STUDY --model ... --test ...'."
             )
+        status = self.path.stat()
+        now = (status.st_ino, status.st_mtime_ns, status.st_size)
+        known = now == self._looked_at  # it is looked at once as long as it stays the same
         try:
+            if not known and is_broken(self.path):
+                raise OSError("wrong checksum")
             file = h5py.File(self.path, locking=False, **options)  # a file is replaced, never changed
         except PermissionError:
             raise UsageError(f"'{self.path}' cannot be read; ask for the permission to.") from None
@@ -82,19 +88,13 @@ class StudyFile:
         try:
             with self.sound():
                 check_format(file, self.path)
-                self._look(file)
+                if not known:
+                    check_contents(file, self.path)
         except BaseException:
             file.close()
             raise
+        self._looked_at = now
         return file
-
-    def _look(self, file: h5py.File) -> None:
-        """Look at what the file holds, once as long as it stays the same."""
-        status = self.path.stat()
-        now = (status.st_ino, status.st_mtime_ns, status.st_size)
-        if now != self._looked_at:
-            check_contents(file, self.path)
-            self._looked_at = now
 
     @contextmanager
     def sound(self) -> Iterator[None]:
@@ -120,7 +120,7 @@ class StudyFile:
 
     def _save(self, file: h5py.File) -> None:
         file.flush()
-        write_whole(self.path, file.id.get_file_image())
+        write_whole(self.path, sealed(file.id.get_file_image()))
 
 
 _DAMAGE = (LookupError, OSError, RuntimeError, TypeError, ValueError, AttributeError, MemoryError)

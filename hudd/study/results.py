@@ -82,7 +82,11 @@ class Results:
         self.path = Path(path).absolute()
         self.file = StudyFile(self.path / "study.h5")
         with self.file.reading() as h5:
-            self.settings = Settings.from_json(h5.attrs["settings"])
+            text = h5.attrs["settings"]
+        try:
+            self.settings = Settings.from_json(text)
+        except UsageError as error:
+            raise UsageError(f"the settings in '{self.file.path}' cannot be used: {error}") from error
 
     # -- the data
 

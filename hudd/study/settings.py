@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -212,9 +213,9 @@ class Settings:
         try:
             choices = json.loads(text)
         except (TypeError, ValueError, RecursionError) as error:
-            raise UsageError(f"the settings are not JSON ({error}); {_RESTORE}.") from error
+            raise UsageError(f"they are not JSON ({error}); {_RESTORE}.") from error
         if not isinstance(choices, dict) or not {"model", "test"} <= set(choices):
-            raise UsageError(f"the settings hold no model and test set; {_RESTORE}.")
+            raise UsageError(f"they hold no model and test set; {_RESTORE}.")
         return cls(**_normalised(choices))
 
     @classmethod
@@ -254,7 +255,7 @@ def _absolute(spec: str) -> str:
     head, colon, factory = spec.rpartition(":")
     if colon and head.endswith(".py"):
         return f"{_at_home(head)}:{factory}"
-    if colon and not Path(spec).exists() and "/" not in spec:
+    if colon and "/" not in spec and not os.path.exists(spec):  # noqa: PTH110 - Path fails on endless names
         return spec
     return _at_home(spec)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hudd.cli import run
+from hudd.cli import call as run
 
 
 @pytest.fixture(scope="session")
