@@ -1,0 +1,135 @@
+"""Writes docs/performance.md from the records in benchmarks/results/, so that the page says what was measured.
+
+python benchmarks/figures.py
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "performance.md"
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [_INTRODUCTION]
+    for title, name, text, tables in _SECTIONS:
+        record = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+        parts += [f"## {title}", text, _made(name, record), *tables(record)]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+_INTRODUCTION = """# Performance
+
+Written by `python benchmarks/figures.py` from the records in `benchmarks/results/`. Each figure comes from a run in
+which hudd and its peers took turns on one machine; the best turn counts. `hudd bench` measures the same on yours. Times
+are seconds where nothing else is said. The load is the machine's average before the run: near 0, nobody else used it.
+
+What was measured of the method itself is on other pages: [conservation by architecture](conservation.md),
+[selection and retraining](selection-and-retraining.md), [exactness of distances](distances.md)."""
+
+
+def _lrp(record: Mapping[str, Any]) -> Iterable[str]:
+    rows = []
+    for case in record["cases"]:
+        seconds = case["seconds"]
+        floor = seconds["gradient"]
+        for name, value in seconds.items():
+            rows.append((case["model"], case["batch"], name, _number(value), f"{value / floor:.2f}"))
+    yield _table(("model", "batch", "", "seconds", "times the input gradient"), rows)
+
+
+def _distances(record: Mapping[str, Any]) -> Iterable[str]:
+    figures = record["speed"]["figures"]
+    ratio = figures["ratio_to_hudd"]
+    rows = [(name, _number(value), f"{ratio[name]:.2f}") for name, value in figures["seconds"].items()]
+    yield f"{figures['rows']:,} rows of {figures['features']:,} numbers:"
+    yield _table(("", "seconds", "times hudd"), rows)
+
+
+def _clustering(record: Mapping[str, Any]) -> Iterable[str]:
+    ward, cuts, large = (record[name]["figures"] for name in ("ward", "cuts", "large"))
+    rows = [(name, _number(run["seconds"]), f"{run['peak_mib']:.0f}") for name, run in ward["runs"].items()]
+    yield f"Ward's linkage of {ward['rows']:,} points:"
+    yield _table(("", "seconds", "peak MiB"), rows)
+    yield f"On the same number of points, all cuts from {cuts['ks'][0]} to {cuts['ks'][1]} clusters:"
+    yield _table(("", "seconds"), [(name, _number(value)) for name, value in cuts["seconds"].items()])
+    yield (
+        f"{large['rows']:,} points of {large['features']} numbers: {large['seconds']['distances']:.0f} s for the "
+        f"distances, {large['seconds']['linkage']:.0f} s for the linkage, {large['peak_rss_gib']:.1f} GiB."
+    )
+
+
+def _selection(record: Mapping[str, Any]) -> Iterable[str]:
+    columns = ("images", "errors", "units", "seconds_distances", "seconds_selection", "peak_memory_mib")
+    rows = [[f"{m[column]:,}" for column in columns] for m in record["measurements"]]
+    heads = ("field images", "errors", "numbers each", "distances, s", "selection, s", "peak MiB")
+    yield _table(heads, rows)
+
+
+def _report(record: Mapping[str, Any]) -> Iterable[str]:
+    sizes = record["sizes"]
+    yield f"{sizes['errors']:,} errors in {sizes['clusters']} clusters:"
+    yield _table(("", ""), [(name.replace("_", " "), value) for name, value in record["figures"].items()])
+
+
+def _whole(record: Mapping[str, Any]) -> Iterable[str]:
+    summary = record["summary"]
+    yield (
+        f"{summary['test']['images']:,} test images, {summary['test']['errors']:,} errors, "
+        f"{summary['improvement']['images']:,} field images: {record['seconds']} s from the test to the report, "
+        f"{record['peak_memory_mib']:,} MiB at most, a study of {record['study_mib']} MiB. By step:"
+    )
+    steps: dict[str, float] = {}
+    for name, seconds in record["steps"].items():
+        step = name.partition("/")[0]
+        steps[step] = steps.get(step, 0.0) + seconds
+    yield _table(("step", "seconds"), [(name, f"{value:.1f}") for name, value in steps.items()])
+
+
+_SECTIONS = (
+    (
+        "Relevance",
+        "lrp",
+        "Every layer of the network at once, beside one forward and backward pass of autograd.",
+        _lrp,
+    ),
+    (
+        "Distances",
+        "distances",
+        "All pairs, float32, on the CPU. The floor is one symmetric matrix product.",
+        _distances,
+    ),
+    ("Clustering", "clustering", "", _clustering),
+    ("Selection", "selection", "Field images against the members of the clusters.", _selection),
+    ("The report", "report", "", _report),
+    ("A whole study", "gtsrb", "The traffic signs of examples/gtsrb.", _whole),
+)
+
+
+def _made(name: str, record: Mapping[str, Any]) -> str:
+    machines = [record.get("machine"), *(p.get("machine") for p in record.values() if isinstance(p, Mapping))]
+    machine = next(found for found in machines if found)
+    versions = ", ".join(f"{package} {version}" for package, version in record["versions"].items() if version)
+    return (
+        f"*{record['date']}; {machine['cores']} cores of {machine['processor']}, load {machine['load_before']:.1f}; "
+        f"{versions}; [record](../benchmarks/results/{name}.json).*"
+    )
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,94 @@
+"""What MkDocs does not do by itself: the command line's reference, formulas as MathML, files beside docs/."""
+
+from __future__ import annotations
+
+import html
+import re
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from latex2mathml.converter import convert
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).resolve().parents[2]
+BESIDE = ("benchmarks/results", "examples")  # linked from pages, copied to the site
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add what pages link to outside docs/."""
+    for folder in BESIDE:
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".md":
+                name = path.relative_to(ROOT).as_posix()
+                files.append(File.generated(config, name, abs_src_path=str(path)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
+    """Fill in files and commands, and point links that leave docs/ to the copies."""
+    if included := re.match(r"<!-- file: (\S+) -->", markdown):
+        markdown = (ROOT / included[1]).read_text(encoding="utf-8")
+        markdown = markdown.replace("](docs/", "](").replace("](CHANGELOG.md", "](changelog.md")
+    for folder in BESIDE:
+        markdown = re.sub(rf"\]\((?:\.\./)?((?:\.\./)*){folder}/", rf"](\1{folder}/", markdown)
+    if page.file.src_uri == "reference/command-line.md":
+        markdown = markdown.replace("<!-- commands -->", _commands())
+    return markdown
+
+
+def on_page_content(content: str, page: Any, config: Any, files: Files) -> str:
+    """Turn the formulas into MathML, which browsers show without any script."""
+
+    def mathml(match: re.Match[str]) -> str:
+        display = match["tag"] == "div"
+        formula = html.unescape(match["formula"]).strip()[2:-2]
+        return convert(formula, display="block" if display else "inline")
+
+    return re.sub(
+        r'<(?P<tag>span|div) class="arithmatex">(?P<formula>.*?)</(?P=tag)>', mathml, content, flags=re.S
+    )
+
+
+def _commands() -> str:
+    """The reference of every command, from the same source as its --help."""
+    import typer
+
+    from hudd.cli.app import app
+
+    group = typer.main.get_command(app)
+    context = group.make_context("hudd", [], resilient_parsing=True)
+    return "\n\n".join(
+        _command(name, group.get_command(context, name)) for name in group.list_commands(context)
+    )
+
+
+def _command(name: str, command: Any) -> str:
+    described, _, examples = (command.help or "").partition("[bold]Example")
+    kinds = get_type_hints(command.callback)
+    arguments = [p.metavar for p in command.params if p.param_type_name == "argument"]
+    lines = [f"## hudd {name}", "", _plain(described).strip(), ""]
+    lines += ["```text", " ".join(["hudd", name, *arguments, "[OPTIONS]"]), "```"]
+    if examples:
+        shown = _plain(examples.partition("[/]")[2])
+        lines += ["", "```text", *(line.strip() for line in shown.splitlines() if line.strip()), "```"]
+    panels: dict[str, list[str]] = {}
+    for parameter in command.params:
+        if parameter.param_type_name == "option" and parameter.name != "help":
+            panel = getattr(parameter, "rich_help_panel", None) or "Options"
+            panels.setdefault(panel, []).append(_option(parameter, kinds[parameter.name]))
+    for panel, rows in panels.items():
+        lines += ["", f"| {panel} | |", "| --- | --- |", *rows]
+    return "\n".join(lines)
+
+
+def _option(parameter: Any, kind: Any) -> str:
+    names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
+    if not parameter.is_flag:
+        number = bool({int, float} & {kind, *get_args(kind)})
+        names += f" {parameter.metavar or ('NUMBER' if number else 'NAME')}"
+    return f"| {names} | {_plain(parameter.help or '').replace('|', chr(92) + '|')} |"
+
+
+def _plain(text: str) -> str:
+    """Text without rich's markup."""
+    return re.sub(r"(?<!\\)\[/?[a-z ]*\]", "", text).replace("\\[", "[")

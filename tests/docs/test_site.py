@@ -1,0 +1,60 @@
+"""The site builds without a warning, asks nothing of the network, and its figures are those on record."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+_FETCHED = re.compile(r'<(?:script|img|link|iframe)\b[^>]*\b(?:src|href)="(?P<url>(?:https?:)?//[^"]*)"')
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if importlib.util.find_spec("material") is None or importlib.util.find_spec("mkdocstrings") is None:
+        pytest.skip("the extra 'docs' is not installed")
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_pages_need_no_network(site: Path) -> None:
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > 15
+    fetched = {
+        match["url"] for page in pages for match in _FETCHED.finditer(page.read_text(encoding="utf-8"))
+    }
+    assert fetched == set()
+
+
+def test_formulas_are_mathml(site: Path) -> None:
+    text = (site / "method.html").read_text(encoding="utf-8")
+    assert "<math" in text
+    assert "arithmatex" not in text
+
+
+def test_every_command_and_public_name_is_in_the_reference(site: Path) -> None:
+    import hudd
+    from hudd.cli.app import _PANELS
+
+    commands = (site / "reference" / "command-line.html").read_text(encoding="utf-8")
+    assert all(f"hudd {name}" in commands for panel in _PANELS.values() for name in panel)
+    names = (site / "reference" / "python.html").read_text(encoding="utf-8")
+    missing = [name for name in hudd.__all__ if not re.search(rf'id="hudd\.[\w.]*\b{name}"', names)]
+    assert missing == ["__version__"]
+
+
+def test_performance_page_is_that_of_the_records() -> None:
+    spec = importlib.util.spec_from_file_location("figures", ROOT / "benchmarks" / "figures.py")
+    figures = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(figures)
+    assert figures.PAGE.read_text(encoding="utf-8") == figures.page(), "run: python benchmarks/figures.py"
