@@ -8,7 +8,7 @@ from typing import Literal
 from hudd.errors import UsageError
 
 Pool = Literal["none", "channel", "space"]
-FeatureKind = Literal["relevance", "activation", "transfer", "pixels"]
+FeatureKind = Literal["relevance", "moments", "activation", "transfer", "pixels"]
 Reduction = Literal["none", "pca", "umap", "random-projection"]
 Clusterer = Literal["ward", "average", "kmeans", "dbscan", "hdbscan"]
 
@@ -27,8 +27,8 @@ class Preset:
         Reduction of a heatmap before it is stored: none, one number a channel, one number a pixel.
     unit_norm : bool
         Divide each image's relevance by its Euclidean norm before distances are taken.
-    features : {"relevance", "activation", "transfer", "pixels"}
-        What of an image is clustered, see :mod:`hudd.clustering.features`.
+    features : {"relevance", "moments", "activation", "transfer", "pixels"}
+        What of an image is clustered, see :mod:`hudd.clustering.features` and :mod:`hudd.clustering.moments`.
     reduction : {"none", "pca", "umap", "random-projection"}
         Reduction of the features' dimension before they are clustered.
     clusterer : {"ward", "average", "kmeans", "dbscan", "hdbscan"}
@@ -42,6 +42,8 @@ class Preset:
         Layers compared on a scale-free WICD, or on the raw one with the first layer left out.
     max_clusters : int
         Upper end of the range of k; the lower end is 2 and never more than half of the errors.
+    cluster_size : int or None
+        Errors of a cluster on average, where their number and not the knee says how many clusters there are.
     selection_factor : float
         Unsafe images asked for per member of a cluster.
     distance_cap : float or None
@@ -61,6 +63,7 @@ class Preset:
     wicd_on: Literal["distances", "row-scaled"]
     layer_choice: Literal["scaled", "raw"]
     max_clusters: int
+    cluster_size: int | None
     selection_factor: float
     distance_cap: float | None
     bagging: Literal["exact", "hudd-2021"]
@@ -81,6 +84,7 @@ PRESETS: dict[str, Preset] = {
             wicd_on="distances",
             layer_choice="scaled",
             max_clusters=500,
+            cluster_size=None,
             selection_factor=0.3,
             distance_cap=None,
             bagging="exact",
@@ -97,9 +101,28 @@ PRESETS: dict[str, Preset] = {
             wicd_on="row-scaled",
             layer_choice="raw",
             max_clusters=500,
+            cluster_size=None,
             selection_factor=0.3,
             distance_cap=1000.0,
             bagging="hudd-2021",
+        ),
+        # Chosen by failures of known causes, see docs/root-cause-quality.md.
+        Preset(
+            name="moments",
+            rules="z-plus",
+            pool="none",
+            unit_norm=False,
+            features="moments",
+            reduction="none",
+            clusterer="ward",
+            linkage_on="distances",
+            wicd_on="distances",
+            layer_choice="scaled",
+            max_clusters=500,
+            cluster_size=15,
+            selection_factor=0.3,
+            distance_cap=None,
+            bagging="exact",
         ),
         # M. Attaoui et al., ACM TOSEM 32(3), 2023: SAFE.
         Preset(
@@ -114,6 +137,7 @@ PRESETS: dict[str, Preset] = {
             wicd_on="distances",
             layer_choice="scaled",
             max_clusters=500,
+            cluster_size=None,
             selection_factor=0.3,
             distance_cap=None,
             bagging="exact",

@@ -131,7 +131,7 @@ FeaturesName = Annotated[
     typer.Option(
         "--features",
         metavar="NAME",
-        help="What is clustered: relevance, activation, transfer or pixels.",
+        help="What is clustered: relevance, moments, activation, transfer or pixels.",
         rich_help_panel="Method",
     ),
 ]

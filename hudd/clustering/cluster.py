@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from scipy.spatial.distance import pdist, squareform
 from hudd.clustering.knee import knee_cut
 from hudd.clustering.linkage import Method, check_condensed, count_points, linkage
 from hudd.clustering.pipelines import Pipeline
-from hudd.clustering.wicd import cluster_sums, medoids, wicd
+from hudd.clustering.wicd import cluster_sums, flat_labels, medoids, wicd
 from hudd.distances import pairwise_distances
 from hudd.distances.threads import thread_count
 from hudd.errors import UsageError
@@ -93,7 +94,8 @@ def cluster(
     preset : str
         Name of a preset, see :mod:`hudd.presets`.
     max_clusters : int, optional
-        Largest number of clusters tried; by default half of the rows, at most the preset's.
+        Largest number of clusters tried; by default half of the rows, at most the preset's. Where the preset
+        says how many rows a cluster holds on average, it bounds their number.
     reduction, clusterer : str, optional
         In place of the preset's, see :class:`hudd.clustering.Pipeline`; the clusterer may be one of
         scikit-learn's. Distances can only be linked, unreduced.
@@ -143,6 +145,8 @@ def cluster(
     z, curve_on = _dendrogram(condensed, n, how, choices)
     ks = _range(n, choices, max_clusters) if condensed.any() else np.empty(0, np.int64)
     labels, curve, slope = knee_cut(curve_on, z, ks)
+    if choices.cluster_size and len(ks):
+        labels = flat_labels(z, min(max(ceil(n / choices.cluster_size), 2), int(ks[-1])))
     return replace(_described(condensed, labels), ks=ks, wicd_curve=curve, gradient=slope, linkage=z)
 
 

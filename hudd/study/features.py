@@ -1,19 +1,27 @@
-"""What the settings cluster of an image: relevance, or activations, transfer features, pixels."""
+"""What the settings cluster of an image: relevance, channel moments, activations, transfer features, pixels."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
+
 from hudd.clustering.features import Activations, Backbone, Extractor, Pixels
-from hudd.data import ImageSource, open_source
+from hudd.clustering.moments import Moments
+from hudd.data import ImageSource, batches, open_source
 from hudd.study.fingerprint import digest_model, stable_repr
 
 if TYPE_CHECKING:
     from hudd.study.study import Study
 
+_REFERENCE = 2000  # errors that the moments' scale is taken from
+
 ABOUT = {
     "relevance": "relevance at the input of '{layer}' for the predicted class, pooling {pool}",
+    "moments": "channel moments of relevance for the predicted class and of activations at every convolution",
     "activation": "activation at the input of '{layer}', pooling {pool}",
     "transfer": "what the backbone '{backbone}' makes of the image",
     "pixels": "the image as the DNN takes it in",
@@ -25,7 +33,7 @@ class StudyFeatures:
 
     Attributes
     ----------
-    kind : {"relevance", "activation", "transfer", "pixels"}
+    kind : {"relevance", "moments", "activation", "transfer", "pixels"}
     """
 
     def __init__(self, study: Study) -> None:
@@ -37,9 +45,25 @@ class StudyFeatures:
         backbone.module.to(self._study.device)
         return backbone
 
+    @cached_property
+    def _moments(self) -> Moments:
+        settings = self._study.settings
+        return Moments(self._study.model.module, self._reference, settings.effective_rules, settings.layers)
+
+    def _reference(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The errors, at most so many evenly spaced ones, with what the DNN takes them for."""
+        study = self._study
+        at = np.linspace(0, len(study.errors) - 1, min(len(study.errors), _REFERENCE))
+        rows, prediction = study.errors[np.round(at).astype(np.int64)], study.split("test").prediction
+        size, workers = study.settings.batch_size, study.settings.workers
+        for part, images in batches(study.source("test"), rows, size, workers=workers):
+            yield images.to(study.device), torch.from_numpy(prediction[part]).to(study.device)
+
     def extractor(self, layers: list[str] | None = None) -> Extractor:
         """Return what makes the features, at the settings' layers or at those given."""
         study, settings = self._study, self._study.settings
+        if self.kind == "moments":
+            return self._moments
         if self.kind == "transfer":
             return self._backbone
         if self.kind == "pixels":

@@ -21,6 +21,8 @@ def fingerprints(study: Study) -> dict[str, str]:
     """Everything that the clusters of each layer depend on."""
     chosen = study.settings.choices
     how: list[object] = [chosen.linkage_on, chosen.wicd_on, chosen.max_clusters, study.settings.max_clusters]
+    if chosen.cluster_size is not None:
+        how.append(chosen.cluster_size)
     if chosen.linkage_on == "none":
         how += [chosen.reduction, chosen.clusterer, study.settings.seed]
     return {layer: digest("cluster", mark, how) for layer, mark in distances.fingerprints(study).items()}
