@@ -1,7 +1,8 @@
 """The heatmap stage of a study: decoding, relevance and writing apart, then together; memory; two processes.
 
 The DNN is that of examples/gtsrb, the images are drawn from one field of noise as they are asked for, and nearly all of
-them are errors: what a large run does, without its data.
+them are errors: what a large run does, without its data. What is stored is compared with what is not in turns, on the
+disk and, where there is one, in a file system in memory.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
+
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")  # as the command line sets it, before torch is loaded
 
 import harness
 import numpy as np
@@ -29,9 +33,12 @@ from hudd.data.loader import loaded_ahead
 from hudd.retraining import save_weights
 from hudd.store import ShardSet
 from hudd.store.encoding import FileImage
+from hudd.store.files import write_whole
 from hudd.study import Study
 from hudd.study.steps import heatmaps
 
+PARTS = ("stages", "long", "processes")
+_MEMORY = Path("/dev/shm")  # a file system in memory
 _IMAGES = "HUDD_BENCH_IMAGES"  # the factory takes no argument
 
 
@@ -96,9 +103,9 @@ class Memory(threading.Thread):
         return [int(part.max()) for part in np.array_split(np.array(self.samples), 10) if len(part)]
 
 
-def _make(folder: Path, chosen: argparse.Namespace) -> Path:
+def _make(folder: Path, count: int, chosen: argparse.Namespace) -> Path:
     """Make a study of as many images as wanted, tested."""
-    os.environ[_IMAGES] = str(chosen.images)
+    os.environ[_IMAGES] = str(count)
     if chosen.weights is None:
         torch.manual_seed(0)
         save_weights(cnn45(), folder / "weights.safetensors")
@@ -114,134 +121,190 @@ def _make(folder: Path, chosen: argparse.Namespace) -> Path:
     return study.test().path
 
 
-def _rate(count: int, work: Any) -> float:
-    started = time.perf_counter()
-    work()
-    return count / (time.perf_counter() - started)
-
-
-def _apart(study: Study, count: int) -> dict[str, float]:
-    """Images a second of each stage run alone, and of the stream without storage."""
-    heatmaps.run(Study.open(study.path).configure(store="none"))
-    study = Study.open(study.path).configure(store="all")
-    errors, source, lrp = study.errors[:count], study.source("test"), study.lrp(study.layers)
+def child_stages(path: Path, repeats: int) -> dict[str, Any]:
+    """Images a second of each stage run alone and of the stream, stored and not, in turns."""
+    heatmaps.run(Study.open(path).configure(store="none"))  # describes the layers
+    study = Study.open(path).configure(store="all")
+    errors, source, lrp = study.errors, study.source("test"), study.lrp(study.layers)
     size, prediction = study.settings.batch_size, study.split("test").prediction
     parts = [errors[at : at + size] for at in range(0, len(errors), size)]
     batch, target = source.load(parts[0]), prediction[parts[0]]
-    heatmaps._explained(study, lrp, batch, target)
-
     shards = heatmaps._shards(study, "bench", study.layers)
+    nowhere = Nowhere(shards.directory, shards.rows, shards.rows_per_shard, shards.fingerprint)
     arrays = heatmaps._explained(study, lrp, batch, target)
     rows = np.arange(shards.rows_per_shard) % len(target)
     shard = {name: array[rows] for name, array in arrays.items()}
-    ranges = shards.ranges()[: max(1, len(errors) // shards.rows_per_shard)]
-    rows_in_all = ranges[-1][1]
-    nowhere = Nowhere(shards.directory, shards.rows, shards.rows_per_shard, shards.fingerprint)
+    ranges = shards.ranges()[: max(1, len(errors) // shards.rows_per_shard)]  # whole ones
 
     def write() -> None:
         with shards.written_behind() as writing:
-            for number in range(min(16, len(ranges) - 1) or 1):
-                for name, rows in writing.begin(number * shards.rows_per_shard, shard).items():
-                    rows[...] = shard[name]
+            for start, _ in ranges:
+                for name, room in writing.begin(start, shard).items():
+                    room[...] = shard[name]
                 writing.end()
 
-    written = (min(16, len(ranges) - 1) or 1) * shards.rows_per_shard
-    rates = {
-        "decode": _rate(len(errors), lambda: [None for _ in loaded_ahead(source, parts)]),
-        "relevance": _rate(
-            len(errors),
-            lambda: [heatmaps._explained(study, lrp, batch[: len(p)], target[: len(p)]) for p in parts],
-        ),
-        "write": _rate(written, write),
-        "together, not stored": _rate(rows_in_all, lambda: heatmaps._stream(study, nowhere, lrp, ranges)),
+    def stream(into: ShardSet) -> Callable[[], None]:
+        return lambda: heatmaps._stream(study, into, lrp, ranges)
+
+    stages = {
+        "decode": lambda: [None for _ in loaded_ahead(source, parts)],
+        "relevance": lambda: [
+            heatmaps._explained(study, lrp, batch[: len(p)], target[: len(p)]) for p in parts
+        ],
+        "write": write,
+        "together, not stored": stream(nowhere),
+        "together, stored": stream(shards),
     }
-    shutil.rmtree(shards.directory.parent)
-    return rates
+    seconds: dict[str, list[float]] = {name: [] for name in stages}
+    for turn in range(repeats + 1):
+        for name, work in stages.items():
+            started = time.perf_counter()
+            work()
+            if turn:
+                seconds[name].append(time.perf_counter() - started)
+            shutil.rmtree(shards.directory.parent, ignore_errors=True)
+    found = {name: ranges[-1][1] / median(taken) for name, taken in seconds.items()}
+    ratios = [a / b for a, b in zip(seconds["together, not stored"], seconds["together, stored"])]
+    apart = sum(1 / found[stage] for stage in ("decode", "relevance", "write"))
+    return {
+        "images_per_second": {name: round(rate, 1) for name, rate in found.items()},
+        "stored_over_not_stored": round(median(ratios), 3),
+        "stored_over_not_stored_by_turn": [round(ratio, 3) for ratio in ratios],
+        "together_over_the_sum_apart": round(found["together, stored"] * apart, 3),
+    }
 
 
-def _stored(study: Study) -> dict[str, Any]:
-    """The heatmap step itself, resumed where it was interrupted, with its memory."""
-    started, memory = time.perf_counter(), Memory()
-    harness.forget_peak()
+def child_step(path: Path) -> dict[str, Any]:
+    """The heatmap step itself, as ``hudd heatmaps`` takes it, with its memory."""
+    study, memory = Study.open(path), Memory()
+    started, count = time.perf_counter(), len(study.errors)
     memory.start()
-    count = len(study.errors)
     study.heatmaps()
     seconds = time.perf_counter() - started
-    size = sum(file.stat().st_size for file in (study.path / "shards").rglob("*.h5"))
+    size = sum(file.stat().st_size for file in (path / "shards").rglob("*.h5"))
     return {
         "errors": count,
         "seconds": round(seconds, 2),
-        "together, stored": count / seconds,
+        "images_per_second": round(count / seconds, 1),
         "bytes_an_image": round(size / count),
         "peak_memory_mib": harness.memory("VmHWM") >> 20,
         "memory_by_tenth_of_the_time_mib": memory.tenths(),
     }
 
 
-def _processes(path: Path) -> dict[str, float]:
-    """Seconds of the heatmap step by one process with two threads and by two with one, each forced anew."""
-    found = {}
-    one = [sys.executable, "-m"]
-    two = [*one, "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
-    for name, command, threads in (
-        ("one process, 2 threads", one, "2"),
-        ("two processes, 1 thread", two, "1"),
-    ):
-        Study.open(path).force("heatmaps")
-        environment = os.environ | {"OMP_NUM_THREADS": threads, "PYTHONPATH": os.pathsep.join(sys.path)}
-        subprocess.run(
-            [*command, "hudd", "heatmaps", str(path)], check=True, env=environment, stdout=subprocess.DEVNULL
-        )
-        found[name] = Study.open(path).provenance["steps"]["heatmaps"]["seconds"]
-        found[f"{name}, checksum"] = _checksum(path)
+def stages(chosen: argparse.Namespace) -> dict[str, Any]:
+    """Stages and stream on the disk and in memory, beside what the disk can do."""
+    found: dict[str, Any] = {"images": chosen.images, "batch_size": chosen.batch_size}
+    places = {"disk": Path(tempfile.gettempdir()), "memory": _MEMORY}
+    for name, place in places.items():
+        if not os.access(place, os.W_OK):
+            continue
+        with tempfile.TemporaryDirectory(dir=place) as folder:
+            path = _make(Path(folder), chosen.images, chosen)
+            found[name] = {
+                "bytes_per_second": _writing(Path(folder)),
+                **harness.child(__file__, "stages", path, chosen.repeats),
+            }
+        rates = found[name]["images_per_second"]
+        harness.table(f"heatmaps, {name}", ["images/s"], {stage: [rate] for stage, rate in rates.items()})
+        print(f"  stored over not stored: {found[name]['stored_over_not_stored']}")
     return found
 
 
-def _checksum(path: Path) -> int:
-    """A number of all shards' own checksums."""
-    headers = [
-        json.loads(file.read_bytes()[:512]) for file in sorted((path / "shards" / "heatmaps").rglob("0*.h5"))
-    ]
-    return hash(tuple(int(header["xxh3_128"], 16) for header in headers))
+def long(chosen: argparse.Namespace) -> dict[str, Any]:
+    """The heatmap step of a long run."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = _make(Path(folder), chosen.long, chosen)
+        found = harness.child(__file__, "step", path)
+    print(
+        f"\n{found['errors']:,} errors: {found['images_per_second']:,} images/s, {found['peak_memory_mib']} MiB"
+    )
+    return found
+
+
+def processes(chosen: argparse.Namespace) -> dict[str, Any]:
+    """Seconds of the heatmap step by one process with two threads and by two with one, each forced anew."""
+    seconds: dict[str, list[float]] = {"one process, 2 threads": [], "two processes, 1 thread": []}
+    shards = set()
+    one = [sys.executable, "-m"]
+    two = [*one, "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = _make(Path(folder), chosen.images, chosen)
+        for _ in range(max(1, chosen.repeats // 2)):
+            for name, command, threads in zip(seconds, (one, two), ("2", "1")):
+                Study.open(path).force("heatmaps")
+                environment = os.environ | {
+                    "OMP_NUM_THREADS": threads,
+                    "PYTHONPATH": os.pathsep.join(sys.path),
+                }
+                command = [*command, "hudd", "heatmaps", str(path)]
+                subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+                seconds[name].append(Study.open(path).provenance["steps"]["heatmaps"]["seconds"])
+                shards.add(_checksums(path))
+    first, second = map(min, seconds.values())
+    found = {
+        "images": chosen.images,
+        "seconds": {name: [round(taken, 2) for taken in times] for name, times in seconds.items()},
+        "two_over_one": round(second / first, 3),
+        "same_shards": len(shards) == 1,
+    }
+    print(f"\ntwo processes over one: {found['two_over_one']}, same shards: {found['same_shards']}")
+    return found
+
+
+def _checksums(path: Path) -> tuple[str, ...]:
+    """The shards' own checksums, in order."""
+    files = sorted((path / "shards" / "heatmaps").rglob("0*.h5"))
+    return tuple(json.loads(file.read_bytes()[:512])["xxh3_128"] for file in files)
+
+
+def _writing(folder: Path) -> dict[str, int]:
+    """Bytes a second that go to disk, flushed: as shards are written, and through the page cache."""
+    image = FileImage((("rows", "<f4", (8 << 20,)),))
+    image.arrays["rows"][...] = 1
+    (content, size), count = image.encoded(), 32
+
+    def cached(path: Path) -> None:
+        with path.open("wb") as file:
+            file.write(content[:size])
+            file.flush()
+            os.fsync(file.fileno())
+
+    rates = {}
+    for name, write in {
+        "shards": lambda path: write_whole(path, content, size),
+        "page cache": cached,
+    }.items():
+        started = time.perf_counter()
+        for number in range(count):
+            write(folder / f"{number}.bin")
+        rates[name] = round(count * size / (time.perf_counter() - started))
+        for number in range(count):
+            (folder / f"{number}.bin").unlink()
+    return rates
 
 
 def main() -> None:
-    """Measure and write the table."""
+    """Measure the parts asked for and write the table."""
+    if sys.argv[1:2] == ["--child"]:
+        path = Path(sys.argv[3])
+        print(json.dumps(child_step(path) if sys.argv[2] == "step" else child_stages(path, int(sys.argv[4]))))
+        return
     options = harness.parser((__doc__ or "").partition("\n")[0], "pipeline")
-    options.add_argument("--images", type=int, default=20_000)
+    options.add_argument("--images", type=int, default=16_000, help="of stages and processes")
+    options.add_argument("--long", type=int, default=200_000, help="of the long run, 114 kB on the disk each")
     options.add_argument("--batch-size", type=int, default=128)
     options.add_argument("--weights", type=Path, help="of the GTSRB net; random ones by default")
-    options.add_argument("--only", choices=("stages", "processes"), help="one half of the measurements")
-    chosen = harness.parse(options, images=3_000)
-    record: dict[str, Any] = {
-        "machine": harness.machine(),
-        "versions": harness.versions("torch", "h5py", "hudd"),
-        "threads": torch.get_num_threads(),
-        "images": chosen.images,
-        "batch_size": chosen.batch_size,
-    }
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        path = _make(folder, chosen)
-        if chosen.only != "processes":
-            rates = _apart(Study.open(path), min(chosen.images, 20_000))
-            record |= _stored(Study.open(path))
-            rates["together, stored"] = record.pop("together, stored")
-            apart = sum(1 / rates[stage] for stage in ("decode", "relevance", "write"))
-            record["images_per_second"] = {stage: round(rate, 1) for stage, rate in rates.items()}
-            record["stored_over_not_stored"] = round(
-                rates["together, stored"] / rates["together, not stored"], 3
-            )
-            record["together_over_the_sum_apart"] = round(rates["together, stored"] * apart, 3)
-            harness.table("heatmaps", ["images/s"], {stage: [rate] for stage, rate in rates.items()})
-        if chosen.only != "stages":
-            found = _processes(path)
-            seconds = {key: value for key, value in found.items() if "checksum" not in key}
-            record["processes"] = seconds
-            one, two = seconds.values()
-            record["two_over_one"] = round(two / one, 3)
-            record["same_shards"] = len({value for key, value in found.items() if "checksum" in key}) == 1
-    print(json.dumps({k: v for k, v in record.items() if k not in ("machine", "versions")}, indent=1))
+    options.add_argument("--part", choices=PARTS, action="append")
+    chosen = harness.parse(options, repeats=2, images=3_000, long=6_000)
+    record = json.loads(chosen.out.read_text()) if chosen.out.exists() and chosen.part else {}
+    record |= {"versions": harness.versions("torch", "h5py", "hudd"), "repeats": chosen.repeats}
+    for part in chosen.part or PARTS:
+        machine = {**harness.machine(), "threads": torch.get_num_threads()}
+        record[part] = {
+            "machine": machine,
+            "figures": {"stages": stages, "long": long, "processes": processes}[part](chosen),
+        }
     harness.write(chosen.out, record)
 
 

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import h5py
 import numpy as np
@@ -58,17 +59,26 @@ def run(study: Study, *, checksums: bool = False) -> None:
             f"the DNN makes no error on the {count} images of the test set, so there is nothing to explain; "
             "test it on harder images."
         )
+    extractor = None
     if not study.is_done("layers", mark):
-        target = study.split("test").prediction[errors[:1]]
-        found = _explained(
-            study, study.features.extractor(), study.features.source("test").load(errors[:1]), target
-        )
+        extractor, target = study.features.extractor(), study.split("test").prediction[errors[:1]]
+        found = _explained(study, extractor, study.features.source("test").load(errors[:1]), target)
         study.lead(lambda: _describe(study, mark, started, found))
-    keep(study, checksums=checksums)
+    keep(study, checksums=checksums, extractor=extractor)
 
 
-def keep(study: Study, *, checksums: bool = False) -> None:
-    """Bring the heatmaps that are stored in line with ``--store``: all, the chosen layer's, or none."""
+def keep(study: Study, *, checksums: bool = False, extractor: Extractor | None = None) -> None:
+    """Bring the heatmaps that are stored in line with ``--store``: all, the chosen layer's, or none.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    checksums : bool
+        As for :func:`run`.
+    extractor : Extractor, optional
+        One for every layer, where there is one already.
+    """
     layers, started = _wanted(study), time.perf_counter()
     shards = _shards(study, "heatmaps", layers)
     done = study.is_done("heatmaps", shards.fingerprint)
@@ -76,7 +86,7 @@ def keep(study: Study, *, checksums: bool = False) -> None:
     if done and not damaged:
         return
     if layers:
-        _compute(study, shards, layers)
+        _compute(study, shards, layers, extractor if layers == study.layers else None)
     if not done:  # else a damaged shard was mended: the same numbers
         study.lead(lambda: _show(study, shards, layers, started))
 
@@ -180,14 +190,14 @@ def _write_conservation(h5: h5py.File, layer: str, values: np.ndarray) -> None:
     write_dataset(h5, f"layers/{layer}/conservation", values, dims=("error",), description=about)
 
 
-def _compute(study: Study, shards: ShardSet, layers: list[str]) -> None:
+def _compute(study: Study, shards: ShardSet, layers: list[str], extractor: Extractor | None = None) -> None:
     """Compute the shards that are missing: images are decoded ahead, shards written behind."""
     missing = study.lead(shards.missing)
     if not missing:
         return
-    extractor = study.features.extractor(layers)
+    extractor = extractor or study.features.extractor(layers)
     _foresee(study, extractor, layers, sum(stop - start for start, stop in missing))
-    study.ranks.each(lambda: _stream(study, shards, extractor, study.ranks.mine(missing)))
+    study.ranks.each(partial(_stream, study, shards, extractor, study.ranks.mine(missing)))
 
 
 def _stream(study: Study, shards: ShardSet, extractor: Extractor, ranges: Sequence[tuple[int, int]]) -> None:
