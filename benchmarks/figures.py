@@ -78,6 +78,29 @@ def _report(record: Mapping[str, Any]) -> Iterable[str]:
     yield _table(("", ""), [(name.replace("_", " "), value) for name, value in record["figures"].items()])
 
 
+def _pipeline(record: Mapping[str, Any]) -> Iterable[str]:
+    stages, long, processes = (record[name]["figures"] for name in ("stages", "long", "processes"))
+    places = [name for name in ("disk", "memory") if name in stages]
+    rates = [stages[name]["images_per_second"] for name in places]
+    rows = [(stage, *(f"{rate[stage]:,.0f}" for rate in rates)) for stage in rates[0]]
+    yield f"Images a second of each stage alone and together, {stages['images']:,} images:"
+    yield _table(
+        ("", *(f"study on a {name}" if name == "disk" else f"study in {name}" for name in places)), rows
+    )
+    disk = stages["disk"]
+    yield (
+        f"Stored over not stored: {disk['stored_over_not_stored']:.2f}. A shard goes to the disk at "
+        f"{disk['bytes_per_second']['shards'] / 1e9:.1f} GB/s; through the page cache, flushed, the same bytes go at "
+        f"{disk['bytes_per_second']['page cache'] / 1e9:.1f} GB/s."
+    )
+    yield (
+        f"{long['errors']:,} errors: {long['seconds']:.0f} s, {long['images_per_second']:,.0f} images/s, "
+        f"{long['bytes_an_image'] / 1000:.0f} kB an image, {long['peak_memory_mib']} MiB at most. Two processes of a "
+        f"thread each take {processes['two_over_one']:.2f} of the time of one process with two threads, and write the "
+        "same shards."
+    )
+
+
 def _whole(record: Mapping[str, Any]) -> Iterable[str]:
     summary = record["summary"]
     yield (
@@ -107,6 +130,12 @@ _SECTIONS = (
     ),
     ("Clustering", "clustering", "", _clustering),
     ("Selection", "selection", "Field images against the members of the clusters.", _selection),
+    (
+        "The heatmap stage of a study",
+        "pipeline",
+        "Images of 45x45 on the network of examples/gtsrb, nearly all of them errors, every layer stored as float32.",
+        _pipeline,
+    ),
     ("The report", "report", "", _report),
     ("A whole study", "gtsrb", "The traffic signs of examples/gtsrb.", _whole),
 )
