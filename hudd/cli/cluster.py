@@ -10,6 +10,7 @@ def cluster(
     reduction: o.ReductionName = None,
     clusterer: o.ClustererName = None,
     max_clusters: o.MaxClusters = None,
+    cluster_size: o.ClusterSize = None,
     layer: o.Layer = None,
     break_lock: o.BreakLock = False,
     json: o.Json = False,
@@ -32,6 +33,7 @@ def cluster(
         reduction=reduction,
         clusterer=clusterer,
         max_clusters=max_clusters,
+        cluster_size=cluster_size,
         layer=layer,
     )
     if json:

@@ -165,6 +165,14 @@ ClustererName = Annotated[
 MaxClusters = Annotated[
     int | None, typer.Option(help="Most clusters to consider.", rich_help_panel="Method", show_default=False)
 ]
+ClusterSize = Annotated[
+    int | None,
+    typer.Option(
+        help="Errors of a cluster on average; by default the knee decides.",
+        rich_help_panel="Method",
+        show_default=False,
+    ),
+]
 Layer = Annotated[
     str | None,
     typer.Option(

@@ -80,6 +80,7 @@ def cluster(
     *,
     preset: str = "hudd",
     max_clusters: int | None = None,
+    cluster_size: int | None = None,
     reduction: Reduction | None = None,
     clusterer: Clusterer | Any = None,
     seed: int = 0,
@@ -94,8 +95,9 @@ def cluster(
     preset : str
         Name of a preset, see :mod:`hudd.presets`.
     max_clusters : int, optional
-        Largest number of clusters tried; by default half of the rows, at most the preset's. Where the preset
-        says how many rows a cluster holds on average, it bounds their number.
+        Largest number of clusters tried; by default half of the rows, at most the preset's.
+    cluster_size : int, optional
+        Cut the dendrogram into clusters of so many rows on average, in place of the preset's choice.
     reduction, clusterer : str, optional
         In place of the preset's, see :class:`hudd.clustering.Pipeline`; the clusterer may be one of
         scikit-learn's. Distances can only be linked, unreduced.
@@ -118,6 +120,9 @@ def cluster(
     how: Any = clusterer or choices.clusterer
     if max_clusters is not None and not 2 <= max_clusters <= _MOST:
         raise UsageError(f"max_clusters is {max_clusters}; give 2 to {_MOST:,}, or leave it out.")
+    cluster_size = choices.cluster_size if cluster_size is None else cluster_size
+    if cluster_size is not None and cluster_size < 1:
+        raise UsageError(f"cluster_size is {cluster_size}; give at least 1, or leave it out.")
     linked = isinstance(how, str) and how in ("ward", "average")
     pipeline = Pipeline(reduction, clusterer=how, unit_norm=choices.unit_norm, seed=seed)
     data = heatmaps_or_distances
@@ -145,8 +150,8 @@ def cluster(
     z, curve_on = _dendrogram(condensed, n, how, choices)
     ks = _range(n, choices, max_clusters) if condensed.any() else np.empty(0, np.int64)
     labels, curve, slope = knee_cut(curve_on, z, ks)
-    if choices.cluster_size and len(ks):
-        labels = flat_labels(z, min(max(ceil(n / choices.cluster_size), 2), int(ks[-1])))
+    if cluster_size is not None and len(ks):
+        labels = flat_labels(z, min(max(ceil(n / cluster_size), 2), int(ks[-1])))
     return replace(_described(condensed, labels), ks=ks, wicd_curve=curve, gradient=slope, linkage=z)
 
 

@@ -61,6 +61,8 @@ class Settings:
         Fields of :class:`hudd.data.Transform` that replace the model's own transform.
     max_clusters : int or None
         Upper end of the range of k.
+    cluster_size : int or None
+        Errors of a cluster on average, in place of what the preset cuts a dendrogram by.
     layer : str or None
         The layer whose clusters are used; None to let the layer choice decide.
     factor : float or None
@@ -110,6 +112,7 @@ class Settings:
     seed: int = 0
     transform: dict[str, Any] | None = None
     max_clusters: int | None = None
+    cluster_size: int | None = None
     layer: str | None = None
     factor: float | None = None
     budget: int | None = None
@@ -141,7 +144,7 @@ class Settings:
             raise UsageError(
                 f"retraining modes are {list(self.modes)}; choose among: {', '.join(STRATEGIES)}."
             )
-        for name in ("batch_size", "workers", "runs", "budget"):
+        for name in ("batch_size", "workers", "runs", "budget", "cluster_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} is {value}; give a whole number of at least 1.")
@@ -164,7 +167,7 @@ class Settings:
     @property
     def choices(self) -> Preset:
         """The preset that the study starts from, with what is clustered and how in place of its own."""
-        names = ("features", "reduction", "clusterer")
+        names = ("features", "reduction", "clusterer", "cluster_size")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         chosen = dataclasses.replace(get_preset(self.preset), **given)
         by_distances = chosen.reduction == "none" and chosen.clusterer == "ward"

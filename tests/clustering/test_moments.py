@@ -98,4 +98,9 @@ def test_the_preset_cuts_by_the_size_of_the_clusters():
     rows = np.random.default_rng(0).normal(size=(90, 6)).astype(np.float32)
     assert hudd.cluster(rows, preset="moments").k == 6
     assert hudd.cluster(rows, preset="moments", max_clusters=4).k == 4
+    assert (
+        hudd.cluster(rows, preset="moments", cluster_size=9).k == hudd.cluster(rows, cluster_size=9).k == 10
+    )
+    with pytest.raises(UsageError, match="cluster_size is 0"):
+        hudd.cluster(rows, cluster_size=0)
     assert hudd.cluster(rows[:3], preset="moments").k <= 2

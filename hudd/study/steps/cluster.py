@@ -83,6 +83,7 @@ def _layer(study: Study, layer: str, mark: str, rows: np.ndarray) -> None:
         rows,
         preset=settings.preset,
         max_clusters=settings.max_clusters,
+        cluster_size=settings.choices.cluster_size,
         reduction=settings.choices.reduction,
         clusterer=settings.choices.clusterer,
         seed=settings.seed,
