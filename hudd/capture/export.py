@@ -20,6 +20,8 @@ from hudd.errors import UsageError
 
 aten = torch.ops.aten
 
+_SPELLED_OUT = (aten.einsum.default, aten.gru.input, aten.lstm.input)
+
 
 @contextmanager
 def _evaluation_mode(model: nn.Module) -> Iterator[None]:
@@ -58,9 +60,8 @@ def _export(model: nn.Module, example: Sequence[Tensor]) -> ExportedProgram:
         with _evaluation_mode(model), _quietly(), torch.no_grad():
             dynamic = shapes.dynamic_shapes(model, batch)
             program = torch.export.export(model, batch, dynamic_shapes=dynamic)
-            return program.run_decompositions(
-                {aten.einsum.default: default_decompositions()[aten.einsum.default]}
-            )
+            known = default_decompositions()
+            return program.run_decompositions({operation: known[operation] for operation in _SPELLED_OUT})
     except Exception as error:  # torch.export raises errors of many kinds, all of them about the user's model
         lines = str(error).strip().splitlines()
         cause = lines[0].rstrip(".") if lines else type(error).__name__

@@ -149,16 +149,22 @@ class LRP:
         enter = functools.partial(entering, target)
         result = self._run(plan).explain(batch, enter)
         if self._bias_share:
-            result.bias_share = self._bias_shares(plan, batch, enter(result.outputs))
+            result.conservation, result.bias_share = self._with_bias_shares(
+                plan, batch, enter(result.outputs)
+            )
         return result
 
     def _run(self, plan: Plan, *, bias_share: bool = False) -> Run:
         return Run(plan, self.composite, self._pool, self._dtype, self._at, bias_share)
 
-    def _bias_shares(
+    def _with_bias_shares(
         self, plan: Plan, batch: tuple[Tensor, ...], entered: list[Message | None]
-    ) -> dict[str, Tensor]:
-        """One image at a time, for inside a model the batch may be any axis, or lie within one."""
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Conservation and bias shares, of the same sums, rounding included; one image at a time.
+
+        For inside a model the batch may be any axis, or lie within one.
+        """
+        leaks: dict[str, list[Tensor]] = {name: [] for name in plan.layers}
         shares: dict[str, list[Tensor]] = {name: [] for name in plan.layers}
         seeds = [None if message is None else message.plain().value for message in entered]
         for sample in range(len(batch[0])):
@@ -167,8 +173,12 @@ class LRP:
             run = self._run(plan, bias_share=True)
             single = run.explain(tuple(tensor[one] for tensor in batch), lambda _, own=own: own)  # type: ignore[misc]
             for name, share in single.bias_share.items():
+                leaks[name].append(single.conservation[name])
                 shares[name].append(share)
-        return {name: torch.cat(parts) for name, parts in shares.items()}
+        whole, shared = (
+            {name: torch.cat(parts) for name, parts in found.items()} for found in (leaks, shares)
+        )
+        return whole, shared
 
 
 def _check(batch: tuple[Tensor, ...]) -> None:
