@@ -50,14 +50,14 @@ def forward(model: nn.Module) -> Runner:
 def zennit(model: nn.Module, rules: str) -> Runner:
     """LRP by zennit, the relevance of the input and of every convolution and linear layer, as hudd returns them."""
     torchvision_models()  # zennit imports torchvision
-    from zennit.composites import COMPOSITES, LayerMapComposite
-    from zennit.rules import Epsilon, Norm, Pass
+    from zennit.composites import COMPOSITES, LayerMapComposite, layer_map_base
+    from zennit.rules import Epsilon
     from zennit.torchvision import ResNetCanonizer, SequentialMergeBatchNorm
-    from zennit.types import Activation, AvgPool, Convolution, Linear
+    from zennit.types import Convolution, Linear
 
     canonizer = ResNetCanonizer if type(model).__name__ == "ResNet" else SequentialMergeBatchNorm
     if rules == "epsilon":
-        layers = [(Activation, Pass()), (AvgPool, Norm()), (Convolution, Epsilon()), (Linear, Epsilon())]
+        layers = [*layer_map_base(), (Convolution, Epsilon()), (Linear, Epsilon())]
         composite = LayerMapComposite(layers, canonizers=[canonizer()])
     else:
         composite = COMPOSITES[rules.replace("-", "_")](canonizers=[canonizer()])
@@ -81,14 +81,14 @@ def zennit(model: nn.Module, rules: str) -> Runner:
     return run
 
 
-def captum(model: nn.Module) -> Runner:
+def captum(model: nn.Module, epsilon: float = 1e-9) -> Runner:
     """LRP of the input by captum, epsilon rule everywhere."""
     from captum.attr import LRP
     from captum.attr._utils.lrp_rules import EpsilonRule
 
     for module in model.modules():
         if not list(module.children()):
-            module.rule = EpsilonRule()  # type: ignore[assignment]
+            module.rule = EpsilonRule(epsilon)  # type: ignore[assignment]
     attribution = LRP(model)
 
     def run(images: Tensor) -> Tensor:

@@ -1,0 +1,174 @@
+"""How far relevance computed in float32 and stored in float32, bfloat16 or float16 is from float64, rule by rule.
+
+The yardstick is the same plan in float64 throughout (`double.py`). A heatmap's error is the greatest difference from
+it, as a share of the heatmap's greatest number; what a rule has is the worst and the median over every layer, image
+and network. Weights and biases are random, as in `conservation.py`. Writes docs/precision.md.
+"""
+
+from __future__ import annotations
+
+import copy
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+
+import conservation
+import double
+import harness
+import peers
+import torch
+from torch import Tensor, nn
+
+import hudd
+from hudd.lrp import COMPOSITES, Composite, Epsilon, WSquare, ZPlus
+
+NETWORKS = ["alexnet", "resnet18", "densenet121", "mobilenet_v2", "efficientnet_b0", "convnext_tiny"]
+TRANSFORMERS = ["vit_b_16", "swin_t", "vit of digits, trained"]
+RULES: dict[str, str | Composite] = {
+    "zero": "zero",
+    "epsilon": "epsilon",
+    "gamma": "gamma",
+    "z-plus": "z-plus",
+    "alpha-beta": "alpha-beta",
+    "flat first, then epsilon-plus": "epsilon-plus-flat",
+    "w-square first, then epsilon-plus": Composite("w-square", ZPlus(), Epsilon(), first=WSquare()),
+    "z-box first, then epsilon-gamma": {"*": "epsilon-gamma-box"},
+}
+ATTENTION_RULES: dict[str, str | Composite] = {
+    name: COMPOSITES[name] for name in ("epsilon-plus", "cp-lrp-gamma", "attnlrp", "attnlrp-gamma")
+}
+STORED = ("float32", "bfloat16", "float16")
+PAGE = Path(__file__).parent.parent / "docs" / "precision.md"
+Errors = dict[str, list[float]]
+
+
+def _digits() -> tuple[nn.Module, Tensor]:
+    """A vision transformer of six blocks trained on handwritten digits of 8 x 8 pixels, and two of them."""
+    from sklearn.datasets import load_digits
+
+    images, labels = map(torch.tensor, load_digits(return_X_y=True))
+    images = (images.float().view(-1, 1, 8, 8) / 8 - 1).expand(-1, 3, -1, -1)
+    torch.manual_seed(0)
+    model = peers.torchvision_models().VisionTransformer(8, 2, 6, 4, 64, 128, num_classes=10)  # type: ignore[attr-defined]
+    optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
+    for _ in range(12):
+        for batch in torch.randperm(1500).split(64):
+            loss = nn.functional.cross_entropy(model(images[batch]), labels[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    model.eval()
+    right = (model(images[1500:]).argmax(1) == labels[1500:]).float().mean()
+    print(f"digits: {float(right):.1%} of 297 test images right")
+    return model, images[1500:1502]
+
+
+def _network(name: str, size: int) -> tuple[nn.Module, Tensor]:
+    if name.endswith("trained"):
+        return _digits()
+    side = 224 if name.startswith("vit") else size
+    model = conservation.shifted(conservation.build(name, side))
+    return model, torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(2))
+
+
+def _errors(model: nn.Module, doubled: nn.Module, images: Tensor, rules: object) -> Errors:
+    """For each storage precision the errors of all heatmaps, layer by layer and image by image."""
+    with double.engine():
+        exact = hudd.LRP(doubled, rules=rules).attribute(images.double()).layers  # type: ignore[arg-type]
+    found: Errors = {}
+    for precision in STORED:
+        stored = hudd.LRP(model, rules=rules, precision=precision).attribute(images).layers  # type: ignore[arg-type]
+        found[precision] = [
+            float((ours.double() - theirs).abs().max() / theirs.abs().max())
+            for name, heatmap in exact.items()
+            for theirs, ours in zip(heatmap, stored[name])
+            if theirs.any()
+        ]
+    return found
+
+
+def _measured(names: list[str], rules: Mapping[str, object], size: int) -> list[dict[str, object]]:
+    rows = []
+    for name in names:
+        model, images = _network(name, size)
+        doubled = copy.deepcopy(model).double()
+        with conservation.captured_once():
+            for label, rule in rules.items():
+                errors = _errors(model, doubled, images, rule)
+                row = {"model": name, "rule": label, "size": images.shape[-1]}
+                row["worst"] = {precision: max(found) for precision, found in errors.items()}
+                row["median"] = {precision: statistics.median(found) for precision, found in errors.items()}
+                rows.append(row)
+                print(f"{name:18s} {label:34s}", *(f"{row['worst'][p]:.1e}" for p in STORED), flush=True)  # type: ignore[index]
+    return rows
+
+
+def main() -> None:
+    """Measure every rule, print and write the table."""
+    options = harness.parser((__doc__ or "").partition("\n")[0], "precision")
+    options.add_argument("--size", type=int, default=96, help="height and width of the images")
+    options.add_argument("--model", action="append", help="a torchvision model; may be given again")
+    chosen = options.parse_args()
+    wanted = chosen.model or NETWORKS + TRANSFORMERS
+    rows = _measured([name for name in NETWORKS if name in wanted], RULES, chosen.size)
+    rows += _measured([name for name in TRANSFORMERS if name in wanted], ATTENTION_RULES, chosen.size)
+    harness.write(chosen.out, {"versions": harness.versions("torch", "torchvision", "hudd"), "rows": rows})
+    if not chosen.model:
+        PAGE.write_text(_page(rows))
+        print(f"written: {PAGE}")
+
+
+def _page(rows: list[dict[str, object]]) -> str:
+    head = "| | " + " | ".join(f"{precision}, worst | median" for precision in STORED) + " |"
+    rule = "| --- |" + " --- | --- |" * len(STORED)
+
+    def table(key: str, chosen: list[dict[str, object]]) -> list[str]:
+        lines = []
+        for label in dict.fromkeys(str(row[key]) for row in chosen):
+            mine = [row for row in chosen if row[key] == label]
+            cells = []
+            for precision in STORED:
+                cells.append(f"{max(row['worst'][precision] for row in mine):.1e}")  # type: ignore[index]
+                cells.append(f"{statistics.median(row['median'][precision] for row in mine):.1e}")  # type: ignore[index]
+            lines.append(f"| {label} | " + " | ".join(cells) + " |")
+        return [head, rule, *lines]
+
+    plain = [row for row in rows if row["model"] in NETWORKS]
+    attending = [row for row in rows if row["model"] in TRANSFORMERS]
+    return "\n".join(
+        [
+            "# Precision",
+            "",
+            "Written by `python benchmarks/precision.py`. `LRP` takes float32 inputs and computes in float32 (the sums",
+            'of a sample in float64); `precision="bfloat16"` or `"float16"` says how whole heatmaps of layers are',
+            "*stored*, rounded once from float32 as they are written out. The relevance of the input and pooled",
+            "heatmaps are float32 always, and models in half precision are refused.",
+            "",
+            "Errors are against the same passes in float64 throughout: the greatest difference in a heatmap as a share",
+            "of its greatest number, over every layer, two images and the networks named. Weights are random.",
+            "float16 keeps 11 bits of numbers above 6e-5, none of those below 6e-8; bfloat16 keeps 8 bits of all.",
+            "",
+            f"## By rule: {', '.join(NETWORKS)}",
+            "",
+            *table("rule", plain),
+            "",
+            "## By network, all these rules",
+            "",
+            *table("model", plain),
+            "",
+            *(
+                line
+                for name in TRANSFORMERS
+                for line in (
+                    f"## {name}",
+                    "",
+                    *table("rule", [row for row in attending if row["model"] == name]),
+                    "",
+                )
+            ),
+        ]
+    ) + "\n"  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
