@@ -42,6 +42,13 @@ class Source:
         named = self.problem.model.module.named_modules()
         return [name for name, module in named if isinstance(module, nn.Conv2d | nn.Linear)]
 
+    @cached_property
+    def transfer(self) -> Rows:
+        """Another network's features, (N, 512)."""
+        weights = weights_file()
+        assert weights is not None  # else what is made of it is left out
+        return Trunk(weights).features(self.problem.images)
+
     def of(self, kind: str) -> dict[str, Rows]:
         """What enters every layer: activations, or the relevance by the rules `kind`, (N, ...) each."""
         if kind not in self._found:
@@ -93,7 +100,7 @@ def _moments(values: Rows, root: bool) -> Rows:
     if root:
         columns = np.sqrt(np.abs(columns))
     deviation = columns.std(axis=0)
-    kept = deviation > 1e-9 * np.abs(columns).max(initial=0)
+    kept = deviation > 1e-6 * np.abs(columns).max(initial=0)
     standard = (columns[:, kept] - columns[:, kept].mean(axis=0)) / deviation[kept]
     return standard / np.sqrt(max(1, standard.shape[1]))
 
@@ -134,16 +141,33 @@ def _raw(source: Source) -> Rows:
     return found[choose_layer({name: cluster(distances) for name, distances in condensed.items()})]
 
 
-def _transfer(source: Source) -> Rows:
-    weights = weights_file()
-    assert weights is not None  # else the feature is left out
-    return Trunk(weights).features(source.problem.images)
+def _moments_of_both(source: Source) -> Rows:
+    return np.hstack((_relevance_moments(source), _activation_moments(source)))
+
+
+def _moments_and_maps(source: Source) -> Rows:
+    """Channel moments beside the activations that enter the last convolution, both of the same variance."""
+    moments, maps = _moments_of_both(source), _late("activation")(source)
+    return np.hstack((moments, maps * np.sqrt(moments.var(axis=0).sum() / maps.var(axis=0).sum())))
+
+
+def _centred(make: Callable[[Source], Rows]) -> Callable[[Source], Rows]:
+    """Less the mean of the failures that are taken for the same class."""
+
+    def centred(source: Source) -> Rows:
+        rows, prediction = make(source).copy(), source.problem.prediction
+        for number in np.unique(prediction):
+            rows[prediction == number] -= rows[prediction == number].mean(axis=0)
+        return rows
+
+    return centred
 
 
 FEATURES: dict[str, tuple[str, Callable[[Source], Rows]]] = {
     "pixels": ("", lambda source: _unit(source.problem.images)),
-    "transfer": ("", _transfer),
+    "transfer": ("", lambda source: source.transfer),
     "activation late": ("activation", _late("activation")),
+    "activation late centred": ("activation", _centred(_late("activation"))),
     "activation last": ("activation", _last("activation")),
     "activation profile": ("activation", _joined("activation")),
     "activation moments": ("activation", _activation_moments),
@@ -154,12 +178,18 @@ FEATURES: dict[str, tuple[str, Callable[[Source], Rows]]] = {
     "relevance raw": ("epsilon-plus", _raw),
     "relevance profile": ("epsilon-plus", _joined("epsilon-plus")),
     "z-plus late": ("z-plus", _late("z-plus")),
+    "z-plus late centred": ("z-plus", _centred(_late("z-plus"))),
     "z-plus last": ("z-plus", _last("z-plus")),
     "profile": ("z-plus", _joined("z-plus")),
     "profile root": (
         "z-plus",
-        lambda s: np.hstack([np.sqrt(_shares(_sums(s.of("z-plus")[name]))) for name in s.convolutions[1:]]),
+        lambda s: np.hstack(
+            [np.sqrt(np.abs(_shares(_sums(s.of("z-plus")[name])))) for name in s.convolutions[1:]]
+        ),
     ),
     "relevance moments": ("z-plus", _relevance_moments),
-    "moments": ("z-plus", lambda s: np.hstack((_relevance_moments(s), _activation_moments(s)))),
+    "moments": ("z-plus", _moments_of_both),
+    "moments centred": ("z-plus", _centred(_moments_of_both)),
+    "moments and maps": ("z-plus", _moments_and_maps),
+    "moments and maps centred": ("z-plus", _centred(_moments_and_maps)),
 }

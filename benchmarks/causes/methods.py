@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from features import Source, isometric
-from transfer import Trunk, weights_file
 
 from hudd.clustering import choose_layer, cluster
+from hudd.clustering.moments import Moments
 from hudd.distances import pairwise_distances, unit_norm_rows
 from hudd.presets import get_preset
 
@@ -32,14 +33,21 @@ def _by_heatmaps(name: str) -> Callable[[Source], Result]:
 
 
 def _by_transfer(source: Source) -> Result:
-    weights = weights_file()
-    assert weights is not None  # else the preset is left out
-    rows = Trunk(weights).features(source.problem.images)
-    return cluster(rows, preset="safe").labels, 4 * rows.shape[1]
+    return cluster(source.transfer, preset="safe").labels, 4 * source.transfer.shape[1]
+
+
+def _by_moments(source: Source) -> Result:
+    """As a study of preset ``moments`` does, by the package's own extractor."""
+    given, preset = source.problem, get_preset("moments")
+    images, target = given.inputs(), torch.from_numpy(given.prediction)
+    extractor = Moments(given.model.module, lambda: [(images, target)], preset.rules)
+    rows = extractor.attribute(images, target).layers["moments"].numpy()
+    return cluster(rows, preset="moments").labels, 4 * rows.shape[1]
 
 
 METHODS: dict[str, Callable[[Source], Result]] = {
     "preset hudd": _by_heatmaps("hudd"),
     "preset hudd-2021": _by_heatmaps("hudd-2021"),
+    "preset moments": _by_moments,
     "preset safe": _by_transfer,
 }

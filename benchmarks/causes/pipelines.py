@@ -20,7 +20,7 @@ _MOST = 120  # clusters whose silhouette is tried
 _INSPECTED = 15  # failures a cluster on average, where their number is set by size
 
 # Features that are reduced by UMAP as well: it takes longer than all else together.
-EMBEDDED = ("transfer", "activation last", "relevance chosen", "moments")
+EMBEDDED = ("transfer", "moments")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Channel moments: how much of the relevance each channel gets and how much it is used, wherever in the image.
 
-Root causes change what the channels of a network do more than where they do it. So each convolution's input is kept as
-mean and standard deviation of every channel over space, of the relevance and of the activation; all layers are joined.
+Many root causes change what the channels of a network do more than where they do it. So each convolution's input is
+kept as mean and standard deviation of every channel over space, of the relevance and of the activation; all layers are
+joined. Other causes are a matter of where: the whole activation of the last convolution's input stands beside them.
 docs/root-cause-quality.md has the measurements.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from hudd.clustering.features import Activations, Features
 from hudd.errors import UsageError
@@ -38,11 +40,12 @@ def channel_moments(values: Tensor) -> Tensor:
 
 
 class Moments:
-    """Channel moments of relevance and activations at the inputs of all convolutions, as layer ``moments``.
+    """Channel moments at the inputs of all convolutions, and the last one's activation, as layer ``moments``.
 
     Relevance is divided by the sum of its magnitudes in the image, so that the size of what is explained does not
     count, and the square root is taken of its moments, as distances of shares are (E. Hellinger, J. reine angew. Math.
-    136, 1909). Every column is standardised over the reference images; each layer weighs the same.
+    136, 1909). Every column of moments is standardised over the reference images; each layer weighs the same. The last
+    activation has unit norm, and over the reference images as much variance as all moments together.
 
     Parameters
     ----------
@@ -96,27 +99,38 @@ class Moments:
         if self._scale is None:
             self._scale = self._standard()
         centre, factor = self._scale
-        return Features({LAYER: (torch.cat(self._columns(inputs, target), 1) - centre) * factor})
+        return Features({LAYER: (torch.cat(self._parts(inputs, target), 1) - centre) * factor})
 
-    def _columns(self, inputs: Tensor, target: Tensor | None) -> list[Tensor]:
-        """Relevance and activation moments layer by layer, (N, 2 C) each."""
+    def _parts(self, inputs: Tensor, target: Tensor | None) -> list[Tensor]:
+        """Relevance and activation moments layer by layer, (N, 2 C) each, then the last activation, (N, d)."""
         assert self._lrp is not None  # prepared
         assert self._activations is not None
         relevance = self._lrp.attribute(inputs, target=target).layers
         activation = self._activations.attribute(inputs).layers
         shared = [channel_moments(_shares(relevance[name])).abs().sqrt() for name in self._names]
-        return shared + [channel_moments(activation[name]) for name in self._names]
+        last = normalize(activation[self._names[-1]].flatten(1).float())
+        return [*shared, *(channel_moments(activation[name]) for name in self._names), last]
 
     def _standard(self) -> tuple[Tensor, Tensor]:
-        """Centre and factor of every column: its deviation becomes 1 over the root of its group's columns."""
-        batches = [self._columns(images, target) for images, target in self._reference()]
-        centres, factors = [], []
-        for parts in zip(*batches):
-            columns = torch.cat(parts).double()
-            deviation = columns.std(0, correction=0)
-            alive = deviation > _CONSTANT * columns.abs().amax(0)
+        """Centre and factor of every column: every layer's moments have variance 1, the last activation that of all."""
+        moments, total, squares = [], torch.zeros(1, dtype=torch.float64), 0.0
+        for images, target in self._reference():
+            *columns, last = self._parts(images, target)
+            moments.append(columns)
+            total = total.to(last.device) + last.double().sum(0)
+            squares += float(last.double().square().sum())
+        centres, factors, variance = [], [], 0
+        for parts in zip(*moments):
+            group = torch.cat(parts).double()
+            deviation = group.std(0, correction=0)
+            alive = deviation > _CONSTANT * group.abs().amax(0)
             factors.append(torch.where(alive, 1 / deviation, 0.0) / alive.sum().clamp(min=1).sqrt())
-            centres.append(columns.mean(0))
+            centres.append(group.mean(0))
+            variance += int(alive.any())
+        count = sum(len(columns[0]) for columns in moments)
+        centres.append(total / count)
+        spread = squares / count - float(centres[-1].square().sum())
+        factors.append(torch.full_like(total, (variance / spread) ** 0.5 if spread > _CONSTANT else 0.0))
         return torch.cat(centres).float(), torch.cat(factors).float()
 
 

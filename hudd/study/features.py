@@ -21,7 +21,7 @@ _REFERENCE = 2000  # errors that the moments' scale is taken from
 
 ABOUT = {
     "relevance": "relevance at the input of '{layer}' for the predicted class, pooling {pool}",
-    "moments": "channel moments of relevance for the predicted class and of activations at every convolution",
+    "moments": "channel moments of relevance and activations at every convolution, and the last activation",
     "activation": "activation at the input of '{layer}', pooling {pool}",
     "transfer": "what the backbone '{backbone}' makes of the image",
     "pixels": "the image as the DNN takes it in",

@@ -47,7 +47,11 @@ def by_the_formula(net, images, target, layers):
         for name in layers:
             a = net[: int(name)](images).numpy().astype(np.float64)
             groups.append(np.hstack([a.mean(axis=(2, 3)), a.std(axis=(2, 3))]))
-    return np.hstack([(g - g.mean(axis=0)) / g.std(axis=0) / np.sqrt(g.shape[1]) for g in groups])
+        last = net[: int(layers[-1])](images).flatten(1).numpy().astype(np.float64)
+    last /= np.linalg.norm(last, axis=1, keepdims=True)
+    last = (last - last.mean(axis=0)) * np.sqrt(len(groups) / last.var(axis=0).sum())
+    groups = [(g - g.mean(axis=0)) / g.std(axis=0) / np.sqrt(g.shape[1]) for g in groups]
+    return np.hstack([*groups, last])
 
 
 def test_moments_are_standardised_over_the_reference(net, images):

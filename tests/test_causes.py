@@ -1,0 +1,126 @@
+"""The measures, the corruptions and the summary of benchmarks/causes; the grid itself runs by ``hudd bench causes``."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+FOLDER = Path(__file__).resolve().parent.parent / "benchmarks" / "causes"
+MODULES = (
+    "cases",
+    "corruptions",
+    "features",
+    "grid",
+    "methods",
+    "metrics",
+    "pipelines",
+    "summary",
+    "transfer",
+)
+
+
+@pytest.fixture(scope="module")
+def causes():
+    """The scripts' modules by name, as they are when the folder is run."""
+    sys.path.insert(0, str(FOLDER))
+    try:
+        yield {name: __import__(name) for name in MODULES}
+    finally:
+        sys.path.remove(str(FOLDER))
+        for name in MODULES:
+            sys.modules.pop(name, None)
+
+
+def test_quality_by_hand(causes):
+    cause = np.array(["a"] * 4 + ["b"] * 3 + ["natural"] * 3 + ["a+b"] * 2 + ["c"] * 2)
+    labels = np.array([1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 1, 2, -1, 4])
+    found = causes["metrics"].quality(labels, cause, rare=("c", "b"))
+    assert found.clusters == 3  # one of one does not count
+    # 1: a a a ab = 4 of 4 have a; 2: a b b b ab = 4 of 5 have b; 3: natural
+    assert found.purity == pytest.approx((1 + 0.8 + 1) / 3)
+    assert found.weighted_purity == pytest.approx((4 + 4 + 3) / 12)
+    assert found.coverage == pytest.approx(2 / 3)
+    assert found.strict_coverage == pytest.approx(1 / 3)
+    assert found.rare_coverage == 0.5
+    assert found.redundancy == 1
+    assert found.clustered == pytest.approx(12 / 14)
+
+
+def test_a_perfect_clustering_and_none(causes):
+    cause = np.repeat(["a", "b", "natural"], 5)
+    perfect = causes["metrics"].quality(np.repeat([1, 2, 3], 5), cause, rare=("a",))
+    assert perfect.purity == perfect.coverage == perfect.rand == perfect.information == 1
+    none = causes["metrics"].quality(np.full(15, -1), cause, rare=("a",))
+    assert none.purity == none.coverage == none.clustered == 0
+    assert none.information == pytest.approx(0, abs=1e-9)
+
+
+def test_corruptions_are_drawn_from_the_generator_alone(causes):
+    corruptions = causes["corruptions"]
+    images = np.random.default_rng(0).integers(0, 256, (3, 20, 20, 3), dtype=np.uint8)
+    for name in corruptions.CORRUPTIONS:
+        first, second = (
+            corruptions.corrupt(images, (name,), {name: 0.6}, np.random.default_rng(1)) for _ in range(2)
+        )
+        assert first.dtype == np.uint8
+        assert first.shape == images.shape
+        np.testing.assert_array_equal(first, second)
+        assert (first != images).any(axis=(1, 2, 3)).all(), name
+
+
+def test_compressed_rows_keep_their_distances(causes):
+    rows = np.random.default_rng(0).normal(size=(12, 300)).astype(np.float32)
+    small = causes["features"].isometric(rows)
+    assert small.shape == (12, 12)
+    full, kept = (np.linalg.norm(x[:, None] - x[None], axis=2) for x in (rows, small))
+    np.testing.assert_allclose(kept, full, rtol=1e-4, atol=1e-4)
+
+
+def cell(case, seed, pipeline, purity, coverage=1.0, clustered=1.0):
+    names = (
+        "weighted_purity",
+        "strict_coverage",
+        "rare_coverage",
+        "clusters",
+        "rand",
+        "information",
+        "seconds",
+    )
+    return {
+        "case": case, "seed": seed, "pipeline": pipeline, "purity": purity, "coverage": coverage,
+        "clustered": clustered, "redundancy": 2.0, **dict.fromkeys(names, 0.5),
+    }  # fmt: skip
+
+
+def test_a_case_is_judged_by_what_the_others_choose(causes):
+    cells = [
+        cell(case, seed, name, purity)
+        for seed in (0, 1)
+        for case, left, right in (("one", 0.9, 0.5), ("two", 0.9, 0.5), ("three", 0.2, 0.5))
+        for name, purity in (("left", left), ("right", right), ("preset x", 1.0))
+    ]
+    found = {row["case"]: row for row in causes["summary"].held_out(cells)}
+    assert found["three"]["chosen"] == "left"
+    assert found["three"]["purity"] == 0.2
+    assert all(not row["chosen"].startswith("preset") for row in found.values())
+    few = [cell("one", 0, "all", 0.6), cell("one", 0, "some", 1.0, clustered=0.3)]
+    assert causes["summary"].best(few) == "all"
+
+
+def test_confidence_intervals_are_those_of_the_seeds(causes):
+    cells = [cell("one", seed, "p", value) for seed, value in enumerate((0.5, 0.6, 0.7))]
+    width = causes["summary"].half_widths(cells, ("purity",))["p"]["purity"]
+    assert width == pytest.approx(4.303 * 0.1 / np.sqrt(3), rel=1e-3)  # Student's t, 2 degrees of freedom
+
+
+def test_a_line_that_was_cut_off_does_not_count(causes, tmp_path):
+    lines = tmp_path / "cells.jsonl"
+    lines.write_text(json.dumps(cell("one", 0, "p", 0.5)) + '\n{"case": "one", "se')
+    assert [row["pipeline"] for row in causes["grid"].read(lines)] == ["p"]
+
+
+def test_the_grid_has_sixty_pipelines_at_least(causes):
+    grid = causes["pipelines"].choices(tuple(causes["features"].FEATURES))
+    assert len({choice.name for choice in grid}) == len(grid) >= 60
