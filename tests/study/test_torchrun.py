@@ -1,0 +1,73 @@
+"""A whole study by two processes under torchrun is that of one."""
+
+import json
+import os
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+
+def hudd(*arguments, launcher=()):
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, *launcher, "-m", "hudd", *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
+
+
+def options(material):
+    named = ("model", "weights", "test", "train", "improvement")
+    epochs = ["--epochs", "2"]
+    return [*(text for name in named for text in (f"--{name}", material[name])), *epochs, "--batch-size", "8"]
+
+
+def datasets(path):
+    found = {}
+    with h5py.File(path / "study.h5") as file:
+        file.visititems(
+            lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
+        )
+    return found
+
+
+def shards(path):
+    return {file.relative_to(path): file.read_bytes() for file in (path / "shards").rglob("0*.h5")}
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_study_of_one(material, tmp_path):
+    """Trained weights apart: there gradients are added up in another order."""
+    done = hudd("run", tmp_path / "one", *options(material))
+    assert done.returncode == 0, done.stderr
+    done = hudd("run", tmp_path / "two", *options(material), launcher=TORCHRUN)
+    assert done.returncode == 0, done.stderr
+    assert shards(tmp_path / "two") == shards(tmp_path / "one")
+    one, two = datasets(tmp_path / "one"), datasets(tmp_path / "two")
+    assert one.keys() == two.keys()
+    for name, values in one.items():
+        if name.startswith("retraining/") and values.dtype.kind == "f":
+            np.testing.assert_allclose(two[name], values, rtol=1e-4, atol=1e-6)
+        else:
+            np.testing.assert_array_equal(two[name], values)
+    shown = json.loads(hudd("show", tmp_path / "two", "--provenance", "--json").stdout)
+    assert {step["processes"] for step in shown["steps"].values()} == {2}
+
+
+@pytest.mark.slow
+def test_what_goes_wrong_is_said_once(material, tmp_path):
+    done = hudd("run", tmp_path / "study", *options(material), "--layer", "nothing", launcher=TORCHRUN)
+    assert done.returncode
+    assert done.stderr.count("hudd: layer 'nothing' is not in this study") == 1
+    shards_before = shards(tmp_path / "study")
+    assert shards_before
+    done = hudd("run", tmp_path / "study", "--layer", "0")
+    assert done.returncode == 0, done.stderr
+    after = shards(tmp_path / "study")
+    assert {path: after[path] for path in shards_before} == shards_before
