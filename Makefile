@@ -3,15 +3,17 @@
 # make lint   the same set-up, then formatting, lint and types
 # make docs   the same set-up, then the documentation's pages, in site/
 # make sanitize   the same set-up, then the tests of the compiled core under AddressSanitizer and UBSan
+# make fuzz   the same set-up, then FUZZ_MINUTES of spoiled files and calls for every reader, 2 by default
 # The set-up is skipped while nothing that it depends on has changed.
 
 PYTHON ?= python3
 OUT ?= hudd-demo
+FUZZ_MINUTES ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 SOURCES := pyproject.toml setup.py CMakeLists.txt constraints.txt $(shell find csrc -type f)
 
-.PHONY: demo test lint docs sanitize clean
+.PHONY: demo test lint docs sanitize fuzz clean
 
 demo: $(INSTALLED)
 	$(BIN)/hudd demo --out $(OUT)
@@ -36,6 +38,9 @@ $(INSTALLED): $(SOURCES)
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[demo,parquet,test,lint,docs]'
 	touch $@
+
+fuzz: $(INSTALLED)
+	$(BIN)/python tests/fuzz --minutes $(FUZZ_MINUTES) --out tests/fuzz/findings
 
 clean:
 	rm -rf .venv build site hudd/_core*.so hudd-demo

@@ -75,6 +75,9 @@ TensorView view_of(const DLTensor& tensor, const std::string& name) {
       tensor.device.device_type != kDLCUDAHost)
     throw std::invalid_argument("The tensor '" + name + "' is on a device that hudd has no kernels for (DLPack device type " +
                                 std::to_string(tensor.device.device_type) + "); move it to the CPU or to a CUDA device.");
+  if (tensor.ndim < 0)
+    throw std::invalid_argument("The tensor '" + name + "' says that it has " + std::to_string(tensor.ndim) +
+                                " axes; it comes from a broken exporter.");
   view.cuda = tensor.device.device_type == kDLCUDA;
   view.device_id = tensor.device.device_id;
   view.data = static_cast<char*>(tensor.data) + tensor.byte_offset;

@@ -175,7 +175,7 @@ _new(
     "A file that is not Python",
     "--model bad.py:net",
     _module("def net(:"),
-    foreign=r"(?<=SyntaxError: ).*",
+    foreign=r"(?<=SyntaxError: ).*(?= Mend)",
 )
 _new(_MODEL, "A file that fails on import", "--model bad.py:net", _module("raise OSError('no licence')"))
 _new(_MODEL, "A file without that function", "--model model.py:resnet")

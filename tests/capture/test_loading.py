@@ -187,7 +187,7 @@ def test_damaged_weights(tmp_path, name):
         ("nets:absent", r"no function 'absent'"),
         ("nets:broken", "'nets:broken' failed: RuntimeError: no such device"),
         ("nets:needs", "'nets:needs' failed: TypeError.*without arguments"),
-        ("nets:number", "made a int; it must return a torch.nn.Module"),
+        ("nets:number", "made an object of type int; it must return a torch.nn.Module"),
         ("no_such_module:net", "no module 'no_such_module' for"),
         ("torch.no_such_module:net", r"no module 'torch\.no_such_module'"),
         ("nowhere/nets.py:net", r"no file 'nowhere/nets\.py'"),

@@ -65,7 +65,7 @@ def test_splits(write):
         UsageError, match=r"holds the splits 'test', 'train'; say which, e\.g\. '.*m\.csv::test'"
     ):
         open_source(file)
-    with pytest.raises(UsageError, match="no split 'val'; it holds 'test', 'train'"):
+    with pytest.raises(UsageError, match="no split 'val'; choose one of 'test', 'train'"):
         open_source(f"{file}::val")
     with pytest.raises(UsageError, match="line 5 of"):  # the line of the file, not of the split
         open_source(f"{file}::test", class_names=["a", "b"])

@@ -73,7 +73,7 @@ def test_a_module_in_the_current_folder(code, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nothing", "made a NoneType"),
+        ("nothing", "made an object of type NoneType"),
         ("empty", "holds no images"),
         ("absent", r"no function 'absent' \(it has .*dataset"),
         ("unpaired", "must hold pairs"),

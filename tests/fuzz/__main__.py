@@ -28,7 +28,7 @@ from targets import Target, targets
 def main() -> int:
     """Run the campaign and print what came of it."""
     parser = argparse.ArgumentParser(prog="python tests/fuzz", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=2.0)
+    parser.add_argument("--minutes", type=float, default=2.0, help="of processor time, a hunter")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="decides every file; printed")
     parser.add_argument("--only", help="names of targets, comma-separated")
     parser.add_argument("--hunters", type=int, default=2, help="processes at a time")
@@ -70,15 +70,16 @@ def campaign(
     while waiting or running:
         while waiting and len(running) < options.hunters:
             name = waiting.pop(0)
-            until = time.monotonic() + unit * chosen[name].share
-            running[_start(name, chosen[name], root, options.seed, until)] = (name, until, options.seed)
+            left = unit * chosen[name].share
+            running[_start(name, chosen[name], root, options.seed, left)] = (name, left, options.seed)
         process, status = os.wait()
-        name, until, seed = running.pop(process)
-        log = root / f"{name}.log"
+        name, left, seed = running.pop(process)
+        log, spent = root / f"{name}.log", 0.0
         for line in log.read_text().splitlines() if log.exists() else ():
             told = json.loads(line)
             counts[name].update(told.get("counts", {}))
             findings += [told["finding"]] if "finding" in told else []
+            spent = told.get("seconds", 0.0)
         log.unlink(missing_ok=True)
         if status:
             end = (
@@ -88,12 +89,13 @@ def campaign(
             data = (root / "sound" / chosen[name].name).read_bytes()
             findings.append([name, *Finding(kind, end, ""), keep(root / "sound", name, data)])
             counts[name]["finding"] += 1
-            if time.monotonic() < until:
-                running[_start(name, chosen[name], root, seed + 1, until)] = (name, until, seed + 1)
+            left -= max(spent, 1.0)
+            if left > 0:
+                running[_start(name, chosen[name], root, seed + 1, left)] = (name, left, seed + 1)
     return counts, findings
 
 
-def _start(name: str, target: Target, root: Path, seed: int, until: float) -> int:
+def _start(name: str, target: Target, root: Path, seed: int, seconds: float) -> int:
     process = os.fork()
     if process:
         return process
@@ -101,7 +103,7 @@ def _start(name: str, target: Target, root: Path, seed: int, until: float) -> in
     try:
         os.nice(5)
         os.chdir(root)
-        hunt(name, target, root / "sound", root / f"{name}.log", seed, until)
+        hunt(name, target, root / "sound", root / f"{name}.log", seed, seconds)
         code = 0
     except BaseException:
         import traceback

@@ -89,8 +89,8 @@ def watched() -> Iterator[None]:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def hunt(name: str, target: Target, folder: Path, log: Path, seed: int, until: float) -> None:
-    """Feed spoiled files to `target` until the clock says `until`; append to `log` what came of it.
+def hunt(name: str, target: Target, folder: Path, log: Path, seed: int, seconds: float) -> None:
+    """Feed spoiled files to `target` for some seconds; append to `log` what came of it.
 
     Parameters
     ----------
@@ -104,8 +104,8 @@ def hunt(name: str, target: Target, folder: Path, log: Path, seed: int, until: f
         JSON lines: counts, and each new finding with its file.
     seed : int
         Decides every file.
-    until : float
-        ``time.monotonic`` at which to stop.
+    seconds : float
+        Of processor time: what else the machine does makes the hunt longer, not shorter.
     """
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     here = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -113,7 +113,8 @@ def hunt(name: str, target: Target, folder: Path, log: Path, seed: int, until: f
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     rng, path, counts, seen = Random(seed), folder / target.name, Counter[str](), set[tuple[str, str]]()
     path.parent.mkdir(parents=True, exist_ok=True)
-    while time.monotonic() < until:
+    started = time.process_time()
+    while time.process_time() - started < seconds:
         data = spoiled(target, rng)
         path.write_bytes(data)
         with watched():
@@ -123,9 +124,9 @@ def hunt(name: str, target: Target, folder: Path, log: Path, seed: int, until: f
             seen.add((finding.kind, finding.where))
             _tell(log, finding=[name, *finding, keep(folder, name, data)])
         if not sum(counts.values()) % 50:
-            _tell(log, counts=dict(counts))
+            _tell(log, counts=dict(counts), seconds=time.process_time() - started)
             counts.clear()
-    _tell(log, counts=dict(counts))
+    _tell(log, counts=dict(counts), seconds=time.process_time() - started)
 
 
 def keep(folder: Path, name: str, data: bytes) -> str:

@@ -118,7 +118,7 @@ def test_all_bad_rows_are_named_and_nothing_is_taken(tmp_path):
     with pytest.raises(UsageError) as caught:
         import_labels(file, PATHS, CLASSES)
     for words in (
-        "row 3: class 'stopp' is unknown; did you mean 'stop'?",
+        "row 3: class 'stopp' is unknown (did you mean 'stop'?)",
         "row 4: image 'nowhere.png' is not in the improvement set",
         "row 5: 'a/0, b.png' is überholen but stop at row 2",
     ):

@@ -63,3 +63,12 @@ def test_a_lock_left_by_another_machine_is_told_and_broken_on_request(tmp_path):
         pass
     with writer_lock(tmp_path / "lock", break_stale=True):
         pass
+
+
+@pytest.mark.parametrize(
+    "content", [b"[" * 4000, b'{"pid": 1, "host": "x", "since": 1' + b"0" * 400 + b"}", b"[]", b"\xff"]
+)
+def test_a_lock_that_nobody_can_read_is_nobody_s(tmp_path, content):
+    (tmp_path / ".lock").write_bytes(content)
+    with writer_lock(tmp_path / ".lock"):
+        pass

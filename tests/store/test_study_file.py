@@ -98,3 +98,43 @@ def test_another_version(file):
         file.reading(),
     ):
         pass
+
+
+def test_a_flipped_bit_anywhere_is_found_before_hdf5_reads_it(tmp_path):
+    file = StudyFile(tmp_path / "study.h5")
+    file.create({"settings": "{}"})
+    sound = file.path.read_bytes()
+    for at in range(0, len(sound) - 60, 97):
+        damaged = bytearray(sound)
+        damaged[at] ^= 0x10
+        file.path.write_bytes(damaged)
+        with pytest.raises(HuddError, match="wrong checksum"), StudyFile(file.path).reading():
+            pass
+    file.path.write_bytes(sound)
+    with file.reading() as h5:
+        assert h5.attrs["settings"] == "{}"
+
+
+def test_a_file_that_another_program_rewrote_is_read(tmp_path):
+    file = StudyFile(tmp_path / "study.h5")
+    file.create({"settings": "{}"})
+    with h5py.File(file.path, "r+") as h5:
+        h5["note"] = np.arange(1000)
+    with file.reading() as h5:
+        assert len(h5["note"]) == 1000
+
+
+def test_what_is_missing_or_of_another_kind_is_told_as_damage(tmp_path):
+    file = StudyFile(tmp_path / "study.h5")
+    file.create({"settings": "{}"})
+    for read in (
+        lambda h5: h5["nothing"],
+        lambda h5: h5.attrs["nothing"],
+        lambda h5: int("x"),
+        lambda h5: [][0],
+    ):
+        with (
+            pytest.raises(HuddError, match=r"study\.h5' is damaged \(.*\); restore it"),
+            file.reading() as h5,
+        ):
+            read(h5)

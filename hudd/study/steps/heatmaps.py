@@ -229,6 +229,10 @@ def _explained(
     found = extractor.attribute(images.to(study.device), target=torch.from_numpy(target).to(study.device))
     arrays = {}
     for layer, heatmap in found.layers.items():
+        if heatmap.dtype == torch.float16 and heatmap.isinf().any():
+            raise HuddError(
+                f"relevance at layer '{layer}' exceeds float16 (65,504); keep the heatmaps with --dtype float32."
+            )
         arrays[layer] = heatmap.cpu().numpy()
     for layer, deviation in found.conservation.items():
         arrays[_CONSERVATION + layer] = deviation.float().cpu().numpy()
