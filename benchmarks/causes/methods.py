@@ -36,18 +36,23 @@ def _by_transfer(source: Source) -> Result:
     return cluster(source.transfer, preset="safe").labels, 4 * source.transfer.shape[1]
 
 
-def _by_moments(source: Source) -> Result:
-    """As a study of preset ``moments`` does, by the package's own extractor."""
-    given, preset = source.problem, get_preset("moments")
-    images, target = given.inputs(), torch.from_numpy(given.prediction)
-    extractor = Moments(given.model.module, lambda: [(images, target)], preset.rules)
-    rows = extractor.attribute(images, target).layers["moments"].numpy()
-    return cluster(rows, preset="moments").labels, 4 * rows.shape[1]
+def _by_moments(size: int | None = None) -> Callable[[Source], Result]:
+    """As a study of preset ``moments`` does, by the package's own extractor, with clusters of `size` on average."""
+
+    def run(source: Source) -> Result:
+        given, preset = source.problem, get_preset("moments")
+        images, target = given.inputs(), torch.from_numpy(given.prediction)
+        extractor = Moments(given.model.module, lambda: [(images, target)], preset.rules)
+        rows = extractor.attribute(images, target).layers["moments"].numpy()
+        return cluster(rows, preset="moments", cluster_size=size).labels, 4 * rows.shape[1]
+
+    return run
 
 
 METHODS: dict[str, Callable[[Source], Result]] = {
     "preset hudd": _by_heatmaps("hudd"),
     "preset hudd-2021": _by_heatmaps("hudd-2021"),
-    "preset moments": _by_moments,
+    "preset moments": _by_moments(),
+    **{f"preset moments, {size} each": _by_moments(size) for size in (30, 20, 10, 6)},
     "preset safe": _by_transfer,
 }

@@ -13,7 +13,7 @@ from scipy import stats
 Cell = dict[str, Any]
 MEASURES = (
     "purity", "weighted_purity", "coverage", "strict_coverage", "rare_coverage", "redundancy", "clusters",
-    "clustered", "rand", "information", "seconds",
+    "clustered", "rand", "information", "seconds", "bytes_each",
 )  # fmt: skip
 # What may be chosen: whoever looks at the clusters sees most failures, and no cause much more often than this.
 CLUSTERED, REDUNDANCY = 0.8, 6.0
@@ -123,7 +123,13 @@ def plot(path: Path, table: list[dict[str, Any]], highlighted: tuple[str, ...]) 
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7.2, 5.2), layout="constrained")
-    kinds = {"pixels": "#9aa5b1", "transfer": "#3a8f6b", "activation": "#c98a1b", "relevance": "#1f5fa8"}
+    kinds = {
+        "pixels": "#9aa5b1",
+        "transfer": "#3a8f6b",
+        "activation": "#c98a1b",
+        "relevance": "#1f5fa8",
+        "moments": "#8a4fb0",
+    }
     for kind, colour in kinds.items():
         rows = [row for row in table if _kind(row["pipeline"]) == kind]
         for filled in (True, False):
@@ -158,4 +164,4 @@ def plot(path: Path, table: list[dict[str, Any]], highlighted: tuple[str, ...]) 
 
 def _kind(pipeline: str) -> str:
     first = pipeline.split()[0]
-    return first if first in ("pixels", "transfer", "activation") else "relevance"
+    return first if first in ("pixels", "transfer", "activation", "moments") else "relevance"
