@@ -79,7 +79,8 @@ class Results:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).absolute()
+        path = Path(path).absolute()
+        self.path = path.parent if path.name == "study.h5" and path.is_file() else path
         self.file = StudyFile(self.path / "study.h5")
         with self.file.reading() as h5:
             text = h5.attrs["settings"]

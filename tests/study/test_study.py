@@ -4,9 +4,11 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.distance import pdist
 
 from hudd import LRP
+from hudd.study import Study
 
 
 def test_errors_are_the_wrong_predictions(finished):
@@ -77,3 +79,19 @@ def test_spatial_heatmaps(finished):
     np.testing.assert_allclose(finished.spatial_heatmaps(rows, first), expected, rtol=1e-5, atol=1e-7)
     flat = next(layer for layer in finished.layers if finished.heatmaps_of(layer).ndim == 2)
     np.testing.assert_allclose(finished.spatial_heatmaps(rows, flat), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_it_opens_by_its_directory_or_its_file(finished):
+    assert Study.open(finished.path / "study.h5").path == finished.path
+
+
+def test_arrays_are_read_when_they_are_asked_for(finished):
+    stored = finished.heatmaps_of(finished.layers[0])
+    whole = stored.numpy()
+    assert "not yet read" in repr(stored)
+    assert (len(stored), stored.ndim, stored.shape) == (len(whole), whole.ndim, whole.shape)
+    np.testing.assert_array_equal(stored[2:5], whole[2:5])
+    np.testing.assert_array_equal(np.asarray(stored, np.float64), whole.astype(np.float64))
+    assert torch.equal(stored.torch(), torch.from_numpy(whole))
+    table = finished.table("errors")
+    assert (type(table).__name__, len(table)) == ("DataFrame", len(whole))
