@@ -6,7 +6,6 @@ import dataclasses
 import math
 import types
 from collections.abc import Callable
-from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from hudd.errors import UsageError
@@ -36,7 +35,6 @@ def check_kinds(instance: Any, of: str = "") -> None:
             raise UsageError(f"{name}{of} is {value!r}; give {_words(hint)}.")
 
 
-@cache
 def _hints(kind: type) -> dict[str, Any]:
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}

@@ -22,28 +22,7 @@ HERE = Path(__file__).resolve().parent
 PAGE = HERE.parents[1] / "docs" / "bad-inputs.md"
 MEMORY = 16 << 30  # of the machine that the table speaks of
 
-INTRODUCTION = """# Bad inputs
-
-What hudd says to inputs that it cannot use. Every row is a test (`tests/bad_inputs`), which calls the command and holds
-the sentence against this page; `python tests/bad_inputs/table.py` writes the page. "…" stands for the words of another
-library. Exit code 2 says that the call was wrong, 1 that the work failed. Nothing is left behind of a study that could
-not be made, and one that is there stays as it was.
-
-## What a file can do
-
-* **Reading runs no code.** Data, labels, studies and weights are read as data. Pickled objects are refused, in `.npz`
-  always, in weights unless you give `--trust-pickle`: unpickling runs whatever the maker of the file put there.
-* **A model is a program.** `--model` and data given as `module:factory` are Python, and a `.pt2` is compiled from such:
-  they run with your rights. A study names its model, so `hudd run` and the steps on a study that came from someone else
-  run what it names; `hudd show` and `hudd export --format csv` do not.
-* **Nothing leads out.** A study's file may name its own `shards/` and nothing else; links, virtual datasets and
-  external storage that point elsewhere are refused. So are links out of an image folder. A manifest may name files
-  anywhere: that is what it is for.
-* **Declared sizes are believed only as far as memory goes.** Archives, manifests, HDF5 datasets and images are
-  refused by what they declare, before anything is unpacked.
-* **Messages are one printable line**, at most 1,500 characters: control characters of file names are written out,
-  passwords in addresses and values called token, password, secret or key are masked. `--debug` adds the traceback.
-"""
+INTRODUCTION = (HERE / "introduction.md").read_text(encoding="utf-8")
 
 
 @contextlib.contextmanager

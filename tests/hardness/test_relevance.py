@@ -69,9 +69,9 @@ def test_relevance_is_finite_and_so_is_what_it_lost(name, rules):
         assert found.layers["0"].count_nonzero() == 0
 
 
-@pytest.mark.parametrize("scale", [1e-2, 1e6, 1e20])
+@pytest.mark.parametrize("scale", [1e6, 1e20])
 def test_without_biases_relevance_grows_with_the_image(scale):
-    """Below that the stabilizer, which is absolute, takes a share, and conservation tells how large it is."""
+    """Of small images the stabilizer, which is absolute, takes a share, and conservation tells how large it is."""
     engine = hudd.LRP(net(bias=False), rules="z-plus")
     plain, scaled = engine.attribute(images()), engine.attribute(images(scale))
     for layer, heatmap in plain.layers.items():
