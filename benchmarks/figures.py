@@ -44,6 +44,18 @@ def _lrp(record: Mapping[str, Any]) -> Iterable[str]:
     yield _table(("model", "batch", "", "seconds", "times the input gradient"), rows)
 
 
+def _memory(record: Mapping[str, Any]) -> Iterable[str]:
+    rows = []
+    for case in record["cases"]:
+        floor = case["memory"]["gradient"]["peak_mib"]
+        for name, found in case["memory"].items():
+            figures = found["peak_mib"], found["returned_mib"], f"{found['peak_mib'] / floor:.2f}"
+            rows.append((case["model"], case["batch"], name, *figures))
+    yield _table(
+        ("model", "batch", "", "peak, MiB", "of them returned, MiB", "times the input gradient"), rows
+    )
+
+
 def _distances(record: Mapping[str, Any]) -> Iterable[str]:
     figures = record["speed"]["figures"]
     ratio = figures["ratio_to_hudd"]
@@ -121,6 +133,13 @@ _SECTIONS = (
         "lrp",
         "Every layer of the network at once, beside one forward and backward pass of autograd.",
         _lrp,
+    ),
+    (
+        "Memory of relevance",
+        "memory",
+        "By how much one call raises a process's memory. Autograd returns the gradient of the input alone; `hudd ..., input` "
+        "returns the relevance of the input alone too, the others with hudd's name the heatmaps of every layer.",
+        _memory,
     ),
     (
         "Distances",
