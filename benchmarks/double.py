@@ -50,7 +50,8 @@ def split(inputs: Tensor, axis: int) -> Tensor:
 
 def by_sign(inputs: Tensor, parts: Tensor, axis: int) -> Tensor:
     """The first half of `parts` where the input is greater than zero, the second elsewhere."""
-    return torch.where(inputs > 0, *parts.chunk(2, axis))
+    positive, negative = parts.chunk(2, axis)
+    return torch.where(inputs > 0, positive, negative)
 
 
 def box(inputs: Tensor, message: Tensor, plus: Tensor, minus: Tensor, low: Tensor, high: Tensor) -> Tensor:
@@ -78,7 +79,9 @@ def max_pool(
 @contextmanager
 def engine() -> Iterator[None]:
     """Within, `hudd.LRP` takes a model and inputs in float64 and computes in it throughout."""
-    formulas = {f.__name__: f for f in (quotient, product, total, split, by_sign, box, max_pool)}
+    formulas: dict[str, Any] = {
+        f.__name__: f for f in (quotient, product, total, split, by_sign, box, max_pool)
+    }
     with (
         mock.patch.multiple(kernels, **formulas),
         mock.patch.object(hudd.lrp.engine, "_check"),

@@ -81,14 +81,14 @@ def zennit(model: nn.Module, rules: str) -> Runner:
     return run
 
 
-def captum(model: nn.Module, epsilon: float = 1e-9) -> Runner:
+def captum(model: nn.Module) -> Runner:
     """LRP of the input by captum, epsilon rule everywhere."""
     from captum.attr import LRP
     from captum.attr._utils.lrp_rules import EpsilonRule
 
     for module in model.modules():
         if not list(module.children()):
-            module.rule = EpsilonRule(epsilon)  # type: ignore[assignment]
+            module.rule = EpsilonRule()  # type: ignore[assignment]
     attribution = LRP(model)
 
     def run(images: Tensor) -> Tensor:
