@@ -41,9 +41,7 @@ def run(study: Study, *, checksums: bool = False) -> None:
     UsageError
         If the layer that the settings name is not among those of the study.
     """
-    wanted = study.settings.layer
-    if wanted is not None and wanted not in study.layers:
-        raise UsageError(f"layer '{wanted}' is not in this study; choose one of: {', '.join(study.layers)}.")
+    study.lead(lambda: _check_layer(study))
     todo = {
         layer: mark
         for layer, mark in fingerprints(study).items()
@@ -60,6 +58,12 @@ def run(study: Study, *, checksums: bool = False) -> None:
     if todo or not study.is_done("choice", mark):
         study.lead(lambda: _cluster(study, todo, mark))
         heatmaps.keep(study)
+
+
+def _check_layer(study: Study) -> None:
+    wanted = study.settings.layer
+    if wanted is not None and wanted not in study.layers:
+        raise UsageError(f"layer '{wanted}' is not in this study; choose one of: {', '.join(study.layers)}.")
 
 
 def _cluster(study: Study, todo: dict[str, str], mark: str) -> None:
