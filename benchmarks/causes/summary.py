@@ -163,5 +163,5 @@ def plot(path: Path, table: list[dict[str, Any]], highlighted: tuple[str, ...]) 
 
 
 def _kind(pipeline: str) -> str:
-    first = pipeline.split()[0]
+    first = pipeline.removeprefix("preset ").split(",")[0].split()[0]
     return first if first in ("pixels", "transfer", "activation", "moments") else "relevance"
