@@ -87,9 +87,10 @@ class Walk:
 
 def _shell(body: str, where: str) -> None:
     scripts = Path(sys.executable).parent  # not resolved: that of the environment
-    environment = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "100"}
+    path = f"{scripts}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "COLUMNS": "100", "OMP_NUM_THREADS": "1"}  # tiny networks
     command = ["bash", "-euo", "pipefail", "-c", body]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"{where}:\n{done.stdout}{done.stderr}"
 
 
