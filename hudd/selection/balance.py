@@ -97,7 +97,9 @@ def _levels(
     if any(level.shape != images.shape for level in levels):
         raise UsageError(f"{images.shape} images need as many groups, not {[a.shape for a in levels]}.")
     if images.ndim != 1 or images.dtype.kind not in "iu":
-        raise UsageError(f"images are {images.dtype} of shape {images.shape}; give row numbers, one an image.")
+        raise UsageError(
+            f"images are {images.dtype} of shape {images.shape}; give row numbers, one an image."
+        )
     if not len(images):
         raise UsageError("the unsafe set is empty; raise the selection factor or the distance cap.")
     if size is None:
