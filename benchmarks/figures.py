@@ -137,8 +137,9 @@ _SECTIONS = (
     (
         "Memory of relevance",
         "memory",
-        "By how much one call raises a process's memory. Autograd returns the gradient of the input alone; `hudd ..., input` "
-        "returns the relevance of the input alone too, the others with hudd's name the heatmaps of every layer.",
+        "By how much one call raises a process's memory. Autograd returns the gradient of the input alone; "
+        "`hudd ..., input` returns the relevance of the input alone too, the others with hudd's name the "
+        "heatmaps of every layer.",
         _memory,
     ),
     (
