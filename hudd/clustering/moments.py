@@ -1,25 +1,35 @@
 """Channel moments: how much of the relevance each channel gets and how much it is used, wherever in the image.
 
-Many root causes change what the channels of a network do more than where they do it. So each convolution's input is
-kept as mean and standard deviation of every channel over space, of the relevance and of the activation; all layers are
-joined. Other causes are a matter of where: the whole activation of the last convolution's input stands beside them.
+Many root causes change what the channels of a network do more than where they do it. So each layer's input is kept as
+mean and standard deviation of every channel over space, of the relevance and of the activation; all layers are joined.
+Other causes are a matter of where: the whole activation of the last layer's input stands beside them. What of all
+this varies among images that the DNN gets right too says little about a failure: see :mod:`hudd.clustering.contrast`.
 docs/root-cause-quality.md has the measurements.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from math import prod
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.nn import functional
 
+from hudd.clustering.contrast import Contrast
 from hudd.clustering.features import Activations, Features
-from hudd.errors import UsageError
 from hudd.lrp import LRP
 
 LAYER = "moments"
-Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
+Batches = Callable[[int], Iterable[tuple[Tensor, Tensor]]]
+
+_WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+_CONSTANT = 1e-6  # deviation over magnitude below which a column is rounding
+_MAP = 1 << 14  # numbers of the last activation at most
+_REFERENCE = 1000  # images of either kind that the features are made by
 
 
 def channel_moments(values: Tensor) -> Tensor:
@@ -28,116 +38,153 @@ def channel_moments(values: Tensor) -> Tensor:
     Parameters
     ----------
     values : Tensor, (N, C, ...)
-        Relevance or activations, one axis of space at least.
+        Relevance or activations; without an axis of space the deviations are 0.
 
     Returns
     -------
     Tensor, (N, 2 C) float32
         The means, then the deviations (of the population).
     """
-    flat = values.flatten(2).float()
+    flat = values.flatten(2).float() if values.ndim > 2 else values.unsqueeze(2).float()
     return torch.cat((flat.mean(2), flat.std(2, correction=0)), 1)
 
 
 class Moments:
-    """Channel moments at the inputs of all convolutions, and the last one's activation, as layer ``moments``.
+    """Channel moments at the inputs of the layers with weights, against normal images, as layer ``moments``.
 
-    Relevance is divided by the sum of its magnitudes in the image, so that the size of what is explained does not
-    count, and the square root is taken of its moments, as distances of shares are (E. Hellinger, J. reine angew. Math.
-    136, 1909). Every column of moments is standardised over the reference images; each layer weighs the same. The last
-    activation has unit norm, and over the reference images as much variance as all moments together.
+    The layers are the convolutions and the linear layers that work place by place, as those of transformers do; all
+    linear layers where there are no such; every layer that redistributes relevance where there are none either.
+
+    Relevance is divided by the sum of its magnitudes in the image, so that the size of what is explained is left out,
+    and the square root is taken of its moments, as distances of shares are (E. Hellinger, J. reine angew. Math. 136,
+    1909). Every column of moments is standardised over the failures; each layer weighs the same. The last activation,
+    averaged to 16,384 numbers where it has more, has unit norm, and over the failures as much variance as all moments
+    together. :class:`Contrast` makes 150 numbers an image of it all. They are divided by the square root of their norm,
+    so that strong failures do not rule mild ones of the same kind.
+
+    Activations are read at the model's modules; of an exported program, which has none, only relevance is used.
 
     Parameters
     ----------
     model : torch.nn.Module
         In evaluation mode.
-    reference : callable
-        Returns batches of images, (n, C, H, W), and of the classes to explain, (n,), two images at least: those to be
-        clustered. Called once, when the first features are asked for.
+    failures : callable
+        Given a number, returns batches of images, (n, C, H, W), and of the classes to explain, (n,): of those to be
+        clustered so many at most, one at least. Called once, when the first features are asked for.
+    normal : callable, optional
+        The same of images that the DNN gets right; there may be none.
     rules : str or mapping
         As for :class:`hudd.LRP`.
     layers : sequence of str, optional
-        Module paths of convolutions, globs allowed; None for all.
+        Module paths of layers with weights, globs allowed; None for all.
 
-    Raises
-    ------
-    UsageError
-        From :meth:`prepare`, if no convolution is among the layers.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        reference: Batches,
+        failures: Batches,
+        normal: Batches = lambda most: (),
         rules: str | dict[str, str] = "z-plus",
         layers: Sequence[str] | None = None,
     ) -> None:
-        self._model, self._rules, self._asked, self._reference = model, rules, layers, reference
+        self._model, self._rules, self._asked = model, rules, layers
+        self._failures, self._normal = failures, normal
         self._lrp: LRP | None = None
         self._activations: Activations | None = None
-        self._names: list[str] = []
-        self._scale: tuple[Tensor, Tensor] | None = None
+        self._reads = False  # whether the activations can be read
+        self._channels: dict[str, int] = {}  # axis of the channels, by layer
 
     def prepare(self, example: Tensor) -> tuple[str, ...]:
-        """Find the convolutions that images like `example` pass; return the one name of the features."""
+        """Find the layers that images like `example` pass; return the one name of the features."""
         passed = LRP(self._model, rules=self._rules, layers=self._asked).prepare(example)
         kinds = dict(self._model.named_modules())
-        self._names = [name for name in passed if isinstance(kinds.get(name), _CONVOLUTIONS)]
-        if not self._names:
-            raise UsageError(
-                "channel moments are taken at convolutions, and there is none among the model's modules that were "
-                "asked for; choose other layers, or features 'relevance'."
-            )
-        self._lrp = LRP(self._model, rules=self._rules, layers=self._names)
-        self._activations = Activations(self._model, self._names)
+        layers = [name for name in passed if isinstance(kinds.get(name), _WEIGHTED)] or list(passed)
+        relevance = LRP(self._model, rules=self._rules, layers=layers).attribute(example[:1]).layers
+        if all(name in kinds for name in layers):
+            activation = Activations(self._model, layers).attribute(example[:1]).layers
+            # What a layer sees in windows of an image does not come image by image.
+            alike = [name for name in layers if activation[name].shape == relevance[name].shape]
+            layers, self._reads = alike or layers, bool(alike)
+        layers = [name for name in layers if relevance[name].ndim > 2] or layers
+        self._channels = {name: -1 if isinstance(kinds.get(name), nn.Linear) else 1 for name in layers}
+        self._lrp = LRP(self._model, rules=self._rules, layers=layers)
+        self._activations = Activations(self._model, layers) if self._reads else None
         return (LAYER,)
 
     def attribute(self, inputs: Tensor, target: Tensor | None = None) -> Features:
-        """Return the standardised moments, (N, d) float32, of the relevance of the classes `target`."""
+        """Return the features, (N, q) float32, q at most 150, for the relevance of the classes `target`."""
         if self._lrp is None:
             self.prepare(inputs)
-        if self._scale is None:
-            self._scale = self._standard()
-        centre, factor = self._scale
-        return Features({LAYER: (torch.cat(self._parts(inputs, target), 1) - centre) * factor})
+        columns = torch.cat(self._parts(inputs, target), 1)
+        origin, directions = (tensor.to(columns.device) for tensor in self._map)
+        # In float64, so that what BLAS makes of the size of a batch does not show in the result.
+        rows = (columns.double() - origin) @ directions
+        length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+        return Features({LAYER: (rows / length.sqrt().clamp(min=_CONSTANT)).float()})
 
     def _parts(self, inputs: Tensor, target: Tensor | None) -> list[Tensor]:
-        """Relevance and activation moments layer by layer, (N, 2 C) each, then the last activation, (N, d)."""
+        """Relevance moments layer by layer, (N, 2 C) each, activation moments, then the last activation, (N, d)."""
         assert self._lrp is not None  # prepared
-        assert self._activations is not None
-        relevance = self._lrp.attribute(inputs, target=target).layers
-        activation = self._activations.attribute(inputs).layers
-        shared = [channel_moments(_shares(relevance[name])).abs().sqrt() for name in self._names]
-        last = normalize(activation[self._names[-1]].flatten(1).float())
-        return [*shared, *(channel_moments(activation[name]) for name in self._names), last]
+        relevance, axes = self._lrp.attribute(inputs, target=target).layers, self._channels.items()
+        parts = [
+            channel_moments(_shares(relevance[name]).movedim(axis, 1)).abs().sqrt() for name, axis in axes
+        ]
+        if self._activations is not None:
+            activation = self._activations.attribute(inputs).layers
+            values = [activation[name].float().movedim(axis, 1) for name, axis in axes]
+            parts += [channel_moments(value) for value in values]
+            parts.append(functional.normalize(_coarse(values[-1]).flatten(1)))
+        return parts
 
-    def _standard(self) -> tuple[Tensor, Tensor]:
-        """Centre and factor of every column: every layer's moments have variance 1, the last activation that of all."""
-        moments, total, squares = [], torch.zeros(1, dtype=torch.float64), 0.0
-        for images, target in self._reference():
-            *columns, last = self._parts(images, target)
-            moments.append(columns)
-            total = total.to(last.device) + last.double().sum(0)
-            squares += float(last.double().square().sum())
-        centres, factors, variance = [], [], 0
-        for parts in zip(*moments):
-            group = torch.cat(parts).double()
-            deviation = group.std(0, correction=0)
-            alive = deviation > _CONSTANT * group.abs().amax(0)
-            factors.append(torch.where(alive, 1 / deviation, 0.0) / alive.sum().clamp(min=1).sqrt())
-            centres.append(group.mean(0))
-            variance += int(alive.any())
-        count = sum(len(columns[0]) for columns in moments)
-        centres.append(total / count)
-        spread = squares / count - float(centres[-1].square().sum())
-        factors.append(torch.full_like(total, (variance / spread) ** 0.5 if spread > _CONSTANT else 0.0))
-        return torch.cat(centres).float(), torch.cat(factors).float()
+    @cached_property
+    def _map(self) -> tuple[Tensor, Tensor]:
+        """Origin, (d,), and directions, (d, q), both float64, of the map from columns to features."""
+        failures, normal = self._collected(self._failures), self._collected(self._normal)
+        normal = normal or [group[:0] for group in failures]
+        moments = len(failures) - (self._activations is not None)
+        centres, factors, layers = [], [], 0
+        for group in failures[:moments]:
+            deviation = group.std(axis=0, dtype=np.float64)
+            alive = deviation > _CONSTANT * np.abs(group).max(axis=0)
+            factors.append(
+                np.where(alive, 1 / np.where(alive, deviation, 1), 0) / np.sqrt(max(alive.sum(), 1))
+            )
+            centres.append(group.mean(axis=0, dtype=np.float64))
+            layers += int(alive.any())
+        for group in failures[moments:]:
+            centres.append(group.mean(axis=0, dtype=np.float64))
+            spread = np.square(group - centres[-1]).sum(axis=1).mean()
+            factors.append(np.full(len(centres[-1]), np.sqrt(layers / spread) if spread > _CONSTANT else 0.0))
+        centre, factor = np.concatenate(centres), np.concatenate(factors)
+        scaled = [
+            ((np.concatenate(groups, 1) - centre) * factor).astype(np.float32)
+            for groups in (failures, normal)
+        ]
+        contrast = Contrast.fit(*scaled)
+        origin = centre + np.divide(contrast.centre, factor, out=np.zeros_like(factor), where=factor > 0)
+        return torch.from_numpy(origin), torch.from_numpy(factor[:, None] * contrast.directions)
 
-
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_CONSTANT = 1e-6  # deviation over magnitude below which a column is rounding
+    def _collected(self, some: Batches) -> list[np.ndarray]:
+        """The parts of as many images as may be held at a time, (n, columns) each."""
+        found: list[list[np.ndarray]] = []
+        for images, target in some(_REFERENCE):
+            found.append([part.cpu().numpy() for part in self._parts(images, target)])
+        return [np.concatenate(group) for group in zip(*found)]
 
 
 def _shares(relevance: Tensor) -> Tensor:
     total = relevance.flatten(1).abs().sum(1).clamp(min=torch.finfo(torch.float32).tiny)
     return relevance / total.reshape(-1, *[1] * (relevance.ndim - 1))
+
+
+def _coarse(values: Tensor) -> Tensor:
+    """(N, C, ...) averaged over space until an image has few enough numbers."""
+    pool: dict[int, Callable[[Tensor, Any], Tensor]] = {
+        3: functional.adaptive_avg_pool1d,
+        4: functional.adaptive_avg_pool2d,
+        5: functional.adaptive_avg_pool3d,
+    }
+    while prod(values.shape[1:]) > _MAP and any(size > 1 for size in values.shape[2:]):
+        values = pool[values.ndim](values, tuple(-(-size // 2) for size in values.shape[2:]))
+    return values

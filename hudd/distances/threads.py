@@ -30,7 +30,7 @@ _limiting = Lock()
 
 
 @contextmanager
-def _one_blas_thread() -> Iterator[None]:
+def one_blas_thread() -> Iterator[None]:
     """Hold the BLAS to one thread.
 
     Of several callers at once the first sets the limit and lifts it, in its own thread: a limit saved or
@@ -49,7 +49,7 @@ def _one_blas_thread() -> Iterator[None]:
 @contextmanager
 def workers() -> Iterator[Each]:
     """Open a pool and yield ``each(function, calls)``: the results of ``function(*call)``, in order."""
-    with _one_blas_thread(), ThreadPoolExecutor(thread_count()) as pool:
+    with one_blas_thread(), ThreadPoolExecutor(thread_count()) as pool:
         yield lambda function, calls: list(pool.map(lambda call: function(*call), calls))
 
 

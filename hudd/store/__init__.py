@@ -1,7 +1,7 @@
 """The HDF5 study: schema, shards, lock. Knows files and arrays, not the method."""
 
 from hudd.store.encoding import COMPRESSIONS, check_compression
-from hudd.store.files import check_space, size_text
+from hudd.store.files import check_space, size_text, sweep
 from hudd.store.lock import writer_lock
 from hudd.store.schema import FORMAT, VERSION, drop, read_text, read_values, write_dataset
 from hudd.store.shards import SHARD_BYTES, ShardSet
@@ -22,6 +22,7 @@ __all__ = [
     "read_text",
     "read_values",
     "size_text",
+    "sweep",
     "write_dataset",
     "writer_lock",
 ]

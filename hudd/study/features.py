@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,11 +17,11 @@ from hudd.study.fingerprint import digest_model, stable_repr
 if TYPE_CHECKING:
     from hudd.study.study import Study
 
-_REFERENCE = 2000  # errors that the moments' scale is taken from
+_REFERENCE_BATCH = 64  # whatever the settings' own, so that it makes no difference
 
 ABOUT = {
     "relevance": "relevance at the input of '{layer}' for the predicted class, pooling {pool}",
-    "moments": "channel moments of relevance and activations at every convolution, and the last activation",
+    "moments": "channel moments of relevance and activation and the last activation, against images answered rightly",
     "activation": "activation at the input of '{layer}', pooling {pool}",
     "transfer": "what the backbone '{backbone}' makes of the image",
     "pixels": "the image as the DNN takes it in",
@@ -47,16 +47,22 @@ class StudyFeatures:
 
     @cached_property
     def _moments(self) -> Moments:
-        settings = self._study.settings
-        return Moments(self._study.model.module, self._reference, settings.effective_rules, settings.layers)
+        study, settings = self._study, self._study.settings
+        right = np.flatnonzero(study.split("test").correct)
+        return Moments(
+            study.model.module,
+            partial(self._evenly, study.errors),
+            partial(self._evenly, right),
+            settings.effective_rules,
+            settings.layers,
+        )
 
-    def _reference(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """The errors, at most so many evenly spaced ones, with what the DNN takes them for."""
+    def _evenly(self, rows: np.ndarray, most: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Evenly spaced ones of the rows of the test set, with what the DNN takes them for."""
         study = self._study
-        at = np.linspace(0, len(study.errors) - 1, min(len(study.errors), _REFERENCE))
-        rows, prediction = study.errors[np.round(at).astype(np.int64)], study.split("test").prediction
-        size, workers = study.settings.batch_size, study.settings.workers
-        for part, images in batches(study.source("test"), rows, size, workers=workers):
+        at = np.round(np.linspace(0, len(rows) - 1, min(len(rows), most))).astype(np.int64)
+        prediction, workers = study.split("test").prediction, study.settings.workers
+        for part, images in batches(study.source("test"), rows[at], _REFERENCE_BATCH, workers=workers):
             yield images.to(study.device), torch.from_numpy(prediction[part]).to(study.device)
 
     def extractor(self, layers: list[str] | None = None) -> Extractor:

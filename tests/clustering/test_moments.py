@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 import hudd
-from hudd.clustering.moments import Moments, channel_moments
+from hudd.clustering.moments import Moments, _coarse, channel_moments
 from hudd.errors import UsageError
 from hudd.lrp import LRP
 
@@ -33,69 +33,174 @@ def test_channel_moments_are_mean_and_deviation_over_space():
     found = channel_moments(torch.from_numpy(values)).numpy()
     np.testing.assert_allclose(found[:, :4], values.mean(axis=(2, 3)), atol=1e-6)
     np.testing.assert_allclose(found[:, 4:], values.std(axis=(2, 3)), atol=1e-6)
+    alone = channel_moments(torch.from_numpy(values[:, :, 0, 0])).numpy()
+    np.testing.assert_array_equal(alone, np.hstack([values[:, :, 0, 0], np.zeros((3, 4))]))
 
 
-def by_the_formula(net, images, target, layers):
-    """Plain NumPy, from the heatmaps and the activations."""
+def columns_by_the_formula(net, images, target, layers):
+    """Plain NumPy, from the heatmaps and the activations: groups of columns, the last activation last."""
     relevance = LRP(net, rules="z-plus", layers=layers).attribute(images, target=target).layers
     groups = []
     for name in layers:
         r = relevance[name].numpy().astype(np.float64)
-        r /= np.abs(r).sum(axis=(1, 2, 3), keepdims=True)
+        r /= np.maximum(np.abs(r).sum(axis=(1, 2, 3), keepdims=True), 1e-30)
         groups.append(np.sqrt(np.abs(np.hstack([r.mean(axis=(2, 3)), r.std(axis=(2, 3))]))))
     with torch.no_grad():
         for name in layers:
             a = net[: int(name)](images).numpy().astype(np.float64)
             groups.append(np.hstack([a.mean(axis=(2, 3)), a.std(axis=(2, 3))]))
         last = net[: int(layers[-1])](images).flatten(1).numpy().astype(np.float64)
-    last /= np.linalg.norm(last, axis=1, keepdims=True)
-    last = (last - last.mean(axis=0)) * np.sqrt(len(groups) / last.var(axis=0).sum())
-    groups = [(g - g.mean(axis=0)) / g.std(axis=0) / np.sqrt(g.shape[1]) for g in groups]
-    return np.hstack([*groups, last])
+    return [*groups, last / np.linalg.norm(last, axis=1, keepdims=True)]
 
 
-def test_moments_are_standardised_over_the_reference(net, images):
-    target = net(images).argmax(1)
-    calls = []
+def by_the_formula(net, failures, normal, asked, layers):
+    """The features of the images `asked`, up to a rotation: from the columns, scaled over the failures."""
+    *groups, last = columns_by_the_formula(net, *failures, layers)
+    scales = [np.sqrt(g.shape[1]) * g.std(axis=0) for g in groups]
+    scales.append(np.full(last.shape[1], np.sqrt(last.var(axis=0).sum() / len(groups))))
+    means = [g.mean(axis=0) for g in (*groups, last)]
 
-    def reference():
-        calls.append(1)
+    def scaled(images):
+        found = columns_by_the_formula(net, *images, layers)
+        return np.hstack([(g - m) / s for g, m, s in zip(found, means, scales)])
+
+    both = np.vstack([scaled(failures), scaled(normal)])
+    _, values, axes = np.linalg.svd(both - both.mean(axis=0), full_matrices=False)
+    axes = axes[values > 1e-4 * values[0]].T
+    at = scaled(normal) @ axes
+    covariance = np.cov(at.T)
+    level = np.trace(covariance) / len(covariance)
+    inverse = np.linalg.inv(0.9 * covariance + 0.1 * level * np.eye(len(covariance)))
+    away = (scaled(asked) - scaled(normal).mean(axis=0)) @ axes
+    products = away @ inverse @ away.T
+    lengths = np.sqrt(np.diag(products))
+    return products / np.sqrt(np.outer(lengths, lengths))  # scalar products of the rows
+
+
+def test_moments_are_those_of_the_formula(net, images):
+    target, normal = (
+        net(images).argmax(1),
+        torch.rand(40, 2, 8, 8, generator=torch.Generator().manual_seed(2)),
+    )
+    right, calls = net(normal).argmax(1), []
+
+    def failures(most):
+        calls.append(most)
         yield images[:4], target[:4]
         yield images[4:], target[4:]
 
-    extractor = Moments(net, reference)
+    extractor = Moments(net, failures, lambda most: [(normal, right)])
     assert extractor.prepare(images[:1]) == ("moments",)
     assert not calls
     found = torch.cat(
         [extractor.attribute(images[at : at + 3], target[at : at + 3]).layers["moments"] for at in (0, 3, 6)]
     )
-    np.testing.assert_allclose(found, by_the_formula(net, images, target, ["0", "3"]), atol=2e-4)
-    assert calls == [1]
+    assert found.dtype == torch.float32
+    both = ((images, target), (normal, right))
+    wanted = by_the_formula(net, *both, (images, target), ["0", "3"])
+    np.testing.assert_allclose(found @ found.T, wanted, atol=2e-3 * np.abs(wanted).max())
+    assert calls == [1000]
 
 
-def test_a_column_that_never_changes_is_zero(net, images):
+def test_normal_images_are_short_and_vary_alike(net, images):
+    normal = torch.rand(300, 2, 8, 8, generator=torch.Generator().manual_seed(2))
+    extractor = Moments(
+        net, lambda most: [(images, net(images).argmax(1))], lambda most: [(normal, net(normal).argmax(1))]
+    )
+    rows = extractor.attribute(normal, net(normal).argmax(1)).layers["moments"].double()
+    rows = rows * rows.norm(dim=1, keepdim=True)  # as they are before the root of the norm is divided by
+    np.testing.assert_allclose(rows.mean(0), 0, atol=1e-3)
+    assert np.linalg.eigvalsh(np.cov(rows.T)).max() < 1 / 0.9
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_normal_images_leave_the_components_of_the_failures(net, images, count):
+    target = net(images).argmax(1)
+    some = lambda most: [(images[:count], target[:count])] if count else []  # noqa: E731
+    found = Moments(net, lambda most: [(images, target)], some).attribute(images, target).layers["moments"]
+    assert torch.isfinite(found).all()
+    assert found.norm(dim=1).min() > 0
+
+
+def test_a_column_that_never_changes_does_not_count(net, images):
     with torch.no_grad():
         net[0].weight[1] = 0  # channel 1 of the second convolution's input is its bias everywhere
         net[0].bias[1] = 0.5
-    extractor = Moments(net, lambda: [(images, net(images).argmax(1))], layers=["3"])
+    extractor = Moments(net, lambda most: [(images, net(images).argmax(1))], layers=["3"])
     found = extractor.attribute(images, net(images).argmax(1)).layers["moments"]
-    activation = found[:, 8:]
-    assert (activation[:, 1] == 0).all()
-    assert (activation[:, 5] == 0).all()
+    _, directions = extractor._map
+    assert (directions[8 + np.array([1, 5])] == 0).all()
     assert torch.isfinite(found).all()
 
 
 def test_equal_images_have_no_moments_to_tell_apart(net, images):
     same = images[:1].expand(4, -1, -1, -1)
-    extractor = Moments(net, lambda: [(same, torch.zeros(4, dtype=torch.long))])
+    extractor = Moments(net, lambda most: [(same, torch.zeros(4, dtype=torch.long))])
     found = extractor.attribute(same, torch.zeros(4, dtype=torch.long)).layers["moments"]
     assert (found == 0).all()
 
 
-def test_a_network_without_convolutions_is_refused(images):
-    net = nn.Sequential(nn.Flatten(), nn.Linear(128, 3)).eval()
-    with pytest.raises(UsageError, match="there is none"):
-        Moments(net, list).prepare(images)
+class Tokens(nn.Module):
+    """A transformer's block: places first, channels last."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Linear(8, 6)
+        self.grow, self.shrink = nn.Linear(6, 12), nn.Linear(12, 6)
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x):
+        x = self.embed(x.flatten(1, 2))
+        x = x + self.shrink(torch.relu(self.grow(x)))
+        return self.head(x.mean(1))
+
+
+def test_layers_that_work_place_by_place_count_and_others_only_where_there_are_none(images):
+    torch.manual_seed(0)
+    tokens, dense = (
+        Tokens().eval(),
+        nn.Sequential(nn.Flatten(), nn.Linear(128, 9), nn.ReLU(), nn.Linear(9, 3)).eval(),
+    )
+    for net, layers in ((tokens, {"embed": -1, "grow": -1, "shrink": -1}), (dense, {"1": -1, "3": -1})):
+        extractor = Moments(net, lambda most, net=net: [(images, net(images).argmax(1))])
+        rows = extractor.attribute(images, net(images).argmax(1)).layers["moments"]
+        assert extractor._channels == layers
+        assert torch.isfinite(rows).all()
+        assert len(torch.unique(rows, dim=0)) == len(images)
+
+
+def test_an_exported_program_has_relevance_alone(net, images):
+    program = torch.export.export(net, (images,), dynamic_shapes=({0: torch.export.Dim("n")},)).module()
+    target = net(images).argmax(1)
+    extractor = Moments(program, lambda most: [(images, target)])
+    rows = extractor.attribute(images, target).layers["moments"]
+    assert extractor._activations is None
+    assert torch.isfinite(rows).all()
+    assert rows.norm(dim=1).min() > 0
+
+
+def test_large_maps_are_averaged_over_space():
+    values = torch.rand(2, 512, 14, 14)
+    coarse = _coarse(values)
+    assert coarse.shape == (2, 512, 4, 4)
+    np.testing.assert_allclose(coarse[..., 0, 0], values[..., :4, :4].mean(dim=(2, 3)), atol=0.15)
+    assert _coarse(values[:, :64]).shape == (2, 64, 14, 14)
+
+
+def test_the_number_of_images_at_a_time_makes_no_difference(net, images):
+    target = net(images).argmax(1)
+    found = [
+        torch.cat(
+            [
+                extractor.attribute(images[at : at + size], target[at : at + size]).layers["moments"]
+                for at in range(0, 9, size)
+            ]
+        )
+        for size in (1, 4, 9)
+        for extractor in [Moments(net, lambda most: [(images, target)])]
+    ]
+    for other in found[1:]:  # the relevance itself differs by rounding
+        np.testing.assert_allclose(found[0], other, atol=1e-4 * found[0].abs().max())
 
 
 def test_the_preset_cuts_by_the_size_of_the_clusters():

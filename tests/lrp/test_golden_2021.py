@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -74,11 +76,24 @@ def _load(model: nn.Module, golden: dict[str, np.ndarray], net: str) -> None:
     model.load_state_dict(state)
 
 
-def _assert_close(name: str, ours: np.ndarray, theirs: np.ndarray) -> None:
-    assert ours.shape == theirs.shape, name
+def _worst(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Greatest difference, as a share of the greatest number."""
     scale = np.abs(theirs).max(axis=tuple(range(1, theirs.ndim)), keepdims=True)
-    worst = (np.abs(ours - theirs) / np.where(scale > 0, scale, 1)).max()
-    assert worst <= RELATIVE, f"{name}: {worst:.2e}"
+    return float((np.abs(ours - theirs) / np.where(scale > 0, scale, 1)).max())
+
+
+def _assert_close(name: str, ours: np.ndarray, theirs: np.ndarray, tolerance: float = RELATIVE) -> None:
+    assert ours.shape == theirs.shape, name
+    worst = _worst(ours, theirs)
+    assert worst <= tolerance, f"{name}: {worst:.2e}"
+
+
+def _in_float64(layer: nn.Module, x: Tensor, relevance: Tensor) -> np.ndarray:
+    """LRP-0 with the authors' 1e-9, by autograd."""
+    x = x.double().requires_grad_()
+    z = deepcopy(layer).double()(x)
+    z.backward(relevance.double() / (z.detach() + 1e-9))
+    return (x * x.grad).detach().numpy()
 
 
 @pytest.mark.parametrize(
@@ -143,4 +158,8 @@ def test_single_layers(lrp_golden: dict[str, np.ndarray], case: str) -> None:
     relevance = hudd.LRP(nn.Sequential(layer), rules="hudd-2021", layers=["0"]).attribute(
         part["X"], lambda y: part["R_in"]
     )
-    _assert_close(case, relevance.layers["0"].numpy(), part["R_out"].numpy())
+    ours, theirs, tolerance = relevance.layers["0"].numpy(), part["R_out"].numpy(), RELATIVE
+    if "conv" in case:  # relevance entered over sums near 0: their own rounding is what it is
+        truth = _in_float64(layer, part["X"], part["R_in"])
+        tolerance = max(RELATIVE, 2 * _worst(theirs, truth))
+    _assert_close(case, ours, theirs, tolerance)

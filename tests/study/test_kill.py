@@ -133,6 +133,14 @@ def test_killed_at_random_it_ends_as_if_it_had_run_through(material, tmp_path):
         assert not [p for p in study.rglob("*") if ".aside" in p.name or "checkpoint" in p.name]
 
 
+def test_weights_that_were_not_renamed_yet_are_removed(material, tmp_path):
+    study = Study.create(tmp_path / "study", **material).run()
+    left = study.path / "models" / ".aside-1-hudd-0.safetensors"
+    left.touch()
+    study.run()
+    assert not left.exists()
+
+
 def damage(path, how):
     content = bytearray(path.read_bytes())
     if how == "flipped":

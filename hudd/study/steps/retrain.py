@@ -13,7 +13,7 @@ from hudd.errors import HuddError, UsageError
 from hudd.progress import progress
 from hudd.retraining import CachedImages, Retraining, TrainingConfig, retrain
 from hudd.selection import balance, shuffled_order, smart_bagging, strategies
-from hudd.store import drop, write_dataset
+from hudd.store import drop, sweep, write_dataset
 from hudd.study.fingerprint import digest
 from hudd.study.steps import doubt, select, test
 from hudd.study.study import Study
@@ -50,9 +50,11 @@ def run(study: Study, *, checksums: bool = False) -> None:
 
 
 def _clear(study: Study) -> None:
-    """Remove the checkpoints of what is finished: a kill may have come between a result and its end."""
-    for left in (study.path / "models").glob("*-*-*.checkpoint*"):
+    """Remove what a kill left behind: checkpoints of finished runs, and weights that were not renamed yet."""
+    models = study.path / "models"
+    for left in models.glob("*-*-*.checkpoint*"):
         left.unlink()
+    sweep(models)
 
 
 def _drop(study: Study, stale: set[str]) -> None:

@@ -1,0 +1,93 @@
+"""What sets failures apart from images that the DNN gets right.
+
+Failures differ in many ways that have nothing to do with why they fail, as images of any kind do. How much, the images
+that the DNN gets right show. So features are whitened by the covariance of those, as Mahalanobis distances to normal
+images are (K. Lee et al., NeurIPS 2018), in the principal components of both kinds together (compare contrastive
+principal components, A. Abid et al., Nature Communications 9, 2018). docs/root-cause-quality.md has what that brings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+
+from hudd.distances.threads import one_blas_thread
+
+_COMPONENTS = 150
+_SHRINKAGE = 0.1  # of the covariance towards a multiple of the identity
+_STRIP = 4096  # columns that are multiplied at a time, to be added up in float64
+_NOTHING = 1e-10  # variance, as a share of the greatest, below which a component is rounding
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A linear map to directions in which normal images all vary alike; the longer a row, the less normal the image.
+
+    Attributes
+    ----------
+    centre : np.ndarray
+        (d,) float64 mean of the normal images.
+    directions : np.ndarray
+        (d, q) float64.
+    """
+
+    centre: np.ndarray
+    directions: np.ndarray
+
+    @classmethod
+    def fit(cls, failures: np.ndarray, normal: np.ndarray) -> Contrast:
+        """Find the directions; the same to the bit for any number of threads.
+
+        Parameters
+        ----------
+        failures : np.ndarray
+            (n, d) float32 features of images that the DNN gets wrong, one at least.
+        normal : np.ndarray
+            (m, d) float32 features of images that it gets right. Of fewer than two nothing can be learnt: the
+            components are then those of the failures, as they are.
+        """
+        rows = np.concatenate([failures, normal])
+        rows -= rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+        with one_blas_thread():
+            variances, vectors = _greatest(_products(rows), _COMPONENTS)
+            components = rows.T @ (vectors / np.sqrt(variances)).astype(np.float32)
+            at = vectors * np.sqrt(variances)
+            axes = _whitening(at[len(failures) :])
+            directions = components.astype(np.float64) @ axes
+        centre = (normal if len(normal) > 1 else failures).mean(axis=0, dtype=np.float64)
+        return cls(centre, directions)
+
+
+def _products(rows: np.ndarray) -> np.ndarray:
+    """(n, n) float64 scalar products of the rows with each other."""
+    found = np.zeros((len(rows), len(rows)))
+    for start in range(0, rows.shape[1], _STRIP):
+        strip = rows[:, start : start + _STRIP]
+        found += strip @ strip.T
+    return found
+
+
+def _greatest(products: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Greatest eigenvalues, (q,), and their vectors, (n, q), of which the largest number is positive."""
+    size = len(products)
+    last = (max(0, size - count), size - 1)
+    values, vectors = scipy.linalg.eigh(products, subset_by_index=last)
+    kept = values > _NOTHING * max(values[-1], np.finfo(np.float64).tiny)
+    values, vectors = values[kept], vectors[:, kept]
+    signs = np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(len(values))])
+    return values, vectors * signs
+
+
+def _whitening(normal: np.ndarray) -> np.ndarray:
+    """(q, q) map that gives rows like these the unit matrix for a covariance, as far as the shrinkage lets it."""
+    width = normal.shape[1]
+    if len(normal) < 2 or not width:
+        return np.eye(width)
+    covariance = np.cov(normal.T).reshape(width, width)
+    level = np.trace(covariance) / width
+    if not level > 0:
+        return np.eye(width)
+    values, axes = scipy.linalg.eigh((1 - _SHRINKAGE) * covariance + _SHRINKAGE * level * np.eye(width))
+    return axes / np.sqrt(values)
