@@ -69,6 +69,8 @@ class Preset:
     bagging: Literal["exact", "hudd-2021"]
 
 
+DEFAULT_PRESET = "moments"  # of a study: docs/root-cause-quality.md says why
+
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (

@@ -138,8 +138,8 @@ def _train(case: Case, training: Images, weights: Path, seed: int) -> None:
 def _failures(case: Case, model: LoadedModel, draw: Draw, seed: int) -> dict[str, np.ndarray]:
     """Draw images that it gets right, then of every cause until the DNN has failed on as many as are wanted."""
     rng, found = np.random.default_rng(seed + 1000), []
-    right, right_label = draw((), _RIGHT)
-    kept_right = _predict(model, right) == right_label
+    usual, usual_label = draw((), _RIGHT)
+    right_usual = _predict(model, usual) == usual_label
     severities = dict.fromkeys(CORRUPTIONS, 0.0)
     for cause, count in case.counts().items():
         names = () if cause == NATURAL else tuple(cause.split("+"))
@@ -171,8 +171,8 @@ def _failures(case: Case, model: LoadedModel, draw: Draw, seed: int) -> dict[str
         "label": label[order].astype(np.int64),
         "prediction": prediction[order],
         "cause": cause[order],
-        "right": right[kept_right],
-        "right_label": right_label[kept_right].astype(np.int64),
+        "right": usual[right_usual],
+        "right_label": usual_label[right_usual].astype(np.int64),
     }
 
 

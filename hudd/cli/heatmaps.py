@@ -18,7 +18,7 @@ def heatmaps(
     device: o.Device = None,
     break_lock: o.BreakLock = False,
 ) -> None:
-    """Compute the relevance of every error at every layer (LRP).
+    """Compute the relevance of every error (LRP), at every layer or as the preset joins them.
 
     Also checks the heatmaps that are there against their checksums and computes damaged ones again.
 
@@ -26,7 +26,7 @@ def heatmaps(
 
       hudd heatmaps signs
 
-      hudd heatmaps signs --layers 'features.*' --pool channel
+      hudd heatmaps signs --layers 'features.*' --store selected
 
       hudd heatmaps signs --rules 'features.0=z-box,classifier.*=epsilon'
     """

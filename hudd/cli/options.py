@@ -97,7 +97,8 @@ PresetName = Annotated[
     typer.Option(
         "--preset",
         metavar="NAME",
-        help="hudd (default); hudd-2021, the original's choices; safe, transfer features by density.",
+        help="moments (default), channel moments of all layers; hudd, heatmaps of the tightest layer, as in the paper; "
+        "hudd-2021, its authors' code; safe, transfer features by density.",
         rich_help_panel="Method",
     ),
 ]

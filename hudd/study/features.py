@@ -48,18 +48,13 @@ class StudyFeatures:
     @cached_property
     def _moments(self) -> Moments:
         study, settings = self._study, self._study.settings
-        right = np.flatnonzero(study.split("test").correct)
-        return Moments(
-            study.model.module,
-            partial(self._evenly, study.errors),
-            partial(self._evenly, right),
-            settings.effective_rules,
-            settings.layers,
-        )
+        failures, normal = partial(self._tested, right=False), partial(self._tested, right=True)
+        return Moments(study.model.module, failures, normal, settings.effective_rules, settings.layers)
 
-    def _evenly(self, rows: np.ndarray, most: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Evenly spaced ones of the rows of the test set, with what the DNN takes them for."""
+    def _tested(self, most: int, *, right: bool) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Test images that the DNN gets right or wrong, evenly spaced, with what it takes them for."""
         study = self._study
+        rows = np.flatnonzero(study.split("test").correct) if right else study.errors
         at = np.round(np.linspace(0, len(rows) - 1, min(len(rows), most))).astype(np.int64)
         prediction, workers = study.split("test").prediction, study.settings.workers
         for part, images in batches(study.source("test"), rows[at], _REFERENCE_BATCH, workers=workers):

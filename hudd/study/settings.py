@@ -13,7 +13,7 @@ from hudd.clustering.features import DEFAULT_BACKBONE
 from hudd.data import Transform
 from hudd.errors import UsageError
 from hudd.kinds import check_kinds
-from hudd.presets import Clusterer, FeatureKind, Pool, Preset, Reduction, get_preset
+from hudd.presets import DEFAULT_PRESET, Clusterer, FeatureKind, Pool, Preset, Reduction, get_preset
 from hudd.selection import STRATEGIES
 from hudd.store import check_compression
 
@@ -101,7 +101,7 @@ class Settings:
     trust_pickle: bool = False
     train: str | None = None
     improvement: str | None = None
-    preset: str = "hudd"
+    preset: str = DEFAULT_PRESET
     rules: str | dict[str, str] | None = None
     layers: tuple[str, ...] | None = None
     pool: Pool | None = None
@@ -134,6 +134,10 @@ class Settings:
         get_preset(self.preset)
         if self.pool not in (None, *get_args(Pool)):
             raise UsageError(f"pool is '{self.pool}'; choose one of: {', '.join(get_args(Pool))}.")
+        if self.pool is not None and self.choices.features not in ("relevance", "activation"):
+            raise UsageError(
+                f"pool is '{self.pool}', but {self.choices.features} are not pooled; choose preset 'hudd' beside it."
+            )
         for name, allowed in _ALLOWED.items():
             if getattr(self, name) not in allowed:
                 names = ", ".join(filter(None, allowed))
@@ -169,7 +173,13 @@ class Settings:
         """The preset that the study starts from, with what is clustered and how in place of its own."""
         names = ("features", "reduction", "clusterer", "cluster_size")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        chosen = dataclasses.replace(get_preset(self.preset), **given)
+        preset = get_preset(self.preset)
+        chosen = dataclasses.replace(preset, **given)
+        if (
+            chosen.features != preset.features
+        ):  # moments and transfer features have a length that means something
+            unit_norm = chosen.features not in ("moments", "transfer")
+            chosen = dataclasses.replace(chosen, unit_norm=unit_norm)
         by_distances = chosen.reduction == "none" and chosen.clusterer == "ward"
         return chosen if by_distances else dataclasses.replace(chosen, linkage_on="none")
 

@@ -73,6 +73,7 @@ def material(tmp_path_factory):
         "weights": str(root / "cnn.safetensors"),
         **{split: str(root / f"{split}.npz") for split in ("train", "test", "improvement")},
         "training": {"epochs": 2, "batch_size": 32, "lr": 0.01},
+        "preset": "hudd",  # heatmaps of every layer, so that there are several of everything
     }
 
 

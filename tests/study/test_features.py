@@ -6,6 +6,7 @@ import torch
 
 from hudd.errors import UsageError
 from hudd.study import Study
+from hudd.study.settings import Settings
 
 BACKBONE = """
 from torch import nn
@@ -27,7 +28,7 @@ def backbone(tmp_path):
 
 
 def test_the_safe_preset_from_test_to_selection(material, tmp_path, backbone):
-    study = Study.create(tmp_path / "safe", **material, preset="safe", backbone=backbone).select()
+    study = Study.create(tmp_path / "safe", **(material | {"preset": "safe", "backbone": backbone})).select()
     assert study.layers == ["transfer"]
     features = study.heatmaps_of("transfer")[...]
     assert features.shape == (len(study.errors), 3 * 4 * 4)
@@ -58,7 +59,7 @@ def test_the_safe_preset_from_test_to_selection(material, tmp_path, backbone):
     ],
 )
 def test_other_features_and_clusterers(material, tmp_path, choices, layers, store):
-    study = Study.create(tmp_path / "study", **material, **choices, store=store).select()
+    study = Study.create(tmp_path / "study", **(material | choices), store=store).select()
     assert study.layers == layers
     assert study.clusters.label.max() > 1
     assert len(study.selection)
@@ -75,7 +76,50 @@ def test_a_change_of_the_clusterer_keeps_the_distances(material, tmp_path):
 
 def test_a_missing_backbone_is_told_before_any_work(material, tmp_path):
     with pytest.raises(UsageError, match=r"nowhere\.py"):
-        Study.create(tmp_path / "study", **material, preset="safe", backbone="nowhere.py:make")
+        Study.create(tmp_path / "study", **(material | {"preset": "safe", "backbone": "nowhere.py:make"}))
     assert not (tmp_path / "study").exists()
     with pytest.raises(UsageError, match="clusterer is 'birch'; choose one of: ward"):
         Study.create(tmp_path / "study", **material, clusterer="birch")
+
+
+@pytest.fixture(scope="module")
+def by_default(material, tmp_path_factory):
+    """A finished study of the default preset."""
+    given = {name: choice for name, choice in material.items() if name != "preset"}
+    return given, Study.create(tmp_path_factory.mktemp("default") / "study", **given).run()
+
+
+def test_the_default_joins_all_layers(by_default):
+    _, study = by_default
+    assert study.settings.preset == "moments"
+    assert study.layers == ["moments"]
+    rows = study.heatmaps_of("moments")[...]
+    assert rows.shape == (len(study.errors), rows.shape[1])
+    assert study.clusters.label.max() == -(-len(study.errors) // 15)
+    assert len(study.selection)
+    assert study.spatial_heatmaps(np.arange(2), "moments").shape == (2, 8, 8)
+
+
+@pytest.mark.parametrize("options", [{"batch_size": 7}, {"batch_size": 500, "workers": 1}, {"store": "none"}])
+def test_batches_workers_and_storage_change_nothing_in_the_default(by_default, tmp_path, options):
+    given, whole = by_default
+    other = Study.create(tmp_path / "other", **given, **options).select()
+    np.testing.assert_array_equal(other.clusters.label, whole.clusters.label)
+    np.testing.assert_array_equal(other.selection.image, whole.selection.image)
+
+
+def test_what_layers_alone_have_is_refused_of_moments(by_default, tmp_path):
+    given, _ = by_default
+    with pytest.raises(
+        UsageError, match="pool is 'channel', but moments are not pooled; choose preset 'hudd'"
+    ):
+        Study.create(tmp_path / "study", **given, pool="channel")
+    with pytest.raises(UsageError, match="preset 'hudd' clusters layer by layer"):
+        Study.create(tmp_path / "study", **given, layer="4").cluster()
+
+
+def test_relevance_in_place_of_moments_has_unit_norm():
+    given = {"model": "m:f", "test": "t", "preset": "moments"}
+    assert not Settings(**given).choices.unit_norm
+    assert Settings(**given, features="relevance").choices.unit_norm
+    assert not Settings(**(given | {"preset": "hudd"}), features="moments").choices.unit_norm
