@@ -69,6 +69,9 @@ class Plan:
         Nodes that only a rectifier reads, so that their relevance is zero where their output is not positive.
     reads : dict of Node to list of Node
         For each of `backward`: the forward values that crossing it needs.
+    both_signs : set of Node
+        Contractions in which relevance met outputs without positive contributions, on a GPU, where that is not looked
+        up amid a batch: from then on negative ones are reckoned with.
     """
 
     captured: RelevanceGraph
@@ -83,6 +86,7 @@ class Plan:
     in_place: set[fx.Node] = field(default_factory=set)
     rectified: set[fx.Node] = field(default_factory=set)
     reads: dict[fx.Node, list[fx.Node]] = field(default_factory=dict)
+    both_signs: set[fx.Node] = field(default_factory=set)
 
 
 def make_plan(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
@@ -18,7 +19,10 @@ from hudd.lrp.message import Message
 from hudd.lrp.operations import Values, call
 from hudd.lrp.plan import Plan, RuledContraction, within
 from hudd.lrp.rules import Crossing
-from hudd.lrp.targets import Target, selection
+from hudd.lrp.targets import Target, chosen, indices
+
+Enter = Callable[[tuple[Tensor, ...]], list[Message | None]]
+Doubts = dict[fx.Node, Tensor]  # flags: the way that a rule took there without looking was wrong
 
 
 @dataclass
@@ -72,7 +76,7 @@ def entering(target: Target, outputs: tuple[Tensor, ...]) -> list[Message | None
         If the target does not fit the outputs.
     """
     if not callable(target):
-        return [Message(selection(outputs[0], target), outputs[0]), *[None] * (len(outputs) - 1)]
+        return selected(None if target is None else indices(target, outputs[0].shape), outputs)
     several = len(outputs) > 1
     returned = target(outputs) if several else [target(outputs[0])]
     wanted = ", ".join(str(tuple(output.shape)) for output in outputs)
@@ -102,8 +106,25 @@ def _described(value: object) -> str:
     return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
+def selected(rows: Tensor | None, outputs: tuple[Tensor, ...]) -> list[Message | None]:
+    """What enters at each output if the first is explained at these indices; None: at the predicted class."""
+    return [Message(chosen(outputs[0], rows), outputs[0]), *[None] * (len(outputs) - 1)]
+
+
+def wrongly_guessed(doubts: Doubts) -> set[fx.Node]:
+    """Where a rule's way was wrong; waits for the batch, if there is a doubt at all."""
+    if not doubts:
+        return set()
+    return {node for node, wrong in zip(doubts, torch.stack(list(doubts.values())).tolist()) if wrong}
+
+
+def _halts(tensor: Tensor) -> bool:
+    """Whether looking at a number of the tensor halts the batch."""
+    return tensor.is_cuda
+
+
 class Run:
-    """One batch on its way through a plan."""
+    """One batch on its way through a plan; `doubts` says afterwards what it took for granted."""
 
     def __init__(
         self,
@@ -116,14 +137,13 @@ class Run:
     ) -> None:
         self._plan, self._composite = plan, composite
         self._pool, self._dtype, self._at = pool, dtype, at
+        self.doubts: Doubts = {}
         self._values: Values = {}
         self._arrived: dict[str, Tensor] = {}
         self._sent: dict[str, Tensor] = {}
         self._absorbed: dict[fx.Node, list[Tensor]] | None = {} if bias_share else None
 
-    def explain(
-        self, batch: tuple[Tensor, ...], enter: Callable[[tuple[Tensor, ...]], list[Message | None]]
-    ) -> Relevance:
+    def explain(self, batch: tuple[Tensor, ...], enter: Enter) -> Relevance:
         """Both passes; `enter` says from the outputs what relevance enters at each."""
         self._forward(batch)
         nodes = self._plan.captured.outputs
@@ -208,6 +228,8 @@ class Run:
             nonnegative=step.nonnegative_input,
             rectified=node in self._plan.rectified,
             message=message,
+            both_signs=node in self._plan.both_signs,
+            doubt=functools.partial(self.doubts.__setitem__, node) if _halts(message.value) else None,
         )
         return step.rule.redistribute(crossing)
 
