@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -16,9 +16,10 @@ from hudd.lrp import kernels
 from hudd.lrp import message as messages
 from hudd.lrp.composites import Composite
 from hudd.lrp.message import Message
-from hudd.lrp.operations import Values, call
+from hudd.lrp.operations import IDENTITY, Values, call
 from hudd.lrp.plan import Plan, RuledContraction, within
 from hudd.lrp.rules import Crossing
+from hudd.lrp.segments import Segment
 from hudd.lrp.targets import Target, chosen, indices
 
 Enter = Callable[[tuple[Tensor, ...]], list[Message | None]]
@@ -139,6 +140,9 @@ class Run:
         self._pool, self._dtype, self._at = pool, dtype, at
         self.doubts: Doubts = {}
         self._values: Values = {}
+        # By segments that are computed again; the last one's values are there when the sweep begins.
+        again = [segment for segment in plan.segments[:-1] if segment.backward]
+        self._borrowed = frozenset().union(*(segment.borrowed for segment in again))
         self._arrived: dict[str, Tensor] = {}
         self._sent: dict[str, Tensor] = {}
         self._absorbed: dict[fx.Node, list[Tensor]] | None = {} if bias_share else None
@@ -178,24 +182,49 @@ class Run:
             if node.op == "placeholder" and node.name in plan.captured.constants:
                 values[node] = plan.captured.constants[node.name]
         values.update(zip(plan.captured.inputs, map(kernels.channels_last_on_cpu, batch)))
-        last_reader = {read: node for node in plan.calls for read in node.all_input_nodes}
-        kept = {read for reads in plan.reads.values() for read in reads} | set(plan.captured.outputs)
-        for node in plan.calls:
-            if node in plan.in_place:
+        self._compute(plan.calls, self._borrowed | plan.segments[-1].reads | set(plan.captured.outputs))
+
+    def _compute(self, calls: list[fx.Node], kept: Set[fx.Node]) -> None:
+        """Run the calls whose value is not there; of what they read, only `kept` stays."""
+        values, in_place = self._values, self._plan.in_place
+        last_reader = {read: node for node in calls for read in node.all_input_nodes}
+        for node in calls:
+            if node in in_place and node not in values:
                 source = node.all_input_nodes[0]
                 values[node] = torch.relu_(values[source])
-            else:
+            elif node not in values:
                 values[node] = call(node, values)
             for read in node.all_input_nodes:
                 if last_reader[read] is node and read not in kept:
-                    del values[read]
+                    values.pop(read, None)
+
+    def _compute_again(self, segment: Segment) -> None:
+        values, plan = self._values, self._plan
+        for node in reversed(segment.calls):
+            if node in values and (node in plan.in_place or plan.steps.get(node) is IDENTITY):
+                values.setdefault(node.all_input_nodes[0], values[node])  # the same memory
+        self._compute(segment.calls, self._borrowed | segment.reads)
 
     def _backward(
         self, pending: dict[fx.Node, Message], batch: tuple[Tensor, ...], result: Relevance
     ) -> None:
+        plan = self._plan
+        for segment in reversed(plan.segments):
+            if segment.backward and segment is not plan.segments[-1]:
+                self._compute_again(segment)
+            self._cross_segment(segment, pending, result)
+            for node in segment.made:
+                self._values.pop(node, None)
+        if plan.reaches_input:
+            result.inputs = tuple(
+                pending[node].relevance() if node in pending else torch.zeros_like(tensor)
+                for node, tensor in zip(plan.captured.inputs, batch)
+            )
+
+    def _cross_segment(self, segment: Segment, pending: dict[fx.Node, Message], result: Relevance) -> None:
         plan, values = self._plan, self._values
-        last_read = {read: node for node in plan.backward for read in plan.reads[node]}
-        for node in plan.backward:
+        last_read = {read: node for node in segment.backward for read in plan.reads[node]}
+        for node in segment.backward:
             incoming = pending.pop(node, None)
             if incoming is None:
                 continue
@@ -212,13 +241,8 @@ class Run:
                 self._leave(edge, message, result)
                 pending[source] = messages.add(pending[source], message) if source in pending else message
             for read in plan.reads[node]:
-                if last_read[read] is node:
+                if last_read[read] is node and read in segment.made:
                     values.pop(read, None)
-        if plan.reaches_input:
-            result.inputs = tuple(
-                pending[node].relevance() if node in pending else torch.zeros_like(tensor)
-                for node, tensor in zip(plan.captured.inputs, batch)
-            )
 
     def _cross(self, node: fx.Node, step: RuledContraction, message: Message) -> Message:
         crossing = Crossing(
