@@ -120,11 +120,13 @@ def make_plan(
     UnsupportedOperation
         If relevance meets an operation without a rule.
     UsageError
-        If a layer is not in the model, does not have exactly one input, or mixes the images of a batch.
+        If a layer is not in the model, does not have exactly one input, or mixes the images of a batch; if no layer
+        matches an override of the composite.
     """
     if composite.attention == "attnlrp":
         captured = with_attnlrp(captured)
     calls = [node for node in captured.graph.nodes if node.op == "call_function"]
+    _check_overrides(composite, [node for node in calls if is_contraction(node, captured)])
     outputs = captured.outputs[:explained]
     on_the_way = _ancestors(*outputs)
     steps = {node: _step(node, captured, composite) for node in calls if node in on_the_way}
@@ -152,6 +154,16 @@ def make_plan(
     plan.reads = {node: _values_read(node, steps[node]) for node in plan.backward}
     plan.segments = segments_of(calls, plan.backward, plan.reads, several=recompute)
     return plan
+
+
+def _check_overrides(composite: Composite, contractions: list[fx.Node]) -> None:
+    """Refuse a rule for layers that there are not: it would change nothing without a word."""
+    modules = list(dict.fromkeys(map(module_of, contractions)))
+    for pattern, _ in composite.overrides:
+        if not any(fnmatchcase(module, pattern) for module in modules):
+            raise UsageError(
+                f"rules name '{pattern}', but no layer with weights matches; these are: {', '.join(modules)}."
+            )
 
 
 def store_channels_last(captured: RelevanceGraph) -> None:
