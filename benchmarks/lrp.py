@@ -37,6 +37,11 @@ def contenders(
         **{f"hudd {rules}": hudd.LRP(model, rules=rules).attribute for rules in RULES},
         f"hudd {RULES[1]}, {late} only": hudd.LRP(model, rules=RULES[1], layers=[late]).attribute,
     }
+    if images.is_cuda:
+        made |= {
+            f"hudd {rules}, CUDA graph": hudd.LRP(model, rules=rules, cuda_graphs=True).attribute
+            for rules in RULES
+        }
     if "zennit" in installed:
         made |= {f"zennit {rules}": peers.zennit(copy.deepcopy(model), rules) for rules in RULES}
     if "captum" in installed and name in CAPTUM:

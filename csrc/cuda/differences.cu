@@ -8,7 +8,7 @@ namespace {
 constexpr int kWarp = 32;
 
 template <typename Element>
-__global__ void differences_kernel(const Differences d) {
+__global__ void __launch_bounds__(kThreads) differences_kernel(const Differences d) {
   const int lane = threadIdx.x % kWarp;
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * (kThreads / kWarp);
   for (std::int64_t pair = (static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x) / kWarp; pair < d.count;

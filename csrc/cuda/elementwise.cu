@@ -12,7 +12,7 @@ __device__ float4 load4(const Element* pointer) {
   return *reinterpret_cast<const float4*>(pointer);
 }
 
-__global__ void quotient_kernel(const Quotient q) {
+__global__ void __launch_bounds__(kThreads) quotient_kernel(const Quotient q) {
   const Chunk chunk(q.per_sample);
   const float* message = q.message + chunk.offset;
   const float* factor = q.factor ? q.factor + chunk.offset : nullptr;
@@ -37,7 +37,7 @@ __global__ void quotient_kernel(const Quotient q) {
     out[i] = one(message[i], factor ? factor[i] : 1.0f, z[i], gate ? gate[i] : 0.0f);
 }
 
-__global__ void product_kernel(const Product p) {
+__global__ void __launch_bounds__(kThreads) product_kernel(const Product p) {
   const Chunk chunk(p.per_sample);
   double sum = 0;
   for (std::int64_t i = threadIdx.x; i < chunk.length; i += kThreads) {
@@ -64,20 +64,20 @@ __device__ void for_runs(const SignedParts& s, One one) {
     one(at, at + at / s.run * s.run);
 }
 
-__global__ void split_kernel(const SignedParts s) {
+__global__ void __launch_bounds__(kThreads) split_kernel(const SignedParts s) {
   for_runs(s, [&](std::int64_t at, std::int64_t beside) {
     s.out[beside] = positive_part(s.input[at]);
     s.out[beside + s.run] = negative_part(s.input[at]);
   });
 }
 
-__global__ void by_sign_kernel(const SignedParts s) {
+__global__ void __launch_bounds__(kThreads) by_sign_kernel(const SignedParts s) {
   for_runs(s, [&](std::int64_t at, std::int64_t beside) {
     s.out[at] = hudd::by_sign(s.input[at], s.parts[beside], s.parts[beside + s.run]);
   });
 }
 
-__global__ void box_kernel(const Box b) {
+__global__ void __launch_bounds__(kThreads) box_kernel(const Box b) {
   const Chunk chunk(b.per_sample);
   for (std::int64_t i = threadIdx.x; i < chunk.length; i += kThreads) {
     const std::int64_t at = chunk.offset + i;

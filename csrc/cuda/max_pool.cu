@@ -15,7 +15,7 @@ __device__ void windows_of(const MaxPool& pool, int axis, std::int64_t at, std::
   if (last > pool.size[axis] - 1) last = pool.size[axis] - 1;
 }
 
-__global__ void max_pool_kernel(const MaxPool pool, std::int64_t count) {
+__global__ void __launch_bounds__(kThreads) max_pool_kernel(const MaxPool pool, std::int64_t count) {
   const std::int64_t plane_size = pool.in[0] * pool.in[1] * pool.in[2] * pool.interleaved;
   const std::int64_t out_size = pool.size[0] * pool.size[1] * pool.size[2] * pool.interleaved;
   for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < count;

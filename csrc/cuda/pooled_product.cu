@@ -8,7 +8,7 @@ __device__ double relevance_at(const PooledProduct& p, std::int64_t i) {
   return static_cast<double>(p.factor ? p.message[i] * p.factor[i] : p.message[i]);
 }
 
-__global__ void over_space_kernel(const PooledProduct p) {
+__global__ void __launch_bounds__(kThreads) over_space_kernel(const PooledProduct p) {
   const std::int64_t sample = blockIdx.x / p.channels, channel = blockIdx.x % p.channels;
   double sum = 0;
   for (std::int64_t i = threadIdx.x; i < p.outer * p.inner; i += kThreads) {
@@ -19,7 +19,7 @@ __global__ void over_space_kernel(const PooledProduct p) {
   if (threadIdx.x == 0) p.out[blockIdx.x] = static_cast<float>(sum);
 }
 
-__global__ void over_channels_kernel(const PooledProduct p, std::int64_t positions) {
+__global__ void __launch_bounds__(kThreads) over_channels_kernel(const PooledProduct p, std::int64_t positions) {
   const std::int64_t position = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (position >= positions) return;
   const std::int64_t row = position / p.inner, inner = position % p.inner;

@@ -20,7 +20,7 @@ from hudd.errors import UsageError
 
 aten = torch.ops.aten
 
-_SPELLED_OUT = (aten.einsum.default, aten.gru.input, aten.lstm.input)
+_SPELLED_OUT = (aten.einsum.default, aten.glu.default, aten.gru.input, aten.lstm.input)
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def _export(model: nn.Module, example: Sequence[Tensor]) -> ExportedProgram:
         raise UsageError(
             f"the model {type(model).__name__} cannot be captured for an input of shape {tuple(example[0].shape)}: "
             f"{cause}. Give it the input that it expects, and make its forward free of branches on tensor values and "
-            "of Python side effects, so that torch.export can trace it."
+            "of Python side effects, with x.size(0) in place of len(x), so that torch.export can trace it."
         ) from error
 
 

@@ -112,9 +112,14 @@ def _unify_identities(captured: RelevanceGraph) -> None:
 def _replace_batch_norms(captured: RelevanceGraph) -> None:
     """Fold batch norm into the linear operation before it where that has no other reader; else keep it as affine."""
     for node in list(captured.graph.nodes):
-        if node.target is not aten._native_batch_norm_legit_no_training.default:
+        if node.target is aten._native_batch_norm_legit_no_training.default:
+            source, weight, bias, mean, variance, _, epsilon = node.args
+            (normalized,) = node.users  # the saved statistics have no readers in evaluation mode
+        elif node.target is aten.instance_norm.default and not node.args[5]:  # by running statistics
+            source, weight, bias, mean, variance, _, _, epsilon, _ = node.args
+            normalized = node
+        else:
             continue
-        source, weight, bias, mean, variance, _, epsilon = node.args
         running = [captured.constant(argument) for argument in (mean, variance, weight, bias)]
         mean_value, variance_value = running[0], running[1]
         assert mean_value is not None
@@ -126,7 +131,6 @@ def _replace_batch_norms(captured: RelevanceGraph) -> None:
         if running[3] is not None:
             shift = shift + running[3].double()
         operation: tuple[Any, ...]
-        (normalized,) = node.users  # the saved statistics have no readers in evaluation mode
         if source.target in _FOLDABLE and len(source.users) == 1 and _fold(captured, source, scale, shift):
             operation = (identity, source)  # the layer keeps its name
         else:
@@ -138,7 +142,8 @@ def _replace_batch_norms(captured: RelevanceGraph) -> None:
             replacement = captured.graph.call_function(operation[0], operation[1:])
         replacement.meta = {**node.meta, "val": normalized.meta["val"]}
         _replace(captured, normalized, replacement)
-        captured.graph.erase_node(node)
+        if node is not normalized:
+            captured.graph.erase_node(node)
 
 
 def _fold(captured: RelevanceGraph, linear: Call, scale: Tensor, shift: Tensor) -> bool:

@@ -213,6 +213,8 @@ class Convolution(Contraction):
 
 def _stretches(x: Tensor) -> list[slice]:
     """Stretches of a batch whose intermediate results an allocator takes from memory that it has at hand."""
+    if x.is_cuda:  # torch has an allocator of its own there
+        return [slice(None)]
     samples = max(1, _AT_HAND // max(1, 2 * x[0].numel() * x.element_size()))
     return [slice(start, start + samples) for start in range(0, x.shape[0], samples)]
 

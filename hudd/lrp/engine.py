@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +15,9 @@ from hudd.lrp.composites import Composite, composite_of
 from hudd.lrp.message import Message
 from hudd.lrp.plan import Plan, make_plan, store_channels_last
 from hudd.lrp.recommended import recommended_for
+from hudd.lrp.replay import CudaRecorder, Explained, Inputs, Recordings
 from hudd.lrp.rules import Rule
-from hudd.lrp.run import Relevance, Run, entering
+from hudd.lrp.run import Enter, Relevance, Run, entering, wrongly_guessed
 from hudd.lrp.targets import Target
 
 _PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -45,6 +46,12 @@ class LRP:
         Which side of a layer its heatmap shows.
     bias_share : bool, optional
         Also sum up what biases absorb, layer by layer; takes another sweep, image by image.
+    cuda_graphs : bool, optional
+        On a GPU record the pass where shapes come again, and replay it from then on: one launch in place of some
+        hundreds, which is most of a small batch's time. Batches explained by a callable run unrecorded.
+    recompute : bool, optional
+        Compute activations again in place of keeping them all until relevance comes back, segment by segment: less
+        memory for deep models at the cost of one more forward pass at most. The results are the same to the bit.
 
     Raises
     ------
@@ -73,6 +80,8 @@ class LRP:
         precision: str = "float32",
         at: str = "input",
         bias_share: bool = False,
+        cuda_graphs: bool = False,
+        recompute: bool = False,
     ) -> None:
         for name, value, allowed in (
             ("pool", pool, _POOLS),
@@ -83,14 +92,19 @@ class LRP:
                 raise UsageError(f"{name} must be one of {', '.join(allowed)}, but it is {value!r}.")
         if isinstance(layers, str):
             raise UsageError(f"layers must be a list of module paths, but it is a string; give [{layers!r}].")
+        if cuda_graphs and bias_share:
+            raise UsageError(
+                "bias shares are summed up image by image, unrecorded; leave out cuda_graphs or bias_share."
+            )
         self.model = model
         self._recommended = rules == "recommended"  # known once the model is captured
         self.composite = composite_of("epsilon-plus" if self._recommended else rules)
         self._asked = None if layers is None else tuple(layers)
         self._pool, self._dtype, self._at = pool, _PRECISIONS[precision], at
-        self._bias_share = bias_share
+        self._bias_share, self._recompute = bias_share, recompute
         self._captured: RelevanceGraph | None = None
         self._plans: dict[int, Plan] = {}  # by the number of outputs explained
+        self._recordings = Recordings(CudaRecorder()) if cuda_graphs else None  # of the first output's plan
         self._shapes: list[torch.Size] = []
 
     def prepare(self, example: Tensor | Sequence[Tensor]) -> tuple[str, ...]:
@@ -120,9 +134,12 @@ class LRP:
                 self.composite = recommended_for(self._captured)
             store_channels_last(self._captured)
             self._shapes, self._plans = shapes, {}
+            self._forget_recordings()
         explained = len(self._captured.outputs) if every_output else 1
         if explained not in self._plans:
-            self._plans[explained] = make_plan(self._captured, self.composite, self._asked, explained)
+            self._plans[explained] = make_plan(
+                self._captured, self.composite, self._asked, explained, self._recompute
+            )
         return self._plans[explained]
 
     @torch.no_grad()
@@ -145,17 +162,40 @@ class LRP:
         """
         batch = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
         _check(batch)
+        if self._recordings is not None:
+            self._recordings.check(batch)
+        if isinstance(target, Tensor):
+            target = target.cpu()  # if a GPU has to be waited for, then before the batch and not amid it
         plan = self._planned(batch, every_output=callable(target))
         enter = functools.partial(entering, target)
-        result = self._run(plan).explain(batch, enter)
+        explain = functools.partial(self._explained, plan)
+        if self._recordings is not None and not callable(target):
+            result = self._settled(plan, functools.partial(self._recordings.run, explain, batch, target))
+        else:
+            result = self._settled(plan, functools.partial(explain, batch, enter))
         if self._bias_share:
             result.conservation, result.bias_share = self._with_bias_shares(
                 plan, batch, enter(result.outputs)
             )
         return result
 
-    def _run(self, plan: Plan, *, bias_share: bool = False) -> Run:
-        return Run(plan, self.composite, self._pool, self._dtype, self._at, bias_share)
+    def _explained(self, plan: Plan, batch: Inputs, enter: Enter, *, bias_share: bool = False) -> Explained:
+        run = Run(plan, self.composite, self._pool, self._dtype, self._at, bias_share)
+        return run.explain(batch, enter), run.doubts
+
+    def _settled(self, plan: Plan, explain: Callable[[], Explained]) -> Relevance:
+        """The relevance, explained again as long as a rule went a wrong way without looking."""
+        while True:
+            relevance, doubts = explain()
+            wrong = wrongly_guessed(doubts)
+            if not wrong:
+                return relevance
+            plan.both_signs |= wrong
+            self._forget_recordings()
+
+    def _forget_recordings(self) -> None:
+        if self._recordings is not None:
+            self._recordings.clear()
 
     def _with_bias_shares(
         self, plan: Plan, batch: tuple[Tensor, ...], entered: list[Message | None]
@@ -169,9 +209,10 @@ class LRP:
         seeds = [None if message is None else message.plain().value for message in entered]
         for sample in range(len(batch[0])):
             one = slice(sample, sample + 1)
-            own = [None if seed is None else Message(seed[one].clone(), None) for seed in seeds]
-            run = self._run(plan, bias_share=True)
-            single = run.explain(tuple(tensor[one] for tensor in batch), lambda _, own=own: own)  # type: ignore[misc]
+            image = tuple(tensor[one] for tensor in batch)
+            enter = functools.partial(_part, seeds, one)
+            explain = functools.partial(self._explained, plan, image, enter, bias_share=True)
+            single = self._settled(plan, explain)
             for name, share in single.bias_share.items():
                 leaks[name].append(single.conservation[name])
                 shares[name].append(share)
@@ -179,6 +220,11 @@ class LRP:
             {name: torch.cat(parts) for name, parts in found.items()} for found in (leaks, shares)
         )
         return whole, shared
+
+
+def _part(seeds: list[Tensor | None], samples: slice, outputs: tuple[Tensor, ...]) -> list[Message | None]:
+    """What enters at each output for some images of a batch, in memory of its own: crossing writes over it."""
+    return [None if seed is None else Message(seed[samples].clone(), None) for seed in seeds]
 
 
 def _check(batch: tuple[Tensor, ...]) -> None:

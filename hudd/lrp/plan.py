@@ -26,6 +26,7 @@ from hudd.lrp.operations import (
     with_attnlrp,
 )
 from hudd.lrp.rules import Rule
+from hudd.lrp.segments import Segment, segments_of
 
 aten = torch.ops.aten
 
@@ -69,6 +70,11 @@ class Plan:
         Nodes that only a rectifier reads, so that their relevance is zero where their output is not positive.
     reads : dict of Node to list of Node
         For each of `backward`: the forward values that crossing it needs.
+    segments : list of Segment
+        The calls, cut where activations are computed again; else one segment.
+    both_signs : set of Node
+        Contractions in which relevance met outputs without positive contributions, on a GPU, where that is not looked
+        up amid a batch: from then on negative ones are reckoned with.
     """
 
     captured: RelevanceGraph
@@ -83,10 +89,16 @@ class Plan:
     in_place: set[fx.Node] = field(default_factory=set)
     rectified: set[fx.Node] = field(default_factory=set)
     reads: dict[fx.Node, list[fx.Node]] = field(default_factory=dict)
+    segments: list[Segment] = field(default_factory=list)
+    both_signs: set[fx.Node] = field(default_factory=set)
 
 
 def make_plan(
-    captured: RelevanceGraph, composite: Composite, layers: Sequence[str] | None, explained: int = 1
+    captured: RelevanceGraph,
+    composite: Composite,
+    layers: Sequence[str] | None,
+    explained: int = 1,
+    recompute: bool = False,
 ) -> Plan:
     """Plan the passes.
 
@@ -100,17 +112,21 @@ def make_plan(
         Module paths, globs allowed, and "input"; None: every module that redistributes relevance, and the input.
     explained : int
         At how many of the model's outputs, from the first, relevance may enter.
+    recompute : bool
+        Compute activations again in place of keeping them, segment by segment.
 
     Raises
     ------
     UnsupportedOperation
         If relevance meets an operation without a rule.
     UsageError
-        If a layer is not in the model, does not have exactly one input, or mixes the images of a batch.
+        If a layer is not in the model, does not have exactly one input, or mixes the images of a batch; if no layer
+        matches an override of the composite.
     """
     if composite.attention == "attnlrp":
         captured = with_attnlrp(captured)
     calls = [node for node in captured.graph.nodes if node.op == "call_function"]
+    _check_overrides(composite, [node for node in calls if is_contraction(node, captured)])
     outputs = captured.outputs[:explained]
     on_the_way = _ancestors(*outputs)
     steps = {node: _step(node, captured, composite) for node in calls if node in on_the_way}
@@ -136,7 +152,18 @@ def make_plan(
     )
     _choose_in_place(plan, outputs)
     plan.reads = {node: _values_read(node, steps[node]) for node in plan.backward}
+    plan.segments = segments_of(calls, plan.backward, plan.reads, several=recompute)
     return plan
+
+
+def _check_overrides(composite: Composite, contractions: list[fx.Node]) -> None:
+    """Refuse a rule for layers that there are not: it would change nothing without a word."""
+    modules = list(dict.fromkeys(map(module_of, contractions)))
+    for pattern, _ in composite.overrides:
+        if not any(fnmatchcase(module, pattern) for module in modules):
+            raise UsageError(
+                f"rules name '{pattern}', but no layer with weights matches; these are: {', '.join(modules)}."
+            )
 
 
 def store_channels_last(captured: RelevanceGraph) -> None:

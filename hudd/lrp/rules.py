@@ -6,6 +6,7 @@ signed inputs are those of zennit (Anders et al., arXiv 2106.13200), which coinc
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -32,6 +33,10 @@ class Crossing:
         Only a rectifier reads `z`, so the relevance is zero where `z` is not positive.
     message : Message
         Relevance at the output.
+    both_signs : bool
+        Reckon with outputs without positive contributions.
+    doubt : callable or None
+        Takes a flag that tells whether not reckoning with them was wrong; None: look, before going on.
     """
 
     contraction: Contraction
@@ -40,6 +45,8 @@ class Crossing:
     nonnegative: bool
     rectified: bool
     message: Message
+    both_signs: bool = False
+    doubt: Callable[[Tensor], None] | None = None
 
     def by_sign(self, for_positive: Contraction, for_negative: Contraction) -> Contraction | BySign:
         """The operation with one set of weights for positive inputs and another, bias-free, for negative ones."""
@@ -127,7 +134,7 @@ class AlphaBeta(Rule):
         message, above = crossing.message, self._contributions(crossing, positive=True)
         z_above = above.forward(crossing.x)
         # Where the output is rectified, it is greater than zero wherever there is relevance.
-        lone = None if self.beta or crossing.rectified else self._missing(message, z_above)
+        lone = None if self.beta or crossing.rectified else self._missing(crossing, z_above)
         if not self.beta and lone is None:
             return crossing.send(above, self._over(message, z_above, shift=above.shift))
         below = self._contributions(crossing, positive=False)
@@ -150,16 +157,20 @@ class AlphaBeta(Rule):
             return crossing.by_sign(contraction.positive(), contraction.negative(bias=False))
         return crossing.by_sign(contraction.negative(), contraction.positive(bias=False))
 
-    def _missing(self, message: Message, z: Tensor) -> Tensor | None:
+    def _missing(self, crossing: Crossing, z: Tensor) -> Tensor | None:
         """Where relevance meets no positive contribution (none above the stabilizer's size); None: nowhere."""
-        capturing = z.is_cuda and torch.cuda.is_current_stream_capturing()  # then no value may be looked at
-        if not capturing and z.amin() > self.epsilon:
+        if crossing.both_signs:
+            return z <= self.epsilon
+        if crossing.doubt is None and z.amin() > self.epsilon:
             return None
-        missing = z <= self.epsilon
+        missing, message = z <= self.epsilon, crossing.message
         relevant = missing & (message.value != 0)
         if message.factor is not None:
             relevant &= message.factor != 0
-        return missing if capturing or relevant.any() else None
+        if crossing.doubt is None:
+            return missing if relevant.any() else None
+        crossing.doubt(relevant.any())
+        return None
 
 
 @dataclass(frozen=True)
@@ -250,7 +261,10 @@ class ZBox(Rule):
 def _bound(bound: float | tuple[float, ...], x: Tensor) -> Tensor:
     if not isinstance(bound, tuple):
         return torch.full_like(x, bound)
-    return x.new_tensor(bound).view(1, -1, *[1] * (x.ndim - 2)).expand_as(x).contiguous()
+    filled = torch.cat(
+        [x.new_full((1,), value) for value in bound]
+    )  # copied there, it would halt a GPU's batch
+    return filled.view(1, -1, *[1] * (x.ndim - 2)).expand_as(x).contiguous()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -15,10 +16,14 @@ from hudd.lrp import kernels
 from hudd.lrp import message as messages
 from hudd.lrp.composites import Composite
 from hudd.lrp.message import Message
-from hudd.lrp.operations import Values, call
+from hudd.lrp.operations import IDENTITY, Values, call
 from hudd.lrp.plan import Plan, RuledContraction, within
 from hudd.lrp.rules import Crossing
-from hudd.lrp.targets import Target, selection
+from hudd.lrp.segments import Segment
+from hudd.lrp.targets import Target, chosen, indices
+
+Enter = Callable[[tuple[Tensor, ...]], list[Message | None]]
+Doubts = dict[fx.Node, Tensor]  # flags: the way that a rule took there without looking was wrong
 
 
 @dataclass
@@ -72,7 +77,7 @@ def entering(target: Target, outputs: tuple[Tensor, ...]) -> list[Message | None
         If the target does not fit the outputs.
     """
     if not callable(target):
-        return [Message(selection(outputs[0], target), outputs[0]), *[None] * (len(outputs) - 1)]
+        return selected(None if target is None else indices(target, outputs[0].shape), outputs)
     several = len(outputs) > 1
     returned = target(outputs) if several else [target(outputs[0])]
     wanted = ", ".join(str(tuple(output.shape)) for output in outputs)
@@ -102,8 +107,25 @@ def _described(value: object) -> str:
     return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
+def selected(rows: Tensor | None, outputs: tuple[Tensor, ...]) -> list[Message | None]:
+    """What enters at each output if the first is explained at these indices; None: at the predicted class."""
+    return [Message(chosen(outputs[0], rows), outputs[0]), *[None] * (len(outputs) - 1)]
+
+
+def wrongly_guessed(doubts: Doubts) -> set[fx.Node]:
+    """Where a rule's way was wrong; waits for the batch, if there is a doubt at all."""
+    if not doubts:
+        return set()
+    return {node for node, wrong in zip(doubts, torch.stack(list(doubts.values())).tolist()) if wrong}
+
+
+def _halts(tensor: Tensor) -> bool:
+    """Whether looking at a number of the tensor halts the batch."""
+    return tensor.is_cuda
+
+
 class Run:
-    """One batch on its way through a plan."""
+    """One batch on its way through a plan; `doubts` says afterwards what it took for granted."""
 
     def __init__(
         self,
@@ -116,14 +138,16 @@ class Run:
     ) -> None:
         self._plan, self._composite = plan, composite
         self._pool, self._dtype, self._at = pool, dtype, at
+        self.doubts: Doubts = {}
         self._values: Values = {}
+        # By segments that are computed again; the last one's values are there when the sweep begins.
+        again = [segment for segment in plan.segments[:-1] if segment.backward]
+        self._borrowed = frozenset().union(*(segment.borrowed for segment in again))
         self._arrived: dict[str, Tensor] = {}
         self._sent: dict[str, Tensor] = {}
         self._absorbed: dict[fx.Node, list[Tensor]] | None = {} if bias_share else None
 
-    def explain(
-        self, batch: tuple[Tensor, ...], enter: Callable[[tuple[Tensor, ...]], list[Message | None]]
-    ) -> Relevance:
+    def explain(self, batch: tuple[Tensor, ...], enter: Enter) -> Relevance:
         """Both passes; `enter` says from the outputs what relevance enters at each."""
         self._forward(batch)
         nodes = self._plan.captured.outputs
@@ -158,24 +182,49 @@ class Run:
             if node.op == "placeholder" and node.name in plan.captured.constants:
                 values[node] = plan.captured.constants[node.name]
         values.update(zip(plan.captured.inputs, map(kernels.channels_last_on_cpu, batch)))
-        last_reader = {read: node for node in plan.calls for read in node.all_input_nodes}
-        kept = {read for reads in plan.reads.values() for read in reads} | set(plan.captured.outputs)
-        for node in plan.calls:
-            if node in plan.in_place:
+        self._compute(plan.calls, self._borrowed | plan.segments[-1].reads | set(plan.captured.outputs))
+
+    def _compute(self, calls: list[fx.Node], kept: Set[fx.Node]) -> None:
+        """Run the calls whose value is not there; of what they read, only `kept` stays."""
+        values, in_place = self._values, self._plan.in_place
+        last_reader = {read: node for node in calls for read in node.all_input_nodes}
+        for node in calls:
+            if node in in_place and node not in values:
                 source = node.all_input_nodes[0]
                 values[node] = torch.relu_(values[source])
-            else:
+            elif node not in values:
                 values[node] = call(node, values)
             for read in node.all_input_nodes:
                 if last_reader[read] is node and read not in kept:
-                    del values[read]
+                    values.pop(read, None)
+
+    def _compute_again(self, segment: Segment) -> None:
+        values, plan = self._values, self._plan
+        for node in reversed(segment.calls):
+            if node in values and (node in plan.in_place or plan.steps.get(node) is IDENTITY):
+                values.setdefault(node.all_input_nodes[0], values[node])  # the same memory
+        self._compute(segment.calls, self._borrowed | segment.reads)
 
     def _backward(
         self, pending: dict[fx.Node, Message], batch: tuple[Tensor, ...], result: Relevance
     ) -> None:
+        plan = self._plan
+        for segment in reversed(plan.segments):
+            if segment.backward and segment is not plan.segments[-1]:
+                self._compute_again(segment)
+            self._cross_segment(segment, pending, result)
+            for node in segment.made:
+                self._values.pop(node, None)
+        if plan.reaches_input:
+            result.inputs = tuple(
+                pending[node].relevance() if node in pending else torch.zeros_like(tensor)
+                for node, tensor in zip(plan.captured.inputs, batch)
+            )
+
+    def _cross_segment(self, segment: Segment, pending: dict[fx.Node, Message], result: Relevance) -> None:
         plan, values = self._plan, self._values
-        last_read = {read: node for node in plan.backward for read in plan.reads[node]}
-        for node in plan.backward:
+        last_read = {read: node for node in segment.backward for read in plan.reads[node]}
+        for node in segment.backward:
             incoming = pending.pop(node, None)
             if incoming is None:
                 continue
@@ -192,13 +241,8 @@ class Run:
                 self._leave(edge, message, result)
                 pending[source] = messages.add(pending[source], message) if source in pending else message
             for read in plan.reads[node]:
-                if last_read[read] is node:
+                if last_read[read] is node and read in segment.made:
                     values.pop(read, None)
-        if plan.reaches_input:
-            result.inputs = tuple(
-                pending[node].relevance() if node in pending else torch.zeros_like(tensor)
-                for node, tensor in zip(plan.captured.inputs, batch)
-            )
 
     def _cross(self, node: fx.Node, step: RuledContraction, message: Message) -> Message:
         crossing = Crossing(
@@ -208,6 +252,8 @@ class Run:
             nonnegative=step.nonnegative_input,
             rectified=node in self._plan.rectified,
             message=message,
+            both_signs=node in self._plan.both_signs,
+            doubt=functools.partial(self.doubts.__setitem__, node) if _halts(message.value) else None,
         )
         return step.rule.redistribute(crossing)
 

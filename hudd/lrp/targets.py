@@ -41,8 +41,53 @@ def selection(output: Tensor, target: Target) -> Tensor:
     UsageError
         If the target does not fit the output.
     """
-    samples = output.shape[0]
-    if target is None:
+    return chosen(output, None if target is None else indices(target, output.shape))
+
+
+def indices(target: Target, shape: Sequence[int]) -> Tensor:
+    """The target as one row of indices a sample.
+
+    Parameters
+    ----------
+    target : int, Tensor, list or tuple
+        As for :func:`selection`; a tensor on a GPU is waited for.
+    shape : sequence of int
+        The output's, (N, ...).
+
+    Returns
+    -------
+    Tensor
+        (N, axes after the batch) int64, on the CPU.
+
+    Raises
+    ------
+    UsageError
+        If the target does not fit the shape.
+    """
+    rows = _rows(target, shape[0])
+    if rows.shape[1] != len(shape) - 1:
+        raise UsageError(
+            f"a target of {rows.shape[1]} indices does not fit an output of shape {tuple(shape)}; "
+            + (f"give {len(shape) - 1} a sample." if len(shape) > 1 else "give None for its only number.")
+        )
+    for axis, size in enumerate(shape[1:]):
+        bad = (rows[:, axis] < 0) | (rows[:, axis] >= size)
+        if bool(bad.any()):
+            raise UsageError(
+                f"target {int(rows[bad][0, axis])} is outside the {size} outputs of axis {axis + 1} (0 to {size - 1})."
+            )
+    return rows
+
+
+def chosen(output: Tensor, rows: Tensor | None) -> Tensor:
+    """A one for every output at these :func:`indices`, else zeros; None: at the predicted class.
+
+    Raises
+    ------
+    UsageError
+        If there is no predicted class.
+    """
+    if rows is None:
         if output.ndim == 1:
             return torch.ones_like(output)
         if output.ndim != 2:
@@ -50,28 +95,18 @@ def selection(output: Tensor, target: Target) -> Tensor:
                 f"the model's output has shape {tuple(output.shape)}, so there is no predicted class; "
                 "give target as an index, a tuple of indices, or a callable on the output."
             )
-        target = output.argmax(1)
-    rows = _rows(target, samples)
-    if rows.shape[1] != output.ndim - 1:
-        raise UsageError(
-            f"a target of {rows.shape[1]} indices does not fit an output of shape {tuple(output.shape)}; "
-            + (f"give {output.ndim - 1} a sample." if output.ndim > 1 else "give None for its only number.")
-        )
-    for axis, size in enumerate(output.shape[1:]):
-        bad = (rows[:, axis] < 0) | (rows[:, axis] >= size)
-        if bool(bad.any()):
-            raise UsageError(
-                f"target {int(rows[bad][0, axis])} is outside the {size} outputs of axis {axis + 1} (0 to {size - 1})."
-            )
+        rows = output.argmax(1, keepdim=True)
     mask = torch.zeros_like(output)
-    mask[(torch.arange(samples, device=output.device), *rows.to(output.device).T)] = 1
+    samples = torch.arange(output.shape[0], device=output.device)
+    mask[(samples, *rows.to(output.device, non_blocking=True).T)] = 1
     return mask
 
 
 def _rows(target: Target, samples: int) -> Tensor:
-    """The target as one row of indices a sample."""
+    """The target as one row of indices a sample, on the CPU."""
     if isinstance(target, Tensor):
-        rows = target.detach().reshape(-1, 1) if target.ndim <= 1 else target.detach()
+        rows = target.detach().cpu()
+        rows = rows.reshape(-1, 1) if rows.ndim <= 1 else rows
     else:
         try:
             listed = [target] if isinstance(target, (Integral, tuple)) else list(target)  # type: ignore[arg-type]
@@ -146,12 +181,13 @@ def worst_keypoint(truth: Tensor, landmarks: Sequence[int] | None = None) -> Cal
         places = torch.stack([pixels % width, pixels // width], 3).to(output.dtype)
         centroid = (places * values[..., None]).sum(2) / values.sum(2)[..., None]
         found = torch.where(values.mean(2)[..., None] > 0, centroid, -1.0)
-        known = truth.to(output) > 1e-5
-        errors = (found * known - truth.to(output)).norm(dim=2)
+        true = truth.to(output, non_blocking=True)
+        known = true > 1e-5
+        errors = (found * known - true).norm(dim=2)
         if landmarks is not None:
-            outside = torch.ones(output.shape[1], dtype=torch.bool, device=output.device)
+            outside = torch.ones(output.shape[1], dtype=torch.bool)
             outside[list(landmarks)] = False
-            errors = errors.masked_fill(outside, -1.0)
+            errors = errors.masked_fill(outside.to(output.device, non_blocking=True), -1.0)
         chosen = torch.nn.functional.one_hot(errors.argmax(1), output.shape[1])
         return output * chosen[:, :, None, None]
 

@@ -22,7 +22,7 @@ def _run(captured: RelevanceGraph, images: torch.Tensor) -> torch.Tensor:
 def _settled(model: nn.Module) -> nn.Module:
     """`model` with batch norms as after a training."""
     for module in model.modules():
-        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)):
+        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.InstanceNorm2d)):
             module.running_mean.normal_()
             module.running_var.uniform_(0.1, 3)
             if module.affine:
@@ -41,6 +41,12 @@ FOLDED: dict[str, tuple[Make, tuple[int, ...]]] = {
     "depthwise": (lambda: nn.Sequential(nn.Conv2d(4, 8, 3, groups=4), nn.BatchNorm2d(8)), (4, 7, 7)),
     "same": (lambda: nn.Sequential(nn.Conv2d(4, 6, 4, padding="same"), nn.BatchNorm2d(6)), (4, 7, 7)),
     "transposed": (lambda: nn.Sequential(nn.ConvTranspose2d(4, 6, 3, 2), nn.BatchNorm2d(6)), (4, 5, 5)),
+    "instance norm by running statistics": (
+        lambda: nn.Sequential(
+            nn.Conv2d(4, 6, 3), nn.InstanceNorm2d(6, affine=True, track_running_stats=True)
+        ),
+        (4, 7, 7),
+    ),
     "not affine": (lambda: nn.Sequential(nn.Conv2d(4, 6, 3), nn.BatchNorm2d(6, affine=False)), (4, 7, 7)),
 }
 
@@ -74,6 +80,10 @@ KEPT: dict[str, tuple[Make, tuple[int, ...]]] = {
     "grouped transposed": (
         lambda: nn.Sequential(nn.ConvTranspose2d(4, 6, 3, groups=2), nn.BatchNorm2d(6)),
         (4, 5, 5),
+    ),
+    "instance norm behind relu": (
+        lambda: nn.Sequential(nn.Conv2d(4, 6, 3), nn.ReLU(), nn.InstanceNorm2d(6, track_running_stats=True)),
+        (4, 7, 7),
     ),
     "two readers": (_TwoReaders, (4, 7, 7)),
     # Batch norm scales axis 1; a linear layer's features are the last axis. Equal sizes must not hide that.

@@ -41,7 +41,7 @@ SIZE = {1: 17, 2: 9, 3: 8}
 RECTIFIERS: list[Callable[[], nn.Module]] = [nn.ReLU, lambda: nn.ReLU(inplace=True), nn.ReLU6]
 ACTIVATIONS: list[Callable[[], nn.Module]] = [
     *RECTIFIERS, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish,
-    nn.Softplus, nn.Sigmoid, nn.Hardsigmoid, nn.Tanh, nn.LogSigmoid, nn.Hardtanh, nn.Identity, nn.Dropout,
+    nn.Softplus, nn.Sigmoid, nn.Hardsigmoid, nn.Tanh, nn.LogSigmoid, nn.Hardtanh, nn.RReLU, nn.Identity, nn.Dropout,
 ]  # fmt: skip
 
 
@@ -200,6 +200,15 @@ def test_every_activation(activation: Callable[[], nn.Module]) -> None:
     ).eval()  # fmt: skip
     for rules in ("zero", "gamma"):
         assert_conserves(model, 5 * torch.randn(8, 2, 8, 8), rules)
+
+
+def test_gated_linear_units() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(2, 12, 3, bias=False), nn.GLU(1), nn.Flatten(), nn.Linear(216, 8, bias=False)
+    )
+    for rules in SIGNED_RULES:
+        assert_conserves(model.eval(), torch.randn(8, 2, 8, 8), rules)
 
 
 def test_linear_layers_on_tokens() -> None:

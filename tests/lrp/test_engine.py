@@ -248,6 +248,13 @@ def test_wrong_layers(net: Net, images: Tensor) -> None:
         hudd.LRP(net, layers="stem")
 
 
+def test_rules_for_layers_that_are_not_there(net: Net, images: Tensor) -> None:
+    with pytest.raises(
+        UsageError, match=r"rules name 'neck.\*', but no layer with weights matches; these are: stem.0"
+    ):
+        hudd.LRP(net, rules={"*": "epsilon", "neck.*": "gamma"}).attribute(images)
+
+
 def test_layers_at_their_output(net: Net, images: Tensor) -> None:
     at_input, at_output = hudd.LRP(net).attribute(images), hudd.LRP(net, at="output").attribute(images)
     chain = [("stem.0", "stem.0"), ("head.1", "head.3")]

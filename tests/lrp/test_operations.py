@@ -40,6 +40,7 @@ ACTIVATIONS: dict[Any, Case] = {
     aten.clamp_max.default: (SIGNAL, (X, 0.7)),
     aten.pow.Tensor_Scalar: (SIGNAL, (X, 3)),
     aten.prelu.default: (SIGNAL, (X, torch.tensor([0.3]))),
+    aten.rrelu.default: (SIGNAL, (X,)),
     aten.sqrt.default: (POSITIVE, (X,)),
     aten.threshold.default: (SIGNAL, (X, 0.2, 0.0)),
     aten.softmax.int: (ROW, (X, 1)),

@@ -47,6 +47,7 @@ _ACTIVATIONS = [
     aten.mish.default,
     aten.pow.Tensor_Scalar,
     aten.prelu.default,
+    aten.rrelu.default,
     aten.selu.default,
     aten.sigmoid.default,
     aten.silu.default,
