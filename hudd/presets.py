@@ -122,7 +122,7 @@ PRESETS: dict[str, Preset] = {
             layer_choice="scaled",
             max_clusters=50,
             cluster_size=15,
-            selection_factor=0.3,
+            selection_factor=0.6,
             distance_cap=None,
             bagging="exact",
         ),
