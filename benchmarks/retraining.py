@@ -4,9 +4,9 @@ The protocol, fixed before the run:
 
 * Cases: the traffic-sign DNN of examples/gtsrb (SGD at 1e-4 for 6 epochs); the bundled cases eyes-gaze and mnist,
   made and trained with seed 2, and retrained as they say themselves. The strategies were developed on seeds 0 and 1 of
-  the two bundled cases and on the same traffic-sign test set with other retraining seeds; nothing was looked at with the
-  data and seeds used here. The traffic signs' learning rate comes from that development, the number of labels from
-  seed 1 of eyes-gaze.
+  the two bundled cases and on the same traffic-sign test set with other retraining seeds; nothing was looked at with
+  the data and seeds used here. The traffic signs' learning rate comes from that development, the number of labels
+  from seed 1 of eyes-gaze.
 * Clusters and label budget (0.6 images per member of a cluster) are what `hudd select` chooses by default, with preset
   moments; all strategies fill bags of the size of hudd's balanced bag.
 * Seeds 200 to 209. First random, entropy, hudd and hybrid, seed after seed, all cases of a seed before the next; then
