@@ -68,6 +68,22 @@ class Preset:
     distance_cap: float | None
     bagging: Literal["exact", "hudd-2021"]
 
+    @property
+    def layered(self) -> bool:
+        """Whether the features are of one layer, so that a layer is chosen."""
+        return self.features in ("relevance", "activation")
+
+    @property
+    def alike(self) -> str:
+        """What errors of a cluster have alike, in words."""
+        return {
+            "relevance": "heatmaps",
+            "moments": "channel moments",
+            "activation": "activations",
+            "transfer": "transfer features",
+            "pixels": "pixels",
+        }[self.features]
+
 
 DEFAULT_PRESET = "moments"  # of a study: docs/root-cause-quality.md says why
 

@@ -28,7 +28,7 @@ class Features:
     layers : dict of str to Tensor
         Name to (N, ...) float32.
     conservation : dict of str to Tensor
-        Empty: there is nothing to conserve.
+        Name to (N,) share of the explained output that was lost, where relevance is in the features; else empty.
     """
 
     layers: dict[str, Tensor]

@@ -113,20 +113,29 @@ class Moments:
         return (LAYER,)
 
     def attribute(self, inputs: Tensor, target: Tensor | None = None) -> Features:
-        """Return the features, (N, q) float32, q at most 150, for the relevance of the classes `target`."""
+        """Return the features, (N, q) float32, q at most 150, for the relevance of the classes `target`.
+
+        Conservation is that of the layer which loses or makes most relevance, image by image.
+        """
         if self._lrp is None:
             self.prepare(inputs)
-        columns = torch.cat(self._parts(inputs, target), 1)
+        parts, lost = self._parts(inputs, target)
+        columns = torch.cat(parts, 1)
         origin, directions = (tensor.to(columns.device) for tensor in self._map)
         # In float64, so that what BLAS makes of the size of a batch does not show in the result.
         rows = (columns.double() - origin) @ directions
         length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-        return Features({LAYER: (rows / length.sqrt().clamp(min=_CONSTANT)).float()})
+        return Features({LAYER: (rows / length.sqrt().clamp(min=_CONSTANT)).float()}, {LAYER: lost})
 
-    def _parts(self, inputs: Tensor, target: Tensor | None) -> list[Tensor]:
-        """Relevance moments layer by layer, (N, 2 C) each, activation moments, then the last activation, (N, d)."""
+    def _parts(self, inputs: Tensor, target: Tensor | None) -> tuple[list[Tensor], Tensor]:
+        """Relevance moments layer by layer, (N, 2 C) each, activation moments, then the last activation, (N, d).
+
+        Beside them the conservation, (N,).
+        """
         assert self._lrp is not None  # prepared
-        relevance, axes = self._lrp.attribute(inputs, target=target).layers, self._channels.items()
+        found, axes = self._lrp.attribute(inputs, target=target), self._channels.items()
+        relevance, leaks = found.layers, torch.stack(list(found.conservation.values()))
+        lost = leaks.gather(0, leaks.abs().argmax(0, keepdim=True))[0]
         parts = [
             channel_moments(_shares(relevance[name]).movedim(axis, 1)).abs().sqrt() for name, axis in axes
         ]
@@ -135,7 +144,7 @@ class Moments:
             values = [activation[name].float().movedim(axis, 1) for name, axis in axes]
             parts += [channel_moments(value) for value in values]
             parts.append(functional.normalize(_coarse(values[-1]).flatten(1)))
-        return parts
+        return parts, lost
 
     @cached_property
     def _map(self) -> tuple[Tensor, Tensor]:
@@ -169,7 +178,7 @@ class Moments:
         """The parts of as many images as may be held at a time, (n, columns) each."""
         found: list[list[np.ndarray]] = []
         for images, target in some(_REFERENCE):
-            found.append([part.cpu().numpy() for part in self._parts(images, target)])
+            found.append([part.cpu().numpy() for part in self._parts(images, target)[0]])
         return [np.concatenate(group) for group in zip(*found)]
 
 

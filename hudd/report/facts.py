@@ -147,6 +147,7 @@ class Facts:
     test: Split
     errors: np.ndarray
     layer: str
+    alike: str
     clusters: list[Cluster]
     unsafe: UnsafeSet | None
     retrained: list[Retrained]
@@ -235,8 +236,20 @@ def gather(study: Study, trust: Trust | None = None) -> Facts:
         )
     clusters.sort(key=lambda cluster: (-cluster.risk, cluster.label))
     ranked = [replace(cluster, rank=rank) for rank, cluster in enumerate(clusters, start=1)]
+    chosen = study.settings.choices
+    alike = f"{chosen.alike} at layer {shown(found.layer)}" if chosen.layered else chosen.alike
     return Facts(
-        classes, test, errors, found.layer, ranked, unsafe, retrained, evaluation, review.edits, review.stale
+        classes,
+        test,
+        errors,
+        found.layer,
+        alike,
+        ranked,
+        unsafe,
+        retrained,
+        evaluation,
+        review.edits,
+        review.stale,
     )
 
 

@@ -134,7 +134,7 @@ class Settings:
         get_preset(self.preset)
         if self.pool not in (None, *get_args(Pool)):
             raise UsageError(f"pool is '{self.pool}'; choose one of: {', '.join(get_args(Pool))}.")
-        if self.pool is not None and self.choices.features not in ("relevance", "activation"):
+        if self.pool is not None and not self.choices.layered:
             raise UsageError(
                 f"pool is '{self.pool}', but {self.choices.features} are not pooled; choose preset 'hudd' beside it."
             )

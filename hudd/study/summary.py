@@ -240,19 +240,26 @@ def describe(study: Results, step: str) -> str:
         test = _split(study, "test")
         return f"{1 - test['accuracy']:.1%} wrong: {test['errors']:,} of {test['images']:,} images"
     if step == "heatmaps":
-        return f"{len(study.errors):,} errors at {len(study.layers)} layers"
+        return f"{len(study.errors):,} errors {_everywhere(study)}"
     if step == "distances":
         count = len(study.errors)
-        return f"{count * (count - 1) // 2:,} pairs at {len(study.layers)} layers"
+        return f"{count * (count - 1) // 2:,} pairs {_everywhere(study)}"
     if step == "cluster":
         sizes = np.bincount(study.clusters.label)[1:]
-        return f"{len(sizes)} clusters of {sizes.min()} to {sizes.max()} errors at layer {study.chosen_layer}"
+        chosen = study.settings.choices
+        where = f"at layer {study.chosen_layer}" if chosen.layered else f"of like {chosen.alike}"
+        return f"{len(sizes)} clusters of {sizes.min()} to {sizes.max()} errors {where}"
     if step == "select":
         images = len(study.split("improvement").path)
         return f"{len(study.selection):,} of {images:,} improvement images"
     if step == "retrain":
         return "; ".join(f"{mode} {text}" for mode, text in _retrained(study).items())
     return ", ".join(_evaluated(study)) or "nothing is known about the images beside their labels"
+
+
+def _everywhere(study: Results) -> str:
+    chosen, layers = study.settings.choices, len(study.layers)
+    return f"at {layers} layer{'s' * (layers != 1)}" if chosen.layered else f"by their {chosen.alike}"
 
 
 def headline(study: Results) -> dict[str, str]:
@@ -269,7 +276,8 @@ def _headline(study: Results) -> dict[str, str]:
         single = int((sizes == 1).sum())
         note = f", {single} of them a single error" if single else ""
         pairs["root-cause clusters"] = f"{len(sizes)} (largest {sizes.max()}{note})"
-        pairs["chosen layer"] = study.chosen_layer
+        chosen = study.settings.choices
+        pairs |= {"chosen layer": study.chosen_layer} if chosen.layered else {"clustered by": chosen.alike}
     for text in _evaluated(study):
         name, _, value = text.rpartition(" ")
         pairs[name] = value

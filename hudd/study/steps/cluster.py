@@ -63,11 +63,7 @@ def run(study: Study, *, checksums: bool = False) -> None:
 def _check_layer(study: Study) -> None:
     wanted = study.settings.layer
     if wanted is not None and wanted not in study.layers:
-        others = (
-            ""
-            if study.settings.choices.features == "relevance"
-            else "; preset 'hudd' clusters layer by layer"
-        )
+        others = "" if study.settings.choices.layered else "; preset 'hudd' clusters layer by layer"
         raise UsageError(
             f"layer '{wanted}' is not in this study; choose one of: {', '.join(study.layers)}{others}."
         )

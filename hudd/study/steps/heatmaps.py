@@ -181,7 +181,7 @@ def _show(study: Study, shards: ShardSet, layers: list[str], started: float) -> 
 
 def _conserved(study: Study, layers: list[str]) -> list[str]:
     """Columns of the shards that tell conservation: relevance is conserved, other features are not."""
-    conserved = study.features.kind == "relevance"
+    conserved = study.features.kind in ("relevance", "moments")
     return [_CONSERVATION + layer for layer in layers] if conserved else []
 
 
