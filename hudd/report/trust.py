@@ -67,7 +67,8 @@ class Trust:
                 continue  # features that are no relevance
             lost = np.abs(self._study.conservation_of(layer))
             median, high, most = np.percentile(lost, (50, 95, 100)).tolist()
-            found.append(Conservation(shown(layer), median, high, most))
+            name = shown(layer) if self._study.settings.choices.layered else "the worst of all"
+            found.append(Conservation(name, median, high, most))
         return found
 
 
