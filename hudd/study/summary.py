@@ -240,15 +240,15 @@ def describe(study: Results, step: str) -> str:
         test = _split(study, "test")
         return f"{1 - test['accuracy']:.1%} wrong: {test['errors']:,} of {test['images']:,} images"
     if step == "heatmaps":
-        return f"{len(study.errors):,} errors {_everywhere(study)}"
+        errors, chosen = f"{len(study.errors):,} errors", study.settings.choices
+        return f"{errors}{_everywhere(study)}" if chosen.layered else f"{chosen.alike} of {errors}"
     if step == "distances":
         count = len(study.errors)
-        return f"{count * (count - 1) // 2:,} pairs {_everywhere(study)}"
+        return f"{count * (count - 1) // 2:,} pairs{_everywhere(study)}"
     if step == "cluster":
         sizes = np.bincount(study.clusters.label)[1:]
-        chosen = study.settings.choices
-        where = f"at layer {study.chosen_layer}" if chosen.layered else f"of like {chosen.alike}"
-        return f"{len(sizes)} clusters of {sizes.min()} to {sizes.max()} errors {where}"
+        where = f" at layer {study.chosen_layer}" if study.settings.choices.layered else ""
+        return f"{len(sizes)} clusters of {sizes.min()} to {sizes.max()} errors{where}"
     if step == "select":
         images = len(study.split("improvement").path)
         return f"{len(study.selection):,} of {images:,} improvement images"
@@ -258,8 +258,8 @@ def describe(study: Results, step: str) -> str:
 
 
 def _everywhere(study: Results) -> str:
-    chosen, layers = study.settings.choices, len(study.layers)
-    return f"at {layers} layer{'s' * (layers != 1)}" if chosen.layered else f"by their {chosen.alike}"
+    layers = len(study.layers)
+    return f" at {layers} layer{'s' * (layers != 1)}" if study.settings.choices.layered else ""
 
 
 def headline(study: Results) -> dict[str, str]:
