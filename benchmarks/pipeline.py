@@ -116,6 +116,7 @@ def _make(folder: Path, count: int, chosen: argparse.Namespace) -> Path:
         model=f"{here}:cnn45",
         weights=weights,
         test=f"{here}:images",
+        preset="hudd",
         batch_size=chosen.batch_size,
     )
     return study.test().path

@@ -97,7 +97,8 @@ def cluster(
     max_clusters : int, optional
         Largest number of clusters tried; by default half of the rows, at most the preset's.
     cluster_size : int, optional
-        Cut the dendrogram into clusters of so many rows on average, in place of the preset's choice.
+        Cut the dendrogram into clusters of so many rows on average, in place of the preset's choice, and into as many
+        as that makes unless `max_clusters` is given too.
     reduction, clusterer : str, optional
         In place of the preset's, see :class:`hudd.clustering.Pipeline`; the clusterer may be one of
         scikit-learn's. Distances can only be linked, unreduced.
@@ -120,7 +121,10 @@ def cluster(
     how: Any = clusterer or choices.clusterer
     if max_clusters is not None and not 2 <= max_clusters <= _MOST:
         raise UsageError(f"max_clusters is {max_clusters}; give 2 to {_MOST:,}, or leave it out.")
-    cluster_size = choices.cluster_size if cluster_size is None else cluster_size
+    if cluster_size is None:
+        cluster_size = choices.cluster_size
+    elif max_clusters is None:  # the size says how many
+        choices = replace(choices, max_clusters=_MOST)
     if cluster_size is not None and cluster_size < 1:
         raise UsageError(f"cluster_size is {cluster_size}; give at least 1, or leave it out.")
     linked = isinstance(how, str) and how in ("ward", "average")

@@ -210,6 +210,10 @@ def test_the_preset_cuts_by_the_size_of_the_clusters():
     assert (
         hudd.cluster(rows, preset="moments", cluster_size=9).k == hudd.cluster(rows, cluster_size=9).k == 10
     )
+    many = np.random.default_rng(0).normal(size=(800, 3)).astype(np.float32)
+    assert hudd.cluster(many, preset="moments").k == 50
+    assert hudd.cluster(many, preset="moments", cluster_size=8).k == 100
+    assert hudd.cluster(many, preset="moments", cluster_size=8, max_clusters=60).k == 60
     with pytest.raises(UsageError, match="cluster_size is 0"):
         hudd.cluster(rows, cluster_size=0)
     assert hudd.cluster(rows[:3], preset="moments").k <= 2

@@ -54,4 +54,5 @@ def material(folder: Path) -> dict[str, Any]:
         "weights": str(folder / "cnn.safetensors"),
         **{split: str(folder / f"{split}.npz") for split in ("train", "test", "improvement")},
         "training": {"epochs": 1, "batch_size": 16, "lr": 0.01},
+        "preset": "hudd",
     }

@@ -55,10 +55,14 @@ def studied(folder, tmp_path, images, labels, **choices):
     return Study.create(tmp_path / "study", **given).run()
 
 
+presets = pytest.mark.parametrize("preset", ["hudd", "moments"])
+
+
+@presets
 @pytest.mark.parametrize("value", [0, 128, 255])
-def test_constant_images_are_one_cluster(folder, tmp_path, value):
+def test_constant_images_are_one_cluster(folder, tmp_path, value, preset):
     images, labels = np.full((12, 8, 8), value, np.uint8), np.arange(12) % 3
-    study = studied(folder, tmp_path, images, labels)
+    study = studied(folder, tmp_path, images, labels, preset=preset)
     assert len(study.errors) == 8  # all are taken for one class
     for layer in study.layers:
         assert not study.distances_of(layer).any()
@@ -72,29 +76,32 @@ def test_one_output_is_no_classifier(folder, tmp_path):
         studied(folder, tmp_path, np.zeros((4, 8, 8), np.uint8), np.zeros(4, int), net="one")
 
 
+@presets
 @pytest.mark.parametrize("label", [0, 1])
-def test_a_test_set_of_one_class(folder, tmp_path, label):
+def test_a_test_set_of_one_class(folder, tmp_path, label, preset):
     images = np.random.default_rng(0).integers(0, 255, (40, 8, 8), dtype=np.uint8)
     labels = np.full(40, label)
     labels[0] = 1 - label  # so that there is an error, whatever the net says
-    study = studied(folder, tmp_path, images, labels, net="two")
+    study = studied(folder, tmp_path, images, labels, net="two", preset=preset)
     assert study.clusters.label.shape == study.errors.shape
     assert study.clusters.label.min() == 1
 
 
-def test_a_thousand_classes(folder, tmp_path):
+@presets
+def test_a_thousand_classes(folder, tmp_path, preset):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (60, 8, 8), dtype=np.uint8)
-    study = studied(folder, tmp_path, images, rng.integers(0, 1000, 60), net="thousand")
+    study = studied(folder, tmp_path, images, rng.integers(0, 1000, 60), net="thousand", preset=preset)
     assert len(study.errors) > 50
     assert study.clusters.label.max() > 1
     assert study.has("evaluation")
 
 
-def test_identical_errors_and_one_that_differs(folder, tmp_path):
+@presets
+def test_identical_errors_and_one_that_differs(folder, tmp_path, preset):
     images = np.repeat(np.random.default_rng(2).integers(0, 255, (1, 8, 8), dtype=np.uint8), 20, axis=0)
     images[-1] = 255 - images[-1]
-    study = studied(folder, tmp_path, images, np.arange(20) % 3)
+    study = studied(folder, tmp_path, images, np.arange(20) % 3, preset=preset)
     assert len(np.unique(study.clusters.label[:-1])) == 1
 
 

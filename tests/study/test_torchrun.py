@@ -22,10 +22,17 @@ def hudd(*arguments, launcher=()):
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
 
 
-def options(material):
+def options(material, preset="hudd"):
     named = ("model", "weights", "test", "train", "improvement")
     epochs = ["--epochs", "2"]
-    return [*(text for name in named for text in (f"--{name}", material[name])), *epochs, "--batch-size", "8"]
+    return [
+        *(text for name in named for text in (f"--{name}", material[name])),
+        *epochs,
+        "--batch-size",
+        "8",
+        "--preset",
+        preset,
+    ]
 
 
 def datasets(path):
@@ -42,11 +49,12 @@ def shards(path):
 
 
 @pytest.mark.slow
-def test_two_processes_make_the_study_of_one(material, tmp_path):
+@pytest.mark.parametrize("preset", ["hudd", "moments"])
+def test_two_processes_make_the_study_of_one(material, tmp_path, preset):
     """Trained weights apart: there gradients are added up in another order."""
-    done = hudd("run", tmp_path / "one", *options(material))
+    done = hudd("run", tmp_path / "one", *options(material, preset))
     assert done.returncode == 0, done.stderr
-    done = hudd("run", tmp_path / "two", *options(material), launcher=TORCHRUN)
+    done = hudd("run", tmp_path / "two", *options(material, preset), launcher=TORCHRUN)
     assert done.returncode == 0, done.stderr
     assert shards(tmp_path / "two") == shards(tmp_path / "one")
     one, two = datasets(tmp_path / "one"), datasets(tmp_path / "two")

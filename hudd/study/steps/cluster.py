@@ -21,8 +21,7 @@ def fingerprints(study: Study) -> dict[str, str]:
     """Everything that the clusters of each layer depend on."""
     chosen = study.settings.choices
     how: list[object] = [chosen.linkage_on, chosen.wicd_on, chosen.max_clusters, study.settings.max_clusters]
-    if chosen.cluster_size is not None:
-        how.append(chosen.cluster_size)
+    how += [chosen.cluster_size, study.settings.cluster_size]
     if chosen.linkage_on == "none":
         how += [chosen.reduction, chosen.clusterer, study.settings.seed]
     return {layer: digest("cluster", mark, how) for layer, mark in distances.fingerprints(study).items()}
@@ -90,7 +89,7 @@ def _layer(study: Study, layer: str, mark: str, rows: np.ndarray) -> None:
         rows,
         preset=settings.preset,
         max_clusters=settings.max_clusters,
-        cluster_size=settings.choices.cluster_size,
+        cluster_size=settings.cluster_size,
         reduction=settings.choices.reduction,
         clusterer=settings.choices.clusterer,
         seed=settings.seed,
