@@ -81,6 +81,8 @@ class Ranks:
     def lead(self, work: Callable[[], T]) -> T:
         """Let the first process do something while the others wait.
 
+        It begins when all are here: else one that is late would find the work done, and go another way.
+
         Returns
         -------
         object
@@ -91,6 +93,7 @@ class Ranks:
         HuddError
             In every process, if it failed in the first.
         """
+        self.wait()
         return self._told(work if self.first else None)[0]
 
     def each(self, work: Callable[[], T]) -> list[T]:

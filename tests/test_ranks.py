@@ -69,3 +69,36 @@ def test_two_processes_equal_one(tmp_path, monkeypatch):
     for name, weight in one["weights"].items():
         torch.testing.assert_close(weight, two["weights"][name], rtol=1e-4, atol=1e-5)
     assert (tmp_path / "two.pt").is_file()
+
+
+LATE = """
+import sys, time
+from pathlib import Path
+import torch.distributed as dist
+from hudd.ranks import Ranks
+
+dist.init_process_group("gloo")
+ranks, file = Ranks.current(), Path(sys.argv[1])
+for turn in range(2):
+    time.sleep(0.5 * ranks.rank)  # the second comes late to see what there is
+    if not file.with_suffix(f".{turn}").exists():
+        ranks.lead(file.with_suffix(f".{turn}").touch)
+ranks.wait()
+dist.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_is_late_goes_the_way_of_the_first(tmp_path):
+    script = tmp_path / "late.py"
+    script.write_text(LATE)
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [sys.executable, *torchrun, str(script), str(tmp_path / "done")],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert {path.suffix for path in tmp_path.glob("done.*")} == {".0", ".1"}
