@@ -18,7 +18,7 @@ def test_a_second_demo_starts_from_the_finished_study(demo, hudd):
     assert "is finished" in out
     assert out.count("up to date") == 8
     assert (demo / "study.h5").read_bytes() == before
-    for name in ("test errors", "root-cause clusters", "chosen layer", "purity", "unsafe images", "accuracy"):
+    for name in ("test errors", "root-cause clusters", "clustered by", "purity", "unsafe images", "accuracy"):
         assert name in out
     assert "report/index.html" in out
 
