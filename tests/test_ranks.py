@@ -47,6 +47,18 @@ def test_shares_make_up_the_batch(size, world):
     assert sorted(taken.tolist()) == batch.tolist()
 
 
+def in_two_processes(script, argument):
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [sys.executable, *torchrun, str(script), str(argument)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.slow
 def test_two_processes_equal_one(tmp_path, monkeypatch):
     script = tmp_path / "train.py"
@@ -55,15 +67,7 @@ def test_two_processes_equal_one(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["train", str(tmp_path / "one")])
     runpy.run_path(str(script))
     torch.set_num_threads(threads)
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [sys.executable, *torchrun, str(script), str(tmp_path / "two")],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
+    in_two_processes(script, tmp_path / "two")
     one, two = (torch.load(tmp_path / name, weights_only=True) for name in ("one", "two"))
     assert one["loss"] == pytest.approx(two["loss"], rel=1e-5)
     for name, weight in one["weights"].items():
@@ -92,13 +96,5 @@ dist.destroy_process_group()
 def test_a_process_that_is_late_goes_the_way_of_the_first(tmp_path):
     script = tmp_path / "late.py"
     script.write_text(LATE)
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [sys.executable, *torchrun, str(script), str(tmp_path / "done")],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
+    in_two_processes(script, tmp_path / "done")
     assert {path.suffix for path in tmp_path.glob("done.*")} == {".0", ".1"}
