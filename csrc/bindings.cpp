@@ -5,6 +5,7 @@
 #include "hudd/kernels.h"
 #include "hudd/ops.h"
 #include "hudd/parallel.h"
+#include "hudd/winograd.h"
 
 namespace py = pybind11;
 
@@ -90,6 +91,13 @@ void add_differences(const py::capsule& left, const py::capsule& right, const py
   hudd::add_differences(l, r, p, s, execution(threads, stream));
 }
 
+void winograd(const py::capsule& input, const py::capsule& weights, const py::capsule& out,
+              const std::array<std::int64_t, 2>& padding, int threads) {
+  const auto i = unwrap(input, "input"), w = unwrap(weights, "weights"), o = unwrap(out, "out");
+  const py::gil_scoped_release release;
+  hudd::winograd(i, w, o, padding, execution(threads, 0));
+}
+
 py::dict build_info() {
   py::dict info;
   info["compiler"] = HUDD_COMPILER;
@@ -107,6 +115,7 @@ PYBIND11_MODULE(_core, module, py::multiple_interpreters::not_supported()) {
   constexpr int kThreads = 1;
   constexpr std::uintptr_t kStream = 0;
   module.attr("CHUNK") = hudd::kChunk;
+  module.attr("WINOGRAD_PANEL") = hudd::kWinogradPanel;
   module.def("quotient", &quotient, py::arg("message"), py::arg("factor"), py::arg("z"), py::arg("gate"), py::arg("out"),
              py::arg("scale") = 1.0f, py::arg("epsilon") = 0.0f, py::arg("stabilizer") = "sign",
              py::arg("passes") = "open", py::arg("threads") = kThreads, py::arg("stream") = kStream);
@@ -125,6 +134,8 @@ PYBIND11_MODULE(_core, module, py::multiple_interpreters::not_supported()) {
              py::arg("threads") = kThreads, py::arg("stream") = kStream);
   module.def("add_differences", &add_differences, py::arg("left"), py::arg("right"), py::arg("pairs"), py::arg("sums"),
              py::arg("threads") = kThreads, py::arg("stream") = kStream);
+  module.def("winograd", &winograd, py::arg("input"), py::arg("weights"), py::arg("out"), py::arg("padding"),
+             py::arg("threads") = kThreads);
   module.def("select_instruction_set", [](const std::string& name) { hudd::cpu::select(name.c_str()); }, py::arg("name"));
   module.def("build_info", &build_info);
 }

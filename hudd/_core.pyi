@@ -6,6 +6,7 @@ from typing import Any
 Capsule = Any
 
 CHUNK: int
+WINOGRAD_PANEL: int
 
 def quotient(
     message: Capsule,
@@ -66,6 +67,9 @@ def max_pool(
 ) -> None: ...
 def add_differences(
     left: Capsule, right: Capsule, pairs: Capsule, sums: Capsule, threads: int = 1, stream: int = 0
+) -> None: ...
+def winograd(
+    input: Capsule, weights: Capsule, out: Capsule, padding: tuple[int, int], threads: int = 1
 ) -> None: ...
 def select_instruction_set(name: str) -> None: ...
 def build_info() -> dict[str, Any]: ...

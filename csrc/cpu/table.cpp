@@ -11,7 +11,9 @@ void by_sign(const SignedParts&, int threads);
 void box(const Box&, int threads);
 void max_pool(const MaxPool&, int threads);
 void add_differences(const Differences&, int threads);
+void winograd(const Winograd&, int threads);
 
-const Kernels kernels = {quotient, product, pooled_product, split, by_sign, box, max_pool, add_differences};
+const Kernels kernels = {quotient, product,  pooled_product,  split,   by_sign,
+                         box,      max_pool, add_differences, winograd};
 
 }  // namespace hudd::cpu::HUDD_ISA

@@ -17,6 +17,7 @@ from hudd.capture.graph import RelevanceGraph, carries, module_of, target_name
 from hudd.errors import UnsupportedOperation
 from hudd.lrp import kernels
 from hudd.lrp.phases import Phases
+from hudd.lrp.winograd import Winograd
 
 aten = torch.ops.aten
 
@@ -182,8 +183,8 @@ class Convolution(Contraction):
 
     def adjoint(self, s: Tensor, x: Tensor) -> Tensor:
         """The gradient of ``<s, forward(x)>`` with respect to `x`; of `x` only the shape matters."""
-        if self._in_phases is not None:
-            return self._in_phases.adjoint(s, x.shape[2:])
+        if self._shortcut is not None:
+            return self._shortcut.adjoint(s, x.shape)
         mask = [True, False, False]
         padded = self._pad(x)
         gradient = aten.convolution_backward.default(s, padded, self.weight, None, *self._options, mask)[0]
@@ -192,20 +193,18 @@ class Convolution(Contraction):
         return gradient
 
     @cached_property
-    def _in_phases(self) -> Phases | None:
-        """The faster way to the gradient where there are few input channels, on the CPU."""
-        geometry = self._geometry
+    def _shortcut(self) -> Phases | Winograd | None:
+        """A faster way to the gradient on the CPU."""
+        geometry, weight = self._geometry, self.weight
         plain = self.groups == 1 and not geometry["transposed"] and not self._crop
-        if (
-            self.weight.ndim != 4
-            or self.weight.device.type != "cpu"
-            or self.weight.shape[1] > _FEW
-            or not plain
-        ):
+        undilated = all(step == 1 for step in geometry["dilation"])
+        if weight.ndim != 4 or weight.device.type != "cpu" or not plain or not undilated:
             return None
-        if any(step != 1 for step in geometry["dilation"]):
-            return None
-        return Phases(self.weight, geometry["stride"], geometry["padding"])
+        if weight.shape[1] <= _FEW:
+            return Phases(weight, geometry["stride"], geometry["padding"])
+        if Winograd.fits(weight, geometry["stride"], geometry["padding"]):
+            return Winograd(weight, geometry["padding"])
+        return None
 
     def _with(self, weight: Tensor, bias: Tensor | None) -> Contraction:
         return Convolution(weight, bias, self._geometry)

@@ -244,3 +244,28 @@ def max_pool(
         last_wins=last_wins, **_where(inputs),
     )  # fmt: skip
     return out
+
+
+def winograd(inputs: Tensor, planes: Tensor, shape: Sequence[int], padding: tuple[int, int]) -> Tensor:
+    """A 3x3 convolution with stride 1 on the CPU, by minimal filtering.
+
+    Parameters
+    ----------
+    inputs : Tensor
+        (N, K, ...).
+    planes : Tensor
+        (16, panels, K, panel) the transformed weights, the outputs' channels cut into panels.
+    shape : sequence of int
+        Of the output, (N, C, H, W).
+    padding : tuple of int
+        One number a spatial axis.
+
+    Returns
+    -------
+    Tensor
+        Channels-last.
+    """
+    inputs = inputs.contiguous(memory_format=torch.channels_last)
+    out = torch.empty(tuple(shape), dtype=inputs.dtype, memory_format=torch.channels_last)
+    _core.winograd(_dlpack(inputs), _dlpack(planes), _dlpack(out), padding=padding, **_where(inputs))
+    return out

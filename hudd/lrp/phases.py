@@ -44,8 +44,9 @@ class Phases:
         self._kernel = kernel.contiguous(memory_format=torch.channels_last)
         self._channels = weight.shape[1]
 
-    def adjoint(self, s: Tensor, size: Sequence[int]) -> Tensor:
-        """The gradient, (N, C, *size), channels-last."""
+    def adjoint(self, s: Tensor, shape: Sequence[int]) -> Tensor:
+        """The gradient, (N, C, H, W) as `shape` says, channels-last."""
+        size = shape[2:]
         blocks = [-(-extent // block) for extent, block in zip(size, self._block)]
         after = [
             (count - 1) * step + width - before - extent

@@ -45,6 +45,18 @@ def _max_pool(message: Tensor, out: Tensor | None = None, **changed: object) -> 
     _core.max_pool(_dlpack(inputs), _dlpack(message), _dlpack(result), **geometry)
 
 
+def _winograd(**changed: object) -> None:
+    last = torch.channels_last
+    call: dict[str, object] = {
+        "input": torch.ones(2, 3, 4, 5).to(memory_format=last),
+        "weights": torch.ones(16, 2, 3, _core.WINOGRAD_PANEL),
+        "out": torch.ones(2, 40, 4, 5).to(memory_format=last),
+        "padding": (1, 1),
+        **changed,
+    }
+    _core.winograd(**{name: _capsule(value) for name, value in call.items()})
+
+
 _POOLED = torch.ones(2, 3, 1, 2, 2)
 WRONG_CALLS = {
     "dtype of message": (
@@ -117,6 +129,30 @@ WRONG_CALLS = {
     "pooling out": (
         lambda: _max_pool(_POOLED, torch.ones(2, 3, 1, 4, 5)),
         "'out' must have shape (2, 3, 1, 4, 4)",
+    ),
+    "layout of a 3x3 convolution": (
+        lambda: _winograd(input=torch.ones(2, 3, 4, 5)),
+        "'input' must be (batch, channels, height, width), stored channels-last on the CPU",
+    ),
+    "rank of a 3x3 convolution": (
+        lambda: _winograd(out=torch.ones(2, 40, 20)),
+        "'out' must be (batch, channels, height, width), stored channels-last on the CPU",
+    ),
+    "dtype of a 3x3 convolution": (
+        lambda: _winograd(weights=torch.ones(16, 2, 3, 32).double()),
+        "'weights' must be float32, but it is float64",
+    ),
+    "weights of a 3x3 convolution": (
+        lambda: _winograd(weights=torch.ones(16, 1, 3, 32)),
+        "'weights' must have shape (16, 2, 3, 32)",
+    ),
+    "padding of a 3x3 convolution": (
+        lambda: _winograd(padding=(1, 3)),
+        "must be 0, 1 or 2, but it is 3",
+    ),
+    "size of a 3x3 convolution": (
+        lambda: _winograd(padding=(1, 0)),
+        "'out' must have shape (2, 40, 4, 3)",
     ),
     "instruction set": (
         lambda: _core.select_instruction_set("mmx"),

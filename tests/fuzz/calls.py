@@ -19,7 +19,7 @@ _TORCH = (torch.float32,) * 6 + (
 )  # fmt: skip
 _SHAPES: tuple[tuple[int, ...], ...] = (
     (2, 3, 4, 4), (2, 3, 4, 4), (2, 3), (2, 6), (2, 3, 1, 4, 4), (2, 3, 1, 2, 2), (2, 6, 4, 4), (1,), (), (0,), (0, 3),
-    (2, 0, 4), (2, 2), (5, 2), (7,), (2, 1), (1, 1, 1, 1, 1), (2, 3, 0, 4, 4), (3, 500),
+    (2, 0, 4), (2, 2), (5, 2), (7,), (2, 1), (1, 1, 1, 1, 1), (2, 3, 0, 4, 4), (3, 500), (16, 1, 3, 32),
 )  # fmt: skip
 
 
@@ -34,9 +34,8 @@ def core_call(path: Path) -> None:
     threads = rng.choice((1, 1, 1, 1, 2, 2, 0, -1, 64, 2**31, 2**70, None, "x"))
     number = lambda: rng.choice((0, 1, 1, 1, -1, 2, 2, 3, 7, 2**31, 2**63 - 1, 2**64, None, 1.5))  # noqa: E731
     three = lambda: rng.choice(([1, 2, 2], [1, 1, 1], [number() for _ in range(3)], [1], [], None))  # noqa: E731
-    name = rng.choice(
-        ("quotient", "product", "pooled_product", "split", "by_sign", "box", "max_pool", "add_differences")
-    )
+    several = ("quotient", "product", "pooled_product", "split", "by_sign")
+    name = rng.choice((*several, "box", "max_pool", "add_differences", "winograd"))
     if name == "quotient":
         words = (
             rng.choice(("sign", "positive", "none", "x", None)),
@@ -59,6 +58,11 @@ def core_call(path: Path) -> None:
         _core.max_pool(
             draw(), draw(), draw(), three(), three(), three(), three(), rng.random() < 0.5, threads
         )
+    elif name == "winograd":
+        image = lambda: _sound(rng, (2, 3, 4, 4), channels_last=True)  # noqa: E731
+        fitting = [image(), _sound(rng, (16, 1, 3, 32)), image()]
+        operands = [sound if rng.random() < 0.8 else draw() for sound in fitting]
+        _core.winograd(*operands, rng.choice(((1, 1), (1, 1), (number(), number()), None)), threads)
     else:
         _core.add_differences(draw(), draw(), draw(), draw(), threads)
 
@@ -72,10 +76,11 @@ def _any(rng: Random) -> Any:
     return _operand(rng, rng.choice(_SHAPES), rng.choice(_TORCH))
 
 
-def _sound(rng: Random, shape: tuple[int, ...]) -> Any:
-    return torch.utils.dlpack.to_dlpack(
-        torch.full(shape, rng.choice((1.0, 0.0, -2.5, 1e-45, 3e38, float("nan"))))
-    )
+def _sound(rng: Random, shape: tuple[int, ...], *, channels_last: bool = False) -> Any:
+    tensor = torch.full(shape, rng.choice((1.0, 0.0, -2.5, 1e-45, 3e38, float("nan"))))
+    if channels_last:
+        tensor = tensor.to(memory_format=torch.channels_last)
+    return torch.utils.dlpack.to_dlpack(tensor)
 
 
 def _operand(rng: Random, shape: tuple[int, ...], kind: torch.dtype) -> Any:

@@ -25,5 +25,5 @@ def test_the_gradient_is_autograds(data: st.DataObject) -> None:
     z = functional.conv2d(image, weight, None, stride, padding)
     s = torch.randn(z.shape, generator=generator, dtype=torch.float64)
     (gradient,) = torch.autograd.grad(z, image, s)
-    ours = Phases(weight, stride, padding).adjoint(s, size)
+    ours = Phases(weight, stride, padding).adjoint(s, image.shape)
     torch.testing.assert_close(ours, gradient, rtol=1e-12, atol=1e-12)

@@ -98,6 +98,16 @@ struct Differences {
   bool wide;  // rows are double, else float
 };
 
+// A 3x3 convolution with stride 1, channels-last; see hudd/winograd.h.
+struct Winograd {
+  const float* input;    // (samples, in[0], in[1], channels)
+  const float* weights;  // (16, panels, channels, kWinogradPanel), transformed
+  float* out;            // (samples, size[0], size[1], features)
+  float* scratch;        // (workers, winograd_scratch)
+  std::int64_t samples, channels, features, workers;
+  std::int64_t in[2], size[2], padding[2];
+};
+
 struct Kernels {
   void (*quotient)(const Quotient&, int threads);
   void (*product)(const Product&, int threads);
@@ -107,6 +117,7 @@ struct Kernels {
   void (*box)(const Box&, int threads);
   void (*max_pool)(const MaxPool&, int threads);
   void (*add_differences)(const Differences&, int threads);
+  void (*winograd)(const Winograd&, int threads);
 };
 
 namespace cpu {

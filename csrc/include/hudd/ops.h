@@ -50,6 +50,10 @@ void max_pool(const TensorView& input, const TensorView& message, const TensorVi
 void add_differences(const TensorView& left, const TensorView& right, const TensorView& pairs, const TensorView& sums,
                      const Execution& execution);
 
+// A 3x3 convolution with stride 1 on the CPU, channels-last; `weights` transformed, (16, panels, channels, kWinogradPanel).
+void winograd(const TensorView& input, const TensorView& weights, const TensorView& out,
+              const std::array<std::int64_t, 2>& padding, const Execution& execution);
+
 // Number of partial sums a sample that `product` writes.
 std::int64_t partial_sums(const TensorView& tensor);
 
