@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include "hudd/blocks.h"
 #include "hudd/kernels.h"
 #include "hudd/ops.h"
 #include "hudd/parallel.h"
@@ -98,6 +99,15 @@ void winograd(const py::capsule& input, const py::capsule& weights, const py::ca
   hudd::winograd(i, w, o, padding, execution(threads, 0));
 }
 
+// Its owner is whoever takes it out of the capsule; else it goes with the capsule.
+py::capsule large_block(std::int64_t elements) {
+  return py::capsule(hudd::large_block(elements), "dltensor", [](PyObject* capsule) {
+    if (!PyCapsule_IsValid(capsule, "dltensor")) return;
+    auto* const tensor = static_cast<DLManagedTensor*>(PyCapsule_GetPointer(capsule, "dltensor"));
+    tensor->deleter(tensor);
+  });
+}
+
 py::dict build_info() {
   py::dict info;
   info["compiler"] = HUDD_COMPILER;
@@ -136,6 +146,9 @@ PYBIND11_MODULE(_core, module, py::multiple_interpreters::not_supported()) {
              py::arg("threads") = kThreads, py::arg("stream") = kStream);
   module.def("winograd", &winograd, py::arg("input"), py::arg("weights"), py::arg("out"), py::arg("padding"),
              py::arg("threads") = kThreads);
+  module.attr("LARGE_BLOCK") = hudd::kLargeBlock;
+  module.def("large_block", &large_block, py::arg("elements"));
+  module.def("free_large_blocks", &hudd::free_large_blocks);
   module.def("select_instruction_set", [](const std::string& name) { hudd::cpu::select(name.c_str()); }, py::arg("name"));
   module.def("build_info", &build_info);
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from hudd.capture.export import capture
 from hudd.capture.graph import RelevanceGraph
 from hudd.errors import UsageError
+from hudd.lrp import kernels
 from hudd.lrp.composites import Composite, composite_of
 from hudd.lrp.message import Message
 from hudd.lrp.plan import Plan, make_plan, store_channels_last
@@ -106,6 +108,7 @@ class LRP:
         self._plans: dict[int, Plan] = {}  # by the number of outputs explained
         self._recordings = Recordings(CudaRecorder()) if cuda_graphs else None  # of the first output's plan
         self._shapes: list[torch.Size] = []
+        weakref.finalize(self, kernels.free_memory)
 
     def prepare(self, example: Tensor | Sequence[Tensor]) -> tuple[str, ...]:
         """Capture the model for inputs like `example` and return the names of the layers that will come.

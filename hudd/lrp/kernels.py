@@ -6,6 +6,7 @@ views and channels-last tensors are fine. Work runs on torch's thread count, or 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -61,6 +62,40 @@ def _where(tensor: Tensor) -> dict[str, int]:
     return {"threads": torch.get_num_threads()}
 
 
+def _is_large(elements: int, dtype: torch.dtype, where: Tensor) -> bool:
+    """Whether it is worth keeping for a next batch, see csrc/cpu/blocks.cpp."""
+    return not where.is_cuda and elements * dtype.itemsize >= _core.LARGE_BLOCK
+
+
+def _room(
+    shape: Sequence[int], like: Tensor, dtype: torch.dtype | None = None, *, channels_last: bool = False
+) -> Tensor:
+    """An empty tensor on the device of `like`."""
+    dtype, elements = dtype or like.dtype, math.prod(shape)
+    if not _is_large(elements, dtype, like):
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        return torch.empty(tuple(shape), dtype=dtype, device=like.device, memory_format=layout)
+    capsule = _core.large_block(-(-elements * dtype.itemsize // 4))
+    block = torch.utils.dlpack.from_dlpack(capsule).view(dtype)[:elements]
+    if not channels_last:
+        return block.view(*shape)
+    samples, channels, height, width = shape
+    return block.view(samples, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _room_like(tensor: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """An empty tensor in the dense layout of another one."""
+    last = _channels_last(tensor)
+    if (tensor.is_contiguous() or last) and _is_large(tensor.numel(), dtype or tensor.dtype, tensor):
+        return _room(tensor.shape, tensor, dtype, channels_last=last)
+    return torch.empty_like(tensor, dtype=dtype)
+
+
+def free_memory() -> None:
+    """Hand memory that waits for a next batch back to the system."""
+    _core.free_large_blocks()
+
+
 def _partial_sums(tensor: Tensor) -> Tensor:
     samples = tensor.shape[0]
     chunks = -(-(tensor.numel() // max(samples, 1)) // _core.CHUNK)
@@ -104,7 +139,7 @@ def quotient(
         Like `message`.
     """
     message = _dense(message)
-    out = message if in_place else torch.empty_like(message)
+    out = message if in_place else _room_like(message)
     operands = [_like(operand, message) for operand in (factor, z, gate)]
     _core.quotient(
         _dlpack(message), _capsule(operands[0]), _capsule(operands[1]), _capsule(operands[2]), _dlpack(out),
@@ -121,8 +156,7 @@ def product(
     Channels-last relevance is written row-major, in the same pass.
     """
     message = _dense(message)
-    layout = torch.contiguous_format if _channels_last(message) else torch.preserve_format
-    out = torch.empty_like(message, dtype=dtype, memory_format=layout)
+    out = _room(message.shape, message, dtype) if _channels_last(message) else _room_like(message, dtype)
     sums = _partial_sums(message) if total else None
     factor = _like(factor, message)
     _core.product(_dlpack(message), _capsule(factor), _dlpack(out), _capsule(sums), **_where(message))
@@ -171,15 +205,14 @@ def room_for_parts(inputs: Tensor, axis: int) -> Tensor:
     """An empty tensor of twice the extent of `inputs` along `axis`, in the same layout."""
     shape = list(inputs.shape)
     shape[axis] *= 2
-    layout = torch.channels_last if _channels_last(inputs) else torch.contiguous_format
-    return torch.empty(shape, dtype=inputs.dtype, device=inputs.device, memory_format=layout)
+    return _room(shape, inputs, channels_last=_channels_last(inputs))
 
 
 def by_sign(inputs: Tensor, parts: Tensor, axis: int) -> Tensor:
     """The first half of `parts` along `axis` where the input is greater than zero, the second elsewhere."""
     layout = torch.channels_last if axis == 1 and _channels_last(inputs) else torch.contiguous_format
     inputs, parts = (tensor.contiguous(memory_format=layout) for tensor in (inputs, parts))
-    out = torch.empty_like(inputs)
+    out = _room_like(inputs)
     _core.by_sign(_dlpack(inputs), _dlpack(parts), _dlpack(out), axis=axis % inputs.ndim, **_where(inputs))
     return out
 
@@ -187,7 +220,7 @@ def by_sign(inputs: Tensor, parts: Tensor, axis: int) -> Tensor:
 def box(inputs: Tensor, message: Tensor, plus: Tensor, minus: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """The z-box rule's relevance, ``inputs * message - low * plus - high * minus``."""
     message = _dense(message)
-    out = torch.empty_like(message)
+    out = _room_like(message)
     around = [_capsule(_like(operand, message)) for operand in (inputs, plus, minus, low, high)]
     _core.box(
         around[0],
@@ -232,7 +265,7 @@ def max_pool(
     """
     missing = 5 - inputs.ndim
     layout = torch.channels_last if _channels_last(inputs) else torch.contiguous_format
-    out = torch.empty_like(inputs, memory_format=layout)
+    out = _room(inputs.shape, inputs, channels_last=_channels_last(inputs))
     operands = [inputs.contiguous(memory_format=layout), message.contiguous(memory_format=layout), out]
     deep_input, deep_message, deep_out = (
         tensor.reshape(*tensor.shape[:2], *[1] * missing, *tensor.shape[2:]) for tensor in operands
@@ -266,6 +299,6 @@ def winograd(inputs: Tensor, planes: Tensor, shape: Sequence[int], padding: tupl
         Channels-last.
     """
     inputs = inputs.contiguous(memory_format=torch.channels_last)
-    out = torch.empty(tuple(shape), dtype=inputs.dtype, memory_format=torch.channels_last)
+    out = _room(shape, inputs, channels_last=True)
     _core.winograd(_dlpack(inputs), _dlpack(planes), _dlpack(out), padding=padding, **_where(inputs))
     return out

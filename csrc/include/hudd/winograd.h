@@ -8,7 +8,7 @@ namespace hudd {
 
 constexpr std::int64_t kWinogradPanel = 32;   // outputs whose weights lie side by side
 constexpr std::int64_t kWinogradBlock = 128;  // outputs between two steps at a time
-constexpr std::int64_t kWinogradTiles = 96;   // tiles between two steps at a time
+constexpr std::int64_t kWinogradTiles = 48;   // tiles between two steps at a time
 
 HUDD_HOST_DEVICE std::int64_t winograd_panels(std::int64_t features) {
   return (features + kWinogradPanel - 1) / kWinogradPanel;
