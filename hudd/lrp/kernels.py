@@ -205,7 +205,9 @@ def room_for_parts(inputs: Tensor, axis: int) -> Tensor:
     """An empty tensor of twice the extent of `inputs` along `axis`, in the same layout."""
     shape = list(inputs.shape)
     shape[axis] *= 2
-    return _room(shape, inputs, channels_last=_channels_last(inputs))
+    # Gone before the next large result is made: waiting for the next batch they would only add to the peak.
+    layout = torch.channels_last if _channels_last(inputs) else torch.contiguous_format
+    return torch.empty(shape, dtype=inputs.dtype, device=inputs.device, memory_format=layout)
 
 
 def by_sign(inputs: Tensor, parts: Tensor, axis: int) -> Tensor:

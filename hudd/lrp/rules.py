@@ -136,7 +136,9 @@ class AlphaBeta(Rule):
         # Where the output is rectified, it is greater than zero wherever there is relevance.
         lone = None if self.beta or crossing.rectified else self._missing(crossing, z_above)
         if not self.beta and lone is None:
-            return crossing.send(above, self._over(message, z_above, shift=above.shift))
+            s = self._over(message, z_above, shift=above.shift)
+            del z_above  # as large as the result
+            return crossing.send(above, s)
         below = self._contributions(crossing, positive=False)
         z_below = below.forward(crossing.x)
         s_below = self._over(message, z_below, scale=-self.beta if self.beta else 1.0, last=False)
@@ -228,6 +230,7 @@ class Gamma(Rule):
         gate, passes = crossing.z, "positive" if above else "negative"
         z = favoured.forward(crossing.x)
         s = self._over(crossing.message, z, gate=gate, passes=passes, last=last, shift=favoured.shift)
+        del z  # as large as the result
         return crossing.send(favoured, s)
 
 
