@@ -6,7 +6,6 @@ import warnings
 from typing import Literal
 
 import numpy as np
-from kneed import KneeLocator
 
 from hudd.clustering.wicd import flat_labels, wicd_curve
 
@@ -85,6 +84,8 @@ def knee_cut(
 
 def kneedle(x: np.ndarray, y: np.ndarray, *, curve: Literal["concave", "convex"]) -> int | None:
     """Return the position of the knee of an increasing curve, or None where Kneedle finds none."""
+    from kneed import KneeLocator  # brings matplotlib and scipy.signal: a second of every command that needs no knee
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # kneed warns where it finds no knee
         knee = KneeLocator(x, y, curve=curve, direction="increasing").knee
