@@ -84,7 +84,8 @@ def knee_cut(
 
 def kneedle(x: np.ndarray, y: np.ndarray, *, curve: Literal["concave", "convex"]) -> int | None:
     """Return the position of the knee of an increasing curve, or None where Kneedle finds none."""
-    from kneed import KneeLocator  # brings matplotlib and scipy.signal: a second of every command that needs no knee
+    # It brings matplotlib and scipy.signal: a second of every command that needs no knee.
+    from kneed import KneeLocator
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # kneed warns where it finds no knee
