@@ -148,7 +148,8 @@ PYBIND11_MODULE(_core, module, py::multiple_interpreters::not_supported()) {
              py::arg("threads") = kThreads);
   module.attr("LARGE_BLOCK") = hudd::kLargeBlock;
   module.def("large_block", &large_block, py::arg("elements"));
-  module.def("free_large_blocks", &hudd::free_large_blocks);
+  module.def("expect_large_blocks", &hudd::expect_large_blocks);
+  module.def("expect_no_large_blocks", &hudd::expect_no_large_blocks);
   module.def("select_instruction_set", [](const std::string& name) { hudd::cpu::select(name.c_str()); }, py::arg("name"));
   module.def("build_info", &build_info);
 }

@@ -19,11 +19,11 @@ constexpr std::int64_t kFewest = kLargeBlock / 4, kMost = std::int64_t{1} << 45;
 
 class Waiting {
  public:
-  // A block of at least so many bytes that has waited, the smallest one; null if there is none.
+  // The smallest block that is large enough, and not far too large; null if none waits.
   void* take(std::size_t bytes, std::size_t& size) {
     const std::lock_guard<std::mutex> lock(mutex_);
     const auto found = blocks_.lower_bound(bytes);
-    if (found == blocks_.end()) return nullptr;
+    if (found == blocks_.end() || found->first > 2 * bytes) return nullptr;
     void* const block = found->second;
     size = found->first;
     blocks_.erase(found);
@@ -31,15 +31,23 @@ class Waiting {
   }
 
   void put(void* block, std::size_t size) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (expecting_ == 0) return ::operator delete(block, kPage);
 #if defined(__linux__) && defined(MADV_FREE)
     madvise(block, size, MADV_FREE);
 #endif
-    const std::lock_guard<std::mutex> lock(mutex_);
     blocks_.emplace(size, block);
   }
 
-  std::int64_t free_all() {
+  void expect() {
     const std::lock_guard<std::mutex> lock(mutex_);
+    ++expecting_;
+  }
+
+  std::int64_t expect_no_more() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (expecting_ > 0) --expecting_;
+    if (expecting_ > 0) return 0;
     std::int64_t bytes = 0;
     for (const auto& [size, block] : blocks_) {
       bytes += static_cast<std::int64_t>(size);
@@ -52,6 +60,7 @@ class Waiting {
  private:
   std::mutex mutex_;
   std::multimap<std::size_t, void*> blocks_;
+  std::int64_t expecting_ = 0;
 };
 
 Waiting& waiting() {
@@ -92,6 +101,8 @@ DLManagedTensor* large_block(std::int64_t elements) {
   return &block.release()->managed;
 }
 
-std::int64_t free_large_blocks() { return waiting().free_all(); }
+void expect_large_blocks() { waiting().expect(); }
+
+std::int64_t expect_no_large_blocks() { return waiting().expect_no_more(); }
 
 }  // namespace hudd

@@ -1,6 +1,7 @@
 """Linear operations with weights (convolutions, linear layers): what they compute and how they send back.
 
-The dense work is torch's (oneDNN, cuDNN); only the gradient with respect to the input is ever asked for.
+The dense work is torch's (oneDNN, cuDNN), but for a shortcut to some gradients on the CPU; only the gradient with
+respect to the input is ever asked for.
 """
 
 from __future__ import annotations

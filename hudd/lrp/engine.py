@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -108,7 +107,7 @@ class LRP:
         self._plans: dict[int, Plan] = {}  # by the number of outputs explained
         self._recordings = Recordings(CudaRecorder()) if cuda_graphs else None  # of the first output's plan
         self._shapes: list[torch.Size] = []
-        weakref.finalize(self, kernels.free_memory)
+        kernels.expect_batches(self)
 
     def prepare(self, example: Tensor | Sequence[Tensor]) -> tuple[str, ...]:
         """Capture the model for inputs like `example` and return the names of the layers that will come.

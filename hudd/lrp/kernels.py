@@ -1,12 +1,14 @@
 """The compiled kernels, called on torch tensors.
 
-Every function takes float32 tensors on one device. Operands are brought to the memory layout of the first one, so
-views and channels-last tensors are fine. Work runs on torch's thread count, or on the current CUDA stream.
+Every function takes float32 tensors on one device, :func:`winograd` on the CPU. Operands are brought to the memory
+layout that the kernel needs, mostly that of the first one, so views and channels-last tensors are fine. Work runs on
+torch's thread count, or on the current CUDA stream.
 """
 
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Sequence
 
 import torch
@@ -91,9 +93,10 @@ def _room_like(tensor: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     return torch.empty_like(tensor, dtype=dtype)
 
 
-def free_memory() -> None:
-    """Hand memory that waits for a next batch back to the system."""
-    _core.free_large_blocks()
+def expect_batches(owner: object) -> None:
+    """Keep the memory of large results for a next batch as long as `owner` lives."""
+    _core.expect_large_blocks()
+    weakref.finalize(owner, _core.expect_no_large_blocks)
 
 
 def _partial_sums(tensor: Tensor) -> Tensor:

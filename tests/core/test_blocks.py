@@ -19,10 +19,11 @@ LARGE = _core.LARGE_BLOCK // 4
 
 @pytest.fixture(autouse=True)
 def _none_waits() -> Iterator[None]:
-    _core.free_large_blocks()
+    gc.collect()
+    _core.expect_large_blocks()
     yield
     gc.collect()
-    _core.free_large_blocks()
+    _core.expect_no_large_blocks()
 
 
 def _block(elements: int = LARGE) -> Tensor:
@@ -39,21 +40,35 @@ def test_a_block_comes_again() -> None:
     assert _block().data_ptr() not in places  # a view still holds the first
     del view, second
     assert _block(LARGE + 3).data_ptr() == places[1]  # the smallest that is large enough
-    assert _core.free_large_blocks() >= 4 * (3 * LARGE + 5)
 
 
-def test_what_waits_is_handed_back() -> None:
-    block = _block()
-    assert _core.free_large_blocks() == 0
+def test_a_far_larger_block_waits_for_its_like() -> None:
+    large = _block(2 * LARGE + 5000)
+    place = large.data_ptr()
+    del large
+    small = _block()
+    assert small.data_ptr() != place
+    assert _block(LARGE + 5000).data_ptr() == place
+
+
+def test_what_waits_is_handed_back_with_the_last_who_expects_a_batch() -> None:
+    _core.expect_large_blocks()
+    block, later = _block(), _block()
     del block
-    assert _core.free_large_blocks() == 4 * LARGE
-    assert _core.free_large_blocks() == 0
+    assert _core.expect_no_large_blocks() == 0
+    assert _core.expect_no_large_blocks() == 4 * LARGE
+    del later  # nobody expects another batch: it goes at once
+    _core.expect_large_blocks()
+    assert _core.expect_no_large_blocks() == 0
+    assert _core.expect_no_large_blocks() == 0
+    _core.expect_large_blocks()
 
 
 def test_a_capsule_that_nobody_took() -> None:
     capsule = _core.large_block(LARGE)
     del capsule
-    assert _core.free_large_blocks() == 4 * LARGE
+    assert _core.expect_no_large_blocks() == 4 * LARGE
+    _core.expect_large_blocks()
 
 
 @pytest.mark.parametrize("elements", [-1, 0, LARGE - 1, -(2**63), 2**46, 2**62 + LARGE])
@@ -110,7 +125,11 @@ def test_relevance_is_equal_to_the_bit_in_used_memory() -> None:
 
 def test_they_go_with_the_one_who_used_them() -> None:
     lrp = hudd.LRP(torch.nn.Sequential(torch.nn.Conv2d(3, 33, 3), torch.nn.ReLU(), torch.nn.Flatten()).eval())
-    lrp.attribute(torch.randn(4, 3, 300, 300), 0)
+    relevance = lrp.attribute(torch.randn(4, 3, 300, 300), 0)
+    _core.expect_no_large_blocks()
     del lrp
     gc.collect()
-    assert _core.free_large_blocks() == 0
+    del relevance  # comes later than its maker went
+    _core.expect_large_blocks()
+    assert _core.expect_no_large_blocks() == 0
+    _core.expect_large_blocks()

@@ -1,8 +1,8 @@
 // Memory for large results, kept when they are gone.
 //
 // The C library hands blocks this large back to the system at once, and every page of the next one is cleared and mapped
-// anew on its first write: as slow as the arithmetic that fills it. A block here waits for the next batch instead; while
-// it waits the system may take its pages, if it runs short.
+// anew on its first write: as slow as the arithmetic that fills it. A block here waits for the next batch instead, as long
+// as somebody expects one; while it waits the system may take its pages, if it runs short.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,9 @@ constexpr std::int64_t kLargeBlock = std::int64_t{1} << 25;  // bytes from which
 // A float32 vector of so many elements, not initialised, as an owned DLPack tensor; throws std::bad_alloc.
 DLManagedTensor* large_block(std::int64_t elements);
 
-// Hands the blocks that wait back to the system; returns how many bytes that were.
-std::int64_t free_large_blocks();
+// Somebody expects further batches, until they say so no longer. With the last one what waits goes back to the system, and
+// what comes later goes at once; returns how many bytes waited.
+void expect_large_blocks();
+std::int64_t expect_no_large_blocks();
 
 }  // namespace hudd
