@@ -169,7 +169,7 @@ MaxClusters = Annotated[
 ClusterSize = Annotated[
     int | None,
     typer.Option(
-        help="Errors of a cluster on average; by default the knee decides.",
+        help="Errors of a cluster on average (default 15; with --preset hudd the knee decides).",
         rich_help_panel="Method",
         show_default=False,
     ),
@@ -182,7 +182,10 @@ Layer = Annotated[
 ]
 Factor = Annotated[
     float | None,
-    typer.Option(help="Images to select per member of a cluster (default 0.3).", rich_help_panel="Method"),
+    typer.Option(
+        help="Images to select per member of a cluster (default 0.6; with --preset hudd 0.3).",
+        rich_help_panel="Method",
+    ),
 ]
 Budget = Annotated[
     int | None, typer.Option(help="Images to select in all, in place of --factor.", rich_help_panel="Method")
