@@ -7,9 +7,12 @@ from hudd.cli import options as o
 
 def heatmaps(
     study: o.StudyDir,
+    preset: o.PresetName = None,
     rules: o.Rules = None,
     layers: o.Layers = None,
     pool: o.PoolName = None,
+    features: o.FeaturesName = None,
+    backbone: o.BackboneSpec = None,
     batch_size: o.BatchSize = None,
     workers: o.Workers = None,
     store: o.Store = None,
@@ -26,7 +29,7 @@ def heatmaps(
 
       hudd heatmaps signs
 
-      hudd heatmaps signs --layers 'features.*' --store selected
+      hudd heatmaps signs --preset hudd --layers 'features.*' --store selected
 
       hudd heatmaps signs --rules 'features.0=z-box,classifier.*=epsilon'
     """
@@ -36,9 +39,12 @@ def heatmaps(
         o.open_study(
             study,
             break_lock=break_lock,
+            preset=preset,
             rules=rules,
             layers=layers,
             pool=pool,
+            features=features,
+            backbone=backbone,
             batch_size=batch_size,
             workers=workers,
             store=store,

@@ -18,6 +18,7 @@ def run_test(
     mean: o.Mean = None,
     std: o.Std = None,
     gray: o.Gray = None,
+    preset: o.PresetName = None,
     seed: o.Seed = None,
     batch_size: o.BatchSize = None,
     workers: o.Workers = None,
@@ -39,8 +40,8 @@ def run_test(
         lambda: o.open_or_create(
             study, break_lock=break_lock, model=model, weights=weights, trust_pickle=trust_pickle,
             test=test, train=train,
-            improvement=improvement, resize=resize, scale=scale, mean=mean, std=std, grayscale=gray, seed=seed,
-            batch_size=batch_size, workers=workers, device=device,
+            improvement=improvement, resize=resize, scale=scale, mean=mean, std=std, grayscale=gray, preset=preset,
+            seed=seed, batch_size=batch_size, workers=workers, device=device,
         ),
         "Checking model and data",
     )  # fmt: skip
