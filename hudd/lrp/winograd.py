@@ -35,12 +35,12 @@ class Winograd:
 
     def __init__(self, weight: Tensor, padding: Sequence[int]) -> None:
         transform = torch.tensor(_TRANSFORM, dtype=torch.float64)
-        turned = weight.double().flip(2, 3)
-        planes = torch.einsum("ai, kcij, bj -> abkc", transform, turned, transform).flatten(0, 1)
-        panels = -(-planes.shape[2] // _core.WINOGRAD_PANEL)
-        missing = panels * _core.WINOGRAD_PANEL - planes.shape[2]
+        turned = weight.flip(2, 3).permute(2, 3, 0, 1).flatten(0, 1).double()  # (9, K, C)
+        planes = torch.tensordot(torch.kron(transform, transform), turned, 1).float()
+        panels = -(-weight.shape[1] // _core.WINOGRAD_PANEL)
+        missing = panels * _core.WINOGRAD_PANEL - weight.shape[1]
         padded = torch.nn.functional.pad(planes, (0, missing)).unflatten(2, (panels, _core.WINOGRAD_PANEL))
-        self._planes = padded.transpose(1, 2).float().contiguous()  # (16, panels, K, panel)
+        self._planes = padded.transpose(1, 2).contiguous()  # (16, panels, K, panel)
         self._padding = 2 - padding[0], 2 - padding[1]
 
     @staticmethod
