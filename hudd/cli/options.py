@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from hudd.errors import UsageError
+from hudd.presets import COUNTED, get_preset
 
 if TYPE_CHECKING:
     from hudd.study import Study
+    from hudd.study.settings import Settings
 
 _DATA = (
     "A folder with one subfolder a class, a .csv/.parquet manifest (path, label, parameters), an .npz, or "
@@ -164,12 +166,18 @@ ClustererName = Annotated[
     ),
 ]
 MaxClusters = Annotated[
-    int | None, typer.Option(help="Most clusters to consider.", rich_help_panel="Method", show_default=False)
+    int | None,
+    typer.Option(
+        help="Most clusters to consider, of ward, average and kmeans.",
+        rich_help_panel="Method",
+        show_default=False,
+    ),
 ]
 ClusterSize = Annotated[
     int | None,
     typer.Option(
-        help="Errors of a cluster on average; by default the knee decides.",
+        help="Errors of a cluster on average, of ward, average and kmeans; by default 15 with moments, else the knee "
+        "decides.",
         rich_help_panel="Method",
         show_default=False,
     ),
@@ -346,7 +354,7 @@ def open_study(path: Path, *, break_lock: bool = False, force: str | None = None
     join()
     study = Study.open(path)
     study.break_lock = break_lock
-    study.configure(**_settings(study.settings.training, choices))
+    study.configure(**_settings(study.settings, choices))
     return study.force(force) if force else study
 
 
@@ -363,11 +371,11 @@ def open_or_create(
     if choices.get("model") is None or choices.get("test") is None:
         missing = "--model" if choices.get("model") is None else "--test"
         raise UsageError(f"there is no study in '{path}' yet, and to make one {missing} is needed.")
-    return Study.create(path, **_settings({}, choices))
+    return Study.create(path, **_settings(None, choices))
 
 
-def _settings(training: dict[str, Any], choices: dict[str, Any]) -> dict[str, Any]:
-    """Turn what was typed into fields of Settings; what was not given is left out."""
+def _settings(old: Settings | None, choices: dict[str, Any]) -> dict[str, Any]:
+    """Turn what was typed into fields of Settings; what was not given is left out, or gives way to what was."""
     given = {name: value for name, value in choices.items() if value is not None}
     transform = {
         name: given.pop(name) for name in ("resize", "scale", "mean", "std", "grayscale") if name in given
@@ -379,7 +387,7 @@ def _settings(training: dict[str, Any], choices: dict[str, Any]) -> dict[str, An
         if name in extra:
             extra[name] = _names(extra[name])
     if extra:
-        given["training"] = {**training, **extra}
+        given["training"] = {**(old.training if old else {}), **extra}
     for name in ("layers", "modes"):
         if name in given:
             given[name] = _names(given[name])
@@ -398,7 +406,15 @@ def _settings(training: dict[str, Any], choices: dict[str, Any]) -> dict[str, An
         given["budget"] = None
     if "budget" in given and "factor" not in given:
         given["factor"] = None
+    if old and {"preset", "clusterer"} & set(given) and not _counted(old, given):
+        given = {"max_clusters": None, "cluster_size": None, **given}
     return given
+
+
+def _counted(old: Settings, given: dict[str, Any]) -> bool:
+    """Whether the clusterer is told how many clusters to make."""
+    own = get_preset(given.get("preset", old.preset)).clusterer
+    return (given.get("clusterer") or old.clusterer or own) in COUNTED
 
 
 _TRAINING = ("epochs", "lr", "optimizer", "schedule", "augment", "freeze", "holdout", "patience", "precision")

@@ -13,7 +13,16 @@ from hudd.clustering.features import DEFAULT_BACKBONE
 from hudd.data import Transform
 from hudd.errors import UsageError
 from hudd.kinds import check_kinds
-from hudd.presets import DEFAULT_PRESET, Clusterer, FeatureKind, Pool, Preset, Reduction, get_preset
+from hudd.presets import (
+    DEFAULT_PRESET,
+    Clusterer,
+    FeatureKind,
+    Pool,
+    Preset,
+    Reduction,
+    check_counted,
+    get_preset,
+)
 from hudd.selection import STRATEGIES
 from hudd.store import check_compression
 
@@ -62,7 +71,8 @@ class Settings:
     max_clusters : int or None
         Upper end of the range of k.
     cluster_size : int or None
-        Errors of a cluster on average, in place of what the preset cuts a dendrogram by.
+        Errors of a cluster on average, in place of what the preset cuts a dendrogram by. Neither number goes with a
+        clusterer that finds the number of clusters itself.
     layer : str or None
         The layer whose clusters are used; None to let the layer choice decide.
     factor : float or None
@@ -154,6 +164,7 @@ class Settings:
                 raise UsageError(f"{name} is {value}; give a whole number of at least 1.")
         if self.max_clusters is not None and self.max_clusters < 2:
             raise UsageError(f"max_clusters is {self.max_clusters}; give a whole number of at least 2.")
+        check_counted(self.choices.clusterer, max_clusters=self.max_clusters, cluster_size=self.cluster_size)
         if self.seed < 0:
             raise UsageError(f"seed is {self.seed}; give a whole number of at least 0.")
         if self.factor is not None and not self.factor > 0:
