@@ -193,7 +193,11 @@ Factor = Annotated[
     typer.Option(help="Images to select per member of a cluster (default 0.3).", rich_help_panel="Method"),
 ]
 Budget = Annotated[
-    int | None, typer.Option(help="Images to select in all, in place of --factor.", rich_help_panel="Method")
+    int | None,
+    typer.Option(
+        help="Images to select in all, in place of --factor; not with preset hudd-2021.",
+        rich_help_panel="Method",
+    ),
 ]
 Seed = Annotated[
     int | None, typer.Option(help="Seed of everything drawn (default 0).", rich_help_panel="Method")
@@ -455,10 +459,10 @@ def _transform_value(name: str, value: Any) -> Any:
 
 def serve_page(path: Path, page: Literal["report", "label"], host: str, port: int) -> None:
     """Serve one of the study's local pages until interrupted."""
-    from hudd.cli.printing import console
+    from hudd.cli.printing import console, escape
     from hudd.report.serve import serve
 
     serve(
         open_study(path), page, host=host, port=port,
-        ready=lambda address: console.print(f"Open [bold]{address}[/]   (Ctrl-C ends it)", soft_wrap=True),
+        ready=lambda address: console.print(f"Open [bold]{escape(address)}[/]   (Ctrl-C ends it)", soft_wrap=True),
     )  # fmt: skip

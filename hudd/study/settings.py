@@ -78,7 +78,7 @@ class Settings:
     factor : float or None
         Unsafe images asked for per member of a cluster.
     budget : int or None
-        Unsafe images in all, in place of `factor`.
+        Unsafe images in all, in place of `factor`; not with preset ``hudd-2021``, whose bags go by the factor.
     training : dict
         Fields of :class:`hudd.retraining.TrainingConfig` for retraining.
     runs : int
@@ -167,10 +167,20 @@ class Settings:
         check_counted(self.choices.clusterer, max_clusters=self.max_clusters, cluster_size=self.cluster_size)
         if self.seed < 0:
             raise UsageError(f"seed is {self.seed}; give a whole number of at least 0.")
+        for name, period in self.angles.items():
+            if not period > 0:
+                raise UsageError(
+                    f"the period of angle '{name}' is {period}; give a number above 0, such as 360."
+                )
         if self.factor is not None and not self.factor > 0:
             raise UsageError(f"factor is {self.factor}; give a number above 0.")
         if self.factor is not None and self.budget is not None:
             raise UsageError("factor and budget both say how many images to select; give one of them.")
+        if self.budget is not None and self.choices.bagging == "hudd-2021":
+            raise UsageError(
+                f"budget is {self.budget}, but preset '{self.preset}' fills its bags by factor; give factor in its "
+                "place, or choose another preset."
+            )
         if self.transform is not None:
             Transform.of(self.transform)
 
