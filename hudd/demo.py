@@ -44,8 +44,10 @@ def prepare(name: str, directory: str | Path, *, seed: int = 0, told: Told | Non
     Raises
     ------
     UsageError
-        If the case is unknown, or the directory holds a study of something else.
+        If the case is unknown, the seed is negative, or the directory holds a study of something else.
     """
+    if seed < 0:
+        raise UsageError(f"seed is {seed}; give a whole number of at least 0.")
     case, directory = get_case(name), Path(directory).absolute()
     if (directory / "study.h5").exists():
         study = Study.open(directory)

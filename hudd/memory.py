@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from hudd.errors import UsageError
 
+_LIMITS = (  # of a container, by the control groups of version 2 and 1
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
 
 def memory_bytes() -> int:
-    """Return the bytes of memory that this machine has."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """Return the bytes of memory that this machine has, or that its container may use where that is less."""
+    return min(
+        [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *filter(None, map(_limit, _LIMITS))]
+    )
+
+
+def _limit(file: Path) -> int | None:
+    """Return the limit in a file; None where there is none, or it says "max"."""
+    try:
+        return int(file.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
 
 
 def check_memory(needed: int, what: str, remedy: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from hudd.errors import UsageError
 
@@ -11,6 +11,7 @@ Pool = Literal["none", "channel", "space"]
 FeatureKind = Literal["relevance", "moments", "activation", "transfer", "pixels"]
 Reduction = Literal["none", "pca", "umap", "random-projection"]
 Clusterer = Literal["ward", "average", "kmeans", "dbscan", "hdbscan"]
+COUNTED = ("ward", "average", "kmeans")  # clusterers that are told how many clusters to make
 
 
 @dataclass(frozen=True)
@@ -176,3 +177,27 @@ def get_preset(name: str) -> Preset:
         return PRESETS[name]
     except KeyError:
         raise UsageError(f"preset '{name}' is unknown; choose one of: {', '.join(PRESETS)}.") from None
+
+
+def check_counted(clusterer: Any, **numbers: int | None) -> None:
+    """Refuse a number that was given to a clusterer that finds the number of clusters itself.
+
+    Parameters
+    ----------
+    clusterer : str or object
+        Name of a clusterer, or one of scikit-learn's.
+    **numbers
+        What was given, by name; None where nothing was.
+
+    Raises
+    ------
+    UsageError
+        If a number would have no effect.
+    """
+    given = [f"{name} {value}" for name, value in numbers.items() if value is not None]
+    if given and not (isinstance(clusterer, str) and clusterer in COUNTED):
+        how = f"'{clusterer}'" if isinstance(clusterer, str) else type(clusterer).__name__
+        raise UsageError(
+            f"clusterer {how} finds the number of clusters itself, so {given[0]} has no effect; leave it out, or "
+            f"choose one of: {', '.join(COUNTED)}."
+        )

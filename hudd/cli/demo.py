@@ -37,7 +37,8 @@ def demo(
     page = write_report(study)
     if study.marks() == before:
         console.print(
-            f"Nothing to do: the study in {directory} is finished. Remove it to start anew.", soft_wrap=True
+            f"Nothing to do: the study in {escape(str(directory))} is finished. Remove it to start anew.",
+            soft_wrap=True,
         )
     print_summary(study, page)
     console.print(

@@ -25,10 +25,11 @@ def evaluate(
       hudd evaluate signs --json
     """
     from hudd.cli.printing import print_json, print_table, take
+    from hudd.study.summary import records
 
     opened = o.open_study(study, break_lock=break_lock, angles=angles, units=units)
     if json:
-        print_json(opened.evaluate().table("evaluation").to_dict("records"))
+        print_json(records(opened.evaluate().table("evaluation")))
         return
     take(opened, "evaluate")
     table = opened.table("evaluation").drop(columns=["f1", "p_value"], errors="ignore")

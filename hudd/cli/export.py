@@ -38,9 +38,9 @@ def export(
 
       hudd export signs --to virelay,fiftyone
     """
-    from hudd.cli.printing import console
+    from hudd.cli.printing import console, escape
     from hudd.report.exporters import export as write
 
     wanted = tuple(name.strip() for name in formats.split(","))
     for path in write(o.open_study(study), out or study / "export", formats=wanted):
-        console.print(str(path), soft_wrap=True)
+        console.print(escape(str(path)), soft_wrap=True)

@@ -21,7 +21,11 @@ def label(
     ] = None,
     unlabelled: Annotated[bool, typer.Option("--unlabelled", help="Export only what has no label.")] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Let imported labels replace others.")
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Let imported labels replace others, or an exported file the one that is there.",
+        ),
     ] = False,
     serve: o.Serve = False,
     host: o.Host = "127.0.0.1",
@@ -54,7 +58,7 @@ def label(
         if not json:
             console.print(f"{count:,} new labels read from {escape(str(import_))}", soft_wrap=True)
     if export is not None:
-        count = export_labels(opened, export, unlabelled_only=unlabelled)
+        count = export_labels(opened, export, unlabelled_only=unlabelled, overwrite=overwrite)
         if not json:
             console.print(f"{count:,} images written to {escape(str(export))}", soft_wrap=True)
     state = opened.label_state()

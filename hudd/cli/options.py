@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from hudd.errors import UsageError
+from hudd.presets import COUNTED, get_preset
 
 if TYPE_CHECKING:
     from hudd.study import Study
+    from hudd.study.settings import Settings
 
 _DATA = (
     "A folder with one subfolder a class, a .csv/.parquet manifest (path, label, parameters), an .npz, or "
@@ -164,12 +166,18 @@ ClustererName = Annotated[
     ),
 ]
 MaxClusters = Annotated[
-    int | None, typer.Option(help="Most clusters to consider.", rich_help_panel="Method", show_default=False)
+    int | None,
+    typer.Option(
+        help="Most clusters to consider, of ward, average and kmeans.",
+        rich_help_panel="Method",
+        show_default=False,
+    ),
 ]
 ClusterSize = Annotated[
     int | None,
     typer.Option(
-        help="Errors of a cluster on average (default 15; with --preset hudd the knee decides).",
+        help="Errors of a cluster on average, of ward, average and kmeans; by default 15 with moments, else the knee "
+        "decides.",
         rich_help_panel="Method",
         show_default=False,
     ),
@@ -188,7 +196,11 @@ Factor = Annotated[
     ),
 ]
 Budget = Annotated[
-    int | None, typer.Option(help="Images to select in all, in place of --factor.", rich_help_panel="Method")
+    int | None,
+    typer.Option(
+        help="Images to select in all, in place of --factor; not with preset hudd-2021.",
+        rich_help_panel="Method",
+    ),
 ]
 Seed = Annotated[
     int | None, typer.Option(help="Seed of everything drawn (default 0).", rich_help_panel="Method")
@@ -349,7 +361,7 @@ def open_study(path: Path, *, break_lock: bool = False, force: str | None = None
     join()
     study = Study.open(path)
     study.break_lock = break_lock
-    study.configure(**_settings(study.settings.training, choices))
+    study.configure(**_settings(study.settings, choices))
     return study.force(force) if force else study
 
 
@@ -366,11 +378,11 @@ def open_or_create(
     if choices.get("model") is None or choices.get("test") is None:
         missing = "--model" if choices.get("model") is None else "--test"
         raise UsageError(f"there is no study in '{path}' yet, and to make one {missing} is needed.")
-    return Study.create(path, **_settings({}, choices))
+    return Study.create(path, **_settings(None, choices))
 
 
-def _settings(training: dict[str, Any], choices: dict[str, Any]) -> dict[str, Any]:
-    """Turn what was typed into fields of Settings; what was not given is left out."""
+def _settings(old: Settings | None, choices: dict[str, Any]) -> dict[str, Any]:
+    """Turn what was typed into fields of Settings; what was not given is left out, or gives way to what was."""
     given = {name: value for name, value in choices.items() if value is not None}
     transform = {
         name: given.pop(name) for name in ("resize", "scale", "mean", "std", "grayscale") if name in given
@@ -382,7 +394,7 @@ def _settings(training: dict[str, Any], choices: dict[str, Any]) -> dict[str, An
         if name in extra:
             extra[name] = _names(extra[name])
     if extra:
-        given["training"] = {**training, **extra}
+        given["training"] = {**(old.training if old else {}), **extra}
     for name in ("layers", "modes"):
         if name in given:
             given[name] = _names(given[name])
@@ -401,7 +413,15 @@ def _settings(training: dict[str, Any], choices: dict[str, Any]) -> dict[str, An
         given["budget"] = None
     if "budget" in given and "factor" not in given:
         given["factor"] = None
+    if old and {"preset", "clusterer"} & set(given) and not _counted(old, given):
+        given = {"max_clusters": None, "cluster_size": None, **given}
     return given
+
+
+def _counted(old: Settings, given: dict[str, Any]) -> bool:
+    """Whether the clusterer is told how many clusters to make."""
+    own = get_preset(given.get("preset", old.preset)).clusterer
+    return (given.get("clusterer") or old.clusterer or own) in COUNTED
 
 
 _TRAINING = ("epochs", "lr", "optimizer", "schedule", "augment", "freeze", "holdout", "patience", "precision")
@@ -442,10 +462,10 @@ def _transform_value(name: str, value: Any) -> Any:
 
 def serve_page(path: Path, page: Literal["report", "label"], host: str, port: int) -> None:
     """Serve one of the study's local pages until interrupted."""
-    from hudd.cli.printing import console
+    from hudd.cli.printing import console, escape
     from hudd.report.serve import serve
 
     serve(
         open_study(path), page, host=host, port=port,
-        ready=lambda address: console.print(f"Open [bold]{address}[/]   (Ctrl-C ends it)", soft_wrap=True),
+        ready=lambda address: console.print(f"Open [bold]{escape(address)}[/]   (Ctrl-C ends it)", soft_wrap=True),
     )  # fmt: skip

@@ -28,7 +28,7 @@ console = Console(highlight=False, quiet=not _SPEAKS)
 def print_json(data: Any) -> None:
     """Print `data` as JSON, and nothing else."""
     if _SPEAKS:
-        text = json.dumps(data, indent=2, ensure_ascii=False, default=str)
+        text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False, default=str)
         print(
             text.encode("utf-8", "backslashreplace").decode()
         )  # of bytes that were no text, JSON's own escape

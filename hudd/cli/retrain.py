@@ -39,6 +39,7 @@ def retrain(
     """
     from hudd.cli.printing import console, escape, print_json, print_table, take
     from hudd.study.comparison import comparison, comparison_table, comparison_text, write_comparison
+    from hudd.study.summary import records
 
     if compare is not None and runs is None:
         runs = _RUNS
@@ -53,13 +54,13 @@ def retrain(
         take(opened, "retrain")
     if len(opened.settings.compared) == 1 and opened.settings.runs == 1:
         if json:
-            print_json(opened.table("retraining").to_dict("records"))
+            print_json(records(opened.table("retraining")))
         else:
             print_table("Retraining", opened.table("retraining"))
         return
     files, found = write_comparison(opened), comparison(opened)
     if json:
-        print_json(comparison_table(opened).to_dict("records"))
+        print_json(records(comparison_table(opened)))
         return
     before, runs = found.runs[0].accuracy_before, opened.settings.runs
     title = f"Test accuracy, {before:.2%} before; means of {runs}, tests against {found.reference}"

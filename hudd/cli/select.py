@@ -31,13 +31,14 @@ def select(
       hudd select signs --json
     """
     from hudd.cli.printing import print_json, print_table, take
+    from hudd.study.summary import records
 
     opened = o.open_study(
         study, break_lock=break_lock, improvement=improvement, factor=factor, budget=budget, strategy=strategy,
         seed=seed, batch_size=batch_size, workers=workers,
     )  # fmt: skip
     if json:
-        print_json(opened.select().table("selection").to_dict("records"))
+        print_json(records(opened.select().table("selection")))
         return
     take(opened, "select")
     print_table("Unsafe set", opened.table("selection"), most=10)

@@ -20,7 +20,7 @@ from hudd.clustering.wicd import cluster_sums, flat_labels, medoids, wicd
 from hudd.distances import pairwise_distances
 from hudd.distances.threads import thread_count
 from hudd.errors import UsageError
-from hudd.presets import Clusterer, Preset, Reduction, get_preset
+from hudd.presets import Clusterer, Preset, Reduction, check_counted, get_preset
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ def cluster(
     cluster_size: int | None = None,
     reduction: Reduction | None = None,
     clusterer: Clusterer | Any = None,
+    unit_norm: bool | None = None,
     seed: int = 0,
 ) -> Clustering:
     """Cluster the heatmaps of one layer, or any features, and choose the number of clusters.
@@ -101,7 +102,12 @@ def cluster(
         as that makes unless `max_clusters` is given too.
     reduction, clusterer : str, optional
         In place of the preset's, see :class:`hudd.clustering.Pipeline`; the clusterer may be one of
-        scikit-learn's. Distances can only be linked, unreduced.
+        scikit-learn's. Distances can only be linked, unreduced. ``kmeans`` makes as many clusters as Ward's
+        dendrogram would be cut into, so both numbers hold for it, the preset's size among them (15 rows in
+        ``moments``). Those that find the number themselves take neither number, and pass over the preset's.
+    unit_norm : bool, optional
+        Divide each row by its Euclidean norm first, or do not, in place of the preset's choice. Distances
+        are taken as they are.
     seed : int
         Seed of a reduction or clusterer that draws at random.
 
@@ -114,11 +120,15 @@ def cluster(
     Raises
     ------
     UsageError
-        If the input is empty or not finite, or an option is not allowed.
+        If the input is empty or not finite, or an option is not allowed or would have no effect.
     """
     choices = get_preset(preset)
     reduction = reduction or choices.reduction
     how: Any = clusterer or choices.clusterer
+    linked = isinstance(how, str) and how in ("ward", "average")
+    unit_norm = choices.unit_norm if unit_norm is None else unit_norm
+    pipeline = Pipeline(reduction, clusterer=how, unit_norm=unit_norm, seed=seed)
+    check_counted(how, max_clusters=max_clusters, cluster_size=cluster_size)
     if max_clusters is not None and not 2 <= max_clusters <= _MOST:
         raise UsageError(f"max_clusters is {max_clusters}; give 2 to {_MOST:,}, or leave it out.")
     if cluster_size is None:
@@ -127,8 +137,6 @@ def cluster(
         choices = replace(choices, max_clusters=_MOST)
     if cluster_size is not None and cluster_size < 1:
         raise UsageError(f"cluster_size is {cluster_size}; give at least 1, or leave it out.")
-    linked = isinstance(how, str) and how in ("ward", "average")
-    pipeline = Pipeline(reduction, clusterer=how, unit_norm=choices.unit_norm, seed=seed)
     data = heatmaps_or_distances
     if not hasattr(data, "shape"):
         data = np.asarray(data)
@@ -144,14 +152,29 @@ def cluster(
     elif int(data.shape[0]) == 0:
         raise UsageError("there are no heatmaps to cluster; give at least one row.")
     elif reduction == "none" and linked:
-        condensed = pairwise_distances(data, condensed=True, unit_norm=choices.unit_norm)
+        condensed = pairwise_distances(data, condensed=True, unit_norm=unit_norm)
     else:
         rows = pipeline.reduce(data)
         condensed = pairwise_distances(rows, condensed=True)
+    if linked:
+        return _cut(condensed, how, choices, max_clusters, cluster_size)
+    if isinstance(how, str) and how == "kmeans":
+        apart = replace(choices, linkage_on="distances")  # the authors' profiles are for their linkage alone
+        found = _cut(condensed, "ward", apart, max_clusters, cluster_size)
+        pipeline = replace(pipeline, n_clusters=found.k)
+    return _described(condensed, _apart(pipeline.group(rows)))
+
+
+def _cut(
+    condensed: np.ndarray,
+    method: Method,
+    choices: Preset,
+    max_clusters: int | None,
+    cluster_size: int | None,
+) -> Clustering:
+    """Link, and cut at the knee or into clusters of a size."""
     n = count_points(condensed)
-    if not linked:
-        return _described(condensed, _apart(pipeline.group(rows)))
-    z, curve_on = _dendrogram(condensed, n, how, choices)
+    z, curve_on = _dendrogram(condensed, n, method, choices)
     ks = _range(n, choices, max_clusters) if condensed.any() else np.empty(0, np.int64)
     labels, curve, slope = knee_cut(curve_on, z, ks)
     if cluster_size is not None and len(ks):

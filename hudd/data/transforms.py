@@ -78,6 +78,10 @@ class Transform:
                 raise UsageError(
                     f"{name} is {getattr(self, name)}; give one finite number, or three for RGB."
                 )
+            if value.size == 3 and self.grayscale:
+                raise UsageError(
+                    f"{name} is {getattr(self, name)}, three numbers, but grey images have one channel; give one."
+                )
             object.__setattr__(self, name, float(value) if value.ndim == 0 else tuple(value.tolist()))
         if not np.all(np.asarray(self.std) > 0):
             raise UsageError(f"std is {self.std}; give positive numbers.")
@@ -102,6 +106,11 @@ class Transform:
         if images.ndim == 4 and images.shape[3] == 1:
             images = images[..., 0]
         images = self._sized(self._coloured(images))
+        if images.ndim == 3 and max(np.size(self.mean), np.size(self.std)) > 1:
+            raise UsageError(
+                f"mean {self.mean} and std {self.std} are for three channels, but the images are grey; "
+                "give one number each, or grayscale=False (--colour)."
+            )
         planes = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
         values = np.multiply(planes, np.float32(self.scale), dtype=np.float32, order="C")
         # NumPy, not torch: this runs in decoding threads, and each would start torch's own pool.

@@ -105,7 +105,7 @@ def variance_reduction(
     Raises
     ------
     UsageError
-        If there is no numeric parameter, or lengths differ.
+        If there is no numeric parameter, lengths differ, or a period is not above 0.
     """
     labels = np.asarray(labels)
     angles = dict(angles or {})
@@ -123,6 +123,9 @@ def variance_reduction(
             )
     if unknown := sorted(set(angles) - set(numeric)):
         raise UsageError(f"angles {unknown} are no numeric parameters; there are {list(numeric)}.")
+    for name, period in angles.items():
+        if not period > 0:
+            raise UsageError(f"the period of angle '{name}' is {period}; give a number above 0, such as 360.")
 
     clusters, size = np.unique(labels[labels >= 1], return_counts=True)
     clusters, size = clusters[size > 1].astype(np.int64), size[size > 1]

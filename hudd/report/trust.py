@@ -24,6 +24,11 @@ STABLE, DOUBTFUL = 0.75, 0.5
 Comput. Stat. Data Anal. 52, 2007, who gives these bounds for the Jaccard coefficient)."""
 
 
+def places(study: Study, layer: str) -> np.ndarray | None:
+    """Return the (N, 2) places of the errors on the map of a layer; None where there are too many for one."""
+    return plot.embed(study.distances_of(layer)) if len(study.errors) <= MOST_ERRORS else None
+
+
 @dataclass(frozen=True)
 class Conservation:
     """How much relevance a layer lost, as a share of the explained output, over the errors."""
@@ -44,9 +49,7 @@ class Trust:
     @cached_property
     def points(self) -> np.ndarray | None:
         """(N, 2) places of the errors on the map."""
-        if not 3 < len(self._labels) <= MOST_ERRORS:
-            return None
-        return plot.embed(self._study.distances_of(self._study.chosen_layer))
+        return places(self._study, self._study.chosen_layer) if len(self._labels) > 3 else None
 
     @cached_property
     def stability(self) -> Stability | None:

@@ -25,7 +25,7 @@ def check(study: Study) -> None:
         If data or weights cannot be read, an image cannot be opened, labels go beyond the model's outputs, or
         the training's options are not allowed; :class:`UnsupportedOperation` if the model cannot be captured.
     """
-    check_training(study.settings.training)
+    check_training(study)
     source = study.source("test")
     if not len(source):
         raise UsageError(f"the test set '{study.settings.test}' holds no image; name another one.")
@@ -35,18 +35,36 @@ def check(study: Study) -> None:
         if study.settings.data(split) is not None:
             study.source(split).check()
             _check_labels(study, split, outputs)
+    check_parameters(study)
     study.lrp().prepare(example)
     Pipeline(study.settings.choices.reduction, clusterer=study.settings.choices.clusterer)
     study.features.extractor().prepare(study.features.source("test").load([0]).to(study.device))
 
 
-def check_training(options: dict) -> None:
-    """Refuse options that no training has."""
+def check_training(study: Study) -> None:
+    """Refuse options that no training has, or that are not for this model."""
+    options = study.settings.training
     unknown = sorted(set(options) - set(TrainingConfig.__dataclass_fields__))
     if unknown:
         allowed = ", ".join(TrainingConfig.__dataclass_fields__)
         raise UsageError(f"training option '{unknown[0]}' is unknown; choose among: {allowed}.")
-    TrainingConfig(**options)
+    config = TrainingConfig(**options)
+    if config.freeze:
+        config.frozen(study.model.module)
+
+
+def check_parameters(study: Study) -> None:
+    """Refuse angles and units of what the test set does not have."""
+    for option, names in (("angles", study.settings.angles), ("units", study.settings.units)):
+        if not names:
+            continue
+        known = study.source("test").parameters
+        allowed = [name for name in known if option == "units" or known[name].dtype.kind in "biuf"]
+        for name in names:
+            if name not in allowed:
+                there = f"choose among: {', '.join(allowed)}" if allowed else "there is none, so leave it out"
+                kind = "numeric parameter" if option == "angles" else "parameter"
+                raise UsageError(f"{option} has '{name}', which is no {kind} of the test set; {there}.")
 
 
 def _outputs(study: Study, example: torch.Tensor) -> int:

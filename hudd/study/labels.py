@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from hudd import selection
-from hudd.errors import HuddError
+from hudd.errors import HuddError, UsageError
 from hudd.store import drop, write_dataset
 from hudd.store.files import write_error
 from hudd.study.steps.retrain import wanted
 from hudd.study.study import Study
 
 
-def export_labels(study: Study, path: str | Path, *, unlabelled_only: bool = False) -> int:
+def export_labels(
+    study: Study, path: str | Path, *, unlabelled_only: bool = False, overwrite: bool = False
+) -> int:
     """Write the images that need a label, with what the DNN says about them, the selected ones first.
 
     Where strategies are to be compared, what they pay labels for is written too, without a cluster.
@@ -28,6 +30,8 @@ def export_labels(study: Study, path: str | Path, *, unlabelled_only: bool = Fal
         sorted into one folder a class.
     unlabelled_only : bool
         Leave out what has a label.
+    overwrite : bool
+        Write a table or tasks anew where the file exists, with all that was filled in.
 
     Returns
     -------
@@ -36,10 +40,17 @@ def export_labels(study: Study, path: str | Path, *, unlabelled_only: bool = Fal
 
     Raises
     ------
+    UsageError
+        If there is such a file and it is not to be written anew, or such a folder and it is not empty.
     HuddError
         If the path cannot be written.
     """
-    path, rows = Path(path), wanted(study)
+    path = Path(path)
+    if path.suffix in (".csv", ".json") and path.exists() and not overwrite:
+        raise UsageError(
+            f"'{path}' exists, perhaps with labels filled in; name another file, or give --overwrite."
+        )
+    rows = wanted(study)
     if unlabelled_only:
         rows = rows[study.labels[rows] < 0]
     split, unsafe, names = study.split("improvement"), study.selection, np.array(study.class_names, object)

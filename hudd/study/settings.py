@@ -13,7 +13,16 @@ from hudd.clustering.features import DEFAULT_BACKBONE
 from hudd.data import Transform
 from hudd.errors import UsageError
 from hudd.kinds import check_kinds
-from hudd.presets import DEFAULT_PRESET, Clusterer, FeatureKind, Pool, Preset, Reduction, get_preset
+from hudd.presets import (
+    DEFAULT_PRESET,
+    Clusterer,
+    FeatureKind,
+    Pool,
+    Preset,
+    Reduction,
+    check_counted,
+    get_preset,
+)
 from hudd.selection import STRATEGIES
 from hudd.store import check_compression
 
@@ -62,13 +71,14 @@ class Settings:
     max_clusters : int or None
         Upper end of the range of k.
     cluster_size : int or None
-        Errors of a cluster on average, in place of what the preset cuts a dendrogram by.
+        Errors of a cluster on average, in place of what the preset cuts a dendrogram by. Neither number goes with a
+        clusterer that finds the number of clusters itself.
     layer : str or None
         The layer whose clusters are used; None to let the layer choice decide.
     factor : float or None
         Unsafe images asked for per member of a cluster.
     budget : int or None
-        Unsafe images in all, in place of `factor`.
+        Unsafe images in all, in place of `factor`; not with preset ``hudd-2021``, whose bags go by the factor.
     training : dict
         Fields of :class:`hudd.retraining.TrainingConfig` for retraining.
     runs : int
@@ -154,12 +164,23 @@ class Settings:
                 raise UsageError(f"{name} is {value}; give a whole number of at least 1.")
         if self.max_clusters is not None and self.max_clusters < 2:
             raise UsageError(f"max_clusters is {self.max_clusters}; give a whole number of at least 2.")
+        check_counted(self.choices.clusterer, max_clusters=self.max_clusters, cluster_size=self.cluster_size)
         if self.seed < 0:
             raise UsageError(f"seed is {self.seed}; give a whole number of at least 0.")
+        for name, period in self.angles.items():
+            if not period > 0:
+                raise UsageError(
+                    f"the period of angle '{name}' is {period}; give a number above 0, such as 360."
+                )
         if self.factor is not None and not self.factor > 0:
             raise UsageError(f"factor is {self.factor}; give a number above 0.")
         if self.factor is not None and self.budget is not None:
             raise UsageError("factor and budget both say how many images to select; give one of them.")
+        if self.budget is not None and self.choices.bagging == "hudd-2021":
+            raise UsageError(
+                f"budget is {self.budget}, but preset '{self.preset}' fills its bags by factor; give factor in its "
+                "place, or choose another preset."
+            )
         if self.transform is not None:
             Transform.of(self.transform)
 

@@ -24,7 +24,7 @@ from hudd.lrp import LRP
 from hudd.ranks import Ranks
 from hudd.store import StudyFile, drop, writer_lock
 from hudd.store.files import sweep, write_error
-from hudd.study.checks import check
+from hudd.study.checks import check, check_parameters, check_training
 from hudd.study.device import choose_device
 from hudd.study.features import StudyFeatures
 from hudd.study.fingerprint import digest_model
@@ -133,11 +133,16 @@ class Study(Results):
         self._use(new)
 
         def write() -> None:
-            if any(getattr(old, name) != getattr(new, name) for name in _CHECKED):
+            differs = {name for name in vars(new) if getattr(old, name) != getattr(new, name)}
+            if differs & set(_CHECKED):
                 check(self)
+            if "training" in differs:
+                check_training(self)
+            if differs & {"angles", "units"}:
+                check_parameters(self)
             with self.writing() as h5:
                 h5.attrs.update(self._root_attributes())
-            self.log("configured", **{k: v for k, v in changes.items() if getattr(old, k) != getattr(new, k)})
+            self.log("configured", **{k: v for k, v in changes.items() if k in differs})
 
         try:
             self.lead(write)

@@ -194,19 +194,19 @@ def summarise(study: Results) -> dict[str, Any]:
         if study.has(f"splits/{split}"):
             summary[split] = _split(study, split)
     if study.has("layers"):
-        summary["layers"] = _records(layers_table(study))
+        summary["layers"] = records(layers_table(study))
     if study.has("clusters"):
         summary["chosen_layer"] = study.chosen_layer
-        summary["clusters"] = _records(clusters_table(study))
+        summary["clusters"] = records(clusters_table(study))
     if study.has("evaluation"):
         summary["evaluation"] = {
-            k: v for k, v in study.evaluation.items() if isinstance(v, int | float | str)
+            k: _plain(v) for k, v in study.evaluation.items() if isinstance(v, int | float | str)
         }
     if study.has("selection"):
         labelled = int((study.labels[study.selection.image] >= 0).sum())
         summary["selection"] = {"images": len(study.selection), "labelled": labelled}
     if study.has("retraining"):
-        summary["retraining"] = _records(retraining_table(study))
+        summary["retraining"] = records(retraining_table(study))
     return summary
 
 
@@ -226,12 +226,14 @@ def _named(numbers: np.ndarray, names: np.ndarray) -> np.ndarray:
     return np.array(named, dtype=object)
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    plain = frame.astype(object).where(frame.notna(), None)
-    return [
-        {key: getattr(v, "item", lambda v=v: v)() for key, v in row.items()}
-        for row in plain.to_dict("records")
-    ]
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as JSON has them: no number that is none, None in its place."""
+    return [{key: _plain(value) for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _plain(value: Any) -> Any:
+    value = getattr(value, "item", lambda: value)()
+    return None if pd.isna(value) or value in (np.inf, -np.inf) else value
 
 
 def describe(study: Results, step: str) -> str:

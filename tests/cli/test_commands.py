@@ -3,7 +3,12 @@
 import csv
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
+
+from hudd.cli.printing import print_json
+from hudd.study.summary import records
 
 
 def test_the_demo_leaves_a_finished_study(demo):
@@ -94,3 +99,25 @@ def test_doctor(hudd):
     assert found["built"]["core"] is True
     assert found["versions"]["torch"]
     assert hudd("doctor")[0] == 0
+
+
+def test_numbers_that_are_none_are_null():
+    rows = pd.DataFrame({"a": [1.0, np.nan, np.inf], "b": ["x", None, "z"], "c": [1, 2, 3]})
+    assert records(rows) == [
+        {"a": 1.0, "b": "x", "c": 1},
+        {"a": None, "b": None, "c": 2},
+        {"a": None, "b": "z", "c": 3},
+    ]
+    with pytest.raises(ValueError, match="JSON"):
+        print_json({"a": np.nan})
+
+
+def test_paths_with_brackets_are_printed_whole(demo, hudd, tmp_path):
+    out = hudd("export", demo, "--to", "csv", "--out", tmp_path / "a[b]c")[1]
+    assert f"{tmp_path}/a[b]c" in out
+
+
+def test_a_demo_of_a_negative_seed_leaves_nothing(hudd, tmp_path):
+    code, _, err = hudd("demo", "--case", "digits", "--seed", "-1", "--out", tmp_path / "new")
+    assert (code, err) == (2, "hudd: seed is -1; give a whole number of at least 0.\n")
+    assert not (tmp_path / "new").exists()

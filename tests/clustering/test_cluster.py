@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist, squareform
-from sklearn.cluster import AgglomerativeClustering
+from sklearn.cluster import AgglomerativeClustering, Birch
 from sklearn.metrics import adjusted_rand_score
 
 from hudd.clustering import Pipeline, choose_layer, cluster, cluster_layers, linkage
@@ -209,3 +209,32 @@ def test_reduction_and_clusterer_replace_the_presets():
 def test_distances_can_only_be_linked(options):
     with pytest.raises(UsageError, match="give the features"):
         cluster(np.ones(10, np.float32), **options)
+
+
+def test_kmeans_is_told_the_number_as_a_dendrogram_is():
+    rows = np.random.default_rng(0).standard_normal((300, 6))
+    assert cluster(rows, preset="moments", clusterer="kmeans").k == cluster(rows, preset="moments").k == 20
+    assert cluster(rows, clusterer="kmeans", cluster_size=7).k == 43
+    assert cluster(rows, clusterer="kmeans", cluster_size=7, max_clusters=9).k == 9
+    assert cluster(rows, clusterer="kmeans", max_clusters=3).k <= 3
+    assert cluster(rows, preset="hudd-2021", clusterer="kmeans", cluster_size=100).k == 3
+    assert cluster(np.ones((40, 6)), preset="moments", clusterer="kmeans").k == 1
+
+
+@pytest.mark.parametrize("clusterer", ["dbscan", "hdbscan", Birch()])
+@pytest.mark.parametrize("number", [{"max_clusters": 5}, {"cluster_size": 5}])
+def test_a_number_that_would_have_no_effect_is_refused(clusterer, number):
+    rows = np.random.default_rng(0).standard_normal((40, 6))
+    with pytest.raises(UsageError, match=r"finds the number of clusters itself, so .* 5 has no effect"):
+        cluster(rows, clusterer=clusterer, **number)
+    assert cluster(rows, preset="moments", clusterer=clusterer).k >= 1  # the preset's own size is passed over
+
+
+def test_unit_norm_replaces_the_presets():
+    x, _ = groups()
+    x = x * np.random.default_rng(0).uniform(0.1, 10, (len(x), 1))
+    units = cluster(x, preset="moments", reduction="pca", unit_norm=True)
+    wanted = cluster(unit_norm_rows(x), preset="moments", reduction="pca")
+    np.testing.assert_array_equal(units.labels, wanted.labels)
+    linked = cluster(x, preset="moments", unit_norm=True)
+    np.testing.assert_array_equal(linked.labels, cluster(unit_norm_rows(x), preset="moments").labels)

@@ -90,3 +90,13 @@ def test_a_foreign_transform_gets_a_pillow_image_and_must_return_a_tensor():
     assert apply(foreign, COLOUR, "x.png").dtype == torch.float32
     with pytest.raises(UsageError, match=r"ndarray of image 'x\.png'"):
         apply(np.asarray, COLOUR, "x.png")
+
+
+@pytest.mark.parametrize("name", ["mean", "std"])
+def test_three_numbers_are_not_for_one_channel(name):
+    numbers = {name: (0.4, 0.5, 0.6)}
+    with pytest.raises(UsageError, match="grey images have one channel"):
+        Transform(grayscale=True, **numbers)
+    with pytest.raises(UsageError, match="three channels, but the images are grey"):
+        Transform(**numbers)(np.zeros((8, 8), np.uint8))
+    assert Transform(grayscale=False, **numbers)(np.zeros((8, 8), np.uint8)).shape == (3, 8, 8)

@@ -80,3 +80,9 @@ def test_wrong_calls_are_named():
         variance_reduction({"p": np.arange(3)}, np.array([1, 1]))
     with pytest.raises(UsageError, match="angles"):
         variance_reduction({"p": np.arange(2)}, np.array([1, 1]), angles={"q": 360})
+
+
+@pytest.mark.parametrize("period", [0, -360, float("nan")])
+def test_a_period_is_above_zero(period):
+    with pytest.raises(UsageError, match="the period of angle 'p' is"):
+        variance_reduction({"p": np.arange(2)}, np.array([1, 1]), angles={"p": period})

@@ -203,7 +203,7 @@ def _pth() -> bytes:
 
 
 def _labels(study: Study, paths: list[str], file: Path) -> list[bytes]:
-    export_labels(study, file)
+    export_labels(study, file, overwrite=True)
     export = hudd.selection.export_csv if file.suffix == ".csv" else hudd.selection.export_label_studio
     export(file, paths, {"cluster": range(len(paths))}, labels=["ant", "bee", "cat", ""] * 2)
     return [file.read_bytes()]

@@ -276,3 +276,18 @@ def test_a_file_in_the_way_is_said(make_study, tmp_path, name):
     (tmp_path / "file").write_text("")
     with pytest.raises(HuddError, match="cannot write"):
         export(make_study(), tmp_path / "file" / "out", formats=(name,))
+
+
+def test_exports_of_very_many_errors_have_no_map(make_study, tmp_path, monkeypatch):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    study = make_study()
+    monkeypatch.setattr("hudd.report.trust.MOST_ERRORS", len(study.errors) - 1)
+    assert "map" not in pandas.read_parquet(export_parquet(study, tmp_path / "table"))
+    samples = json.loads(export_fiftyone(study, tmp_path / "samples").read_text("utf-8"))["samples"]
+    assert not any("map" in one for one in samples)
+    path = export_virelay(study, tmp_path / "project")
+    with h5py.File(path.parent / "analysis.h5") as file:
+        for layer in study.layers:
+            assert len(file[layer]["embedding"]) == 0
+            assert "embedding" not in file[layer]["cluster/hudd"].attrs

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from hudd.cli.options import _settings
 from hudd.errors import UsageError
 from hudd.study import Study
 from hudd.study.settings import Settings
+from hudd.study.steps import cluster as cluster_step
 
 BACKBONE = """
 from torch import nn
@@ -123,3 +125,32 @@ def test_relevance_in_place_of_moments_has_unit_norm():
     assert not Settings(**given).choices.unit_norm
     assert Settings(**given, features="relevance").choices.unit_norm
     assert not Settings(**(given | {"preset": "hudd"}), features="moments").choices.unit_norm
+
+
+def test_features_are_clustered_at_the_length_that_they_are_selected_by(material, tmp_path, monkeypatch):
+    given, called = [], cluster_step.cluster
+    monkeypatch.setattr(
+        cluster_step, "cluster", lambda *args, **how: given.append(how["unit_norm"]) or called(*args, **how)
+    )
+    choices = material | {"preset": "moments"}
+    study = Study.create(tmp_path / "study", **choices, features="pixels", reduction="pca").cluster()
+    assert given == [study.settings.choices.unit_norm] == [True]
+
+
+def test_a_number_of_clusters_is_refused_of_density():
+    given = {"model": "m:f", "test": "t", "preset": "moments"}
+    with pytest.raises(
+        UsageError, match="'dbscan' finds the number of clusters itself, so cluster_size 4 has"
+    ):
+        Settings(**given, clusterer="dbscan", cluster_size=4)
+    with pytest.raises(UsageError, match="max_clusters 4 has no effect"):
+        Settings(**(given | {"preset": "safe"}), max_clusters=4)
+    assert Settings(**(given | {"preset": "safe"}), clusterer="kmeans", max_clusters=4)
+
+
+def test_a_number_of_clusters_gives_way_to_density():
+    old = Settings(model="m:f", test="t", preset="moments", cluster_size=4)
+    given = _settings(old, {"clusterer": "dbscan"})
+    assert given == {"clusterer": "dbscan", "cluster_size": None, "max_clusters": None}
+    assert old.changed(**_settings(old, {"preset": "safe"})).cluster_size is None
+    assert old.changed(**_settings(old, {"preset": "safe", "clusterer": "kmeans"})).cluster_size == 4

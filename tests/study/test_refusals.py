@@ -5,6 +5,7 @@ import pytest
 
 from hudd.errors import HuddError, UnsupportedOperation, UsageError
 from hudd.study import Study
+from hudd.study.labels import export_labels
 
 
 def test_no_error(finished, material, tmp_path):
@@ -98,6 +99,34 @@ def test_a_wrong_change_changes_nothing(finished):
         finished.configure(test="nowhere")
     assert Study.open(finished.path).settings == finished.settings
     finished.run()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"training": {"lr": -1.0}}, "lr of a training must be positive"),
+        ({"training": {"freeze": ("conv9.*",)}}, "matches no parameter"),
+        ({"angles": {"width": 0.0}}, "the period of angle 'width' is 0.0"),
+        ({"angles": {"cause": 360.0}}, "angles has 'cause', which is no numeric parameter"),
+        ({"units": {"height": "px"}}, "units has 'height', which is no parameter of the test set"),
+        ({"preset": "hudd-2021", "budget": 2}, "budget is 2, but preset 'hudd-2021'"),
+    ],
+)
+def test_options_that_later_steps_refuse_are_refused_at_once(finished, changes, says):
+    before = finished.settings
+    with pytest.raises(UsageError, match=says):
+        finished.configure(**changes)
+    assert finished.settings == Study.open(finished.path).settings == before
+
+
+def test_labels_that_were_filled_in_are_not_written_over(finished, tmp_path):
+    for name in ("todo.csv", "todo.json"):
+        (tmp_path / name).write_text("filled in")
+        with pytest.raises(UsageError, match=f"{name}' exists, perhaps with labels filled in"):
+            export_labels(finished, tmp_path / name)
+        assert (tmp_path / name).read_text() == "filled in"
+        assert export_labels(finished, tmp_path / name, overwrite=True)
+        assert (tmp_path / name).read_text() != "filled in"
 
 
 def test_steps_not_taken_say_so(material, tmp_path):

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from hudd import plot
 from hudd.plot.colours import relevance_indices
 from hudd.report.exporters.errors import checked_layer, cluster_title, error_columns, made, pictures
 from hudd.report.reviewed import review_of
 from hudd.report.text import shown
-from hudd.report.trust import MOST_ERRORS
+from hudd.report.trust import places
 from hudd.store.files import write_error, write_whole
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def export_fiftyone(study: Study, out: str | Path, *, layer: str | None = None) 
 
 def _errors(study: Study, out: Path, layer: str) -> list[dict[str, Any]]:
     columns, samples = error_columns(study), []
-    points = plot.embed(study.distances_of(study.chosen_layer)) if len(study.errors) <= MOST_ERRORS else None
+    points = places(study, study.chosen_layer)
     test = study.split("test")
     for row, picture, relevance in pictures(study, layer, "FiftyOne export"):
         name = f"error-{row:06d}.png"

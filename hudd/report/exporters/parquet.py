@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from hudd import plot
 from hudd.errors import HuddError
 from hudd.report.exporters.errors import checked_layer, error_columns, made, overlaid, pictures, png
 from hudd.report.text import shown
+from hudd.report.trust import places
 from hudd.store.files import write_whole
 
 if TYPE_CHECKING:
@@ -23,10 +23,9 @@ def export_parquet(study: Study, out: str | Path, *, layer: str | None = None) -
     """Write ``errors.parquet``: a row an error, with its picture, the heatmap over it, cluster and parameters.
 
     ``spotlight.show("errors.parquet", dtype={"picture": "Image", "heatmap": "Image", "map": "Embedding"})``
-    shows it. Columns: path, label, prediction, score, cluster, cluster_name,
-    medoid (bool), distance (to the medoid), map (two
-    float32, classical scaling of the distances), picture and heatmap (PNG bytes), and one a parameter, named
-    ``parameter: NAME``.
+    shows it. Columns: path, label, prediction, score, cluster, cluster_name, medoid (bool), distance (to the
+    medoid), map (two float32, classical scaling of the distances; left out beyond 12,000 errors), picture and
+    heatmap (PNG bytes), and one a parameter, named ``parameter: NAME``.
 
     Parameters
     ----------
@@ -54,7 +53,9 @@ def export_parquet(study: Study, out: str | Path, *, layer: str | None = None) -
         raise HuddError("the Parquet export needs pyarrow; install hudd[parquet].") from None
     layer = checked_layer(study, layer)
     columns, test = error_columns(study), study.split("test")
-    columns["map"] = list(plot.embed(study.distances_of(study.chosen_layer)).astype(np.float32))
+    points = places(study, study.chosen_layer)
+    if points is not None:
+        columns["map"] = list(points.astype(np.float32))
     columns["picture"], columns["heatmap"] = [], []
     for _, picture, relevance in pictures(study, layer, "Parquet export"):
         columns["picture"].append(png(Image.fromarray(picture)))

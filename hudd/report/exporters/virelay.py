@@ -1,7 +1,8 @@
 """A ViRelAy project (Anders et al. 2021): the errors, their heatmaps, and the clusters of every layer.
 
 The layout is the one that ViRelAy 0.6's own loader reads; its published specification nests the analyses
-differently. Each layer is a category, with the clustering ``hudd`` and the embedding ``mds``.
+differently. Each layer is a category, with the clustering ``hudd`` and, of up to 12,000 errors, the
+embedding ``mds``.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
-from hudd import plot
 from hudd.report.exporters.errors import checked_layer, made, pictures
 from hudd.report.text import shown
+from hudd.report.trust import places
 from hudd.store.files import write_error, write_whole
 
 if TYPE_CHECKING:
@@ -141,8 +142,11 @@ def _analyses(study: Study, out: Path) -> None:
             found = study.clustering_of(layer)
             group = file.create_group(layer)
             group["index"] = np.arange(len(found.labels), dtype=np.uint32)
-            group["embedding/mds"] = plot.embed(study.distances_of(layer)).astype(np.float32)
+            points, embeddings = places(study, layer), group.create_group("embedding")
             clusters = group.require_group("cluster").create_dataset(
                 "hudd", data=found.labels.astype(np.int64)
             )
-            clusters.attrs.update(embedding="mds", k=found.k, index=np.arange(2))
+            clusters.attrs["k"] = found.k
+            if points is not None:
+                embeddings["mds"] = points.astype(np.float32)
+                clusters.attrs.update(embedding="mds", index=np.arange(2))

@@ -92,6 +92,7 @@ def _layer(study: Study, layer: str, mark: str, rows: np.ndarray) -> None:
         cluster_size=settings.cluster_size,
         reduction=settings.choices.reduction,
         clusterer=settings.choices.clusterer,
+        unit_norm=settings.choices.unit_norm,
         seed=settings.seed,
     )
     with study.committing(f"cluster/{layer}", mark, started) as h5:

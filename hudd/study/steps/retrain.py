@@ -37,7 +37,7 @@ def run(study: Study, *, checksums: bool = False) -> None:
         )
     runs = [(mode, number) for mode in study.settings.compared for number in range(study.settings.runs)]
     bags = {(mode, number): bag(study, mode, study.settings.seed + number) for mode, number in runs}
-    _check_labels(study, [labelled for labelled, _ in bags.values()])
+    _check_labels(study, [rows for pair in bags.values() for rows in pair])
     images = {split: CachedImages(study.source(split)) for split in ("train", "test", "improvement")}
     for (mode, number), (labelled, rows) in bags.items():
         _one(study, images, mode, number, labelled, rows)
@@ -116,8 +116,8 @@ def wanted(study: Study) -> np.ndarray:
     return np.array(list(dict.fromkeys(np.concatenate(parts).tolist())), np.int64)
 
 
-def _check_labels(study: Study, labelled: list[np.ndarray]) -> None:
-    rows = np.unique(np.concatenate(labelled))
+def _check_labels(study: Study, parts: list[np.ndarray]) -> None:
+    rows = np.unique(np.concatenate(parts))
     unknown = int((study.labels[rows] < 0).sum())
     if unknown:
         raise HuddError(
