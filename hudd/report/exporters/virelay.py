@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from hudd import plot
-from hudd.report.exporters.errors import checked_layer, made, pictures
+from hudd.report.exporters.errors import checked_layer, drawn_at, made, pictures
 from hudd.report.text import shown
 from hudd.store.files import write_error, write_whole
 
@@ -74,7 +74,7 @@ def export_virelay(study: Study, out: str | Path, *, layer: str | None = None) -
             "up_sampling_method": "none",
         },
         "attributions": {
-            "attribution_method": f"{shown(rules)} at {shown(layer)}",
+            "attribution_method": f"{shown(rules)} at {shown(drawn_at(study, layer))}",
             "attribution_strategy": "predicted_label",
             "sources": ["attribution.h5"],
         },
