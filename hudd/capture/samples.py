@@ -16,10 +16,11 @@ from hudd.capture.graph import RelevanceGraph, carries
 
 aten = torch.ops.aten
 
-_RESHAPES = {
+RESHAPES = {
     aten._unsafe_view.default, aten.flatten.using_ints, aten.reshape.default, aten.squeeze.default,
     aten.squeeze.dim, aten.squeeze.dims, aten.unflatten.int, aten.unsqueeze.default, aten.view.default,
 }  # fmt: skip
+"""Operations that keep the numbers and their order."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def places(captured: RelevanceGraph) -> dict[fx.Node, Place]:
 
 
 def _place(node: fx.Node, sources: set[Place | None]) -> Place | None:
-    shape = _shape(node)
+    shape = shape_of(node)
     before = sources.pop() if len(sources) == 1 else None
     if shape is None:  # a call that is not torch.export's, of its source's shape
         return before
@@ -67,8 +68,8 @@ def _place(node: fx.Node, sources: set[Place | None]) -> Place | None:
         return None
     (axis,) = varying
     times = shape[axis][0]
-    if node.target in _RESHAPES and before is not None:
-        source = _shape(node.all_input_nodes[0])
+    if node.target in RESHAPES and before is not None:
+        source = shape_of(node.all_input_nodes[0])
         behind = before.inner * _numbers(source[before.axis + 1 :]) if source is not None else 0
         inner, rest = divmod(behind, _numbers(shape[axis + 1 :]))
         return Place(axis, times // inner, inner) if inner and not rest and times % inner == 0 else None
@@ -82,7 +83,7 @@ def _numbers(shape: list[tuple[int, bool]]) -> int:
     return prod(size for size, _ in shape)
 
 
-def _shape(node: fx.Node) -> list[tuple[int, bool]] | None:
+def shape_of(node: fx.Node) -> list[tuple[int, bool]] | None:
     """Of every axis the size for one image, and whether it is a multiple of the number of images."""
     value = node.meta.get("val")
     if not isinstance(value, Tensor):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -433,7 +434,8 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _pairs(option: str, text: str) -> dict[str, str]:
     """Read 'NAME=VALUE,NAME=VALUE'."""
-    parts = [part.partition("=") for part in _names(text)]
+    # The commas of a rule's numbers stand in brackets: "0=z-box(0, 1),*=epsilon".
+    parts = [part.strip().partition("=") for part in re.split(r",(?![^(]*\))", text) if part.strip()]
     if not all(name and value for name, _, value in parts):
         raise UsageError(f"--{option} is '{text}'; write it as NAME=VALUE,NAME=VALUE.")
     return {name.strip(): value.strip() for name, _, value in parts}

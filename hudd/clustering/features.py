@@ -107,12 +107,17 @@ class Activations:
         finally:
             for hook in hooks:
                 hook.remove()
-        return Features({name: self._pooled(found[name]) for name in self._modules})
+        return Features({name: self._pooled(found[name], self.channels[name]) for name in self._modules})
 
-    def _pooled(self, values: Tensor) -> Tensor:
+    @property
+    def channels(self) -> dict[str, int]:
+        """The axis of the channels of each layer, from the end, as :attr:`hudd.LRP.channels`."""
+        return self._lrp.channels
+
+    def _pooled(self, values: Tensor, axis: int) -> Tensor:
         if self._pool == "none" or values.ndim < 3:
             return values
-        return values.flatten(2).sum(2) if self._pool == "channel" else values.sum(1)
+        return values.movedim(axis, 1).flatten(2).sum(2) if self._pool == "channel" else values.sum(axis)
 
 
 class Backbone:

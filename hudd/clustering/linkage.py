@@ -41,6 +41,13 @@ def count_points(condensed: np.ndarray) -> int:
     return n
 
 
+def condensed_at(n: int, i: np.ndarray, j: np.ndarray | int) -> np.ndarray:
+    """Return where a condensed matrix of `n` points has the pairs of points `i` and other points `j`."""
+    low, high = np.minimum(i, j).astype(np.int64), np.maximum(i, j).astype(np.int64)
+    at: np.ndarray = n * low - low * (low + 1) // 2 + high - low - 1
+    return at
+
+
 def check_condensed(condensed: Any) -> np.ndarray:
     """Return `condensed` as a 1-D array of distances, uncopied where it is one of 32 bits or more.
 

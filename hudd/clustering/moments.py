@@ -93,7 +93,6 @@ class Moments:
         self._lrp: LRP | None = None
         self._activations: Activations | None = None
         self._reads = False  # whether the activations can be read
-        self._channels: dict[str, int] = {}  # axis of the channels, by layer
 
     def prepare(self, example: Tensor) -> tuple[str, ...]:
         """Find the layers that images like `example` pass; return the one name of the features."""
@@ -107,7 +106,6 @@ class Moments:
             alike = [name for name in layers if activation[name].shape == relevance[name].shape]
             layers, self._reads = alike or layers, bool(alike)
         layers = [name for name in layers if relevance[name].ndim > 2] or layers
-        self._channels = {name: -1 if isinstance(kinds.get(name), nn.Linear) else 1 for name in layers}
         self._lrp = LRP(self._model, rules=self._rules, layers=layers)
         self._activations = Activations(self._model, layers) if self._reads else None
         return (LAYER,)
@@ -133,8 +131,9 @@ class Moments:
         Beside them the conservation, (N,).
         """
         assert self._lrp is not None  # prepared
-        found, axes = self._lrp.attribute(inputs, target=target), self._channels.items()
+        found = self._lrp.attribute(inputs, target=target)
         relevance, leaks = found.layers, torch.stack(list(found.conservation.values()))
+        axes = [(name, self._lrp.channels[name]) for name in relevance]
         lost = leaks.gather(0, leaks.abs().argmax(0, keepdim=True))[0]
         parts = [
             channel_moments(_shares(relevance[name]).movedim(axis, 1)).abs().sqrt() for name, axis in axes

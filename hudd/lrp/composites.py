@@ -10,7 +10,7 @@ transformers; ``cp-lrp-gamma`` has the same rules for layers with weights, but a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -46,6 +46,8 @@ _PARAMETERS = {
     "alpha-beta": ("alpha", "beta"),
     "z-box": ("low", "high"),
 }
+_FORM = re.compile(r"\s*([a-z+-]+)\s*(?:\(([^()]*)\))?\s*")
+_RECOMMENDED = "recommended"  # known once the model is captured
 
 
 @dataclass(frozen=True)
@@ -122,11 +124,14 @@ def parse_rule(text: str) -> Rule:
     UsageError
         For an unknown name, or numbers that the rule does not take.
     """
-    match = re.fullmatch(r"\s*([a-z+-]+)\s*(?:\(([^()]*)\))?\s*", text)
-    name = match[1] if match else text
-    if match is None or name not in RULES:
-        known = ", ".join([*RULES, *COMPOSITES])
-        raise UsageError(f"LRP rule '{text}' is unknown; choose one of: {known}.")
+    if text == _RECOMMENDED:
+        raise UsageError("'recommended' is chosen for a whole model; give it alone, as rules='recommended'.")
+    if text in COMPOSITES:
+        raise UsageError(f"'{text}' is a composite, which only '*' takes; choose one of: {', '.join(RULES)}.")
+    match = _FORM.fullmatch(text)
+    if match is None or match[1] not in RULES:
+        raise _unknown(text, RULES)
+    name = match[1]
     names = _PARAMETERS.get(name, ())
     try:
         numbers = [float(number) for number in match[2].split(",")] if match[2] else []
@@ -145,10 +150,33 @@ def parse_rule(text: str) -> Rule:
     return rule
 
 
-def _named(choice: str | Rule) -> Composite:
-    if isinstance(choice, str) and choice in COMPOSITES:
-        return COMPOSITES[choice]
-    rule = parse_rule(choice) if isinstance(choice, str) else choice
+def _unknown(text: str, known: Iterable[str]) -> UsageError:
+    return UsageError(f"LRP rule '{text}' is unknown; choose one of: {', '.join(known)}.")
+
+
+def _rule(choice: object, where: str) -> Rule:
+    """A rule or one by its name; anything else is refused."""
+    if isinstance(choice, Rule):
+        return choice
+    if not isinstance(choice, str):
+        raise UsageError(
+            f"the rule of '{where}' is {choice!r}, but must be a rule or the name of one; choose one of: "
+            f"{', '.join(RULES)}."
+        )
+    return parse_rule(choice)
+
+
+def _named(choice: object, *also: str) -> Composite:
+    """What all layers have: a composite, or one rule; `also` are names that may stand there too."""
+    if isinstance(choice, Composite):
+        return choice
+    if isinstance(choice, str):
+        if choice in COMPOSITES:
+            return COMPOSITES[choice]
+        match = _FORM.fullmatch(choice)
+        if choice != _RECOMMENDED and (match is None or match[1] not in RULES):
+            raise _unknown(choice, (*RULES, *COMPOSITES, *also))
+    rule = _rule(choice, "*")
     return Composite(choice if isinstance(choice, str) else type(choice).__name__, rule, rule)
 
 
@@ -166,19 +194,14 @@ def composite_of(rules: str | Rule | Composite | Mapping[str, str | Rule]) -> Co
     UsageError
         If a name is unknown or the mapping is malformed.
     """
-    if isinstance(rules, Composite):
-        return rules
-    if isinstance(rules, (str, Rule)):
-        return _named(rules)
+    if isinstance(rules, (str, Rule, Composite)):
+        return _named(rules, _RECOMMENDED)
     if not isinstance(rules, Mapping):
         raise UsageError(
             f"rules must be a name, a rule or a mapping of module globs to rules, but it is {rules!r}."
         )
     base = _named(rules.get("*", "epsilon-plus"))
-    overrides = []
-    for pattern, choice in rules.items():
-        if pattern != "*":
-            overrides.append((pattern, parse_rule(choice) if isinstance(choice, str) else choice))
+    overrides = [(pattern, _rule(choice, pattern)) for pattern, choice in rules.items() if pattern != "*"]
     name = ", ".join(
         [base.name, *(f"{pattern}={choice}" for pattern, choice in rules.items() if pattern != "*")]
     )

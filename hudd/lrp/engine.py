@@ -39,8 +39,8 @@ class LRP:
         Module paths (``"features.3"``), globs allowed. None: every module that redistributes relevance, and the input.
         The backward sweep ends at the earliest layer asked for; ``"input"`` asks for the input.
     pool : {"none", "channel", "space"}, optional
-        Keep relevance whole, sum it over space (one number a channel) or over channels (a map). Layers without
-        spatial axes are kept whole.
+        Keep relevance whole, sum it over space or tokens (one number a channel) or over channels (a map), whichever
+        axis they are along (see :attr:`channels`). Layers without spatial axes are kept whole.
     precision : {"float32", "float16", "bfloat16"}, optional
         Storage of whole heatmaps; arithmetic is float32 always.
     at : {"input", "output"}, optional
@@ -125,6 +125,16 @@ class LRP:
             If relevance meets an operation without a conserving rule.
         """
         return self._planned(example, every_output=False).layers
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """The axis of the channels in the whole heatmap of each layer, from its end; empty before :meth:`prepare`.
+
+        As the layer's convolution or linear layer has it; of a layer without weights as the nearest one before or
+        after it does, through operations that keep the axis, else last of (N, T, C) and behind the images of others.
+        """
+        plans = self._plans.values()
+        return {name: axis for plan in plans for name, axis in plan.channels[self._at].items()}
 
     def _planned(self, example: Tensor | Sequence[Tensor], *, every_output: bool) -> Plan:
         """The way of relevance from the model's first output, or from all of them."""

@@ -13,6 +13,7 @@ from torch import fx
 from hudd.capture.graph import RelevanceGraph, module_of
 from hudd.capture.samples import Place, places
 from hudd.errors import UsageError
+from hudd.lrp.channels import Channels
 from hudd.lrp.composites import Composite
 from hudd.lrp.contraction import Contraction, contraction_of, data_input, is_contraction
 from hudd.lrp.operations import (
@@ -64,6 +65,9 @@ class Plan:
         Whether the input's relevance is asked for.
     places : dict of Node to Place
         Where the images of a batch are in each value, as far as it is known.
+    channels : dict
+        For either side of a layer, "input" and "output": by its name the axis of the channels in its heatmap, from the
+        end.
     in_place : set of Node
         Rectifiers that may write over what they read.
     rectified : set of Node
@@ -86,6 +90,7 @@ class Plan:
     exits: dict[Edge, list[str]]
     reaches_input: bool
     places: dict[fx.Node, Place]
+    channels: dict[str, dict[str, int]]
     in_place: set[fx.Node] = field(default_factory=set)
     rectified: set[fx.Node] = field(default_factory=set)
     reads: dict[fx.Node, list[fx.Node]] = field(default_factory=dict)
@@ -149,6 +154,7 @@ def make_plan(
         exits=exits,
         reaches_input=reaches_input,
         places=where,
+        channels=_channels(steps, where, entries, exits),
     )
     _choose_in_place(plan, outputs)
     plan.reads = {node: _values_read(node, steps[node]) for node in plan.backward}
@@ -287,6 +293,27 @@ def _layer_edges(
             if within(output, name):
                 exits[(output, output)].append(name)
     return dict(entries), dict(exits)
+
+
+def _channels(
+    steps: dict[fx.Node, Operation | RuledContraction],
+    where: dict[fx.Node, Place],
+    entries: dict[Edge, list[str]],
+    exits: dict[Edge, list[str]],
+) -> dict[str, dict[str, int]]:
+    """The axis of the channels at either side of each layer."""
+    contractions = {
+        node: step.contraction if isinstance(step, RuledContraction) else None for node, step in steps.items()
+    }
+    known = Channels(contractions, where)
+    entering: dict[str, list[Edge]] = defaultdict(list)
+    for edge, names in entries.items():
+        for name in names:
+            entering[name].append(edge)
+    return {
+        "input": {name: known.entering(edges) for name, edges in entering.items()},
+        "output": {name: known.leaving(source) for (_, source), names in exits.items() for name in names},
+    }
 
 
 def _readers_above(wanted: set[fx.Node], steps: dict[fx.Node, Operation | RuledContraction]) -> set[fx.Node]:

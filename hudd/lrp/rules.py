@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf, isfinite
 
 import torch
 from torch import Tensor
 
+from hudd.errors import UsageError
 from hudd.lrp import kernels
 from hudd.lrp.contraction import BySign, Contraction
 from hudd.lrp.message import Message
@@ -64,10 +66,18 @@ class Rule:
     Parameters
     ----------
     epsilon : float
-        Size of the stabilizer of the denominator, with the denominator's sign.
+        Size of the stabilizer of the denominator, with the denominator's sign; not negative.
+
+    Raises
+    ------
+    UsageError
+        If a rule's number cannot be used.
     """
 
     epsilon: float = 1e-6
+
+    def __post_init__(self) -> None:
+        _check_size("epsilon", self.epsilon)
 
     # Whether the relevance that the rule returns is x times something, so that it vanishes with x.
     proportional_to_input = True
@@ -89,6 +99,11 @@ class Rule:
             last=last,
             shift=shift,
         )
+
+
+def _check_size(name: str, value: float) -> None:
+    if not (isfinite(value) and value >= 0):
+        raise UsageError(f"{name} of an LRP rule is {value}; give a finite number that is not negative.")
 
 
 @dataclass(frozen=True)
@@ -206,6 +221,10 @@ class Gamma(Rule):
 
     gamma: float = 0.25
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_size("gamma", self.gamma)
+
     def redistribute(self, crossing: Crossing) -> Message:
         """Send the relevance at the output to the input."""
         message = self._share(crossing, above=True, last=crossing.rectified)
@@ -248,6 +267,18 @@ class ZBox(Rule):
     high: float | tuple[float, ...] = 1.0
 
     proportional_to_input = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        lows, highs = (bound if isinstance(bound, tuple) else (bound,) for bound in (self.low, self.high))
+        count = max(len(lows), len(highs))  # a single number is that of every channel
+        lows, highs = (bound * count if len(bound) == 1 else bound for bound in (lows, highs))
+        fit = 0 < count == len(lows) == len(highs)
+        if not fit or not all(-inf < low < high < inf for low, high in zip(lows, highs)):
+            raise UsageError(
+                f"z-box has low {self.low} and high {self.high}; give finite numbers, one each or one a channel, "
+                "low less than high."
+            )
 
     def redistribute(self, crossing: Crossing) -> Message:
         """Send the relevance at the output to the input."""

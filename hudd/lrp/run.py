@@ -288,7 +288,8 @@ class Run:
             heatmap = message.relevance(self._dtype)
         else:
             over = "space" if self._pool == "channel" else "channels"
-            heatmap = kernels.pooled_product(message.value, message.factor, over=over)
+            axis = self._plan.channels[self._at][name] % message.value.ndim
+            heatmap = kernels.pooled_product(message.value, message.factor, over=over, channel_axis=axis)
             message.total = heatmap.double().flatten(1).sum(1)
         _accumulate(result.layers, name, heatmap)
 

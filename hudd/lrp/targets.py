@@ -167,8 +167,15 @@ def worst_keypoint(truth: Tensor, landmarks: Sequence[int] | None = None) -> Cal
     Raises
     ------
     UsageError
-        If the output is not (N, K, H, W) for `truth`.
+        If `landmarks` is empty or holds one that `truth` has not; from the callable, if the output is not (N, K, H, W)
+        for `truth`.
     """
+    if landmarks is not None and truth.ndim == 3:  # else the truth itself is refused
+        landmarks, count = list(landmarks), truth.shape[1]
+        if not landmarks or not all(0 <= landmark < count for landmark in landmarks):
+            raise UsageError(
+                f"landmarks are {landmarks}, but must be one or more of 0 to {count - 1}; give None for all of them."
+            )
 
     def relevance(output: Tensor) -> Tensor:
         if output.ndim != 4 or truth.shape != (*output.shape[:2], 2):
@@ -186,7 +193,7 @@ def worst_keypoint(truth: Tensor, landmarks: Sequence[int] | None = None) -> Cal
         errors = (found * known - true).norm(dim=2)
         if landmarks is not None:
             outside = torch.ones(output.shape[1], dtype=torch.bool)
-            outside[list(landmarks)] = False
+            outside[landmarks] = False
             errors = errors.masked_fill(outside.to(output.device, non_blocking=True), -1.0)
         chosen = torch.nn.functional.one_hot(errors.argmax(1), output.shape[1])
         return output * chosen[:, :, None, None]

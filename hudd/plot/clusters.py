@@ -55,7 +55,7 @@ def dendrogram(clustering: Clustering) -> Figure:
     tree, k = np.asarray(clustering.linkage, np.float64), int(clustering.k)
     labels = np.asarray(clustering.labels)
     with style():
-        figure, ax = axes(None, min(14.0, max(6.4, 0.28 * k)), 3.2)
+        figure, ax = axes(min(14.0, max(6.4, 0.28 * k)), 3.2)
         if k > 1:
             member = _first_members(tree)
             hierarchy.dendrogram(
@@ -163,7 +163,7 @@ def embedding(points: np.ndarray, labels: np.ndarray, medoids: Sequence[int] | n
             f"points have shape {points.shape}; they must be ({len(labels)}, 2), one row a label."
         )
     with style():
-        figure, ax = axes(None, 6.4, 5.2)
+        figure, ax = axes(6.4, 5.2)
         colours = np.asarray(CYCLE)[np.asarray(labels) % len(CYCLE)]
         dots = ax.scatter(
             points[:, 0], points[:, 1], s=16 if len(points) < 1500 else 7, c=colours, alpha=0.75, lw=0
@@ -225,7 +225,7 @@ def retraining(before: float, after: Mapping[str, Sequence[float]]) -> Figure:
         Mode to the accuracy of each of its runs, 0 to 1.
     """
     with style():
-        figure, ax = axes(None, 6.4, 0.9 + 0.42 * len(after))
+        figure, ax = axes(6.4, 0.9 + 0.42 * len(after))
         ax.axvline(100 * before, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         ax.annotate(
             f"before {100 * before:.1f}", (100 * before, 1), xycoords=("data", "axes fraction"), va="bottom",

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hudd.clustering.linkage import condensed_at
 from hudd.errors import UsageError
 from hudd.plot.colours import relevance_indices, relevance_palette
 from hudd.plot.style import axes, new_figure, style
@@ -29,7 +30,7 @@ def heatmap(picture: np.ndarray, relevance: np.ndarray, *, opacity: float = 0.85
         Of the heatmap at its strongest, 0 to 1.
     """
     with style():
-        figure, ax = axes(None, 3.2, 3.2)
+        figure, ax = axes(3.2, 3.2)
         _overlay(ax, picture, relevance, opacity)
     return figure
 
@@ -83,10 +84,9 @@ def nearest_first(condensed: np.ndarray, count: int, members: np.ndarray, medoid
 
 def distances_to(condensed: np.ndarray, count: int, members: np.ndarray, medoid: int) -> np.ndarray:
     """Return distances of `members`, (m,) rows, to `medoid`, whose own is -1 so that it sorts first."""
-    low, high = np.minimum(members, medoid).astype(np.int64), np.maximum(members, medoid).astype(np.int64)
-    at = count * low - low * (low + 1) // 2 + high - low - 1
     same = members == medoid
-    return np.where(same, -1.0, condensed[np.where(same, 0, at)] if len(condensed) else 0.0)
+    at = np.where(same, 0, condensed_at(count, members, medoid))
+    return np.where(same, -1.0, condensed[at] if len(condensed) else 0.0)
 
 
 def _overlay(ax: Axes, picture: np.ndarray, relevance: np.ndarray, opacity: float) -> None:

@@ -55,7 +55,7 @@ def new_figure(width: float, height: float, layout: Literal["constrained"] | Non
     return Figure(figsize=(width, height), layout=layout)
 
 
-def axes(figure: Figure | None, width: float, height: float) -> tuple[Figure, Axes]:
-    """Return `figure`, or a new one, and an axes in it."""
-    figure = figure or new_figure(width, height)
+def axes(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return a new figure of so many inches and an axes in it."""
+    figure = new_figure(width, height)
     return figure, figure.add_subplot()

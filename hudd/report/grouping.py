@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from hudd.clustering import linkage
+from hudd.clustering.linkage import condensed_at, count_points
 from hudd.clustering.wicd import cluster_sums, flat_labels, medoids
 from hudd.errors import UsageError
 
@@ -141,14 +142,13 @@ def _without(numbered: dict[int, T], number: int) -> dict[int, T]:
 def _among(distances: np.ndarray, count: int, rows: np.ndarray) -> np.ndarray:
     """Return the condensed distances among ascending `rows`."""
     low, high = (rows[at] for at in np.triu_indices(len(rows), 1))
-    among: np.ndarray = distances[count * low - low * (low + 1) // 2 + high - low - 1]
+    among: np.ndarray = distances[condensed_at(count, low, high)]
     return among
 
 
 def _medoid(distances: np.ndarray, rows: np.ndarray) -> int:
-    count = round((1 + (1 + 8 * len(distances)) ** 0.5) / 2)
     if len(rows) < 2:
         return int(rows[0])
     one = np.ones(len(rows), np.int64)
-    sums, _ = cluster_sums(_among(distances, count, rows), one)
+    sums, _ = cluster_sums(_among(distances, count_points(distances), rows), one)
     return int(rows[medoids(sums, one)[0]])

@@ -8,7 +8,7 @@ import numpy as np
 
 from hudd.errors import UsageError
 from hudd.selection.balance import balance
-from hudd.selection.baselines import bootstrap, select_bl2, select_entropy, select_random
+from hudd.selection.baselines import bootstrap, select_bl1, select_bl2, select_entropy, select_random
 from hudd.selection.closest import ClosestMembers
 from hudd.selection.doubt import sampled_doubt
 from hudd.selection.unsafe import UnsafeSet, select_unsafe
@@ -82,7 +82,7 @@ def strategies(
 
     def bl1(seed: int) -> tuple[np.ndarray, np.ndarray]:
         drawn = select_bl2(len(entropy), budget, seed=seed)
-        wrong = drawn[~np.asarray(correct, bool)[drawn]]
+        wrong = select_bl1(correct, budget, seed=seed)
         return drawn, bootstrap(wrong, bag_size(seed), seed=seed)
 
     doubt = entropy if failure is None else failure * entropy

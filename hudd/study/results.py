@@ -148,6 +148,12 @@ class Results:
         with self.file.reading() as h5:
             return tuple(int(size) for size in h5[f"layers/{layer}"].attrs["shape"])
 
+    def channel_axis(self, layer: str) -> int:
+        """Return the axis of the channels in the heatmaps of `layer`, where axis 0 is the errors'."""
+        self._check_layer(layer)
+        with self.file.reading() as h5:
+            return int(h5[f"layers/{layer}"].attrs.get("channel_axis", 1))
+
     def distances_of(self, layer: str) -> np.ndarray:
         """Return the (N_errors (N_errors - 1) / 2,) float32 condensed distances of `layer`."""
         self._check_layer(layer)

@@ -324,7 +324,8 @@ class Study(Results):
         shape, explained = self.heatmap_shape(layer), self.features.kind == "relevance"
         if explained and len(shape) == 3 and self.has(f"layers/{layer}/relevance"):
             unique, back = np.unique(rows, return_inverse=True)
-            return np.asarray(self.heatmaps_of(layer)[unique].sum(axis=1, dtype=np.float32)[back])
+            channels = self.channel_axis(layer)
+            return np.asarray(self.heatmaps_of(layer)[unique].sum(axis=channels, dtype=np.float32)[back])
         split, errors = self.split("test"), self.errors[rows]
         wanted = [layer, "input"] if explained else ["input"]
         lrp = LRP(self.model.module, rules=self.settings.effective_rules, layers=wanted)
@@ -334,9 +335,12 @@ class Study(Results):
             images, target = self.source("test").load(part), torch.from_numpy(split.prediction[part])
             relevance = lrp.attribute(images.to(self.device), target=target.to(self.device))
             heatmap = relevance.layers.get(layer)
-            spatial = relevance.input if heatmap is None or heatmap.ndim != 4 else heatmap
-            assert spatial is not None  # "input" was asked for
-            parts.append(spatial.sum(dim=1).float().cpu().numpy())
+            if heatmap is None or heatmap.ndim != 4:
+                assert relevance.input is not None  # it was asked for
+                spatial = relevance.input.sum(dim=1)
+            else:
+                spatial = heatmap.sum(dim=lrp.channels[layer])
+            parts.append(spatial.float().cpu().numpy())
         return np.concatenate(parts)
 
     # -- what the steps write with

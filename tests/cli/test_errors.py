@@ -79,3 +79,11 @@ def test_as_a_module():
     )
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith("hudd ")
+
+
+def test_commas_in_the_brackets_of_a_rule_belong_to_it():
+    from hudd.cli.options import _pairs
+
+    found = _pairs("rules", "0=z-box(0, 1), features.*=alpha-beta(2,1),*=epsilon")
+    assert found == {"0": "z-box(0, 1)", "features.*": "alpha-beta(2,1)", "*": "epsilon"}
+    assert _pairs("units", "a=b, c=d,") == {"a": "b", "c": "d"}

@@ -6,6 +6,7 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist
 
 from hudd.clustering import linkage
+from hudd.clustering.linkage import condensed_at
 from hudd.errors import UsageError
 
 METHODS = ["ward", "average", "complete", "weighted", "single"]
@@ -121,3 +122,9 @@ def test_one_point_and_equal_points():
 def test_wrong_calls_say_what_to_do(condensed, method, message):
     with pytest.raises(UsageError, match=message):
         linkage(condensed, method)
+
+
+def test_the_place_of_a_pair():
+    pairs = np.stack(np.triu_indices(7, 1))
+    assert condensed_at(7, *pairs).tolist() == condensed_at(7, *pairs[::-1]).tolist() == list(range(21))
+    assert condensed_at(7, np.array([0, 6]), 2).tolist() == [1, 14]

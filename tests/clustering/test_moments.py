@@ -164,7 +164,7 @@ def test_layers_that_work_place_by_place_count_and_others_only_where_there_are_n
     for net, layers in ((tokens, {"embed": -1, "grow": -1, "shrink": -1}), (dense, {"1": -1, "3": -1})):
         extractor = Moments(net, lambda most, net=net: [(images, net(images).argmax(1))])
         rows = extractor.attribute(images, net(images).argmax(1)).layers["moments"]
-        assert extractor._channels == layers
+        assert extractor._lrp.channels == layers
         assert torch.isfinite(rows).all()
         assert len(torch.unique(rows, dim=0)) == len(images)
 

@@ -48,6 +48,12 @@ def test_numbers_in_brackets(text: str, rule: object) -> None:
         ("gamma(a)", "something other than numbers"),
         ("flat(1)", "'flat' takes none"),
         ("gamma(1, 2)", r"'gamma' takes at most 1 \(gamma\)"),
+        ("epsilon(nan)", "epsilon of an LRP rule is nan; give a finite number that is not negative"),
+        ("epsilon(-1)", "epsilon of an LRP rule is -1.0"),
+        ("gamma(-1)", "gamma of an LRP rule is -1.0"),
+        ("gamma(inf)", "gamma of an LRP rule is inf"),
+        ("z-box(1, 0)", "z-box has low 1.0 and high 0.0; give finite numbers"),
+        ("z-box(0, inf)", "z-box has low 0.0 and high inf"),
         ("alpha-beta(2, 0)", "alpha - beta must be 1"),
         ("alpha-beta(0, -1)", "beta at least 0"),
     ],
@@ -81,6 +87,36 @@ def test_globs_override_and_the_last_match_wins() -> None:
     assert composite.rule_for("classifier.0", convolution=False, first=False) == Epsilon()
     assert composite_of({"a": "flat"}).convolution == COMPOSITES["epsilon-plus"].convolution
     assert composite_of({"*": "hudd-2021", "a": "flat"}).last_window_wins
+
+
+@pytest.mark.parametrize(("low", "high"), [((0, 0), (1, 1, 1)), ((0, 2), 1), ((), 1), (0, (1, 0))])
+def test_bounds_that_are_no_box(low: object, high: object) -> None:
+    with pytest.raises(UsageError, match="z-box has low"):
+        ZBox(low=low, high=high)  # type: ignore[arg-type]
+
+
+def test_bounds_by_channel() -> None:
+    assert ZBox(low=(-1, -2), high=3).low == (-1, -2)
+    assert ZBox(low=0, high=(1, 2)).high == (1, 2)
+
+
+def test_a_composite_is_for_all_layers() -> None:
+    with pytest.raises(
+        UsageError, match=r"'epsilon-plus' is a composite, which only '\*' takes; choose one of: zero"
+    ):
+        composite_of({"a": "epsilon-plus"})
+    for rules in ({"*": "recommended"}, {"a": "recommended"}):
+        with pytest.raises(UsageError, match="'recommended' is chosen for a whole model; give it alone"):
+            composite_of(rules)
+    with pytest.raises(UsageError, match="hudd-2021, recommended"):
+        composite_of("delta")
+    assert composite_of({"*": COMPOSITES["hudd-2021"], "a": "flat"}).last_window_wins
+
+
+@pytest.mark.parametrize("where", ["*", "a"])
+def test_what_is_no_rule(where: str) -> None:
+    with pytest.raises(UsageError, match="is 3, but must be a rule or the name of one"):
+        composite_of({where: 3})  # type: ignore[dict-item]
 
 
 def test_malformed_mappings() -> None:

@@ -50,6 +50,12 @@ def test_unknown_landmarks_are_no_errors() -> None:
     assert not entering[0, 1].any()
 
 
+@pytest.mark.parametrize("landmarks", [[], [3], [-1], [0, 99]])
+def test_landmarks_that_there_are_not(landmarks: list[int]) -> None:
+    with pytest.raises(UsageError, match=r"landmarks are .*, but must be one or more of 0 to 2"):
+        worst_keypoint(torch.zeros(1, 3, 2), landmarks)
+
+
 def test_landmarks_that_do_not_fit() -> None:
     with pytest.raises(UsageError, match="true landmarks of shape"):
         worst_keypoint(torch.zeros(1, 3, 2))(torch.zeros(1, 4, 8, 8))

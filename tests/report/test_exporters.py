@@ -14,6 +14,7 @@ from safetensors.numpy import load_file
 
 from hudd.errors import HuddError, UsageError
 from hudd.plot import relevance_scale
+from hudd.presets import get_preset
 from hudd.report.exporters import (
     FORMATS,
     export,
@@ -252,6 +253,22 @@ def test_tensors_open_in_safetensors(make_study, tmp_path, layer):
     np.testing.assert_array_equal(found["index"], study.errors)
     with safe_open(path, "np") as file:
         assert file.metadata()["layer"] == layer
+
+
+def test_other_features_are_not_called_attributions_nor_drawn(make_study, tmp_path):
+    study = make_study()
+    study.settings.choices = get_preset("moments")
+    (path,) = export_tensors(study, tmp_path / "tensors")
+    found = load_file(path)
+    assert "attribution" not in found
+    np.testing.assert_array_equal(found["features"], study.heatmaps_of(study.chosen_layer))
+    coco = json.loads(export_coco(study, tmp_path / "coco").read_text())
+    assert coco["info"]["description"].endswith("heatmaps at input")
+    export_fiftyone(study, tmp_path / "fiftyone")
+    info = json.loads((tmp_path / "fiftyone" / "metadata.json").read_text())["info"]
+    assert info["layer"] == "input"
+    project = json.loads(export_virelay(study, tmp_path / "virelay").read_text())["project"]
+    assert project["attributions"]["attribution_method"].endswith(" at input")
 
 
 def test_edited_clusters_are_exported_as_they_were_left(make_study, tmp_path):

@@ -7,8 +7,10 @@ from hudd.errors import UsageError
 from hudd.selection import (
     STRATEGIES,
     ClosestMembers,
+    bootstrap,
     closest_members,
     sampled_doubt,
+    select_bl1,
     select_unsafe,
     strategies,
 )
@@ -38,6 +40,8 @@ def test_equal_budgets_and_bags(problem):
         assert len(bag) == 80
         assert set(bag.tolist()) <= set(labelled.tolist())
     assert not correct[made["bl1"](0)[1]].any()
+    wrong = select_bl1(correct, 60, seed=3)
+    assert made["bl1"](3)[1].tolist() == bootstrap(wrong, 80, seed=3).tolist()
     sized = strategies(
         ["hudd", "random"], closest, labels, budget=9, entropy=entropy, correct=correct, size=17
     )

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import fx
 
+from hudd.capture.samples import RESHAPES
 from hudd.lrp import kernels
 from hudd.lrp.composites import Composite
 from hudd.lrp.contraction import arguments
@@ -122,17 +123,6 @@ WINNER = Operation(_choice, own_factor=None, redistributes=True)
 CONCATENATION = Operation(_concatenation, own_factor=None)
 MAX_POOL = Operation(_max_pool, own_factor=None, redistributes=True)
 
-_RESHAPES = [
-    aten._unsafe_view.default,
-    aten.flatten.using_ints,
-    aten.reshape.default,
-    aten.squeeze.default,
-    aten.squeeze.dim,
-    aten.squeeze.dims,
-    aten.unflatten.int,
-    aten.unsqueeze.default,
-    aten.view.default,
-]
 _ROUTES = [
     aten.channel_shuffle.default,
     aten.chunk.default,
@@ -200,7 +190,7 @@ _MAX_POOLS = [
 ]
 
 OPERATIONS: dict[Any, Operation] = {
-    **dict.fromkeys(_RESHAPES, RESHAPE),
+    **dict.fromkeys(RESHAPES, RESHAPE),
     **dict.fromkeys(_ROUTES, ROUTE),
     **dict.fromkeys(_CHOICES, CHOICE),
     **dict.fromkeys(_WINNERS, WINNER),

@@ -10,7 +10,14 @@ import numpy as np
 from PIL import Image
 
 from hudd import plot
-from hudd.report.exporters.errors import checked_layer, cluster_title, error_columns, made, pictures
+from hudd.report.exporters.errors import (
+    checked_layer,
+    cluster_title,
+    drawn_at,
+    error_columns,
+    made,
+    pictures,
+)
 from hudd.report.text import shown
 from hudd.store.files import write_error, write_whole
 
@@ -76,7 +83,9 @@ def export_coco(study: Study, out: str | Path, *, layer: str | None = None) -> P
         for number, name in zip(columns["cluster"], columns["cluster_name"])
     }
     content = {
-        "info": {"description": f"Errors of {shown(study.path.name)}; heatmaps at {shown(layer)}"},
+        "info": {
+            "description": f"Errors of {shown(study.path.name)}; heatmaps at {shown(drawn_at(study, layer))}"
+        },
         "licenses": [],
         "images": images,
         "annotations": annotations,

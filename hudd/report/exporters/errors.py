@@ -69,6 +69,11 @@ def checked_layer(study: Study, layer: str | None) -> str:
     return layer
 
 
+def drawn_at(study: Study, layer: str) -> str:
+    """Return where the relevance that is drawn for `layer` is: there, or at the input where it has other features."""
+    return layer if study.settings.choices.features == "relevance" else "input"
+
+
 def pictures(
     study: Study, layer: str, what: str, batch: int = 256
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:

@@ -14,7 +14,14 @@ import numpy as np
 from PIL import Image
 
 from hudd.plot.colours import relevance_indices
-from hudd.report.exporters.errors import checked_layer, cluster_title, error_columns, made, pictures
+from hudd.report.exporters.errors import (
+    checked_layer,
+    cluster_title,
+    drawn_at,
+    error_columns,
+    made,
+    pictures,
+)
 from hudd.report.reviewed import review_of
 from hudd.report.text import shown
 from hudd.report.trust import places
@@ -62,7 +69,7 @@ def export_fiftyone(study: Study, out: str | Path, *, layer: str | None = None) 
         raise write_error(out, error) from error
     info = {
         "study": shown(study.path.name),
-        "layer": shown(layer),
+        "layer": shown(drawn_at(study, layer)),
         "relevance": "128 is none; red speaks for",
     }
     write_whole(

@@ -1,4 +1,4 @@
-"""Relevance as plain tensors, in the shape in which captum and zennit return it."""
+"""What is clustered as plain tensors: relevance, in the shape in which captum and zennit return it, or features."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def export_tensors(study: Study, out: str | Path, *, layers: Sequence[str] | Non
     """Write a ``.safetensors`` file a layer, one row an error.
 
     ``attribution`` has the shape of the layer's input, batch first, float32, as
-    ``captum.attr.LayerLRP(...).attribute(attribute_to_layer_input=True)`` returns it; ``target`` is the explained
+    ``captum.attr.LayerLRP(...).attribute(attribute_to_layer_input=True)`` returns it. Where the study clusters
+    something else than relevance, as the channel moments of the default preset, that is there as ``features``,
+    (errors, ...) float32, and no ``attribution``. ``target`` is the explained
     class, as captum's argument of that name; ``label`` the true class, ``index`` the row of the test set and
     ``cluster`` the root-cause cluster, int64. Metadata name layer, rules and model. Nothing is held in memory.
 
@@ -61,8 +63,9 @@ def export_tensors(study: Study, out: str | Path, *, layers: Sequence[str] | Non
 
 
 def _write(study: Study, layer: str, path: Path, small: dict[str, np.ndarray], batch: int = 64) -> Path:
-    relevance = study.heatmaps_of(layer)
-    shapes = {"attribution": ("F32", list(relevance.shape), 4)}
+    rows = study.heatmaps_of(layer)
+    what = "attribution" if study.settings.choices.features == "relevance" else "features"
+    shapes = {what: ("F32", list(rows.shape), 4)}
     shapes |= {name: ("I64", [len(values)], 8) for name, values in small.items()}
     metadata = {
         "layer": layer,
@@ -78,10 +81,10 @@ def _write(study: Study, layer: str, path: Path, small: dict[str, np.ndarray], b
     head += b" " * (-len(head) % 8)  # the format asks for aligned data
     aside = path.with_name(f".aside-{os.getpid()}-{path.name}")
     try:
-        with aside.open("wb") as file, progress("tensors", len(relevance)) as advance:
+        with aside.open("wb") as file, progress("tensors", len(rows)) as advance:
             file.write(struct.pack("<Q", len(head)) + head)
-            for start in range(0, len(relevance), batch):
-                part = np.ascontiguousarray(relevance[start : start + batch], "<f4")
+            for start in range(0, len(rows), batch):
+                part = np.ascontiguousarray(rows[start : start + batch], "<f4")
                 file.write(part.tobytes())
                 advance(len(part))
             for values in small.values():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
-from hudd.report.exporters.errors import checked_layer, made, pictures
+from hudd.report.exporters.errors import checked_layer, drawn_at, made, pictures
 from hudd.report.text import shown
 from hudd.report.trust import places
 from hudd.store.files import write_error, write_whole
@@ -75,7 +75,7 @@ def export_virelay(study: Study, out: str | Path, *, layer: str | None = None) -
             "up_sampling_method": "none",
         },
         "attributions": {
-            "attribution_method": f"{shown(rules)} at {shown(layer)}",
+            "attribution_method": f"{shown(rules)} at {shown(drawn_at(study, layer))}",
             "attribution_strategy": "predicted_label",
             "sources": ["attribution.h5"],
         },

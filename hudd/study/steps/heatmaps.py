@@ -12,9 +12,10 @@ import h5py
 import numpy as np
 import torch
 
-from hudd.clustering.features import Extractor
+from hudd.clustering.features import Activations, Extractor
 from hudd.data.loader import loaded_ahead
 from hudd.errors import HuddError
+from hudd.lrp import LRP
 from hudd.progress import progress
 from hudd.store import ShardSet, Stored, drop, write_dataset
 from hudd.study.estimate import foresee, seconds_of
@@ -63,7 +64,7 @@ def run(study: Study, *, checksums: bool = False) -> None:
     if not study.is_done("layers", mark):
         extractor, target = study.features.extractor(), study.split("test").prediction[errors[:1]]
         found = _explained(study, extractor, study.features.source("test").load(errors[:1]), target)
-        study.lead(lambda: _describe(study, mark, started, found))
+        study.lead(lambda: _describe(study, mark, started, found, _channels(extractor)))
     keep(study, checksums=checksums, extractor=extractor)
 
 
@@ -149,8 +150,15 @@ def _shards(study: Study, kind: str, layers: list[str]) -> ShardSet:
     return ShardSet(study.shards(kind, mark), len(study.errors), rows, mark, study.settings.compression)
 
 
-def _describe(study: Study, mark: str, started: float, found: dict[str, np.ndarray]) -> None:
-    """Put the layers into the file, in their order, with the shape of a heatmap."""
+def _channels(extractor: Extractor | None) -> dict[str, int]:
+    """The axis of the channels by layer, from the end, of features that are those of layers."""
+    return extractor.channels if isinstance(extractor, (LRP, Activations)) else {}
+
+
+def _describe(
+    study: Study, mark: str, started: float, found: dict[str, np.ndarray], channels: dict[str, int]
+) -> None:
+    """Put the layers into the file, in their order, with the shape of a heatmap and the axis of its channels."""
     with study.committing("layers", mark, started) as h5:
         study.forget(h5, *AFTER["heatmaps"], "heatmaps")
         names = [name for name in found if not name.startswith(_CONSERVATION)]
@@ -158,6 +166,8 @@ def _describe(study: Study, mark: str, started: float, found: dict[str, np.ndarr
             group = h5.create_group(f"layers/{layer}")
             group.attrs["index"] = index
             group.attrs["shape"] = np.array(found[layer].shape[1:], np.int64)
+            if study.settings.effective_pool == "none" and layer in channels:
+                group.attrs["channel_axis"] = channels[layer] % found[layer].ndim
 
 
 def _show(study: Study, shards: ShardSet, layers: list[str], started: float) -> None:
@@ -171,7 +181,7 @@ def _show(study: Study, shards: ShardSet, layers: list[str], started: float) -> 
                 continue
             layout = shards.virtual_layout(layer, study.path)
             about, units = study.features.about(layer)
-            dims = ("error", *_axes(pool, len(layout.shape) - 1))
+            dims = ("error", *_axes(pool, len(layout.shape) - 1, study.channel_axis(layer)))
             name = f"layers/{layer}/relevance"
             write_dataset(h5, name, layout, dims=dims, units=units, description=about)
             if _CONSERVATION + layer in lost:
@@ -249,9 +259,14 @@ def _foresee(study: Study, extractor: Extractor, layers: list[str], count: int) 
     study.lead(lambda: foresee(study, "heatmaps", needed, seconds / study.ranks.world))
 
 
-def _axes(pool: str, count: int) -> tuple[str, ...]:
-    """Names of a heatmap's dimensions after the first."""
+def _axes(pool: str, count: int, channels: int) -> tuple[str, ...]:
+    """Names of a heatmap's dimensions after the first; `channels` is the axis of the channels, counted with it."""
     if pool == "space" and count == 2:
         return ("row", "column")
-    named = {0: (), 1: ("unit",), 2: ("token", "feature"), 3: ("channel", "row", "column")}
-    return named.get(count, tuple(f"axis_{number}" for number in range(1, count + 1)))
+    named = {0: (), 1: ("unit",), 2: ("token",), 3: ("row", "column")}
+    if count not in named:
+        return tuple(f"axis_{number}" for number in range(1, count + 1))
+    names = list(named[count])
+    if count > 1:
+        names.insert(channels - 1, "channel")
+    return tuple(names)
