@@ -1,5 +1,5 @@
 # make demo   set up .venv, run the whole method on real images, say where the report is
-# make test   the same set-up, then the tests
+# make test   the same set-up, then the tests, in TEST_PROCESSES processes, 2 by default
 # make lint   the same set-up, then formatting, lint and types
 # make docs   the same set-up, then the documentation's pages, in site/
 # make sanitize   the same set-up, then the tests of the compiled core under AddressSanitizer and UBSan
@@ -9,6 +9,7 @@
 PYTHON ?= python3
 OUT ?= hudd-demo
 FUZZ_MINUTES ?= 2
+TEST_PROCESSES ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 SOURCES := pyproject.toml setup.py CMakeLists.txt constraints.txt $(shell find csrc -type f)
@@ -19,7 +20,7 @@ demo: $(INSTALLED)
 	$(BIN)/hudd demo --out $(OUT)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

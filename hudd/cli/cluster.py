@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hudd.cli import options as o
+from hudd.cli.opening import open_study
 
 
 def cluster(
@@ -27,7 +28,7 @@ def cluster(
     """
     from hudd.cli.printing import print_json, print_table, take
 
-    opened = o.open_study(
+    opened = open_study(
         study,
         break_lock=break_lock,
         reduction=reduction,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hudd.cli import options as o
+from hudd.cli.opening import open_study
 
 
 def distances(study: o.StudyDir, break_lock: o.BreakLock = False) -> None:
@@ -14,4 +15,4 @@ def distances(study: o.StudyDir, break_lock: o.BreakLock = False) -> None:
     """
     from hudd.cli.printing import take
 
-    take(o.open_study(study, break_lock=break_lock), "distances")
+    take(open_study(study, break_lock=break_lock), "distances")

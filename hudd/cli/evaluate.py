@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hudd.cli import options as o
+from hudd.cli.opening import open_study
 
 
 def evaluate(
@@ -27,7 +28,7 @@ def evaluate(
     from hudd.cli.printing import print_json, print_table, take
     from hudd.study.summary import records
 
-    opened = o.open_study(study, break_lock=break_lock, angles=angles, units=units)
+    opened = open_study(study, break_lock=break_lock, angles=angles, units=units)
     if json:
         print_json(records(opened.evaluate().table("evaluation")))
         return

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hudd.cli import options as o
+from hudd.cli.opening import open_study
 
 
 def export(
@@ -42,5 +43,5 @@ def export(
     from hudd.report.exporters import export as write
 
     wanted = tuple(name.strip() for name in formats.split(","))
-    for path in write(o.open_study(study), out or study / "export", formats=wanted):
+    for path in write(open_study(study), out or study / "export", formats=wanted):
         console.print(escape(str(path)), soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hudd.cli import options as o
+from hudd.cli.opening import open_study
 
 
 def heatmaps(
@@ -36,7 +37,7 @@ def heatmaps(
     from hudd.cli.printing import take
 
     take(
-        o.open_study(
+        open_study(
             study,
             break_lock=break_lock,
             preset=preset,

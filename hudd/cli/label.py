@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hudd.cli import options as o
+from hudd.cli.opening import open_study, serve_page
 
 
 def label(
@@ -47,12 +48,12 @@ def label(
       hudd label signs --serve
     """
     if serve:
-        o.serve_page(study, "label", host, port)
+        serve_page(study, "label", host, port)
         return
     from hudd.cli.printing import console, escape, print_json
     from hudd.study.labels import export_labels, import_labels
 
-    opened = o.open_study(study, break_lock=break_lock)
+    opened = open_study(study, break_lock=break_lock)
     if import_ is not None:
         count = import_labels(opened, import_, overwrite=overwrite)
         if not json:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hudd.cli import options as o
+from hudd.cli.opening import open_study, serve_page
 
 
 def report(
@@ -31,9 +32,9 @@ def report(
       hudd report signs --serve
     """
     if serve:
-        o.serve_page(study, "report", host, port)
+        serve_page(study, "report", host, port)
         return
     from hudd.cli.printing import console, escape
     from hudd.report import write_report
 
-    console.print(f"Report: [bold]{escape(str(write_report(o.open_study(study), out)))}[/]", soft_wrap=True)
+    console.print(f"Report: [bold]{escape(str(write_report(open_study(study), out)))}[/]", soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hudd.cli import options as o
+from hudd.cli.opening import open_study
 
 _RUNS = 10  # of a comparison
 
@@ -43,7 +44,7 @@ def retrain(
 
     if compare is not None and runs is None:
         runs = _RUNS
-    opened = o.open_study(
+    opened = open_study(
         study, break_lock=break_lock, train=train, epochs=epochs, lr=lr, optimizer=optimizer, schedule=schedule,
         augment=augment, freeze=freeze, holdout=holdout, patience=patience, precision=precision, runs=runs,
         modes=compare, seed=seed,

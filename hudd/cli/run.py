@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hudd.cli import options as o
+from hudd.cli.opening import open_or_create
+
+if TYPE_CHECKING:
+    from hudd.study import Study
 
 
 def run(
@@ -66,8 +72,8 @@ def run(
     """
     from hudd.cli.printing import console, escape, print_summary, quietly, take, write_report
 
-    def ready() -> o.Study:
-        return o.open_or_create(
+    def ready() -> Study:
+        return open_or_create(
             study, break_lock=break_lock, model=model, weights=weights, trust_pickle=trust_pickle,
             test=test, train=train,
             improvement=improvement, resize=resize, scale=scale, mean=mean, std=std, grayscale=gray, preset=preset,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hudd.cli import options as o
+from hudd.cli.opening import open_study
 
 
 def select(
@@ -33,7 +34,7 @@ def select(
     from hudd.cli.printing import print_json, print_table, take
     from hudd.study.summary import records
 
-    opened = o.open_study(
+    opened = open_study(
         study, break_lock=break_lock, improvement=improvement, factor=factor, budget=budget, strategy=strategy,
         seed=seed, batch_size=batch_size, workers=workers,
     )  # fmt: skip

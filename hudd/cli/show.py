@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from hudd.cli import options as o
+from hudd.cli.opening import open_study
 
 
 def show(
@@ -29,7 +30,7 @@ def show(
     from hudd.cli.printing import console, escape, print_json, print_pairs, print_table
     from hudd.study.summary import headline
 
-    opened = o.open_study(study)
+    opened = open_study(study)
     if json:
         print_json(opened.provenance if provenance else opened.summary())
         return

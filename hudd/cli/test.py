@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hudd.cli import options as o
+from hudd.cli.opening import open_or_create
 
 
 def run_test(
@@ -37,7 +38,7 @@ def run_test(
     from hudd.cli.printing import print_json, quietly, take
 
     opened = quietly(
-        lambda: o.open_or_create(
+        lambda: open_or_create(
             study, break_lock=break_lock, model=model, weights=weights, trust_pickle=trust_pickle,
             test=test, train=train,
             improvement=improvement, resize=resize, scale=scale, mean=mean, std=std, grayscale=gray, preset=preset,

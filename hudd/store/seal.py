@@ -1,7 +1,7 @@
 """A checksum at the end of ``study.h5``, beyond what HDF5 reads: damage is found before the HDF5 library meets it.
 
-The library checks its metadata in part only, and a flipped bit can crash it. A file without a seal, one that another
-program has written, is read all the same.
+The library checks its metadata in part only, and a flipped bit can crash it. A study without a seal was cut off, or
+written to by another program; an HDF5 file of another kind has none and needs none.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import xxhash
+
+from hudd.store.schema import FORMAT
 
 _MARK = b"\nhudd-study xxh3_128 "
 _LENGTH = len(_MARK) + 32 + 1
@@ -19,8 +21,8 @@ def sealed(content: bytes) -> bytes:
     return content + _MARK + xxhash.xxh3_128_hexdigest(content).encode() + b"\n"
 
 
-def is_broken(path: Path) -> bool:
-    """Say whether a file has a seal that is not that of its content.
+def broken(path: Path) -> str | None:
+    """Say what is wrong with a study's file by its seal; None: nothing, or it is no study.
 
     Raises
     ------
@@ -28,4 +30,8 @@ def is_broken(path: Path) -> bool:
         If it cannot be read.
     """
     content = path.read_bytes()
-    return content[-_LENGTH:-33] == _MARK and sealed(content[:-_LENGTH]) != content
+    if content[-_LENGTH:-33] == _MARK:
+        return None if sealed(content[:-_LENGTH]) == content else "wrong checksum"
+    if FORMAT.encode() in content:
+        return "no checksum at its end: it was cut off, or another program wrote to it"
+    return None

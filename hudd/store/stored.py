@@ -56,7 +56,13 @@ class Stored:
     def open(self) -> Iterator[h5py.Dataset]:
         """Open the file and give the dataset itself, for as long as the body runs."""
         with h5py.File(self.path, locking=False) as file:
-            yield file[self.name]
+            item = file.get(self.name)
+            if not isinstance(item, h5py.Dataset):
+                raise HuddError(
+                    f"'{self.path}' is damaged (no array at '{self.name}'); restore it from a copy, or run the study "
+                    "anew in another directory."
+                )
+            yield item
 
     def __getitem__(self, key: Any) -> np.ndarray:
         """Read some of it, by h5py's rules of indexing."""

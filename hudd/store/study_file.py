@@ -13,7 +13,7 @@ from hudd.errors import HuddError, UsageError
 from hudd.store.files import write_whole
 from hudd.store.guard import check_contents
 from hudd.store.schema import FORMAT, VERSION
-from hudd.store.seal import is_broken, sealed
+from hudd.store.seal import broken, sealed
 
 
 class StudyFile:
@@ -75,8 +75,8 @@ class StudyFile:
         now = (status.st_ino, status.st_mtime_ns, status.st_size)
         known = now == self._looked_at  # it is looked at once as long as it stays the same
         try:
-            if not known and is_broken(self.path):
-                raise OSError("wrong checksum")
+            if not known and (reason := broken(self.path)):
+                raise OSError(reason)
             file = h5py.File(self.path, locking=False, **options)  # a file is replaced, never changed
         except PermissionError:
             raise UsageError(f"'{self.path}' cannot be read; ask for the permission to.") from None
@@ -123,7 +123,10 @@ class StudyFile:
         write_whole(self.path, sealed(file.id.get_file_image()))
 
 
-_DAMAGE = (LookupError, OSError, RuntimeError, TypeError, ValueError, AttributeError, MemoryError)
+# SystemError: h5py, where the library fails in the middle of a walk.
+_DAMAGE = (
+    LookupError, OSError, RuntimeError, TypeError, ValueError, AttributeError, MemoryError, SystemError,
+)  # fmt: skip
 _MEMORY: dict[str, Any] = {"driver": "core", "backing_store": False, "block_size": 1 << 20}
 
 

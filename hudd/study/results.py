@@ -236,7 +236,9 @@ class Results:
         with self.file.reading() as h5:
             modes = h5.get("retraining", {})
             return {
-                mode: [_as_dict(runs[run]) for run in sorted(runs, key=int)] for mode, runs in modes.items()
+                mode: [_as_dict(runs[run]) for run in sorted(runs, key=int)]
+                for mode, runs in modes.items()
+                if len(runs)
             }
 
     @property

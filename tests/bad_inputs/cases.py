@@ -19,6 +19,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from hudd.store.seal import sealed
+
 Prepare = Callable[[], object]
 
 
@@ -103,8 +105,10 @@ def changed(change: Callable[[h5py.File], object]) -> Prepare:
     """Change the finished study's file."""
 
     def prepare() -> None:
-        with h5py.File("study/study.h5", "r+") as file:
+        path = Path("study/study.h5")
+        with h5py.File(path, "r+") as file:
             change(file)
+        path.write_bytes(sealed(path.read_bytes()))
 
     return prepare
 

@@ -82,7 +82,7 @@ def test_as_a_module():
 
 
 def test_commas_in_the_brackets_of_a_rule_belong_to_it():
-    from hudd.cli.options import _pairs
+    from hudd.cli.opening import _pairs
 
     found = _pairs("rules", "0=z-box(0, 1), features.*=alpha-beta(2,1),*=epsilon")
     assert found == {"0": "z-box(0, 1)", "features.*": "alpha-beta(2,1)", "*": "epsilon"}

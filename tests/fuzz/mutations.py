@@ -14,6 +14,8 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from hudd.store.seal import sealed
+
 _WORDS = (
     "", " ", "-1", "0", "1.5", "nan", "inf", "1e999", "9" * 400, "true", "null", "../../etc/passwd", "/etc/passwd",
     "a\0b", "\ufeff", "\u202e", "[/]", "[red]", "\x1b[2J", '"', "'", ",", "\r", "\n", "=1+1", "x" * 3000, "ä" * 300,
@@ -187,6 +189,11 @@ def hdf5_rewritten(data: bytes, rng: Random) -> bytes:
             name = rng.choice([n for n in names if n in file] or ["/"])
             _spoil(file, name, rng)
     return buffer.getvalue()
+
+
+def study_rewritten(data: bytes, rng: Random) -> bytes:
+    """Do so by a program that seals what it wrote."""
+    return sealed(hdf5_rewritten(data, rng))
 
 
 def _spoil(file: h5py.File, name: str, rng: Random) -> None:

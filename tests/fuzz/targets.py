@@ -121,7 +121,7 @@ def targets(folder: Path) -> dict[str, Target]:
             lambda path: _study(path.parent),
             "spoiled/study.h5",
             ((study.path / "study.h5").read_bytes(),),
-            (*m.BLIND, m.hdf5_rewritten, m.hdf5_rewritten, m.hdf5_rewritten),
+            (*m.BLIND, m.study_rewritten, m.study_rewritten, m.study_rewritten),
             share=4.0,
         ),
         "shard": Target(lambda path: _shard(path, study), "shard.h5", (_shard_of(study).read_bytes(),)),

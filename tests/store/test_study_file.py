@@ -6,6 +6,8 @@ import pytest
 
 from hudd.errors import HuddError, UsageError
 from hudd.store import StudyFile, read_values, write_dataset
+from hudd.store.seal import sealed
+from hudd.store.stored import Stored
 
 
 @pytest.fixture
@@ -115,11 +117,14 @@ def test_a_flipped_bit_anywhere_is_found_before_hdf5_reads_it(tmp_path):
         assert h5.attrs["settings"] == "{}"
 
 
-def test_a_file_that_another_program_rewrote_is_read(tmp_path):
+def test_a_file_that_another_program_wrote_to_is_refused_until_it_is_sealed(tmp_path):
     file = StudyFile(tmp_path / "study.h5")
     file.create({"settings": "{}"})
     with h5py.File(file.path, "r+") as h5:
         h5["note"] = np.arange(1000)
+    with pytest.raises(HuddError, match="no checksum at its end: it was cut off, or another"), file.reading():
+        pass
+    file.path.write_bytes(sealed(file.path.read_bytes()))
     with file.reading() as h5:
         assert len(h5["note"]) == 1000
 
@@ -138,3 +143,13 @@ def test_what_is_missing_or_of_another_kind_is_told_as_damage(tmp_path):
             file.reading() as h5,
         ):
             read(h5)
+
+
+def test_a_group_where_an_array_belongs_is_told_as_damage(tmp_path):
+    file = StudyFile(tmp_path / "study.h5")
+    file.create({"settings": "{}"})
+    with file.writing() as h5:
+        h5.create_group("layers")
+    for name in ("layers", "nothing"):
+        with pytest.raises(HuddError, match=f"is damaged \\(no array at '{name}'\\)"):
+            Stored(file.path, name)

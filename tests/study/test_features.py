@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hudd.cli.options import _settings
+from hudd.cli.opening import _settings
 from hudd.errors import UsageError
 from hudd.study import Study
 from hudd.study.settings import Settings
