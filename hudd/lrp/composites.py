@@ -142,12 +142,7 @@ def parse_rule(text: str) -> Rule:
         raise UsageError(
             f"LRP rule '{text}' has {len(numbers)} numbers in its brackets, but '{name}' takes {allowed}."
         )
-    rule = RULES[name](**dict(zip(names, numbers)))
-    if isinstance(rule, AlphaBeta) and not (rule.alpha >= 1 and abs(rule.alpha - rule.beta - 1) < 1e-9):
-        raise UsageError(
-            f"LRP rule '{text}' does not conserve relevance: alpha - beta must be 1 and beta at least 0."
-        )
-    return rule
+    return RULES[name](**dict(zip(names, numbers)))
 
 
 def _unknown(text: str, known: Iterable[str]) -> UsageError:

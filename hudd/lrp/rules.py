@@ -144,6 +144,14 @@ class AlphaBeta(Rule):
     alpha: float = 2.0
     beta: float = 1.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (self.alpha >= 1 and abs(self.alpha - self.beta - 1) < 1e-9):
+            raise UsageError(
+                f"LRP rule 'alpha-beta({self.alpha:g}, {self.beta:g})' does not conserve relevance: alpha - beta "
+                "must be 1 and beta at least 0."
+            )
+
     def redistribute(self, crossing: Crossing) -> Message:
         """Send the relevance at the output to the input."""
         message, above = crossing.message, self._contributions(crossing, positive=True)

@@ -95,6 +95,13 @@ def test_bounds_that_are_no_box(low: object, high: object) -> None:
         ZBox(low=low, high=high)  # type: ignore[arg-type]
 
 
+def test_shares_that_do_not_add_up() -> None:
+    with pytest.raises(
+        UsageError, match=r"'alpha-beta\(2, 0.5\)' does not conserve relevance: alpha - beta must be 1"
+    ):
+        AlphaBeta(alpha=2, beta=0.5)
+
+
 def test_bounds_by_channel() -> None:
     assert ZBox(low=(-1, -2), high=3).low == (-1, -2)
     assert ZBox(low=0, high=(1, 2)).high == (1, 2)
