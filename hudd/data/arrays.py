@@ -97,7 +97,7 @@ def open_archive(
             "(N, H, W) or (N, H, W, 3)."
         )
     count = len(images)
-    if count == 0:
+    if images.size == 0:  # (2**40, 0, 1) too, of which no byte is there
         raise UsageError(f"'{file}' holds no images; name another archive.")
     own = [str(name) for name in np.atleast_1d(arrays.pop("class_names", np.array([], dtype=str))).ravel()]
     labels = arrays.pop("labels", np.full(count, UNKNOWN))

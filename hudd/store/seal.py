@@ -6,8 +6,6 @@ written to by another program; an HDF5 file of another kind has none and needs n
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import xxhash
 
 from hudd.store.schema import FORMAT
@@ -21,15 +19,8 @@ def sealed(content: bytes) -> bytes:
     return content + _MARK + xxhash.xxh3_128_hexdigest(content).encode() + b"\n"
 
 
-def broken(path: Path) -> str | None:
-    """Say what is wrong with a study's file by its seal; None: nothing, or it is no study.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    """
-    content = path.read_bytes()
+def broken(content: bytes) -> str | None:
+    """Say what is wrong with the bytes of a study's file by its seal; None: nothing, or it is no study."""
     if content[-_LENGTH:-33] == _MARK:
         return None if sealed(content[:-_LENGTH]) == content else "wrong checksum"
     if FORMAT.encode() in content:

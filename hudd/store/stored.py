@@ -57,7 +57,7 @@ class Stored:
         """Open the file and give the dataset itself, for as long as the body runs."""
         with h5py.File(self.path, locking=False) as file:
             item = file.get(self.name)
-            if not isinstance(item, h5py.Dataset):
+            if not isinstance(item, h5py.Dataset) or not item.shape:
                 raise HuddError(
                     f"'{self.path}' is damaged (no array at '{self.name}'); restore it from a copy, or run the study "
                     "anew in another directory."

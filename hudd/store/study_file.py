@@ -75,7 +75,7 @@ class StudyFile:
         now = (status.st_ino, status.st_mtime_ns, status.st_size)
         known = now == self._looked_at  # it is looked at once as long as it stays the same
         try:
-            if not known and (reason := broken(self.path)):
+            if not known and (reason := broken(self.path.read_bytes())):
                 raise OSError(reason)
             file = h5py.File(self.path, locking=False, **options)  # a file is replaced, never changed
         except PermissionError:

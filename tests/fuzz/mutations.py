@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from hudd.store.seal import sealed
+from hudd.store.seal import broken, sealed
 
 _WORDS = (
     "", " ", "-1", "0", "1.5", "nan", "inf", "1e999", "9" * 400, "true", "null", "../../etc/passwd", "/etc/passwd",
@@ -192,8 +192,9 @@ def hdf5_rewritten(data: bytes, rng: Random) -> bytes:
 
 
 def study_rewritten(data: bytes, rng: Random) -> bytes:
-    """Do so by a program that seals what it wrote."""
-    return sealed(hdf5_rewritten(data, rng))
+    """Do so by a program that seals what it wrote, if what it read was sound."""
+    spoiled = hdf5_rewritten(data, rng)
+    return spoiled if broken(data) else sealed(spoiled)
 
 
 def _spoil(file: h5py.File, name: str, rng: Random) -> None:

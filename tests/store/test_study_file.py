@@ -150,6 +150,7 @@ def test_a_group_where_an_array_belongs_is_told_as_damage(tmp_path):
     file.create({"settings": "{}"})
     with file.writing() as h5:
         h5.create_group("layers")
-    for name in ("layers", "nothing"):
+        h5["number"] = 3
+    for name in ("layers", "number", "nothing"):
         with pytest.raises(HuddError, match=f"is damaged \\(no array at '{name}'\\)"):
             Stored(file.path, name)
