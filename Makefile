@@ -2,7 +2,8 @@
 # make test   the same set-up, then the tests, in TEST_PROCESSES processes, 2 by default
 # make lint   the same set-up, then formatting, lint and types
 # make docs   the same set-up, then the documentation's pages, in site/
-# make sanitize   the same set-up, then the tests of the compiled core under AddressSanitizer and UBSan
+# make sanitize   the same set-up, then the tests of the compiled core under AddressSanitizer and UBSan, but for those of
+#                 resident memory: their allocator keeps what is freed
 # make fuzz   the same set-up, then FUZZ_MINUTES of spoiled files and calls for every reader, 2 by default
 # The set-up is skipped while nothing that it depends on has changed.
 
@@ -31,7 +32,7 @@ docs: $(INSTALLED)
 	$(BIN)/mkdocs build --strict
 
 sanitize: $(INSTALLED)
-	$(BIN)/python tests/core/sanitized.py -q tests/core tests/lrp
+	$(BIN)/python tests/core/sanitized.py -q tests/core tests/lrp --ignore tests/lrp/test_memory.py
 
 # The constraints go in by the environment too, so that pip's isolated build environment keeps to them.
 $(INSTALLED): $(SOURCES)

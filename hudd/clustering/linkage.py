@@ -101,7 +101,13 @@ def linkage(condensed: Any, method: Method = "ward", *, overwrite: bool = False)
     n = count_points(distances)
     merges = np.empty((max(n - 1, 0), 3))
     if method == "single":
+        # Distances beyond float32 in units near the largest; a power of two changes no digit.
+        unit = 1.0
+        if n > 1 and float(distances.max()) > float(np.finfo(np.float32).max):
+            unit = 2.0 ** math.frexp(float(distances.max()))[1]
+            distances = distances / unit
         chain.spanning_tree(np.ascontiguousarray(distances, np.float32), n, merges)
+        merges[:, 2] *= unit
     elif n > 1:
         # In units near the largest distance, squares neither overflow nor vanish.
         unit = 2.0 ** math.frexp(float(distances.max()))[1]

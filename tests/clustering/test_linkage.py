@@ -128,3 +128,10 @@ def test_the_place_of_a_pair():
     pairs = np.stack(np.triu_indices(7, 1))
     assert condensed_at(7, *pairs).tolist() == condensed_at(7, *pairs[::-1]).tolist() == list(range(21))
     assert condensed_at(7, np.array([0, 6]), 2).tolist() == [1, 14]
+
+
+def test_single_linkage_beyond_float32() -> None:
+    small = np.array([1.0, 4.0, 3.0])
+    np.testing.assert_array_equal(
+        linkage(small * 2.0**200, "single")[:, 2], linkage(small, "single")[:, 2] * 2.0**200
+    )
