@@ -2,7 +2,7 @@
 
 It is a 3x3 convolution itself, of the output's gradient with the kernel turned round. Minimal filtering, F(2x2, 3x3) of
 Winograd 1980 (Lavin & Gray 2016, arXiv 1509.09308), computes four neighbouring outputs from 16 products a channel in
-place of 36: twice as fast, and, the sums being shorter, half the rounding error of the direct sum. A number that is
+place of 36, in shorter sums: faster, and no further from the exact result than the direct sum. A number that is
 not finite reaches up to one pixel further than in the direct sum, and a gradient that is zero because no output reaches
 it may be as large as the rounding error of its neighbours; so only gradients, no denominators, are computed this way.
 """
