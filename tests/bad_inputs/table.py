@@ -93,7 +93,7 @@ def _plain(text: str) -> str:
 
 def main() -> int:
     """Write the page."""
-    cases = runpy.run_path(str(HERE / "cases.py"))["CASES"]
+    cases = runpy.run_path(str(HERE / "cases"))["CASES"]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder).resolve()
         sound_files(root)

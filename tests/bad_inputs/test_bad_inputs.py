@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-CASES = runpy.run_path(str(HERE / "cases.py"))["CASES"]
+CASES = runpy.run_path(str(HERE / "cases"))["CASES"]
 TABLE = runpy.run_path(str(HERE / "table.py"))
 
 
