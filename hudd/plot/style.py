@@ -15,7 +15,12 @@ MUTED = "#5c6b7a"
 LINE = "#d5dce3"
 ACCENT = "#0b6e78"
 CARD = "#ffffff"
-CYCLE = ("#0b6e78", "#c8553d", "#5b5ea6", "#d49a1f", "#3f8f4f", "#a0487d", "#4a90c2", "#7a6a53")
+CYCLE = (
+    "#0b6e78", "#c8553d", "#5b5ea6", "#d49a1f", "#3f8f4f", "#a0487d", "#4a90c2", "#7a6a53",
+    "#71abb1", "#df9c8e", "#a0a2cb", "#e6c47d", "#90be99", "#c895b4", "#96bfdc", "#b2a99b",
+    "#07494f", "#843828", "#3c3e6e", "#8c6614", "#2a5e34", "#6a3052", "#315f80", "#514637",
+)  # fmt: skip
+"""Colours of clusters: eight hues, the same lighter, the same darker."""
 
 _STYLE: dict[Any, Any] = {
     "axes.edgecolor": LINE,

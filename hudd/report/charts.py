@@ -26,6 +26,11 @@ _THEMED = {
 }
 
 
+def themed(colour: str) -> str:
+    """Return what the page draws a figure's colour as, light or dark."""
+    return _THEMED.get(colour, colour)
+
+
 def as_svg(figure: Figure, description: str) -> Markup:
     """Return a figure as an ``<svg>`` element in the page's colours.
 
@@ -48,7 +53,7 @@ def as_svg(figure: Figure, description: str) -> Markup:
     svg = re.sub(r"<defs>\s*<style[^>]*>.*?</style>\s*</defs>|<metadata>.*?</metadata>", "", svg, flags=re.S)
     svg = re.sub(r'<g id="[a-z0-9]+_\d+">', "<g>", svg)  # the same in every figure of the page
     svg = re.sub(r"font: ([\d. a-z]*px) [^;\"]*", r"font: \1 var(--sans)", svg)
-    svg = re.sub("|".join(_THEMED), lambda colour: _THEMED[colour[0]], svg)
+    svg = re.sub("|".join(_THEMED), lambda colour: themed(colour[0]), svg)
     width, height = (round(96 * inches) for inches in figure.get_size_inches())
     head = Markup(
         '<svg class="chart" role="img" aria-label="{}" viewBox="0 0 {:g} {:g}" style="--width:{}px"'

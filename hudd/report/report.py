@@ -15,7 +15,7 @@ from hudd.errors import UsageError
 from hudd.plot.style import CYCLE
 from hudd.report.album import Album, LiveAlbum
 from hudd.report.chapters import broken_cards, compose
-from hudd.report.charts import as_svg
+from hudd.report.charts import as_svg, themed
 from hudd.report.facts import Facts, gather
 from hudd.report.page import render
 from hudd.report.reviewed import reviewed
@@ -150,7 +150,8 @@ class _Draft:
             charts=_charts(study, facts, self.trust),
             dots=" ".join(map(str, study.clusters.label.tolist())),
             colours={
-                chapter.cluster.label: CYCLE[chapter.cluster.label % len(CYCLE)] for chapter in self.chapters
+                chapter.cluster.label: themed(CYCLE[chapter.cluster.label % len(CYCLE)])
+                for chapter in self.chapters
             },
             provenance=_provenance(study.provenance),
         )
