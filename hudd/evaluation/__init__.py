@@ -1,18 +1,24 @@
 """Do the clusters mean something? Variance reduction, purity, readable rules, and what was chosen."""
 
+from hudd.evaluation.chance import SIGNIFICANT
 from hudd.evaluation.composition import unsafe_composition
-from hudd.evaluation.purity import PurityCoverage, purity_coverage
+from hudd.evaluation.numbers import spelled
+from hudd.evaluation.purity import NATURAL, PurityCoverage, purity_coverage
 from hudd.evaluation.ranges import UnsafeRange, unsafe_ranges
 from hudd.evaluation.rules import Rule, cluster_rules
-from hudd.evaluation.variance import VarianceReduction, variance_reduction
+from hudd.evaluation.variance import VarianceReduction, most_telling, variance_reduction
 
 __all__ = [
+    "NATURAL",
+    "SIGNIFICANT",
     "PurityCoverage",
     "Rule",
     "UnsafeRange",
     "VarianceReduction",
     "cluster_rules",
+    "most_telling",
     "purity_coverage",
+    "spelled",
     "unsafe_composition",
     "unsafe_ranges",
     "variance_reduction",

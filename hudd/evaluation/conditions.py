@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hudd.errors import UsageError
+from hudd.evaluation.numbers import exactly
+
+_VALUES = 50  # of a text column that conditions are made of
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,12 @@ class _Feature:
         if self.whole:
             low, high = (value if math.isinf(value) else math.floor(value) + 1 for value in (low, high))
         if low == -math.inf:
-            words = f"{'>=' if outside else '<'} {high:.4g}"
+            words = f"{'>=' if outside else '<'} {exactly(high)}"
         elif high == math.inf:
-            words = f"{'<' if outside else '>='} {low:.4g}"
+            words = f"{'<' if outside else '>='} {exactly(low)}"
         else:
             top = high - 1 if self.whole else high
-            words = f"{'outside' if outside else 'in'} {low:.4g}..{top:.4g}"
+            words = f"{'outside' if outside else 'in'} {exactly(low)}..{exactly(top)}"
         return f"{self.parameter} {words}{unit}"
 
 
@@ -73,7 +76,8 @@ class Conditions:
     Parameters
     ----------
     parameters : mapping of str to np.ndarray
-        (N,) numeric or text columns; a text column is taken value by value.
+        (N,) numeric or text columns; a text column is taken value by value, its 50 most frequent ones that
+        several rows have.
     count : int
         N.
     units : mapping of str to str
@@ -189,9 +193,17 @@ def _table(
             columns.append(np.where(np.isfinite(numbers), numbers, np.nan))
             features.append(_Feature(name, units.get(name, ""), whole=bool((known == np.round(known)).all())))
         else:
-            for value in np.unique(values.astype(str)):
-                columns.append((values.astype(str) == value).astype(np.float64))
-                features.append(_Feature(name, value=str(value)))
-    if not columns:
+            texts = values.astype(str)
+            for value in _common(texts):
+                columns.append((texts == value).astype(np.float64))
+                features.append(_Feature(name, value=value))
+    if not parameters:
         raise UsageError("there are no parameters to make rules from; add columns to the manifest.")
-    return np.stack(columns), features
+    return np.array(columns, np.float64).reshape(len(columns), count), features
+
+
+def _common(texts: np.ndarray) -> list[str]:
+    """The values that a rule can be made of: those of several rows, of many values the most frequent."""
+    values, counts = np.unique(texts, return_counts=True)
+    most = np.argsort(-counts, kind="stable")[:_VALUES]
+    return sorted(values[most][counts[most] > 1].tolist())

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from hudd.errors import UsageError
+
+NATURAL = "none"
+"""The cause of images that none was put into, in the bundled cases."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class PurityCoverage:
     purity : np.ndarray
         (k,) share of that cause in its cluster.
     weighted_purity, mean_purity, coverage, strict_coverage : float
-        The measures.
+        The measures; NaN where there is nothing to measure: no cluster, or no cause to cover.
     causes : tuple of str
         The known causes.
     """
@@ -57,12 +61,13 @@ def purity_coverage(
     *,
     min_size: int = 2,
     ignore: tuple[str, ...] = (),
+    natural: tuple[str, ...] = (NATURAL,),
     strict: float = 0.9,
 ) -> PurityCoverage:
     """Measure how pure the clusters are and how many causes they find.
 
     With n_c images in cluster c, m_c of them of its most frequent cause (ties: the first in sorted order),
-    and K causes among all images given:
+    and K causes, `natural` ones left out, among all images given:
 
     * purity of c = m_c / n_c;
     * weighted purity = sum of m_c / sum of n_c, the share of clustered images in the majority of their
@@ -81,7 +86,9 @@ def purity_coverage(
     min_size : int
         Smaller clusters are left out, since a cluster of one is pure whatever it is.
     ignore : tuple of str
-        Images of these causes, natural errors for instance, are left out before anything is counted.
+        Images of these causes are left out before anything is counted.
+    natural : tuple of str
+        What stands for the want of a cause: a cause as any other for purity, and none for coverage.
     strict : float
         Purity asked for by strict coverage.
 
@@ -109,15 +116,20 @@ def purity_coverage(
     counts = np.array([[np.count_nonzero(causes[labels == c] == name) for name in names] for c in clusters])
     counts = counts.reshape(len(clusters), len(names))
     most, top = counts.argmax(axis=1), counts.max(axis=1)
-    purity = top / size
+    purity, covers = top / size, ~np.isin(names, list(natural))
     return PurityCoverage(
         clusters=clusters,
         size=size,
         majority=tuple(str(name) for name in names[most]),
         purity=purity,
-        weighted_purity=float(top.sum() / size.sum()) if len(size) else 0.0,
-        mean_purity=float(purity.mean()) if len(size) else 0.0,
-        coverage=len(set(most.tolist())) / len(names),
-        strict_coverage=len(set(most[purity >= strict].tolist())) / len(names),
+        weighted_purity=float(top.sum() / size.sum()) if len(size) else math.nan,
+        mean_purity=float(purity.mean()) if len(size) else math.nan,
+        coverage=_share(most, covers),
+        strict_coverage=_share(most[purity >= strict], covers),
         causes=tuple(str(name) for name in names),
     )
+
+
+def _share(found: np.ndarray, covers: np.ndarray) -> float:
+    """Share of the causes to cover, (K,) bool, that were found."""
+    return float(covers[np.unique(found)].sum() / covers.sum()) if covers.any() else math.nan

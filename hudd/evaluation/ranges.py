@@ -79,8 +79,9 @@ def unsafe_ranges(
     if not 0 < share <= 1:
         raise UsageError(f"share must be above 0 and at most 1, not {share}.")
     labels, ranges = np.asarray(labels), []
+    order = found.order
     for row, cluster in enumerate(found.clusters.tolist()):
-        for column in np.argsort(-found.reduction[row], kind="stable"):
+        for column in order[row]:
             reduction, name = float(found.reduction[row, column]), found.parameters[column]
             if reduction <= threshold:
                 break

@@ -9,6 +9,10 @@ from typing import Any
 import numpy as np
 
 from hudd.errors import UsageError
+from hudd.evaluation.chance import as_good
+
+_EPSILON = 4 * np.finfo(np.float64).eps  # what rounding leaves of a constant's distance from its mean
+_DIGITS = 9  # of reductions that are told apart: sums in another order differ in their last ones
 
 
 @dataclass(frozen=True)
@@ -26,9 +30,12 @@ class VarianceReduction:
     reduction : np.ndarray
         (k, p) float64: 1 - variance inside / variance over all errors. 1 is a constant, 0 no reduction,
         below 0 more spread than overall; 0 for a parameter that is the same everywhere.
+    shift : np.ndarray
+        (k, p) float64: how far the mean inside lies from that of all errors, in standard deviations of all
+        errors (circular ones for angles).
     p_value : np.ndarray or None
-        (k,) share of random clusterings with the same sizes in which the cluster of this size has a best
-        reduction at least as large; None where no permutation was asked for.
+        (k,) share of random clusterings with the same sizes in which the cluster of this size has a parameter
+        that is reduced more, or as much and shifted at least as far; None where no permutation was asked for.
     chance : float or None
         What :meth:`share_reduced` is on average for random clusterings with the same sizes.
     """
@@ -37,6 +44,7 @@ class VarianceReduction:
     size: np.ndarray
     parameters: tuple[str, ...]
     reduction: np.ndarray
+    shift: np.ndarray
     p_value: np.ndarray | None = None
     chance: float | None = None
 
@@ -45,17 +53,25 @@ class VarianceReduction:
         """(k,) the largest reduction of each cluster."""
         return self.reduction.max(axis=1, initial=-np.inf)
 
+    @property
+    def order(self) -> np.ndarray:
+        """(k, p) int64 columns of each cluster, the most reduced first, of equally reduced ones the most shifted.
+
+        Many parameters may be constant in a cluster: those of all faults that its images do not have.
+        """
+        return most_telling(self.reduction, self.shift)
+
     def share_reduced(self, threshold: float = 0.5) -> float:
         """Share of clusters with a parameter whose variance is reduced by more than the threshold."""
         return float((self.best > threshold).mean()) if len(self.clusters) else 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the table and its summary as JSON-able values."""
-        rows = []
+        rows, order = [], self.order
         for i, cluster in enumerate(self.clusters.tolist()):
             row: dict[str, Any] = {"cluster": cluster, "size": int(self.size[i])}
             row["reduction"] = dict(zip(self.parameters, self.reduction[i].tolist()))
-            row["best_parameter"] = self.parameters[int(self.reduction[i].argmax())]
+            row["best_parameter"] = self.parameters[order[i, 0]]
             if self.p_value is not None:
                 row["p_value"] = float(self.p_value[i])
             rows.append(row)
@@ -93,8 +109,8 @@ def variance_reduction(
     angles : mapping of str to float, optional
         Parameters that are angles, with their period, e.g. ``{"head_yaw": 360}``.
     permutations : int
-        Random permutations of the labels for the p-values; 0 for none. The best of all parameters is
-        compared with the best of all parameters, so that many parameters do not make for small p-values.
+        Random permutations of the labels for the p-values; 0 for none. The most telling of all parameters is
+        compared with the most telling of all, so that many parameters do not make for small p-values.
     seed : int
         Seed of the permutations.
 
@@ -134,8 +150,8 @@ def variance_reduction(
         column[labels == cluster] = i
 
     spreads = [_Spread(values, angles.get(name)) for name, values in numeric.items()]
-    reduction = np.stack([spread.reduction(column, len(clusters)) for spread in spreads], axis=1)
-    found = VarianceReduction(clusters, size, tuple(numeric), reduction)
+    reduction, shift = _measured(spreads, column, len(clusters))
+    found = VarianceReduction(clusters, size, tuple(numeric), reduction, shift)
     if not permutations:
         return found
     if not len(clusters):
@@ -143,10 +159,35 @@ def variance_reduction(
     rng, exceeded, halved = np.random.default_rng(seed), np.zeros(len(clusters)), 0.0
     for _ in range(permutations):
         shuffled = rng.permutation(column)
-        by_chance = np.max([spread.reduction(shuffled, len(clusters)) for spread in spreads], axis=0)
-        exceeded += by_chance >= found.best
-        halved += float((by_chance > 0.5).mean())
+        by_chance = _measured(spreads, shuffled, len(clusters))
+        exceeded += _as_telling(by_chance, (reduction, shift))
+        halved += float((by_chance[0].max(axis=1) > 0.5).mean())
     return replace(found, p_value=(1 + exceeded) / (1 + permutations), chance=halved / permutations)
+
+
+def most_telling(reduction: np.ndarray, shift: np.ndarray, first: np.ndarray | bool = False) -> np.ndarray:
+    """Return the columns of (k, p) reductions and shifts in :attr:`VarianceReduction.order`, (k, p) int64.
+
+    Those in `first`, (k, p) bool, come before all others.
+    """
+    before = np.broadcast_to(first, reduction.shape)
+    return np.lexsort((-shift, -reduction.round(_DIGITS), ~before), axis=1)
+
+
+def _measured(spreads: list[_Spread], column: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """(count, p) reductions and shifts of a labelling."""
+    reduction = np.stack([spread.reduction(column, count) for spread in spreads], axis=1)
+    return reduction, np.stack([spread.shift(column, count) for spread in spreads], axis=1)
+
+
+def _as_telling(by_chance: tuple[np.ndarray, np.ndarray], found: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """(k,) bool: by chance a cluster's most telling parameter is as reduced and, if equally, as shifted."""
+    (reduced, shifted), (least, far) = (
+        [np.take_along_axis(values, most_telling(*pair)[:, :1], 1)[:, 0] for values in pair]
+        for pair in (by_chance, found)
+    )
+    reduced, least = reduced.round(_DIGITS), least.round(_DIGITS)
+    return (reduced > least) | (reduced == least) & as_good(shifted, far)
 
 
 class _Spread:
@@ -159,21 +200,46 @@ class _Spread:
         if period is not None:
             turn = 2 * np.pi * values / period
             self.parts = [np.cos(turn), np.sin(turn)]
-        else:  # centred, or the squares lose the digits
+            least = 1e-12  # of a mean of unit vectors
+        else:  # centred and of any unit, or the squares lose the digits
             centred = values - values.mean() if len(values) else values
+            scale = np.abs(centred).max(initial=0)
+            centred = centred / scale if scale > _EPSILON * np.abs(values).max(initial=0) else 0 * centred
             self.parts = [centred, centred**2]
+            least = 0.0
         self.total = self._variance(np.zeros(len(values), np.int64), 1)[0]
+        self.constant = not self.total > least
 
     def reduction(self, column: np.ndarray, count: int) -> np.ndarray:
         """(count,) reduction of variance in each column; 0 where it is constant over all or unknown."""
         inside = self._variance(column[self.known], count)
-        if not self.total > 1e-12 * max(1.0, float(np.abs(self.parts[0]).max(initial=0)) ** 2):
+        if self.constant:
             return np.zeros(count)
         return np.nan_to_num(1 - inside / self.total, nan=0.0)
 
+    def shift(self, column: np.ndarray, count: int) -> np.ndarray:
+        """(count,) distance of each column's mean from that of all, in standard deviations; 0 if unknown."""
+        column, everywhere = column[self.known], np.zeros(np.count_nonzero(self.known), np.int64)
+        if self.constant:
+            return np.zeros(count)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            n, first, second = self._sums(column, count)
+            of_all, first_of_all, second_of_all = self._sums(everywhere, 1)
+            if self.circular:
+                turn = np.arctan2(second, first) - np.arctan2(second_of_all, first_of_all)
+                away = np.abs((turn + np.pi) % (2 * np.pi) - np.pi)
+                spread = np.sqrt(-2 * np.log(1 - self.total))
+            else:
+                away, spread = np.abs(first / n - first_of_all / of_all), np.sqrt(self.total)
+            return np.where(n > 0, away / spread, 0.0)
+
+    def _sums(self, column: np.ndarray, count: int) -> list[np.ndarray]:
+        """(count,) numbers of values, and sums of both parts."""
+        return [np.bincount(column, weights, count + 1)[:count] for weights in (None, *self.parts)]
+
     def _variance(self, column: np.ndarray, count: int) -> np.ndarray:
         """(count,) sample or circular variance; NaN with fewer than two values."""
-        n, first, second = (np.bincount(column, w, count + 1)[:count] for w in (None, *self.parts))
+        n, first, second = self._sums(column, count)
         with np.errstate(divide="ignore", invalid="ignore"):
             if self.circular:
                 return np.where(n > 1, 1 - np.hypot(first, second) / n, np.nan)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from hudd.evaluation import purity_coverage, variance_reduction
+from hudd.evaluation import purity_coverage
 from hudd.report.review import Review
 from hudd.study import Clusters
-from hudd.study.steps.evaluate import rules_of
+from hudd.study.steps.evaluate import rules_of, variance_of
 
 if TYPE_CHECKING:
     from hudd.selection import UnsafeSet
@@ -74,13 +75,14 @@ class Reviewed:
         found, label = dict(self._study.evaluation), self.clusters.label
         test, rows = self._study.split("test"), self._study.errors
         known = {name: values[rows] for name, values in test.parameters.items()}
-        if "variance" in found:
-            variance = variance_reduction(known, label, angles=self._study.settings.angles)
+        if variance := variance_of(self._study, label):
             found["variance"] = {
                 **variance.to_dict(),
                 "cluster": variance.clusters,
                 "parameter": np.array(variance.parameters, object),
                 "reduction": variance.reduction,
+                "shift": variance.shift,
+                "p_value": variance.p_value,
             }
         if "purity" in found:
             purity = purity_coverage(label, known[CAUSE].astype(str))
@@ -93,7 +95,7 @@ class Reviewed:
         groups = self._review.groups
         as_they_were = [int(c) in groups.medoid and int(c) not in groups.origin for c in own["cluster"]]
         new = rules_of(self._study, np.where(np.isin(label, list(groups.origin)), label, 0))
-        return {
-            name: np.concatenate([own[name][as_they_were], [getattr(rule, name) for rule in new]])
-            for name in ("cluster", "text", "precision", "recall", "p_value")
-        }
+        names = ("cluster", "text", "precision", "recall", "p_value")
+        columns = {name: [getattr(rule, name) for rule in new] for name in names}
+        columns["parameters"] = [json.dumps(rule.parameters) for rule in new]
+        return {name: np.concatenate([own[name][as_they_were], values]) for name, values in columns.items()}

@@ -371,12 +371,12 @@ def _is_worse(run: dict[str, Any]) -> bool:
 
 
 def _as_dict(group: h5py.Group) -> dict[str, Any]:
-    """Attributes and datasets of a group, its groups as dicts, without dimensions that have no values."""
+    """Attributes and datasets of a group, its groups as dicts, without dimensions that are but a name."""
     result = {key: _plain(value) for key, value in group.attrs.items()}
     for name, item in group.items():
         if isinstance(item, h5py.Group):
             result[name] = _as_dict(item)
-        elif not (item.is_scale and item.id.get_storage_size() == 0):
+        elif not (item.is_scale and item.size and item.id.get_storage_size() == 0):
             result[name] = read_values(item)
     return result
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from hudd.errors import UsageError
+from hudd.evaluation import SIGNIFICANT, most_telling, spelled
 
 if TYPE_CHECKING:
     from hudd.study.results import Results
@@ -105,34 +108,58 @@ def retraining_table(study: Results) -> pd.DataFrame:
 
 
 def evaluation_table(study: Results) -> pd.DataFrame:
-    """One row a cluster of two or more: the parameter that varies least, purity and rule, as far as known."""
+    """One row a cluster of two or more: its most telling parameter, purity and rule, as far as known.
+
+    The parameter is one whose variance is at least halved, of the cluster's rule if there is such a one. A
+    parameter or rule that chance finds as well (p above 0.05) is left out.
+    """
     found = study.evaluation
     sizes = pd.Series(study.clusters.label).value_counts()
     table = pd.DataFrame({"size": sizes[sizes > 1].sort_index()}).rename_axis("cluster")
     if "variance" in found:
         variance = found["variance"]
-        best = variance["reduction"].argmax(axis=1)
-        names = np.array(variance["parameter"], dtype=object)
-        table["parameter"] = pd.Series(names[best], variance["cluster"])
-        table["variance_reduction"] = pd.Series(variance["reduction"].max(axis=1), variance["cluster"])
-        table["range"] = pd.Series(_first_ranges(found.get("ranges", {})), dtype=object)
+        named, names = in_rules(found), np.array(variance["parameter"], dtype=object)
+        best = most_telling(variance["reduction"], variance["shift"], named)[:, :1]
+        reduced, ruled = (np.take_along_axis(a, best, 1)[:, 0] for a in (variance["reduction"], named))
+        told = pd.Series(
+            (reduced > 0.5) & (ruled | (variance["p_value"] <= SIGNIFICANT)), variance["cluster"]
+        )
+        first = pd.Series(names[best[:, 0]], variance["cluster"])[told]
+        table["parameter"] = first
+        table["variance_reduction"] = pd.Series(reduced, variance["cluster"])[told]
+        table["range"] = pd.Series(_ranges(found.get("ranges", {}), first), dtype=object)
     if "purity" in found:
         table["cause"] = pd.Series(found["purity"]["majority"], found["purity"]["cluster"])
         table["purity"] = pd.Series(found["purity"]["purity"], found["purity"]["cluster"])
     if "rules" in found:
         figures = found["rules"]
         for name, column in {"rule": "text", "f1": "f1", "p_value": "p_value"}.items():
-            table[name] = pd.Series(figures[column], figures["cluster"])
+            told = figures["p_value"] <= SIGNIFICANT
+            table[name] = pd.Series(figures[column], figures["cluster"])[told]
     return table.sort_values("size", ascending=False, kind="stable").reset_index()
 
 
-def _first_ranges(ranges: dict[str, Any]) -> dict[int, str]:
-    """Cluster to the range of its most reduced parameter, where that is at least halved."""
+def in_rules(found: dict[str, Any]) -> np.ndarray:
+    """Say which parameters of an evaluation are in a cluster's rule that is better than chance's, (k, p) bool."""
+    variance, rules = found["variance"], found.get("rules", {})
+    columns = (rules.get(name, ()) for name in ("cluster", "p_value", "parameters"))
+    named = {
+        int(cluster): json.loads(parameters)
+        for cluster, p_value, parameters in zip(*columns)
+        if p_value <= SIGNIFICANT
+    }
+    rows = [np.isin(variance["parameter"], named.get(int(cluster), [])) for cluster in variance["cluster"]]
+    return np.array(rows, bool).reshape(variance["reduction"].shape)
+
+
+def _ranges(ranges: dict[str, Any], parameter: pd.Series) -> dict[int, str]:
+    """Cluster to the range of its parameter."""
     columns = [ranges.get(name, ()) for name in ("cluster", "parameter", "low", "high")]
-    found: dict[int, str] = {}
-    for cluster, parameter, low, high in zip(*columns):
-        found.setdefault(int(cluster), f"{parameter} {low:.3g}..{high:.3g}")
-    return found
+    return {
+        int(cluster): f"{name} {spelled(low, high)}"
+        for cluster, name, low, high in zip(*columns)
+        if parameter.get(cluster) == name
+    }
 
 
 def steps_table(study: Results) -> pd.DataFrame:
@@ -307,9 +334,10 @@ def _evaluated(study: Results) -> list[str]:
     """Texts that end in their value."""
     found = study.evaluation if study.has("evaluation") else {}
     texts = []
-    if "purity" in found:
+    if "purity" in found and len(found["purity"]["cluster"]):
         texts.append(f"purity {found['purity']['weighted_purity']:.2f}")
-        texts.append(f"causes covered {found['purity']['coverage']:.0%}")
+        if not math.isnan(found["purity"]["coverage"]):
+            texts.append(f"causes covered {found['purity']['coverage']:.0%}")
     if "variance" in found:
         chance = found["variance"].get("share_reduced_by_chance")
         note = "" if chance is None else f" (by chance {chance:.0%})"

@@ -38,6 +38,22 @@ def test_laws(rows):
     assert (ideal.weighted_purity, ideal.coverage, ideal.strict_coverage) == (1, 1, 1)
 
 
+def test_what_has_no_cause_is_none_to_cover():
+    labels = np.array([1, 1, 2, 2])
+    result = purity_coverage(labels, np.array(["blur", "blur", "none", "none"]))
+    assert (result.coverage, result.strict_coverage, result.weighted_purity) == (1, 1, 1)
+    assert result.majority == ("blur", "none")
+    assert purity_coverage(np.ones(4, int), np.array(["none", "none", "none", "dark"])).coverage == 0
+    assert purity_coverage(labels, np.array(["a", "a", "b", "c"]), natural=("b", "c")).coverage == 1
+
+
+def test_what_cannot_be_measured_is_no_number():
+    alone = purity_coverage(np.array([1, 2]), np.array(["blur", "dark"]))
+    assert np.isnan([alone.weighted_purity, alone.mean_purity]).all()
+    assert alone.coverage == 0
+    assert np.isnan(purity_coverage(np.array([1, 1]), np.array(["none", "none"])).coverage)
+
+
 def test_wrong_calls_are_named():
     with pytest.raises(UsageError, match="same images"):
         purity_coverage(np.array([1, 1]), np.array(["a"]))

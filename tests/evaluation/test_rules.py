@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import hypergeom
 
 from hudd.errors import UsageError
 from hudd.evaluation import cluster_rules, unsafe_composition
@@ -71,6 +72,49 @@ def test_the_best_single_range_is_exact(seed, count):
     cuts = 2 if ".." in rule.text else 1
     found = rule.informedness - 0.03 * cuts if rule.text else 0.0
     assert found == pytest.approx(best)
+
+
+@pytest.mark.parametrize(
+    ("members", "others", "text"),
+    [
+        (np.arange(1_234_500, 1_234_520), np.arange(1_234_521, 1_234_581), "p < 1234521"),
+        (1.7e9 + np.arange(20), 1.7e9 + 20.5 + np.arange(60), "p < 1700000020"),
+        (np.linspace(48.1, 48.13719, 20), np.linspace(48.13725, 49, 60), "p < 48.1372"),
+        (np.array([1e-7, 2e-7]), np.array([9e-7, 8e-7, 7e-7]), "p < 4e-07"),
+        (np.array([-3, -2]), np.array([0, 1, 2]), "p < 0"),
+    ],
+)
+def test_a_rule_as_printed_fits_what_it_fitted(members, others, text):
+    values, labels = np.concatenate([members, others]), np.repeat([1, 0], [len(members), len(others)])
+    (rule,) = cluster_rules({"p": values}, labels, permutations=9)
+    assert rule.text == text
+    bound = float(rule.text.removeprefix("p < "))
+    assert ((values < bound) == labels).all()
+
+
+def test_ties_count_among_what_chance_does():
+    # Every cluster of 3 among 4 of 8 rows that have the flag is as good as this one.
+    flag = np.repeat([1, 0], [4, 4])
+    labels = np.array([1, 1, 1, 0, 0, 0, 0, 0])
+    exact = hypergeom(8, 4, 3).pmf([0, 3]).sum()
+    (rule,) = cluster_rules({"flag": flag}, labels, permutations=1999)
+    assert rule.p_value == pytest.approx(exact, abs=0.03)
+
+
+def test_names_and_serial_numbers_are_no_causes():
+    names = np.array([f"frame{number}.png" for number in range(5000)])
+    weather = np.where(np.arange(5000) < 40, "snow", "sun")
+    labels = (np.arange(5000) < 40).astype(int)
+    (rule,) = cluster_rules({"name": names, "weather": weather}, labels, permutations=1)
+    assert rule.parameters == ("weather",)
+    (none,) = cluster_rules({"name": names}, labels, permutations=1)
+    assert (none.text, none.p_value) == ("", 1)
+
+
+def test_of_many_texts_the_most_frequent_are_looked_at():
+    texts = np.array([f"t{i:03}" for i in range(100) for _ in range(2 + (i == 70))])
+    (rule,) = cluster_rules({"text": texts}, (texts == "t070").astype(int), permutations=1)
+    assert rule.text == "text is t070"
 
 
 def test_what_only_tells_the_classes_apart_is_no_cause():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import circvar
+from scipy.stats import circstd, circvar, hypergeom
 
 from hudd.errors import UsageError
 from hudd.evaluation import variance_reduction
@@ -61,6 +61,62 @@ def test_the_null_tells_causes_from_chance():
     assert found.to_dict()["share_reduced_by_chance"] == found.chance
     tiny = np.repeat(np.arange(1, 31), 3)  # clusters of three halve one of eight variances by chance
     assert variance_reduction(noise, tiny, permutations=99).chance > 0.9
+
+
+@pytest.mark.parametrize("members", [0, 3, 6, 7])
+def test_ties_count_among_what_chance_does(members):
+    # A cluster of 7 among 60, of which 27 have a flag: how many of the 7 have it is hypergeometric.
+    flag, labels = np.repeat([1.0, 0.0], [27, 33]), np.zeros(60, int)
+    labels[:members], labels[60 - 7 + members :] = 1, 1
+
+    def telling(k):
+        values = np.repeat([1.0, 0.0], [k, 7 - k])
+        reduction = 1 - values.var(ddof=1) / flag.var(ddof=1)
+        return round(reduction, 9), round(abs(values.mean() - flag.mean()), 9)
+
+    exact = sum(hypergeom(60, 27, 7).pmf(k) for k in range(8) if telling(k) >= telling(members))
+    for seed in range(5):
+        order = np.random.default_rng(seed).permutation(60)
+        (found,) = variance_reduction(
+            {"flag": flag[order]}, labels[order], permutations=999, seed=seed
+        ).p_value
+        assert found == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 999) + 1e-3)
+
+
+@given(st.integers(-300, 300), st.integers(0, 99))
+def test_the_unit_does_not_matter(exponent, seed):
+    rng = np.random.default_rng(seed)
+    values, labels = rng.normal(size=30), rng.integers(1, 4, 30)
+    plain = variance_reduction({"p": values}, labels)
+    scaled = variance_reduction({"p": values * 10.0**exponent}, labels)
+    np.testing.assert_allclose(scaled.reduction, plain.reduction, atol=1e-12)
+    np.testing.assert_allclose(scaled.shift, plain.shift, atol=1e-12)
+
+
+@pytest.mark.parametrize("value", [0.1, 1.7e18, 1e-200, 1e200])
+def test_a_constant_of_any_size_is_not_reduced(value):
+    result = variance_reduction({"p": np.full(9, value)}, np.repeat([1, 2, 3], 3))
+    assert (result.reduction == 0).all()
+    assert (result.shift == 0).all()
+
+
+def test_of_constants_the_one_farthest_from_the_rest_tells_most():
+    labels = np.repeat([1, 2, 3], 10)
+    parameters = {  # cluster 2 is dark, cluster 3 blurred; both are faults that the first does not have
+        "blur": np.repeat([0.0, 0.0, 3.0], 10),
+        "light": np.repeat([1.0, 0.1, 1.0], 10),
+    }
+    result = variance_reduction(parameters, labels)
+    assert (result.reduction == 1).all()
+    assert result.order[:, 0].tolist()[1:] == [1, 0]
+    for name, column in zip(parameters, result.shift.T):
+        values = parameters[name]
+        expected = [abs(values[labels == c].mean() - values.mean()) / values.std(ddof=1) for c in (1, 2, 3)]
+        np.testing.assert_allclose(column, expected)
+    angle = np.repeat([350.0, 10.0, 0.0], 10)
+    shift = variance_reduction({"a": angle}, labels, angles={"a": 360}).shift[:, 0]
+    np.testing.assert_allclose(shift[:2], np.radians(10) / circstd(np.radians(angle)))
+    assert shift[2] == pytest.approx(0, abs=1e-9)
 
 
 def test_summary():

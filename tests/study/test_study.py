@@ -66,6 +66,27 @@ def test_evaluation_knows_parameters_and_causes(finished):
     found = finished.evaluation
     assert found["variance"]["parameter"].tolist() == ["width"]
     assert 0 < found["purity"]["weighted_purity"] <= 1
+    assert found["variance"]["shift"].shape == found["variance"]["reduction"].shape
+    assert {tuple(json.loads(names)) for names in found["rules"]["parameters"]} <= {(), ("width",)}
+
+
+def test_the_table_names_what_chance_does_not(finished):
+    with finished.file.writing() as h5:
+        variance, rules = h5["evaluation/variance"], h5["evaluation/rules"]
+        clusters = variance["cluster"][...]
+        variance["reduction"][...] = 0.9
+        variance["p_value"][...] = 0.5
+        rules["p_value"][...] = 0.5
+        variance["p_value"][0] = rules["p_value"][1] = 0.01
+        rules["text"][...] = "width < 3"
+        rules["parameters"][...] = '["width"]'
+        ruled = rules["cluster"][1]
+    table = finished.table("evaluation").set_index("cluster")
+    named = {clusters[0], ruled}
+    assert set(table.index[table["parameter"].notna()]) == named == set(
+        table.index[table["variance_reduction"].notna()]
+    )
+    assert table.index[table["rule"].notna()].tolist() == [ruled]
 
 
 def test_summary_is_json(finished):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import h5py
@@ -23,13 +24,16 @@ from hudd.study.steps import cluster
 from hudd.study.study import Study
 
 CAUSE = "cause"
+_CONTENTS = 2  # 1 had neither shifts nor the parameters of rules
 _PERMUTATIONS = {"variance": 99, "rules": 19}  # 19 tell a rule from chance at the 5 % level
 
 
 def fingerprint(study: Study) -> str:
     """Everything that the evaluation depends on."""
     settings = study.settings
-    return digest("evaluate", cluster.fingerprint(study), settings.seed, settings.angles, settings.units)
+    return digest(
+        "evaluate", _CONTENTS, cluster.fingerprint(study), settings.seed, settings.angles, settings.units
+    )
 
 
 def run(study: Study, *, checksums: bool = False) -> None:
@@ -40,15 +44,9 @@ def run(study: Study, *, checksums: bool = False) -> None:
 
 
 def _measure(study: Study, mark: str) -> None:
-    started, labels, settings = time.perf_counter(), study.clusters.label, study.settings
+    started, labels = time.perf_counter(), study.clusters.label
     known = {name: values[study.errors] for name, values in study.split("test").parameters.items()}
-    numeric = {name: values for name, values in known.items() if values.dtype.kind in "biuf"}
-    variance = None
-    if numeric:
-        permutations = _PERMUTATIONS["variance"]
-        variance = variance_reduction(
-            numeric, labels, angles=settings.angles, permutations=permutations, seed=settings.seed
-        )
+    variance = variance_of(study, labels)
     purity = purity_coverage(labels, known[CAUSE].astype(str)) if CAUSE in known else None
     rules = rules_of(study, labels)
     with study.committing("evaluate", mark, started) as h5:
@@ -58,13 +56,30 @@ def _measure(study: Study, mark: str) -> None:
         group.attrs["singletons"] = int((np.bincount(labels)[1:] == 1).sum())
         if variance:
             _write_variance(group.create_group("variance"), variance)
-            ranges = unsafe_ranges(numeric, labels, variance, angles=settings.angles)
+            ranges = unsafe_ranges(known, labels, variance, angles=study.settings.angles)
             if ranges:
                 _write_ranges(group.create_group("ranges"), ranges)
         if purity:
             _write_purity(group.create_group("purity"), purity)
         if rules:
             _write_rules(group.create_group("rules"), rules)
+
+
+def variance_of(study: Study, labels: np.ndarray) -> VarianceReduction | None:
+    """Compare the parameters' variances inside clusters, (N_errors,) int, with those over all errors, and chance.
+
+    None where no parameter is a number.
+    """
+    known = {name: values[study.errors] for name, values in study.split("test").parameters.items()}
+    if not any(values.dtype.kind in "biuf" for values in known.values()):
+        return None
+    return variance_reduction(
+        known,
+        labels,
+        angles=study.settings.angles,
+        permutations=_PERMUTATIONS["variance"],
+        seed=study.settings.seed,
+    )
 
 
 def rules_of(study: Study, labels: np.ndarray) -> list[Rule]:
@@ -104,6 +119,8 @@ def _write_variance(group: h5py.Group, found: VarianceReduction) -> None:
     )
     about = "1 - variance of the parameter in the cluster / its variance over all errors"
     write_dataset(group, "reduction", found.reduction, dims=("cluster", "parameter"), description=about)
+    about = "distance of the cluster's mean from that of all errors, in standard deviations of all errors"
+    write_dataset(group, "shift", found.shift, dims=("cluster", "parameter"), description=about)
     about = "share of random clusterings in which the best reduction is at least as large"
     write_dataset(group, "p_value", found.p_value, dims=("cluster",), description=about)
 
@@ -141,6 +158,10 @@ def _write_rules(group: h5py.Group, rules: list[Rule]) -> None:
     )
     about = "condition on the parameters that singles the cluster out"
     write_dataset(group, "text", [rule.text for rule in rules], dims=("cluster",), description=about)
+    named = [json.dumps(rule.parameters) for rule in rules]
+    write_dataset(
+        group, "parameters", named, dims=("cluster",), description="JSON list of the parameters in it"
+    )
     descriptions = {
         "precision": "share of the test images that fit the rule and are members",
         "recall": "share of the members that fit the rule",
