@@ -135,8 +135,8 @@ def cluster(
         cluster_size = choices.cluster_size
     elif max_clusters is None:  # the size says how many
         choices = replace(choices, max_clusters=_MOST)
-    if cluster_size is not None and cluster_size < 1:
-        raise UsageError(f"cluster_size is {cluster_size}; give at least 1, or leave it out.")
+    if cluster_size is not None and cluster_size < 2:
+        raise UsageError(f"cluster_size is {cluster_size}; give at least 2, or leave it out.")
     data = heatmaps_or_distances
     if not hasattr(data, "shape"):
         data = np.asarray(data)

@@ -107,12 +107,16 @@ def stability(
     Raises
     ------
     UsageError
-        If lengths disagree, N is below 2 or `resamples` below 1.
+        If lengths disagree, N is below 2, a label or `resamples` below 1.
     """
     condensed = check_condensed(distances)
     n, labels = count_points(condensed), np.asarray(labels, np.int64)
     if n != len(labels) or n < 2:
         raise UsageError(f"there are {len(labels)} labels for {n} rows; pass as many, at least 2.")
+    if labels.min() < 1:
+        raise UsageError(
+            f"a label is {labels.min()}; clusters are numbered from 1, and rows of no cluster are to be left out."
+        )
     if resamples < 1:
         raise UsageError(f"resamples is {resamples}; give at least 1.")
     k = int(labels.max())

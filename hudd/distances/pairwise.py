@@ -27,6 +27,7 @@ _Tile = tuple[int, int, int, int]  # first row and column, last row and column
 # A Gram value of a BLAS carries an error of up to about 4e-6 of the norms in the worst case (384 equal
 # terms summed in float32): at this share and above it moves a distance by less than 1e-5.
 _SHARE = np.float32(0.3)
+_PROPORTIONAL = 1e-15  # what rounding leaves between rows of norm 1 that were multiples of each other
 _TILE = 512
 _VIEW = 16384  # features of one product of rows that are multiplied where they lie
 _LONG = 2 * 10**11  # pairs times features from which on a bar is worth its line
@@ -62,7 +63,7 @@ def pairwise_distances(
     condensed : bool
         Return the upper triangle of X against itself by rows, (N (N - 1) / 2,), as SciPy does.
     unit_norm : bool
-        Divide each row by its Euclidean norm first, as :func:`unit_norm_rows` does.
+        Divide each row by its Euclidean norm first; close pairs are then computed in float64.
     device : str or torch.device, optional
         ``"cpu"`` or ``"cuda"``: matrix products of torch there; by default the products of NumPy.
     max_memory : int
@@ -72,7 +73,8 @@ def pairwise_distances(
     -------
     ndarray, float32
         (N, N), (N, M) or condensed. Relative error at most 1e-5 for every pair, equal rows at distance
-        0; differences below 1e-19 of the largest magnitude count as 0.
+        0; differences below 1e-19 of the largest magnitude count as 0, and with `unit_norm` distances below
+        1e-15.
 
     Raises
     ------
@@ -118,6 +120,7 @@ class Job:
         self.n, self.m, self.features = x.count, y.count, x.features
         self.rows = sum(source.count for source in self.sources)
         self.triangle, self.condensed, self.squared = Y is None, condensed, squared
+        self.unit_norm = unit_norm
         self.memory, self.each = memory, each
         rows = np.arange(self.n, dtype=np.int64)
         self.offsets = rows * (2 * self.n - rows - 1) // 2 - rows - 1 if condensed else rows * self.m
@@ -127,6 +130,8 @@ class Job:
         self.unit = 2.0 ** max(-120, min(120, -math.frexp(self.largest)[1]))
         self.inverse = np.float32(1.0 / self.unit)
         self.working = np.result_type(*(source.working for source in self.sources))
+        if unit_norm:  # close rows are told apart before what they are divided by is rounded away
+            self.working = np.dtype(np.float64)
         # Blocks of features follow the axes of what is not in memory.
         self.plan = next((source for source in self.sources if not source.in_memory), x)
 
@@ -145,6 +150,9 @@ class Job:
         bound = (2.0 * self.largest) ** (2 if self.squared else 1)
         if bound > float(np.finfo(np.float32).max) and not np.isfinite(self.out).all():
             raise HuddError("a distance exceeds the largest float32; scale the rows down.")
+        if self.unit_norm:
+            least = _PROPORTIONAL ** (2 if self.squared else 1)
+            self.each(_drop, ((self.out[part], least) for part in strips(0, self.out.size, 1 << 20)))
         if self.condensed:
             return self.out
         square = self.out.reshape(self.n, self.m)
@@ -277,6 +285,11 @@ class Job:
             for source, rows, start, stop in zip(self.sources, members, ends, ends[1:]):
                 source.load(columns, rows, shift, self.unit, block[start:stop], squares[start:stop])
             yield block[: len(members[0])], block[ends[-2] :]
+
+
+def _drop(distances: np.ndarray, least: float) -> None:
+    """Set distances below the least to 0."""
+    distances[distances < least] = 0.0
 
 
 def _side_by_side(rows: np.ndarray, first: np.ndarray) -> np.ndarray:

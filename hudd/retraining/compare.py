@@ -15,7 +15,7 @@ from torch import nn
 from hudd.errors import UsageError
 from hudd.retraining.checkpoint import fingerprint
 from hudd.retraining.config import TrainingConfig
-from hudd.retraining.images import as_images, as_labels, cached
+from hudd.retraining.images import TensorImages, as_images, as_labels, cached
 from hudd.retraining.prediction import predict
 from hudd.retraining.retrain import retrain
 from hudd.retraining.statistics import confidence_interval, contrast
@@ -170,7 +170,8 @@ def compare(
 
     Finished runs and the epochs of the one in hand are kept in `folder`, under names that depend on all that
     decides a run; so a comparison that is cut off goes on where it was, at the cost of one epoch at most,
-    and one with other choices does not take up its runs.
+    and one with other choices does not take up its runs. Of image sources that are no tensors or arrays only
+    the labels and what the model says of the test set are looked at: give other images another folder.
 
     Parameters
     ----------
@@ -214,9 +215,11 @@ def compare(
     }
     train, improvement, test = (cached(as_images(images)) for images in (train, improvement, test))
     before = predict(model, test).prediction == truth["test_labels"].numpy()
+    pixels = [images.images for images in (train, improvement, test) if isinstance(images, TensorImages)]
     problem = fingerprint(
-        config.describe(), truth["train_labels"], before.tolist(), *model.state_dict().values()
-    )
+        config.describe(), truth["train_labels"], before.tolist(), *model.state_dict().values(), *pixels,
+        None if clusters is None else np.asarray(clusters).tolist(),
+    )  # fmt: skip
 
     finished = []
     for name, strategy in strategies.items():

@@ -19,7 +19,8 @@ class Contrast:
     u : float
         Mann-Whitney U of the sample.
     p_value : float
-        Two-sided; exact for small samples without ties (Mann and Whitney, Ann. Math. Stat. 18, 1947).
+        Two-sided (Mann and Whitney, Ann. Math. Stat. 18, 1947): exact where there are no ties and at most 8
+        values on one side, else by the normal approximation with both corrections, which is cautious.
     a12 : float
         Probability that a value of the sample exceeds one of the reference, ties counting one half (Vargha
         and Delaney, J. Educ. Behav. Stat. 25(2), 2000): 0.5 no difference, 0.56, 0.64 and 0.71 small, medium

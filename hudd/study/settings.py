@@ -158,12 +158,11 @@ class Settings:
             raise UsageError(
                 f"retraining modes are {list(self.modes)}; choose among: {', '.join(STRATEGIES)}."
             )
-        for name in ("batch_size", "workers", "runs", "budget", "cluster_size"):
+        least = {"batch_size": 1, "workers": 1, "runs": 1, "budget": 1, "cluster_size": 2, "max_clusters": 2}
+        for name, lowest in least.items():
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"{name} is {value}; give a whole number of at least 1.")
-        if self.max_clusters is not None and self.max_clusters < 2:
-            raise UsageError(f"max_clusters is {self.max_clusters}; give a whole number of at least 2.")
+            if value is not None and value < lowest:
+                raise UsageError(f"{name} is {value}; give a whole number of at least {lowest}.")
         check_counted(self.choices.clusterer, max_clusters=self.max_clusters, cluster_size=self.cluster_size)
         if self.seed < 0:
             raise UsageError(f"seed is {self.seed}; give a whole number of at least 0.")

@@ -214,6 +214,6 @@ def test_the_preset_cuts_by_the_size_of_the_clusters():
     assert hudd.cluster(many, preset="moments").k == 50
     assert hudd.cluster(many, preset="moments", cluster_size=8).k == 100
     assert hudd.cluster(many, preset="moments", cluster_size=8, max_clusters=60).k == 60
-    with pytest.raises(UsageError, match="cluster_size is 0"):
-        hudd.cluster(rows, cluster_size=0)
+    with pytest.raises(UsageError, match="cluster_size is 1; give at least 2"):
+        hudd.cluster(rows, cluster_size=1)
     assert hudd.cluster(rows[:3], preset="moments").k <= 2

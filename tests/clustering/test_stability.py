@@ -49,7 +49,9 @@ def test_singletons_and_two_rows():
     assert np.isfinite(found.clusters).all()
 
 
-@pytest.mark.parametrize(("labels", "resamples"), [(np.ones(4, int), 5), (np.ones(3, int), 0)])
+@pytest.mark.parametrize(
+    ("labels", "resamples"), [(np.ones(4, int), 5), (np.ones(3, int), 0), ([1, 1, -1], 5), ([0, 0, 0], 5)]
+)
 def test_wrong_calls_say_what_to_do(labels, resamples):
-    with pytest.raises(UsageError, match=r"labels|resamples"):
+    with pytest.raises(UsageError, match=r"label|resamples"):
         stability(np.ones(3), labels, seed=0, resamples=resamples)

@@ -11,6 +11,7 @@ from scipy import stats
 
 from hudd.errors import UsageError
 from hudd.retraining import Comparison, Run, TrainingConfig, compare, confidence_interval, contrast, fit
+from hudd.retraining.prediction import predict
 
 CONFIG = TrainingConfig(epochs=3, batch_size=32, lr=0.05)
 
@@ -90,6 +91,23 @@ def test_other_choices_do_not_take_up_old_runs(problem, make_model, tmp_path):
     second = start(problem, make_model, tmp_path, seed=1)
     assert second.runs[0] == first.runs[1]
     assert len(list(tmp_path.glob("*.json"))) == 6
+    images, labels, improvement, test = problem
+    start((images.flip(-1), labels, improvement, test), make_model, tmp_path)
+    assert len(list(tmp_path.glob("*.json"))) == 10
+
+
+def test_recovery_is_of_the_clusters_given(problem, make_model, tmp_path):
+    images, labels, improvement, test = problem
+    model = make_model()
+    errors = int((predict(model, test[0]).prediction != np.asarray(test[1])).sum())
+    rows = np.arange(10)
+    for first in (1, 5):
+        found = compare(
+            model, images, improvement[0], test[0], {"random": lambda seed: (rows, rows)}, CONFIG,
+            folder=tmp_path, runs=1, train_labels=labels, improvement_labels=improvement[1],
+            test_labels=test[1], clusters=first + np.arange(errors) % 2,
+        )  # fmt: skip
+        assert list(found.runs[0].recovery) == [str(first), str(first + 1)]
 
 
 @given(
