@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 from scipy.cluster import hierarchy
+from scipy.linalg import eigh
 from scipy.sparse.linalg import eigsh
 from scipy.spatial.distance import squareform
 
@@ -17,6 +18,8 @@ from hudd.plot.style import ACCENT, CARD, CYCLE, INK, LINE, MUTED, axes, new_fig
 
 if TYPE_CHECKING:
     from hudd.clustering import Clustering
+
+_FEW = 100  # points whose map is exact at no cost; with a handful, iterations may find no start
 
 
 def wicd(clustering: Clustering) -> Figure:
@@ -139,10 +142,17 @@ def _classical_scaling(matrix: np.ndarray) -> np.ndarray:
     gram -= gram.mean(0)
     gram -= gram.mean(1, keepdims=True)
     gram *= -0.5
+    if not gram.any():  # all the same
+        return np.zeros((len(gram), 2))
     # A fixed start and a fixed sign: the same distances give the same map.
-    values, vectors = eigsh(gram, k=2, which="LA", v0=np.ones(len(gram)) + 1e-3 * np.arange(len(gram)))
-    vectors = vectors[:, ::-1] * np.sqrt(np.maximum(values[::-1], 0))
-    strongest = vectors[np.abs(vectors).argmax(0), [0, 1]]
+    if len(gram) <= _FEW:
+        values, vectors = eigh(gram, subset_by_index=(len(gram) - 2, len(gram) - 1))
+    else:
+        values, vectors = eigsh(gram, k=2, which="LA", v0=np.ones(len(gram)) + 1e-3 * np.arange(len(gram)))
+    values = np.where(values > 1e-12 * values[-1], values, 0)  # of points on a line rounding leaves some
+    vectors = vectors[:, ::-1] * np.sqrt(values[::-1])
+    size = np.abs(vectors)
+    strongest = vectors[(size >= (1 - 1e-9) * size.max(0)).argmax(0), [0, 1]]  # the first of equal ones
     return np.asarray(vectors * np.where(strongest < 0, -1, 1))
 
 
@@ -193,11 +203,11 @@ def parameters(values: Mapping[str, np.ndarray], members: np.ndarray) -> Figure:
         # A fixed layout: a report draws one of these for every cluster.
         rows = max(1, len(values))
         figure = new_figure(2.8, 1.25 * rows, layout=None)
-        figure.subplots_adjust(0.03, 0.25 / (1.25 * rows), 0.97, 1 - 0.25 / (1.25 * rows), hspace=0.85)
+        figure.subplots_adjust(0.03, 0.4 / (1.25 * rows), 0.97, 1 - 0.25 / (1.25 * rows), hspace=0.95)
         for at, (name, column) in enumerate(values.items()):
             ax = figure.add_subplot(len(values), 1, at + 1)
             known = np.isfinite(column)
-            edges = np.histogram_bin_edges(column[known], bins=16).tolist()
+            edges = _edges(column[known])
             ax.stairs(_heights(column[known], edges), edges, fill=True, color=LINE)
             ax.stairs(_heights(column[known & members], edges), edges, color=ACCENT, linewidth=1.5)
             ax.set_title(name if len(name) <= 28 else name[:27] + "…")
@@ -205,6 +215,17 @@ def parameters(values: Mapping[str, np.ndarray], members: np.ndarray) -> Figure:
             ax.spines["left"].set_visible(False)
             ax.xaxis.set_major_locator(MaxNLocator(4))
     return figure
+
+
+def _edges(values: np.ndarray) -> list[float]:
+    """Return the 17 edges of a histogram's bars, apart from each other even where the values are not."""
+    low, high = (values.min(), values.max()) if len(values) else (0.0, 0.0)
+    size = max(abs(low), abs(high))
+    if high - low <= 1e-12 * size:
+        wide = max(0.5, 1e-6 * size)
+        low, high = low - wide, high + wide
+    edges: list[float] = np.linspace(low, high, 17).tolist()
+    return edges
 
 
 def _heights(values: np.ndarray, edges: list[float]) -> np.ndarray:

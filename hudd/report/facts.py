@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from hudd.errors import HuddError
+from hudd.evaluation import NATURAL, SIGNIFICANT, most_telling
 from hudd.plot.pictures import distances_to
 from hudd.report.review import Review
 from hudd.report.reviewed import CAUSE, reviewed
@@ -21,9 +23,6 @@ if TYPE_CHECKING:
     from hudd.study import Split, Study
 
 T = TypeVar("T")
-
-NO_CAUSE = "none"
-"""Its value where nothing was done to the image."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,8 @@ class Parameter:
     """A number known about every image: its spread in a cluster against its spread over all errors.
 
     Of an angle `low` exceeds `high` where the range runs through the end of the period.
-    ``ratio`` is the cluster's variance over that of all errors; below one half the cluster is said to be
-    about this parameter (RQ1 of Fahmy et al. 2021).
+    ``ratio`` is the cluster's variance over that of all errors. Below one half the cluster is said to be
+    about this parameter (RQ1 of Fahmy et al. 2021), ``told``, where chance does not do as well.
     """
 
     name: str
@@ -50,6 +49,12 @@ class Parameter:
     low: float
     high: float
     ratio: float
+    told: bool
+
+    @property
+    def step(self) -> float | None:
+        """A difference that is to be seen in it; None where it is a constant."""
+        return abs(self.high - self.low) / 10 or None
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class Rule:
     precision: float
     recall: float
     p_value: float
+    parameters: list[str]
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,8 @@ class Cluster:
     causes: list[Composition]
     kinds: list[tuple[str, list[Composition]]]  # other parameters that are words
     parameters: list[Parameter]
-    rule: Rule | None
+    p_value: float  # share of random clusters with a parameter that varies as little
+    rule: Rule | None  # none where chance finds as good a one
     unsafe: np.ndarray  # positions in the unsafe set
     name: str  # given by a person, like the note
     note: str
@@ -111,6 +118,11 @@ class Cluster:
     def size(self) -> int:
         """Number of errors."""
         return len(self.rows)
+
+    @property
+    def by_chance(self) -> bool:
+        """Whether random clusters are as narrow in some parameter."""
+        return not self.p_value <= SIGNIFICANT
 
     @property
     def verdict(self) -> str:
@@ -122,7 +134,7 @@ class Cluster:
         """The name that a person gave it; else its known cause and confusion, those of most members."""
         if self.name:
             return self.name
-        known = [part.value for part in self.causes if part.share >= 0.5 and part.value != NO_CAUSE]
+        known = [part.value for part in self.causes if part.share >= 0.5 and part.value != NATURAL]
         cause = known[:1]
         truth, prediction = (_majority(self.confusions, side) for side in (0, 1))
         if truth or prediction:
@@ -150,7 +162,8 @@ class Facts:
     alike: str
     clusters: list[Cluster]
     unsafe: UnsafeSet | None
-    retrained: list[Retrained]
+    strategy: str  # that chose the unsafe set
+    retrained: list[Retrained]  # first what was retrained on the unsafe set, where it was
     evaluation: dict[str, Any]
     edits: int
     stale: int
@@ -159,6 +172,12 @@ class Facts:
     def accuracy(self) -> float:
         """Test accuracy of the DNN as it was given."""
         return float(self.test.correct.mean())
+
+    @property
+    def by(self) -> str:
+        """The strategy of the first retraining, as words to add; none where it is the unsafe set's own."""
+        mode = self.retrained[0].mode if self.retrained else self.strategy
+        return "" if mode == self.strategy else f" by {shown(mode)}"
 
     def class_name(self, number: int) -> str:
         """Name of a class; of an unknown label, an en dash."""
@@ -196,7 +215,8 @@ def gather(study: Study, trust: Trust | None = None) -> Facts:
     classes = [shown(name) for name in study.class_names]
     distances, count = study.distances_of(found.layer), len(errors)
     unsafe = if_there(lambda: study.selection)
-    retrained = _retrained(study.retraining, errors)
+    strategy = study.settings.strategy
+    retrained = _retrained(study.retraining, errors, strategy)
     evaluation = if_there(lambda: study.evaluation) or {}
     values = {name: column[errors] for name, column in test.parameters.items()}
     words = [name for name, column in values.items() if name != CAUSE and column.dtype.kind not in "biuf"]
@@ -210,6 +230,8 @@ def gather(study: Study, trust: Trust | None = None) -> Facts:
         rows = members[order]
         share, severity = len(rows) / count, float(test.score[errors[rows]].mean())
         origin = review.groups.origin.get(label, "")
+        rule = _rule(evaluation, label)
+        parameters, p_value = _parameters(evaluation, values, rows, label, rule, study.settings.angles)
         clusters.append(
             Cluster(
                 label=label,
@@ -225,8 +247,9 @@ def gather(study: Study, trust: Trust | None = None) -> Facts:
                 confusions=_confusions(test, errors[rows], classes),
                 causes=_composition(values.get(CAUSE), rows),
                 kinds=[(shown(name), _composition(values[name], rows)) for name in words],
-                parameters=_parameters(evaluation, values, rows, label, study.settings.angles),
-                rule=_rule(evaluation, label),
+                parameters=parameters,
+                p_value=p_value,
+                rule=rule,
                 unsafe=np.flatnonzero(unsafe.cluster == label)
                 if unsafe is not None
                 else np.empty(0, np.int64),
@@ -246,6 +269,7 @@ def gather(study: Study, trust: Trust | None = None) -> Facts:
         alike,
         ranked,
         unsafe,
+        strategy,
         retrained,
         evaluation,
         review.edits,
@@ -277,24 +301,37 @@ def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else number(float(value))
 
 
+def _row(table: Mapping[str, Any], label: int) -> int | None:
+    """Return the row of a cluster in a table of the evaluation; None where it has none, like a single error."""
+    rows = np.flatnonzero(table.get("cluster", np.empty(0)) == label)
+    return int(rows[0]) if len(rows) else None
+
+
 def _parameters(
     evaluation: Mapping[str, Any],
     values: Mapping[str, np.ndarray],
     rows: np.ndarray,
     label: int,
+    rule: Rule | None,
     angles: Mapping[str, float],
-) -> list[Parameter]:
-    """Return the numeric parameters, those first that vary least in the cluster."""
-    table = evaluation.get("variance")
-    if table is None or label not in table["cluster"]:
-        return []
+) -> tuple[list[Parameter], float]:
+    """Return the numeric parameters, the most telling first, and the p-value of the cluster's variances."""
+    table = evaluation.get("variance", {})
+    at = _row(table, label)
+    if at is None:
+        return [], np.nan
+    reduction, shift = (table[name][[at]] for name in ("reduction", "shift"))
+    ruled = np.isin(table["parameter"], rule.parameters if rule else [])
+    order, p_value = most_telling(reduction, shift, ruled)[0], float(table["p_value"][at])
+    names = table["parameter"][order]
+    told = rule.parameters if rule else names[:1] if p_value <= SIGNIFICANT else []
     found = []
-    reductions = table["reduction"][np.flatnonzero(table["cluster"] == label)[0]]
-    for name, reduction in zip(table["parameter"], reductions):
-        here = values[name][rows][np.isfinite(values[name][rows])]
-        if len(here) and np.isfinite(reduction):
-            found.append(Parameter(name, *_spread(here, angles.get(name)), 1 - float(reduction)))
-    return sorted(found, key=lambda parameter: (parameter.ratio, parameter.name))
+    for name, reduced in zip(names, reduction[0, order]):
+        here, ratio = values[name][rows][np.isfinite(values[name][rows])], 1 - float(reduced)
+        if len(here) and np.isfinite(ratio):
+            spread = _spread(here, angles.get(name))
+            found.append(Parameter(name, *spread, ratio, told=ratio < 0.5 and name in told))
+    return found, p_value
 
 
 def _spread(values: np.ndarray, period: float | None) -> tuple[float, float, float]:
@@ -309,16 +346,18 @@ def _spread(values: np.ndarray, period: float | None) -> tuple[float, float, flo
 
 
 def _rule(evaluation: Mapping[str, Any], label: int) -> Rule | None:
-    table = evaluation.get("rules")
-    if table is None or label not in table["cluster"]:
+    """Return the cluster's rule, if it has one that chance does not find as well."""
+    table = evaluation.get("rules", {})
+    at = _row(table, label)
+    if at is None or not table["text"][at] or table["p_value"][at] > SIGNIFICANT:
         return None
-    at = int(np.flatnonzero(table["cluster"] == label)[0])
-    text = shown(table["text"][at])
-    numbers = (float(table[name][at]) for name in ("precision", "recall", "p_value"))
-    return Rule(text, *numbers) if text else None
+    precision, recall, p_value = (float(table[name][at]) for name in ("precision", "recall", "p_value"))
+    return Rule(shown(table["text"][at]), precision, recall, p_value, json.loads(table["parameters"][at]))
 
 
-def _retrained(modes: Mapping[str, list[dict[str, Any]]], errors: np.ndarray) -> list[Retrained]:
+def _retrained(
+    modes: Mapping[str, list[dict[str, Any]]], errors: np.ndarray, strategy: str
+) -> list[Retrained]:
     result = []
     for mode, runs in modes.items():
         answers = [(np.asarray(run["before"], bool), np.asarray(run["after"], bool)) for run in runs]
@@ -334,4 +373,4 @@ def _retrained(modes: Mapping[str, list[dict[str, Any]]], errors: np.ndarray) ->
                     broken=np.mean([before & ~after for before, after in answers], axis=0),
                 )
             )
-    return sorted(result, key=lambda retrained: (retrained.mode != "hudd", retrained.mode))
+    return sorted(result, key=lambda retrained: (retrained.mode != strategy, retrained.mode))

@@ -34,9 +34,7 @@ class Labels:
         self.class_names, self._path = study.class_names, study.split("improvement").path
         self.images = np.unique(study.selection.image)
         self._label = {image: int(study.labels[image]) for image in self.images.tolist()}
-        self._given: dict[int, int] = {}
-        if self.file.exists():
-            self._load()
+        self._given = self._read(self._rows())
 
     def of(self, image: int) -> int:
         """Return the class of an image of the unsafe set, -1 where it is unknown."""
@@ -54,27 +52,45 @@ class Labels:
         self._check(image)
         if not isinstance(label, int) or isinstance(label, bool) or not -1 <= label < len(self.class_names):
             raise UsageError(f"class {label!r} does not exist; give 0 to {len(self.class_names) - 1}, or -1.")
-        given = {**self._given, image: label}
-        if label < 0:
-            del given[image]
+        rows, path = self._rows(), self._path[image]
+        if all(row["path"] != path for row in rows):
+            rows.append({"path": path})
+        for row in rows:
+            if row["path"] == path:
+                row["label"] = self.class_names[label] if label >= 0 else ""
         text = io.StringIO()
-        writer = csv.writer(text)
-        writer.writerow(["path", "label"])
-        writer.writerows((self._path[image], self.class_names[given[image]]) for image in sorted(given))
+        writer = csv.DictWriter(text, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
         write_whole(self.file, text.getvalue().encode())
-        self._given = given
+        self._given = self._read(rows)
 
     def _check(self, image: int) -> None:
         if image not in self._label:
             raise UsageError(f"image {image} is not in the unsafe set.")
 
-    def _load(self) -> None:
+    def _read(self, rows: list[dict[str, str]]) -> dict[int, int]:
+        """Return the classes given to images of the unsafe set."""
         place = {self._path[image]: image for image in self._label}
         number = {name: at for at, name in enumerate(self.class_names)}
+        return {
+            place[row["path"]]: number[row["label"]]
+            for row in rows
+            if row["path"] in place and row["label"] in number
+        }
+
+    def _rows(self) -> list[dict[str, str]]:
+        """Return all of the file, which may hold labels of other selections and columns of other people."""
+        if not self.file.exists():
+            return []
         try:
-            with self.file.open(newline="", encoding="utf-8") as stream:
-                for row in csv.DictReader(stream):
-                    if row["path"] in place and row["label"] in number:
-                        self._given[place[row["path"]]] = number[row["label"]]
-        except (OSError, ValueError, KeyError, csv.Error) as error:
+            with self.file.open(newline="", encoding="utf-8-sig") as stream:
+                reader = csv.DictReader(stream, restval="")
+                rows = list(reader)
+                if rows and not {"path", "label"} <= set(rows[0]):
+                    raise ValueError("it has no columns path and label")
+                if any(None in row for row in rows):
+                    raise ValueError("a row has more cells than the header")
+                return rows
+        except (OSError, ValueError, csv.Error) as error:
             raise HuddError(f"'{self.file}' cannot be read ({error}); mend it or move it away.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 
@@ -16,15 +17,32 @@ def shown(value: Any) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def number(value: float) -> str:
-    """Return a measured number with about three significant digits and no exponent where it is not needed."""
-    if value != value:
+def number(value: float, step: float | None = None) -> str:
+    """Return a measured number with about three significant digits and no exponent where it is not needed.
+
+    Parameters
+    ----------
+    value : float
+        The number; one that is not finite is a dash.
+    step : float, optional
+        A difference that is to be seen, above 0, for numbers that lie close together.
+    """
+    if not math.isfinite(value):
         return "–"
-    if float(value).is_integer() and abs(value) < 1e6:
+    size = abs(value)
+    if float(value).is_integer() and size < 1e12:
         return f"{value:,.0f}"
-    return f"{value:,.1f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}"
+    if 100 <= size < 1e12:
+        return f"{value:,.{_places(step or 0.1)}f}"
+    digits = 3 if step is None else max(3, 1 + math.floor(math.log10(size)) + _places(step))
+    return f"{value:.{digits}g}"
+
+
+def _places(step: float) -> int:
+    """Return the digits behind the point that show a step."""
+    return max(0, math.ceil(-math.log10(step)))
 
 
 def percent(share: float) -> str:
-    """Return a share as a percentage with one decimal."""
-    return f"{100 * share:.1f} %"
+    """Return a share as a percentage with one decimal; a dash where it is not known."""
+    return "–" if share != share else f"{100 * share:.1f} %"

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from hudd.errors import HuddError, UsageError
+from hudd.report import write_report
 from hudd.study import Study
+from hudd.study.summary import describe
 
 MODEL = """
 import torch
@@ -39,10 +41,11 @@ def folder(tmp_path_factory):
     return root, tiny["material"](root)
 
 
-def studied(folder, tmp_path, images, labels, **choices):
+def studied(folder, tmp_path, images, labels, known=None, **choices):
+    """A finished study, its report written."""
     root, sound = folder
     for split in ("test", "improvement"):
-        np.savez(tmp_path / f"{split}.npz", images=images, labels=labels)
+        np.savez(tmp_path / f"{split}.npz", images=images, labels=labels, **(known or {}))
     splits = {split: str(tmp_path / f"{split}.npz") for split in ("test", "improvement")}
     model = f"{root / 'hard.py'}:{choices.pop('net')}" if "net" in choices else None
     given = {
@@ -52,7 +55,9 @@ def studied(folder, tmp_path, images, labels, **choices):
         **({"model": model, "weights": None} if model else {}),
         **choices,
     }
-    return Study.create(tmp_path / "study", **given).run()
+    study = Study.create(tmp_path / "study", **given).run()
+    write_report(study)
+    return study
 
 
 presets = pytest.mark.parametrize("preset", ["hudd", "moments"])
@@ -103,6 +108,39 @@ def test_identical_errors_and_one_that_differs(folder, tmp_path, preset):
     images[-1] = 255 - images[-1]
     study = studied(folder, tmp_path, images, np.arange(20) % 3, preset=preset)
     assert len(np.unique(study.clusters.label[:-1])) == 1
+
+
+@presets
+def test_a_single_error_with_known_causes(folder, tmp_path, preset):
+    images = np.random.default_rng(0).integers(0, 255, (40, 8, 8), dtype=np.uint8)
+    (tmp_path / "first").mkdir()
+    answers = (
+        studied(folder, tmp_path / "first", images, np.arange(40) % 2, net="two").split("test").prediction
+    )
+    labels = np.where(np.arange(40) == 7, 1 - answers, answers)
+    known = {"cause": np.repeat(["none", "dark"], 20), "light": np.arange(40.0)}
+    study = studied(folder, tmp_path, images, labels, known, net="two", preset=preset)
+    assert study.errors.tolist() == [7]
+    assert not study.table("evaluation").size
+    assert "purity" not in describe(study, "evaluate")
+
+
+@presets
+def test_parameters_that_are_times_constants_or_names(folder, tmp_path, preset):
+    rng = np.random.default_rng(0)
+    known = {
+        "time": np.full(60, 1_700_000_000_000_000_000),
+        "exposure": 1e-6 * rng.random(60),
+        "name": np.array([f"frame{i}.png" for i in range(60)]),
+        "nothing": np.full(60, np.nan),
+    }
+    images = rng.integers(0, 255, (60, 8, 8), dtype=np.uint8)
+    study = studied(folder, tmp_path, images, rng.integers(0, 3, 60), known, preset=preset)
+    variance = study.evaluation["variance"]
+    named = dict(zip(variance["parameter"], variance["reduction"].T))
+    assert not named["time"].any()
+    assert not named["nothing"].any()
+    assert named["exposure"].any()
 
 
 def test_relevance_beyond_half_precision_is_refused(folder, tmp_path):

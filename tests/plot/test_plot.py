@@ -54,6 +54,15 @@ def test_scaling_of_points_on_a_plane_keeps_their_distances(count, seed):
     np.testing.assert_allclose(pdist(plot.embed(distances)), distances, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("count", [4, 6, 150])
+def test_equal_points_lie_in_one_place(count):
+    np.testing.assert_array_equal(plot.embed(np.zeros(count * (count - 1) // 2)), np.zeros((count, 2)))
+    two = np.arange(count) % 2 * 3.0
+    np.testing.assert_allclose(
+        pdist(plot.embed(pdist(two[:, None]))), pdist(two[:, None]), rtol=1e-6, atol=1e-6
+    )
+
+
 def test_embedding_is_the_same_twice_and_refuses_what_it_does_not_know():
     points, found = clustering()
     for method in ("mds", "tsne"):
@@ -101,6 +110,21 @@ def test_retraining_and_parameters():
     figure = plot.parameters(values, np.array([True, True, False]))
     assert [ax.get_title(loc="left") for ax in figure.axes] == list(values)
     figure.canvas.draw()
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-9, -3.5, 1.7e9, 1.7e18, -1e300])
+@pytest.mark.parametrize("apart", [0.0, 1e-15, 1e-11, 1e-3])
+def test_parameters_that_hardly_differ_are_drawn(value, apart):
+    column = np.array([value, value, value * (1 + apart), np.nan])
+    figure = plot.parameters({"time": column}, np.array([True, False, False, True]))
+    figure.canvas.draw()
+    low, high = figure.axes[0].get_xlim()
+    assert low < value < high
+    assert figure.axes[0].xaxis.offsetText.get_window_extent().y0 >= 0  # what the ticks leave out is seen
+
+
+def test_a_parameter_that_is_known_of_nobody_is_drawn():
+    plot.parameters({"time": np.full(3, np.nan)}, np.array([True, False, False])).canvas.draw()
 
 
 def test_scale_is_a_percentile_and_never_zero():

@@ -1,6 +1,7 @@
 """A small study that is read like a real one: synthetic pictures, three causes, three layers."""
 
 import importlib.util
+import json
 import socket
 import threading
 from contextlib import contextmanager
@@ -52,6 +53,7 @@ class FakeStudy:
     prefix: str = "sign"
     parameter: str = "angle"
     steps: tuple = ("select", "retrain", "evaluate")
+    modes: tuple = ("bl1", "hudd")
 
     def __post_init__(self):
         rng = np.random.default_rng(7)
@@ -70,7 +72,13 @@ class FakeStudy:
         }
         self.class_names = self.names
         self.settings = SimpleNamespace(
-            model="cnn.py:cnn", preset="hudd", choices=get_preset("hudd"), seed=0, angles={}, units={}
+            model="cnn.py:cnn",
+            preset="hudd",
+            choices=get_preset("hudd"),
+            strategy="hudd",
+            seed=0,
+            angles={},
+            units={},
         )
         self._splits = {"test": self._split("test", tested), "improvement": self._split("improvement", 60)}
         self._splits["test"].parameters["cause"] = np.array(CAUSES)[self.kinds].astype(object)
@@ -182,7 +190,9 @@ class FakeStudy:
         after = before.copy()
         after[self.errors[::2]] = True
         after[np.flatnonzero(before)[:3]] = False
-        return {"bl1": [{"before": before, "after": before}], "hudd": [{"before": before, "after": after}]}
+        return {
+            mode: [{"before": before, "after": before if mode == "bl1" else after}] for mode in self.modes
+        }
 
     @property
     def evaluation(self):
@@ -196,7 +206,10 @@ class FakeStudy:
                 "cluster": labels,
                 "parameter": np.array([self.parameter], object),
                 "reduction": np.full((len(labels), 1), 0.75),
+                "shift": np.ones((len(labels), 1)),
+                "p_value": np.full(len(labels), 0.01),
                 "share_reduced_by_half": 1.0,
+                "share_reduced_by_chance": 0.25,
             },
             "rules": {
                 "cluster": labels,
@@ -204,6 +217,7 @@ class FakeStudy:
                 "precision": np.ones(len(labels)),
                 "recall": np.full(len(labels), 0.5),
                 "p_value": np.full(len(labels), 0.05),
+                "parameters": np.array([json.dumps([self.parameter])] * len(labels), object),
             },
             "purity": {
                 "cluster": labels,

@@ -66,6 +66,33 @@ def test_report_is_used_from_disk(browser, make_study):
     assert [address for address in browser.requested() if address.startswith("file")] == [page]
 
 
+def test_files_and_classes_are_found(browser, make_study):
+    study = make_study(count=60, names=["stop", "yield", "9"], prefix="image_a")
+    study.split("test").score[:] = 0.99
+    browser.fresh(write_report(study, images=3).as_uri())
+    seen = "[...document.querySelectorAll('.cluster {}')].filter(one => one.checkVisibility())"
+
+    def find(words):
+        browser.js(
+            f"(f => {{ f.value = {json.dumps(words)}; f.dispatchEvent(new Event('input')); }})"
+            "(document.querySelector('#find'))"
+        )
+        return [browser.js(f"{seen.format(what)}.length") for what in ("h3", ".gallery .path", ".rest li")]
+
+    listed = browser.js("document.querySelector('#cluster-2 .rest li').textContent.split(' ')[0]")
+    assert find(listed) == [1, 0, 1]
+    assert browser.js("document.querySelector('#cluster-2 .rest').open")
+    assert find("0.99") == [0, 0, 0]
+    assert browser.js("!document.querySelector('#nothing').hidden")
+    assert find("medoid")[0] == 0
+    assert find("stop")[0] > 0
+    has = (
+        "(one => ['.answer span', '.answer b'].some(q => one.querySelector(q).textContent.includes('stop')))"
+    )
+    assert browser.js(f"{seen.format('.gallery:not(.tiny-row) .text')}.every{has}")
+    assert find("") == [3, 9, 0]
+
+
 def test_phone_and_print_do_not_overflow(browser, make_study):
     browser.open(write_report(make_study(names=["x" * 60, "yield", "b"])).as_uri())
     for width in (380, 800, 1200):

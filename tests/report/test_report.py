@@ -6,6 +6,7 @@ import pytest
 
 from hudd.errors import HuddError, UsageError
 from hudd.report import write_report
+from hudd.report.facts import gather
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -141,6 +142,40 @@ def test_numbers_of_the_overview(make_study):
     assert f"to {100 * run['after'].mean():.1f} %" in words
     improved = int((~run["before"] & run["after"]).sum())
     assert f"{improved} improved, 3 worsened" in words
+
+
+def test_retraining_is_told_of_the_strategy_that_it_was(make_study):
+    _, page = read(make_study(modes=("entropy", "random")))
+    words = " ".join("".join(page.text).split())
+    assert "chosen by these clusters" not in words
+    assert "Retraining by the strategy entropy brought test accuracy" in words
+    assert "Mended by entropy" in words
+    assert "mended by entropy" in words
+    assert "Still wrong by entropy" in words
+    assert {a["title"] for a in page.all("em")} == {"right after retraining by entropy"}
+
+
+def test_the_strategy_that_selected_comes_first(make_study):
+    study = make_study(modes=("entropy", "hudd", "hybrid"))
+    for strategy, chosen in (("hudd", "lie nearest to the clusters"), ("hybrid", "drawn by how likely")):
+        study.settings.strategy = strategy
+        _, page = read(study)
+        words = " ".join("".join(page.text).split())
+        assert gather(study).retrained[0].mode == strategy
+        assert f"Retraining on {len(study.selection)} images chosen by these clusters brought" in words
+        assert "Mended by" not in words
+        assert chosen in words
+        assert ("lie nearest to" in words) == (strategy == "hudd")
+
+
+def test_large_numbers_keep_their_digits(make_study):
+    study = make_study(parameter="time")
+    start = 1_700_000_000
+    study.split("test").parameters["time"] = start + np.arange(len(study.split("test").path))
+    words = "".join(read(study)[1].text)
+    ends = re.findall(r"\((1,7[\d,.]+) to ([\d,.]+)\)", words)
+    assert len(ends) == 3
+    assert all(low != high for low, high in ends)
 
 
 def test_many_pictures_go_beside_the_page(make_study, tmp_path):

@@ -149,7 +149,33 @@ def test_labels_are_there_after_a_restart(client, study, serving):
     lines = (study.path / "labels.csv").read_text().splitlines()
     assert lines[0] == "path,label"
     assert lines[1] == f"{study.split('improvement').path[0]},{study.class_names[0]}"
-    assert len(lines) == 4
+    assert lines[3] == f"{study.split('improvement').path[2]},"
+    assert len(lines) == 5
+
+
+def test_labels_of_another_selection_are_kept(study):
+    paths, (stop, speed) = study.split("improvement").path, (study.class_names[0], study.class_names[2])
+    file = study.path / "labels.csv"
+    kept = [
+        f'elsewhere.png,2,"dark, wet",{stop}',
+        f"{paths[40]},5,,a class of old",
+        f"{paths[41]},1,,{speed}",
+    ]
+    file.write_text(
+        "\ufeff" + "\n".join(["path,cluster,remark,label", f"{paths[0]},1,,{stop}", *kept]) + "\n"
+    )
+    labels = Labels(study)
+    assert labels.of(0) == 0
+    labels.set(0, 2)
+    labels.set(3, 1)
+    labels.set(3, -1)
+    assert file.read_text().splitlines() == [
+        "path,cluster,remark,label",
+        f"{paths[0]},1,,{speed}",
+        *kept,
+        f"{paths[3]},,,",
+    ]
+    assert [Labels(study).of(image) for image in (0, 3)] == [2, -1]
 
 
 @pytest.mark.parametrize(
@@ -199,9 +225,10 @@ def test_broken_files_are_named(study):
     (study.path / "review.json").write_text(json.dumps({"clusters": [1]}))
     with pytest.raises(HuddError, match=r"review\.json"):
         Review(study)
-    (study.path / "labels.csv").write_bytes(b"\xff\xfe")
-    with pytest.raises(HuddError, match=r"labels\.csv"):
-        Labels(study)
+    for content in (b"\xff\xfe", b"file,label\na,b\n", b"path,label\na,b,c\n"):
+        (study.path / "labels.csv").write_bytes(content)
+        with pytest.raises(HuddError, match=r"labels\.csv"):
+            Labels(study)
 
 
 def test_a_study_without_selection_has_no_label_page(make_study, serving):

@@ -26,4 +26,21 @@ def test_numbers():
         "123.5",
         "–",
     ]
+    assert [number(x) for x in (1_700_000_123, 1_700_000_123.5, 1.7e18, float("inf"))] == [
+        "1,700,000,123",
+        "1,700,000,123.5",
+        "1.7e+18",
+        "–",
+    ]
     assert percent(0.2534) == "25.3 %"
+    assert percent(float("nan")) == "–"
+
+
+@given(
+    st.floats(-1e9, 1e9),
+    st.floats(1e-3, 1e3),
+)
+def test_numbers_that_lie_close_together_are_told_apart(low, width):
+    high = low + width
+    one, two = (float(number(x, width / 10).replace(",", "")) for x in (low, high))
+    assert abs(two - one - width) <= 0.11 * width

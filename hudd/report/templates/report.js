@@ -43,18 +43,18 @@
     if (next) { next.scrollIntoView(); next.focus({ preventScroll: true }); }
   };
 
+  // File and classes are searched, not the figures beside them; of members without a picture they are all there is.
+  const told = (one) => (one.matches(".card") ? $$(".path, .answer > :not(i)", one) : [one]).map((part) => part.textContent).join("\n");
   const find = (words) => {
     const wanted = words.trim().toLowerCase();
-    let any = false;
+    const sift = (images) => images.filter((one) => !(one.hidden = !told(one).toLowerCase().includes(wanted))).length;
+    let any = 0;
     clusters.forEach((cluster) => {
-      let some = false;
-      $$(".card", cluster).forEach((card) => {
-        const fits = !wanted || $(".text", card).textContent.toLowerCase().includes(wanted);
-        card.hidden = !fits;
-        some = some || fits;
-      });
+      const rest = $(".rest", cluster), listed = rest ? sift($$("li", rest)) : 0;
+      if (rest) { rest.hidden = !listed; rest.open = wanted && listed; }
+      const some = sift($$(".card", cluster)) + listed;
       cluster.hidden = !some;
-      any = any || some;
+      any += some;
     });
     $("#nothing").hidden = any;
   };
