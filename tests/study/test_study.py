@@ -83,8 +83,10 @@ def test_the_table_names_what_chance_does_not(finished):
         ruled = rules["cluster"][1]
     table = finished.table("evaluation").set_index("cluster")
     named = {clusters[0], ruled}
-    assert set(table.index[table["parameter"].notna()]) == named == set(
-        table.index[table["variance_reduction"].notna()]
+    assert (
+        set(table.index[table["parameter"].notna()])
+        == named
+        == set(table.index[table["variance_reduction"].notna()])
     )
     assert table.index[table["rule"].notna()].tolist() == [ruled]
 
