@@ -3,7 +3,7 @@
 from hudd.evaluation.chance import SIGNIFICANT
 from hudd.evaluation.composition import unsafe_composition
 from hudd.evaluation.numbers import spelled
-from hudd.evaluation.purity import NATURAL, PurityCoverage, purity_coverage
+from hudd.evaluation.purity import NATURAL, PurityCoverage, is_known, purity_coverage
 from hudd.evaluation.ranges import UnsafeRange, unsafe_ranges
 from hudd.evaluation.rules import Rule, cluster_rules
 from hudd.evaluation.variance import VarianceReduction, most_telling, variance_reduction
@@ -16,6 +16,7 @@ __all__ = [
     "UnsafeRange",
     "VarianceReduction",
     "cluster_rules",
+    "is_known",
     "most_telling",
     "purity_coverage",
     "spelled",

@@ -30,6 +30,8 @@ class PurityCoverage:
         The measures; NaN where there is nothing to measure: no cluster, or no cause to cover.
     causes : tuple of str
         The known causes.
+    images : int
+        Images that they are known of.
     """
 
     clusters: np.ndarray
@@ -41,6 +43,7 @@ class PurityCoverage:
     coverage: float
     strict_coverage: float
     causes: tuple[str, ...]
+    images: int
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON-able values."""
@@ -51,6 +54,7 @@ class PurityCoverage:
             "coverage": self.coverage,
             "strict_coverage": self.strict_coverage,
             "causes": list(self.causes),
+            "images": self.images,
             "clusters": [{"cluster": c, "size": n, "majority": m, "purity": p} for c, n, m, p in rows],
         }
 
@@ -127,7 +131,13 @@ def purity_coverage(
         coverage=_share(most, covers),
         strict_coverage=_share(most[purity >= strict], covers),
         causes=tuple(str(name) for name in names),
+        images=len(causes),
     )
+
+
+def is_known(causes: np.ndarray) -> np.ndarray:
+    """Say which causes are known, (N,) bool: neither empty text nor a number that is none."""
+    return np.isfinite(causes) if causes.dtype.kind == "f" else causes.astype(str) != ""
 
 
 def _share(found: np.ndarray, covers: np.ndarray) -> float:

@@ -14,15 +14,17 @@ from hudd.errors import HuddError
 from hudd.evaluation import NATURAL, SIGNIFICANT, most_telling
 from hudd.plot.pictures import distances_to
 from hudd.report.review import Review
-from hudd.report.reviewed import CAUSE, reviewed
+from hudd.report.reviewed import reviewed
 from hudd.report.text import number, shown
 from hudd.report.trust import Trust, verdict
+from hudd.study.steps.evaluate import CAUSE
 
 if TYPE_CHECKING:
     from hudd.selection import UnsafeSet
     from hudd.study import Split, Study
 
 T = TypeVar("T")
+UNKNOWN = "–"
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,9 @@ class Cluster:
         """The name that a person gave it; else its known cause and confusion, those of most members."""
         if self.name:
             return self.name
-        known = [part.value for part in self.causes if part.share >= 0.5 and part.value != NATURAL]
+        known = [
+            part.value for part in self.causes if part.share >= 0.5 and part.value not in (NATURAL, UNKNOWN)
+        ]
         cause = known[:1]
         truth, prediction = (_majority(self.confusions, side) for side in (0, 1))
         if truth or prediction:
@@ -298,7 +302,7 @@ def _composition(values: np.ndarray | None, rows: np.ndarray) -> list[Compositio
 
 
 def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else number(float(value))
+    return (value if isinstance(value, str) else number(float(value))) or UNKNOWN
 
 
 def _row(table: Mapping[str, Any], label: int) -> int | None:

@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from hudd.evaluation import purity_coverage
 from hudd.report.review import Review
 from hudd.study import Clusters
-from hudd.study.steps.evaluate import rules_of, variance_of
+from hudd.study.steps.evaluate import purity_of, rules_of, variance_of
 
 if TYPE_CHECKING:
     from hudd.selection import UnsafeSet
     from hudd.study import Study
-
-CAUSE = "cause"
-"""The parameter that says what is wrong with an image, where that is known."""
 
 
 def reviewed(study: Study, review: Review | None = None) -> Study:
@@ -73,8 +69,6 @@ class Reviewed:
     def evaluation(self) -> dict[str, Any]:
         """The study's evaluation, taken again; rules of edited clusters only, the others are as they were."""
         found, label = dict(self._study.evaluation), self.clusters.label
-        test, rows = self._study.split("test"), self._study.errors
-        known = {name: values[rows] for name, values in test.parameters.items()}
         if variance := variance_of(self._study, label):
             found["variance"] = {
                 **variance.to_dict(),
@@ -84,8 +78,7 @@ class Reviewed:
                 "shift": variance.shift,
                 "p_value": variance.p_value,
             }
-        if "purity" in found:
-            purity = purity_coverage(label, known[CAUSE].astype(str))
+        if purity := purity_of(self._study, label):
             found["purity"] = {**purity.to_dict(), "cluster": purity.clusters, "purity": purity.purity}
         if "rules" in found:
             found["rules"] = self._rules(found["rules"], label)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hudd.errors import UsageError
-from hudd.evaluation import SIGNIFICANT, most_telling, spelled
+from hudd.evaluation import SIGNIFICANT, is_known, most_telling, spelled
 
 if TYPE_CHECKING:
     from hudd.study.results import Results
@@ -66,8 +66,9 @@ def clusters_table(study: Results) -> pd.DataFrame:
             "unsafe": int((unsafe == label).sum()),
         }
         if "cause" in errors:
-            causes = members["cause"].value_counts()
-            row["cause"], row["purity"] = causes.index[0], float(causes.iloc[0] / len(members))
+            causes = members["cause"][is_known(members["cause"].to_numpy())].value_counts()
+            row["cause"] = str(causes.index[0]) if len(causes) else ""
+            row["purity"] = float(causes.iloc[0] / causes.sum()) if len(causes) else math.nan
         rows.append(row)
     return pd.DataFrame(rows).sort_values("size", ascending=False, kind="stable", ignore_index=True)
 
@@ -335,7 +336,9 @@ def _evaluated(study: Results) -> list[str]:
     found = study.evaluation if study.has("evaluation") else {}
     texts = []
     if "purity" in found and len(found["purity"]["cluster"]):
-        texts.append(f"purity {found['purity']['weighted_purity']:.2f}")
+        counted, errors = found["purity"]["images"], len(study.errors)
+        of = "" if counted == errors else f" of the {counted:,} errors of known cause"
+        texts.append(f"purity{of} {found['purity']['weighted_purity']:.2f}")
         if not math.isnan(found["purity"]["coverage"]):
             texts.append(f"causes covered {found['purity']['coverage']:.0%}")
     if "variance" in found:

@@ -143,6 +143,29 @@ def test_parameters_that_are_times_constants_or_names(folder, tmp_path, preset):
     assert named["exposure"].any()
 
 
+@pytest.mark.parametrize(
+    ("causes", "purity"),
+    [
+        (np.array(["dark", "", "blur", ""]), "purity of the 20 errors of known cause"),
+        (np.array([1, np.nan, 0, np.nan]), "purity of the 20 errors of known cause"),
+        (np.array(["", "", "", ""]), ""),
+        (np.full(4, np.nan), ""),
+    ],
+)
+def test_causes_that_are_known_of_some(folder, tmp_path, causes, purity):
+    images = np.random.default_rng(0).integers(0, 255, (80, 8, 8), dtype=np.uint8)
+    (tmp_path / "first").mkdir()
+    first = studied(folder, tmp_path / "first", images, np.arange(80) % 2, net="two")
+    labels = np.where(np.arange(80) < 40, 1 - first.split("test").prediction, first.split("test").prediction)
+    study = studied(folder, tmp_path, images, labels, {"cause": np.resize(causes, 80)}, net="two")
+    assert len(study.errors) == 40
+    assert describe(study, "evaluate").startswith(purity)
+    assert "cause" not in study.table("evaluation").get("parameter", [])
+    found = study.table("clusters")
+    assert found["cause"].isin(["dark", "blur", "0.0", "1.0", ""]).all()
+    assert (found["purity"].notna() == (found["cause"] != "")).all()
+
+
 def test_relevance_beyond_half_precision_is_refused(folder, tmp_path):
     images = np.random.default_rng(0).integers(0, 255, (20, 8, 8), dtype=np.uint8)
     with pytest.raises(HuddError, match=r"exceeds float16 .* --dtype float32"):

@@ -14,6 +14,7 @@ from hudd.evaluation import (
     UnsafeRange,
     VarianceReduction,
     cluster_rules,
+    is_known,
     purity_coverage,
     unsafe_ranges,
     variance_reduction,
@@ -24,6 +25,7 @@ from hudd.study.steps import cluster
 from hudd.study.study import Study
 
 CAUSE = "cause"
+"""The parameter that says what is wrong with an image, where that is known."""
 _CONTENTS = 2  # 1 had neither shifts nor the parameters of rules
 _PERMUTATIONS = {"variance": 99, "rules": 19}  # 19 tell a rule from chance at the 5 % level
 
@@ -47,7 +49,7 @@ def _measure(study: Study, mark: str) -> None:
     started, labels = time.perf_counter(), study.clusters.label
     known = {name: values[study.errors] for name, values in study.split("test").parameters.items()}
     variance = variance_of(study, labels)
-    purity = purity_coverage(labels, known[CAUSE].astype(str)) if CAUSE in known else None
+    purity = purity_of(study, labels)
     rules = rules_of(study, labels)
     with study.committing("evaluate", mark, started) as h5:
         study.forget(h5, "evaluate")
@@ -65,12 +67,23 @@ def _measure(study: Study, mark: str) -> None:
             _write_rules(group.create_group("rules"), rules)
 
 
+def purity_of(study: Study, labels: np.ndarray) -> PurityCoverage | None:
+    """Hold clusters, (N_errors,) int, against the errors' known causes; None where no cause is known."""
+    parameters = study.split("test").parameters
+    if CAUSE not in parameters:
+        return None
+    causes = parameters[CAUSE][study.errors]
+    known = is_known(causes)
+    return purity_coverage(labels[known], causes[known].astype(str)) if known.any() else None
+
+
 def variance_of(study: Study, labels: np.ndarray) -> VarianceReduction | None:
     """Compare the parameters' variances inside clusters, (N_errors,) int, with those over all errors, and chance.
 
-    None where no parameter is a number.
+    None where no parameter but the cause is a number.
     """
-    known = {name: values[study.errors] for name, values in study.split("test").parameters.items()}
+    everything = study.split("test").parameters
+    known = {name: values[study.errors] for name, values in everything.items() if name != CAUSE}
     if not any(values.dtype.kind in "biuf" for values in known.values()):
         return None
     return variance_reduction(
@@ -142,7 +155,7 @@ def _write_ranges(group: h5py.Group, ranges: list[UnsafeRange]) -> None:
 
 def _write_purity(group: h5py.Group, found: PurityCoverage) -> None:
     summary = found.to_dict()
-    group.attrs.update({key: value for key, value in summary.items() if isinstance(value, float)})
+    group.attrs.update({key: value for key, value in summary.items() if isinstance(value, int | float)})
     about = "cluster of at least two errors"
     write_dataset(group, "cluster", found.clusters, dims=("cluster",), scale=True, description=about)
     write_dataset(
