@@ -28,7 +28,7 @@ _AT_HAND = 1 << 24  # bytes; larger blocks come fresh from the system, each page
 _CONVOLUTIONS = {aten.conv1d.default, aten.conv2d.default, aten.conv3d.default}
 _PADDED_CONVOLUTIONS = {aten.conv1d.padding, aten.conv2d.padding, aten.conv3d.padding}
 _TRANSPOSED = {aten.conv_transpose1d.default, aten.conv_transpose2d.input, aten.conv_transpose3d.input}
-_PRODUCTS = {aten.matmul.default, aten.mm.default, aten.addmm.default}
+_PRODUCTS = {aten.matmul.default, aten.mm.default, aten.bmm.default, aten.addmm.default}
 _WEIGHTED = {
     aten.linear.default,
     aten.convolution.default,
@@ -61,7 +61,7 @@ class Contraction:
     """
 
     is_convolution = False
-    groups = 1
+    joins = True  # can be put beside another
     features_axis = -1  # of an input: the one that the weights sum over
     _inputs_axis = 1  # of the weight
 
@@ -127,7 +127,7 @@ class BySign:
 
     def __init__(self, for_positive: Contraction, for_negative: Contraction) -> None:
         self._parts = for_positive, for_negative
-        self._both = for_positive.beside(for_negative) if for_positive.groups == 1 else None
+        self._both = for_positive.beside(for_negative) if for_positive.joins else None
         self.shift = for_positive.shift
 
     def forward(self, x: Tensor) -> Tensor:
@@ -163,7 +163,7 @@ class Convolution(Contraction):
         self._geometry = geometry
         self._crop: list[tuple[int, int]] = geometry["extra_padding"]
         self._inputs_axis = 0 if geometry["transposed"] else 1
-        self.groups = geometry["groups"]
+        self.joins = geometry["groups"] == 1
         self._options = (
             geometry["stride"],
             geometry["padding"],
@@ -197,7 +197,7 @@ class Convolution(Contraction):
     def _shortcut(self) -> Phases | Winograd | None:
         """A faster way to the gradient on the CPU."""
         geometry, weight = self._geometry, self.weight
-        plain = self.groups == 1 and not geometry["transposed"] and not self._crop
+        plain = self.joins and not geometry["transposed"] and not self._crop
         undilated = all(step == 1 for step in geometry["dilation"])
         if weight.ndim != 4 or weight.device.type != "cpu" or not plain or not undilated:
             return None
@@ -209,6 +209,42 @@ class Convolution(Contraction):
 
     def _with(self, weight: Tensor, bias: Tensor | None) -> Contraction:
         return Convolution(weight, bias, self._geometry)
+
+
+class MatrixProduct(Contraction):
+    """``x @ weight + bias`` or, with the weight on the left, ``weight @ x + bias``, as torch multiplies matrices.
+
+    Parameters
+    ----------
+    weight : Tensor
+        One matrix, or several along the axes before the last two.
+    bias : Tensor or None
+        Broadcastable to the output.
+    on_left : bool
+        Where the weight stands.
+    """
+
+    joins = False
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, *, on_left: bool) -> None:
+        super().__init__(weight, bias)
+        self._on_left = on_left
+        self.features_axis = -2 if on_left else -1
+
+    def _times(self, matrix: Tensor, tensor: Tensor) -> Tensor:
+        return torch.matmul(matrix, tensor) if self._on_left else torch.matmul(tensor, matrix)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The operation's output."""
+        z = self._times(self.weight, x)
+        return z if self.bias is None else z.add_(self.bias)
+
+    def adjoint(self, s: Tensor, x: Tensor) -> Tensor:
+        """The gradient of ``<s, forward(x)>`` with respect to `x`; of `x` only the shape matters."""
+        return self._times(self.weight.mT, s).sum_to_size(x.shape)
+
+    def _with(self, weight: Tensor, bias: Tensor | None) -> Contraction:
+        return MatrixProduct(weight, bias, on_left=self._on_left)
 
 
 def _stretches(x: Tensor) -> list[slice]:
@@ -248,10 +284,35 @@ def _convolution(node: fx.Node, weight: Tensor, bias: Tensor | None) -> Convolut
     return Convolution(weight, bias, geometry)
 
 
+def _factors(node: fx.Node) -> tuple[fx.Node, fx.Node]:
+    """What a matrix product multiplies."""
+    named = arguments(node)
+    left = named["mat1"] if "mat1" in named else named["self"]
+    return left, named["other"] if "other" in named else named["mat2"]
+
+
+def _for_images(node: fx.Node, images: int, captured: RelevanceGraph) -> Any:
+    """What is made of parameters and of the number of images alone, for so many; None for anything else.
+
+    What a layer makes, such as a query that is learned, is no weight.
+    """
+    size, known = node.meta.get("val"), captured.constant(node)
+    if isinstance(size, torch.SymInt):
+        expression = size.node.expr
+        return int(expression.subs(dict.fromkeys(expression.free_symbols, images)))
+    if known is not None or node.op != "call_function" or carries(node) or node.target in _WEIGHTED:
+        return known
+    values = {read: _for_images(read, images, captured) for read in node.all_input_nodes}
+    if any(value is None for value in values.values()):
+        return None
+    args, kwargs = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
+    return node.target(*args, **kwargs)  # type: ignore[operator]
+
+
 def is_contraction(node: fx.Node, captured: RelevanceGraph) -> bool:
     """Whether the node is a linear operation with weights; a matrix product of two activations is not."""
     if node.target in _PRODUCTS:
-        return any(captured.constant(read) is not None for read in node.all_input_nodes)
+        return any(_for_images(factor, 1, captured) is not None for factor in _factors(node))
     return node.target in _WEIGHTED
 
 
@@ -261,38 +322,59 @@ def contraction_of(node: fx.Node, captured: RelevanceGraph) -> Contraction:
     Raises
     ------
     UnsupportedOperation
-        If the weight is computed from the model's input.
+        If the weight or the bias is computed from the model's input, or the weight is not one matrix product's for
+        every image.
     """
-    named = arguments(node)
     if node.target in _PRODUCTS:
-        left, right = (
-            (named["mat1"], named["mat2"])
-            if "mat1" in named
-            else (named.get("self"), named.get("other", named.get("mat2")))
-        )
-        matrix = captured.constant(right)
-        scaled = named.get("alpha", 1) != 1 or named.get("beta", 1) != 1
-        if matrix is not None and matrix.ndim == 2 and carries(left) and not scaled:
-            bias = captured.constant(named["self"]) if node.target is aten.addmm.default else None
-            return Contraction(matrix.t().contiguous(), bias)
-    else:
-        weight = captured.constant(named["weight"])
-        bias = captured.constant(named.get("bias"))
-        if weight is not None and (named.get("bias") is None or bias is not None):
-            if node.target is aten.linear.default:
-                return Contraction(weight, bias)
-            return _convolution(node, weight, bias)
-    raise UnsupportedOperation(
-        target_name(node),
-        module_of(node),
-        "Its weight is not a parameter of the model; a product of two activations has no rule yet. "
-        "Explain a part of the model that does without it.",
-    )
+        return _matrix_product(node, captured)
+    named = arguments(node)
+    weight, bias = captured.constant(named["weight"]), captured.constant(named.get("bias"))
+    if weight is None or (named.get("bias") is not None and bias is None):
+        raise _refusal(node, "Its weight or bias is not a parameter of the model.")
+    if node.target is aten.linear.default:
+        return Contraction(weight, bias)
+    return _convolution(node, weight, bias)
+
+
+def _refusal(node: fx.Node, reason: str) -> UnsupportedOperation:
+    remedy = f"{reason} Explain a part of the model that does without it."
+    return UnsupportedOperation(target_name(node), module_of(node), remedy)
+
+
+def _matrix_product(node: fx.Node, captured: RelevanceGraph) -> Contraction:
+    named, (left, right) = arguments(node), _factors(node)
+    on_left = carries(right)
+    weight, for_two = (_for_images(left if on_left else right, images, captured) for images in (1, 2))
+    if not _repeats(for_two, weight):
+        raise _refusal(node, "Its weight is not the same for every image.")
+    if weight.ndim < 2:
+        raise _refusal(node, "A product with a vector has no rule; one with a matrix has.")
+    if node.target is aten.bmm.default and len(weight) == 1:
+        weight = weight[0]
+    bias = None
+    if node.target is aten.addmm.default:
+        bias = captured.constant(named["self"])
+        if bias is None:
+            raise _refusal(node, "Its summand is not a parameter of the model.")
+        weight, bias = named["alpha"] * weight, named["beta"] * bias
+    if not on_left and weight.ndim == 2 and (bias is None or bias.ndim == 1):
+        return Contraction(weight.t().contiguous(), bias)
+    return MatrixProduct(weight, bias, on_left=on_left)
+
+
+def _repeats(several: Tensor, one: Tensor) -> bool:
+    """Whether matrices for several images are those of one, along an axis of their own."""
+    if several is one:
+        return True
+    repeated = [size if single == 1 else single for single, size in zip(one.shape[:-2], several.shape)]
+    return several.shape == (*repeated, *one.shape[-2:]) and torch.equal(one.expand_as(several), several)
 
 
 def data_input(node: fx.Node) -> fx.Node:
     """The activation that a contraction reads."""
-    named = arguments(node)
-    source = named.get("mat1") if "mat1" in named else named.get("input", named.get("self"))
+    if node.target in _PRODUCTS:
+        left, right = _factors(node)
+        return left if carries(left) else right
+    source = arguments(node)["input"]
     assert isinstance(source, fx.Node)
     return source

@@ -128,7 +128,7 @@ def quotient(
     epsilon : float
         Size of the stabilizer.
     stabilizer : {"sign", "positive", "none"}
-        ``eps * sign(z)``, always ``+eps``, or LRP-0 where a zero denominator gives zero.
+        ``eps * sign(z)``, always ``+eps``, or LRP-0. A denominator of zero gives zero.
     scale : float
         A constant factor.
     gate, passes : Tensor, {"open", "positive", "negative"}

@@ -91,7 +91,8 @@ class Message:
     def absorb(self, s: Tensor, shift: Tensor) -> None:
         """Write down that a constant summand absorbs ``s * shift``, if anybody asks."""
         if self.ledger is not None:
-            self.ledger.append((s.double() * shift).flatten(1).sum(1))
+            absorbed = s.double() * shift
+            self.ledger.append(absorbed.reshape(len(absorbed), -1).sum(1))
 
 
 def add(first: Message, second: Message) -> Message:

@@ -7,7 +7,7 @@ signed inputs are those of zennit (Anders et al., arXiv 2106.13200), which coinc
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, isfinite
 
 import torch
@@ -66,7 +66,8 @@ class Rule:
     Parameters
     ----------
     epsilon : float
-        Size of the stabilizer of the denominator, with the denominator's sign; not negative.
+        Size of the stabilizer of the denominator, with the denominator's sign; not negative. By its name, so that a
+        rule's own numbers come first; the epsilon rules have no other.
 
     Raises
     ------
@@ -74,7 +75,7 @@ class Rule:
         If a rule's number cannot be used.
     """
 
-    epsilon: float = 1e-6
+    epsilon: float = field(default=1e-6, kw_only=True)
 
     def __post_init__(self) -> None:
         _check_size("epsilon", self.epsilon)
@@ -109,6 +110,8 @@ def _check_size(name: str, value: float) -> None:
 @dataclass(frozen=True)
 class Epsilon(Rule):
     """LRP-ε, ``R_j = x_j Σ_k w_jk R_k / (z_k + ε sign z_k)`` (Bach et al. 2015, eq. 58)."""
+
+    epsilon: float = 1e-6
 
     def redistribute(self, crossing: Crossing) -> Message:
         """Send the relevance at the output to the input."""
@@ -165,9 +168,10 @@ class AlphaBeta(Rule):
         below = self._contributions(crossing, positive=False)
         z_below = below.forward(crossing.x)
         s_below = self._over(message, z_below, scale=-self.beta if self.beta else 1.0, last=False)
-        if lone is not None:
-            s_below = torch.where(lone, s_below, torch.zeros_like(s_below))
         s_above = self._over(message, z_above, scale=self.alpha)
+        if lone is not None:  # each output's relevance goes one way, not both
+            s_below.masked_fill_(~lone, 0.0)
+            s_above.masked_fill_(lone, 0.0)
         sent = crossing.send(above, s_above)
         sent.value.add_(crossing.send(below, s_below).value)
         for part, s in ((above, s_above), (below, s_below)):
@@ -293,20 +297,28 @@ class ZBox(Rule):
         contraction, x = crossing.contraction, crossing.x
         plain = contraction.modified("plain", lambda tensor: tensor, bias=False)
         plus, minus = contraction.positive(bias=False), contraction.negative(bias=False)
-        low, high = _bound(self.low, x), _bound(self.high, x)
+        low, high = (_bound(bound, x, contraction.features_axis) for bound in (self.low, self.high))
         z = plain.forward(x).sub_(plus.forward(low)).sub_(minus.forward(high))
         s = self._over(crossing.message, z)
         relevance = kernels.box(x, plain.adjoint(s, x), plus.adjoint(s, x), minus.adjoint(s, x), low, high)
         return Message(relevance, None)
 
 
-def _bound(bound: float | tuple[float, ...], x: Tensor) -> Tensor:
+def _bound(bound: float | tuple[float, ...], x: Tensor, channel_axis: int) -> Tensor:
     if not isinstance(bound, tuple):
         return torch.full_like(x, bound)
+    channels = x.shape[channel_axis]
+    if len(bound) not in (1, channels):
+        raise UsageError(
+            f"z-box has bounds for {len(bound)} channels, but its layer reads {channels}; give one number, or one a "
+            "channel."
+        )
     filled = torch.cat(
         [x.new_full((1,), value) for value in bound]
     )  # copied there, it would halt a GPU's batch
-    return filled.view(1, -1, *[1] * (x.ndim - 2)).expand_as(x).contiguous()
+    shape = [1] * x.ndim
+    shape[channel_axis] = -1
+    return filled.view(shape).expand_as(x).contiguous()
 
 
 @dataclass(frozen=True)
@@ -321,9 +333,11 @@ class Flat(Rule):
     def redistribute(self, crossing: Crossing) -> Message:
         """Send the relevance at the output to the input."""
         shares = self._shares(crossing.contraction)
-        z = shares.forward(torch.ones_like(crossing.x[:1])).expand_as(crossing.z)
+        x = crossing.x  # ones for one image are enough; where features come first, images are columns
+        sample = x[:, :1] if x.ndim + shares.features_axis == 0 else x[:1]
+        z = shares.forward(torch.ones_like(sample)).expand_as(crossing.z)
         s = self._over(crossing.message, z, shift=shares.shift)
-        return Message(shares.adjoint(s, crossing.x), None)
+        return Message(shares.adjoint(s, x), None)
 
 
 @dataclass(frozen=True)

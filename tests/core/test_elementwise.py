@@ -44,11 +44,9 @@ def _quotient(
     kind = message.dtype.type
     numerator = np.ones_like(z) if factor is None else factor
     with np.errstate(all="ignore"):
-        if stabilizer == "none":
-            ratio = np.where(z == 0, kind(0), numerator / z)
-        else:
-            sign = np.where(z < 0, kind(-1), kind(1)) if stabilizer == "sign" else np.ones_like(z)
-            ratio = numerator / (z + kind(epsilon) * sign)
+        sign = np.where(z < 0, kind(-1), kind(1)) if stabilizer == "sign" else np.ones_like(z)
+        denominator = z if stabilizer == "none" else z + kind(epsilon) * sign
+        ratio = np.where(denominator == 0, kind(0), numerator / denominator)
         value = message * (kind(scale) * ratio)
     if passes == "open" or gate is None:
         return value
@@ -104,9 +102,15 @@ def test_quotient_of_special_values(stabilizer: str, passes: str, with_factor: b
     _same_bits(ours, _quotient(message, given_factor, z, given_gate, **options))
 
 
-def test_zero_over_zero_passes_nothing_without_a_stabilizer() -> None:
+@pytest.mark.parametrize(
+    ("stabilizer", "epsilon", "z"),
+    [("none", 0, 0), ("sign", 0, 0), ("positive", 0, 0), ("positive", 0.5, -0.5)],
+)
+def test_a_denominator_of_zero_passes_nothing(stabilizer: str, epsilon: float, z: float) -> None:
     zero, one = torch.zeros(1, 3), torch.ones(1, 3)
-    assert torch.equal(kernels.quotient(one, one, zero, epsilon=0.0, stabilizer="none"), zero)
+    for factor in (one, zero, None):
+        ours = kernels.quotient(one, factor, z * one, epsilon=epsilon, stabilizer=stabilizer)
+        assert torch.equal(ours, zero)
 
 
 def test_quotient_of_underflowing_relevance_keeps_its_size() -> None:

@@ -39,6 +39,15 @@ def test_numbers_in_brackets(text: str, rule: object) -> None:
     assert parse_rule(text) == rule
 
 
+def test_numbers_by_position_are_those_of_the_formula() -> None:
+    assert Gamma(0.1) == Gamma(gamma=0.1) == parse_rule("gamma(0.1)")
+    assert AlphaBeta(3, 2) == AlphaBeta(alpha=3, beta=2)
+    assert ZBox(-2.0, 3.0) == ZBox(low=-2.0, high=3.0)
+    assert Epsilon(0.01) == Epsilon(epsilon=0.01) == parse_rule("epsilon(0.01)")
+    with pytest.raises(TypeError):
+        Flat(0.1)  # type: ignore[call-arg]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -270,6 +270,15 @@ def test_negative_contributions_take_what_no_positive_one_can() -> None:
     torch.testing.assert_close(torch.cat(sent), torch.tensor(expected))  # type: ignore[arg-type]
 
 
+def test_relevance_goes_to_contributions_of_one_sign() -> None:
+    """Also where the positive ones are no larger than the stabilizer."""
+    model = nn.Linear(2, 1, bias=False)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[5e-7, -1.0]]))
+    relevance = hudd.LRP(nn.Sequential(model), rules="z-plus").attribute(torch.ones(1, 2))
+    torch.testing.assert_close(relevance.input, torch.tensor([[0.0, -1.0]]))
+
+
 def test_a_bias_takes_its_share() -> None:
     model = nn.Linear(2, 1)
     nn.init.constant_(model.weight, 1.0)
@@ -281,6 +290,43 @@ def test_a_bias_takes_its_share() -> None:
     assert relevance.bias_share == {}
     asked = hudd.LRP(nn.Sequential(model), rules="zero", bias_share=True).attribute(torch.ones(1, 2))
     torch.testing.assert_close(asked.bias_share["0"], torch.tensor([0.5], dtype=torch.float64))
+
+
+def test_a_bias_takes_its_share_of_one_number_an_image() -> None:
+    class Distance(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(6, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.linear(x).squeeze(1) + 0.5
+
+    torch.manual_seed(5)
+    model, x = Distance(), torch.randn(3, 6)
+    relevance = hudd.LRP(model, rules="zero", bias_share=True).attribute(x, lambda y: y.clone())
+    share = relevance.bias_share["linear"] * relevance.explained.abs()
+    bias = model.linear.bias.detach().double().expand(3)
+    torch.testing.assert_close(share, bias, rtol=1e-5, atol=1e-5)
+
+
+def test_bias_shares_where_images_are_not_first() -> None:
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.patches, self.token = nn.Conv2d(3, 8, 4, 4), nn.Parameter(torch.randn(1, 1, 8))
+            self.mix, self.head = nn.Linear(8, 8), nn.Linear(8, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            tokens = self.patches(x).flatten(2).permute(2, 0, 1)
+            tokens = torch.cat([self.token.expand(1, tokens.shape[1], 8), tokens], 0)
+            return self.head(self.mix(tokens).mean(0))
+
+    torch.manual_seed(5)
+    model, x = Tokens(), torch.randn(3, 3, 16, 16)
+    asked, plain = (hudd.LRP(model, rules="epsilon", bias_share=asks).attribute(x) for asks in (True, False))
+    for name, leak in plain.conservation.items():
+        torch.testing.assert_close(asked.conservation[name], leak, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(asked.bias_share[name], -leak, rtol=1e-3, atol=1e-3)
 
 
 def test_a_sum_with_a_factor() -> None:

@@ -284,6 +284,35 @@ def test_refused(name: str) -> None:
     assert error.exit_code == 2
 
 
+REFUSED_PRODUCTS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], str, str]] = {
+    "a bias from the input": (
+        lambda y, x: functional.linear(y, torch.ones(6, 6), x.mean(0)), "aten.linear.default",
+        "Its weight or bias is not a parameter",
+    ),
+    "a summand from the input": (
+        lambda y, x: torch.addmm(x, y, torch.ones(6, 6)), "aten.addmm.default", "Its summand is not a parameter"
+    ),
+    "a vector": (lambda y, x: y.unsqueeze(1) @ torch.ones(6), "aten.matmul.default", "A product with a vector"),
+    "another matrix for each image": (
+        lambda y, x: y.unsqueeze(1).bmm(torch.arange(1.0, y.shape[0] + 1)[:, None, None] * torch.ones(6, 6)),
+        "aten.bmm.default", "Its weight is not the same for every image",
+    ),
+    "images mixed": (
+        lambda y, x: torch.ones(y.shape[0], y.shape[0]) @ y, "aten.matmul.default",
+        "Its weight is not the same for every image",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED_PRODUCTS)
+def test_refused_products(name: str) -> None:
+    function, operation, reason = REFUSED_PRODUCTS[name]
+    with pytest.raises(UnsupportedOperation, match=reason) as caught:
+        hudd.LRP(_Model(function)).prepare(torch.randn(4, 6))
+    assert caught.value.operation == operation
+    assert caught.value.module == "encoder.odd"
+
+
 def test_refusals_come_before_any_work() -> None:
     function, _ = REFUSED["cumsum"]
     with pytest.raises(UnsupportedOperation):

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import hudd
+from hudd.errors import UsageError
 from hudd.lrp import AlphaBeta, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, Zero, ZPlus
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
@@ -93,7 +94,8 @@ def z_plus(layer: Dense, x: Array, relevance: Array) -> Array:
     """Negative contributions take the relevance of an output that has no positive ones."""
     above = _up(x) @ _up(layer.w) + _down(x) @ _down(layer.w) + _up(layer.b)
     lone = above <= EPSILON
-    return _positive(layer, x, relevance) + _negative(layer, x, np.where(lone, relevance, 0))
+    others = _positive(layer, x, np.where(lone, 0, relevance))
+    return others + _negative(layer, x, np.where(lone, relevance, 0))
 
 
 def gamma(layer: Dense, x: Array, relevance: Array) -> Array:
@@ -150,6 +152,22 @@ LAYERS: dict[str, tuple[Callable[[bool], nn.Module], tuple[int, ...]]] = {
     ),
     "transposed 3d": (lambda bias: nn.ConvTranspose3d(2, 2, 2, 2, bias=bias), (2, 2, 2, 2)),
 }
+# Of the input and a parameter; the shape of the parameter, and of an input.
+PRODUCTS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], tuple[int, ...], tuple[int, ...]]] = {
+    "einsum": (lambda x, w: torch.einsum("nti,ki->ntk", x, w), (5, 4), (3, 4)),
+    "einsum of tokens": (lambda x, w: torch.einsum("kt,nti->nki", w, x), (5, 3), (3, 4)),
+    "einsum to heads": (lambda x, w: torch.einsum("nti,hid->nhtd", x, w), (2, 4, 3), (3, 4)),
+    "einsum, a matrix a channel": (
+        lambda x, w: torch.einsum("nchw,ckw->nckh", x, w), (2, 5, 4), (2, 3, 4)
+    ),
+    "bmm, expanded": (lambda x, w: x.bmm(w.t().unsqueeze(0).expand(x.shape[0], -1, -1)), (5, 4), (3, 4)),
+    "bmm, repeated": (lambda x, w: w.repeat(x.shape[0], 1, 1).bmm(x), (5, 3), (3, 4)),
+    "on the left": (lambda x, w: w @ x, (5, 3), (3, 4)),
+    "on the left, images as columns": (lambda x, w: (w @ x.t()).t(), (5, 4), (4,)),
+    "several for one input": (lambda x, w: x.unsqueeze(1) @ w, (2, 4, 5), (3, 4)),
+    "addmm, scaled": (lambda x, w: torch.addmm(w[0], x, w, beta=0.5, alpha=2), (4, 5), (4,)),
+    "addmm, images as columns": (lambda x, w: torch.addmm(w[:, :1], w, x.t()).t(), (5, 4), (4,)),
+}  # fmt: skip
 
 
 def _assert_close(ours: Tensor, reference: Array) -> None:
@@ -182,7 +200,29 @@ class Fan(nn.Module):
 def test_one_layer(layer: str, bias: bool) -> None:
     torch.manual_seed(3)
     make, shape = LAYERS[layer]
-    module, x = make(bias), torch.randn(4, *shape)
+    _assert_every_rule(make(bias), shape)
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_one_product_with_a_parameter(product: str) -> None:
+    torch.manual_seed(3)
+    function, weight, shape = PRODUCTS[product]
+    _assert_every_rule(Product(function, weight), shape)
+
+
+class Product(nn.Module):
+    """A function of the input and a parameter."""
+
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor], shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.function, self.weight = function, nn.Parameter(torch.randn(shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x, self.weight)
+
+
+def _assert_every_rule(module: nn.Module, shape: tuple[int, ...]) -> None:
+    x = torch.randn(4, *shape)
     dense, flat_x = Dense.of(module, shape), x.double().flatten(1).numpy()
     sent = torch.randn(4, *module(x).shape[1:])
     # No relevance for outputs that cancel: the rounding of float32 would be all to be seen there.
@@ -239,6 +279,37 @@ def test_box_bounds_one_a_channel() -> None:
     s = _over(flat_x @ dense.w, z)
     reference = flat_x * (s @ dense.w.T) - lows * (s @ _up(dense.w).T) - highs * (s @ _down(dense.w).T)
     _assert_close(ours.layers["0"], reference)
+
+
+def test_box_bounds_one_a_channel_of_tokens() -> None:
+    torch.manual_seed(5)
+    module, x = nn.Linear(3, 4, bias=False), torch.rand(2, 5, 3)
+    low, high = (0.0, -1.0, 0.5), (1.0, 2.0, 3.0)
+    ours = hudd.LRP(nn.Sequential(module), rules=ZBox(low, high)).attribute(x, lambda y: y.clone())
+    w, tokens = module.weight.detach().double().numpy().T, x.double().numpy()
+    s = _over(tokens @ w, tokens @ w - np.array(low) @ _up(w) - np.array(high) @ _down(w))
+    reference = tokens * (s @ w.T) - np.array(low) * (s @ _up(w).T) - np.array(high) * (s @ _down(w).T)
+    _assert_close(ours.layers["0"], reference.reshape(2, -1))
+
+
+def test_box_bounds_of_another_number_of_channels() -> None:
+    lrp = hudd.LRP(nn.Sequential(nn.Conv2d(3, 4, 3)), rules=ZBox((0.0, 0.0), 1.0))
+    with pytest.raises(UsageError, match="z-box has bounds for 2 channels, but its layer reads 3; give one"):
+        lrp.attribute(torch.rand(2, 3, 5, 5), torch.ones_like)
+
+
+def test_epsilon_of_zero_is_lrp_0() -> None:
+    torch.manual_seed(6)
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 8, bias=False), nn.ReLU(), nn.Linear(8, 3))
+    x = torch.randn(5, 6)
+    with torch.no_grad():
+        model[0].bias[:4] = -100.0  # units that are off
+        model[2].weight[4:, 4:] = 0.0
+    zero, epsilon = (hudd.LRP(model, rules=rule).attribute(x).input for rule in ("zero", Epsilon(0.0)))
+    assert zero is not None
+    assert epsilon is not None
+    assert epsilon.isfinite().all()
+    assert torch.equal(zero, epsilon)
 
 
 def test_a_wider_gamma_and_alpha() -> None:

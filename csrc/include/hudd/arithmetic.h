@@ -14,7 +14,7 @@ namespace hudd {
 
 // What keeps a denominator away from zero.
 enum class Stabilizer : std::int32_t {
-  none = 0,      // LRP-0: a zero denominator receives no relevance
+  none = 0,      // LRP-0
   sign = 1,      // z + eps * sign(z), sign(0) = 1
   positive = 2,  // z + eps, as in the authors' 2021 code
 };
@@ -34,10 +34,11 @@ HUDD_HOST_DEVICE float float_of(std::uint32_t bits) {
   return value;
 }
 
+// A denominator of zero receives no relevance.
 HUDD_HOST_DEVICE float stabilized_ratio(float numerator, float z, float epsilon, Stabilizer stabilizer) {
-  if (stabilizer == Stabilizer::none) return z == 0.0f ? 0.0f : numerator / z;
   const float shift = (stabilizer == Stabilizer::sign && z < 0.0f) ? -epsilon : epsilon;
-  return numerator / (z + shift);
+  const float denominator = stabilizer == Stabilizer::none ? z : z + shift;
+  return denominator == 0.0f ? 0.0f : numerator / denominator;
 }
 
 HUDD_HOST_DEVICE bool passes(Gate gate, float z) {

@@ -35,7 +35,8 @@ def _reshape(node: fx.Node, message: Message, values: Values, composite: Composi
     message = factored_by_own_output(node, message, values)
     factor = None if message.factor is None else x
     value = kernels.in_layout_of(message.value.reshape(x.shape), x)
-    return [(source, Message(value, factor, message.exclusive, message.total))]
+    same_samples = len(value) == len(message.value)  # else a total is of other numbers
+    return [(source, Message(value, factor, message.exclusive, message.total if same_samples else None))]
 
 
 def _permute(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
@@ -45,7 +46,8 @@ def _permute(node: fx.Node, message: Message, values: Values, composite: Composi
     for position, axis in enumerate(node.args[1]):  # type: ignore[arg-type]
         inverse[axis] = position
     factor = None if message.factor is None else values[source]
-    return [(source, Message(message.value.permute(inverse), factor, message.exclusive, message.total))]
+    value, total = message.value.permute(inverse), message.total if inverse[0] == 0 else None
+    return [(source, Message(value, factor, message.exclusive, total))]
 
 
 def _route(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
