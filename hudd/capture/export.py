@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import logging
 import operator
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, suppress
 
 import torch
 from torch import Tensor, fx, nn
@@ -21,6 +22,34 @@ from hudd.errors import UsageError
 aten = torch.ops.aten
 
 _SPELLED_OUT = (aten.einsum.default, aten.glu.default, aten.gru.input, aten.lstm.input)
+_ONE_AT_A_TIME = threading.Lock()  # torch.export, standard error and a model's mode are the whole process's
+
+
+def tensors_of(given: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """What a model is given, one tensor an input.
+
+    Raises
+    ------
+    UsageError
+        If there is nothing, or something that is no tensor.
+    """
+    tensors = tuple(given) if isinstance(given, Sequence) else (given,)
+    if not tensors:
+        raise UsageError("there is no input; give a tensor, or a list with one a model input.")
+    for tensor in tensors:
+        if not isinstance(tensor, Tensor):
+            raise UsageError(
+                f"inputs must be torch tensors, one a model input, but one is of type {type(tensor).__name__}; "
+                "torch.from_numpy makes a tensor of a NumPy array."
+            )
+    return tensors
+
+
+def without_autocast(tensors: tuple[Tensor, ...]) -> AbstractContextManager[object]:
+    """Within, torch computes in the precision of these tensors, whatever the caller's autocast asks for."""
+    kind = tensors[0].device.type
+    available = torch.amp.is_autocast_available(kind)
+    return torch.autocast(kind, enabled=False) if available else nullcontext()
 
 
 @contextmanager
@@ -72,13 +101,19 @@ def _export(model: nn.Module, example: Sequence[Tensor]) -> ExportedProgram:
         ) from error
 
 
-def _module_path(node: fx.Node) -> str:
+def _modules(node: fx.Node) -> tuple[str, ...]:
+    """The modules that the node's call was made in, outermost first, each with the number of its call."""
     stack = node.meta.get("nn_module_stack") or {}
-    if not stack:
-        return ""
-    key, (path, _) = list(stack.items())[-1]
-    call = f"@{key.rpartition('@')[2]}" if "@" in key else ""
-    return "" if path.startswith("_empty") else path + call
+    calls = {path: "".join(key.partition("@")[1:]) for key, (path, _) in stack.items()}
+    path = list(stack.values())[-1][0] if stack else ""
+    if not path or path.startswith("_empty"):
+        return ()
+    parts, call, names = path.split("."), "", []
+    for depth in range(1, len(parts) + 1):
+        module = ".".join(parts[:depth])
+        call = calls.get(module, call)  # a list of modules is not called, and belongs to the call around it
+        names.append(module + call)
+    return tuple(names)
 
 
 _MAKERS = {
@@ -119,8 +154,12 @@ def capture(model: nn.Module, example: Tensor | Sequence[Tensor]) -> RelevanceGr
     UsageError
         If torch.export cannot trace the model.
     """
-    tensors = (example,) if isinstance(example, Tensor) else tuple(example)
-    program = _export(model, tensors)
+    tensors = tensors_of(example)
+    with _ONE_AT_A_TIME, without_autocast(tensors):
+        return _graph_of(_export(model, tensors))
+
+
+def _graph_of(program: ExportedProgram) -> RelevanceGraph:
     state = {**program.constants, **program.state_dict}
     constants: dict[str, Tensor] = {}
     inputs: list[str] = []
@@ -129,8 +168,11 @@ def capture(model: nn.Module, example: Tensor | Sequence[Tensor]) -> RelevanceGr
             inputs.append(spec.arg.name)
         else:
             constants[spec.arg.name] = state[str(spec.target)].detach()
+    enclosing: dict[str, tuple[str, ...]] = {}
     for node in program.graph.nodes:
-        node.meta["module"] = _module_path(node)
+        modules = _modules(node)
+        node.meta["module"] = modules[-1] if modules else ""
+        enclosing[node.meta["module"]] = modules
     _mark_dependence(program.graph, set(inputs))
     by_name = {node.name: node for node in program.graph.nodes}
     names = [
@@ -141,6 +183,7 @@ def capture(model: nn.Module, example: Tensor | Sequence[Tensor]) -> RelevanceGr
         constants=constants,
         inputs=[by_name[name] for name in inputs],
         outputs=[by_name[name] for name in names if name in by_name],
+        enclosing=enclosing,
     )
     simplify(captured)
     return captured

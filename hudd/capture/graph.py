@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, fx
@@ -24,12 +24,20 @@ class RelevanceGraph:
         The model's inputs.
     outputs : list of Node
         The model's outputs.
+    enclosing : dict of str to tuple of str
+        By the module of a call: the modules that the call was made in, outermost first, itself last.
     """
 
     graph: fx.Graph
     constants: dict[str, Tensor]
     inputs: list[Call]
     outputs: list[Call]
+    enclosing: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def modules_of(self, node: Call) -> tuple[str, ...]:
+        """The modules that this call was made in, outermost first; ``block@1`` is the second call of ``block``."""
+        path = module_of(node)
+        return self.enclosing.get(path, (path,) if path else ())
 
     def constant(self, node: object) -> Tensor | None:
         """The tensor behind a parameter's or buffer's placeholder; None for anything else."""

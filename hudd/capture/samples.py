@@ -11,6 +11,7 @@ from math import prod
 
 import torch
 from torch import Tensor, fx
+from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
 
 from hudd.capture.graph import RelevanceGraph, carries
 
@@ -40,6 +41,13 @@ class Place:
         sizes = [*kept[: self.outer > 1], -1, *kept[self.outer > 1 :]]
         return tensor.unflatten(self.axis, sizes).movedim(position, 0)
 
+    def back(self, tensor: Tensor) -> Tensor:
+        """What :meth:`first` made this of."""
+        if self == Place():
+            return tensor
+        around = (self.outer > 1) + (self.inner > 1)
+        return tensor.movedim(0, self.axis + (self.outer > 1)).flatten(self.axis, self.axis + around)
+
 
 def places(captured: RelevanceGraph) -> dict[fx.Node, Place]:
     """The place of the images in every value for which it is known.
@@ -59,10 +67,10 @@ def places(captured: RelevanceGraph) -> dict[fx.Node, Place]:
 
 
 def _place(node: fx.Node, sources: set[Place | None]) -> Place | None:
-    shape = shape_of(node)
     before = sources.pop() if len(sources) == 1 else None
-    if shape is None:  # a call that is not torch.export's, of its source's shape
-        return before
+    if not isinstance(node.meta.get("val"), Tensor):
+        return before  # a call that is not torch.export's, of its source's shape
+    shape = shape_of(node) or []
     varying = [axis for axis, (_, varies) in enumerate(shape) if varies]
     if len(varying) != 1:
         return None
@@ -84,7 +92,10 @@ def _numbers(shape: list[tuple[int, bool]]) -> int:
 
 
 def shape_of(node: fx.Node) -> list[tuple[int, bool]] | None:
-    """Of every axis the size for one image, and whether it is a multiple of the number of images."""
+    """Of every axis the size for one image, and whether it is a multiple of the number of images.
+
+    None if there is no telling: an axis may hold an image more, or those that a condition chose.
+    """
     value = node.meta.get("val")
     if not isinstance(value, Tensor):
         return None
@@ -96,7 +107,7 @@ def shape_of(node: fx.Node) -> list[tuple[int, bool]] | None:
         expression = size.node.expr
         (symbol, *others) = expression.free_symbols
         times = expression / symbol
-        if others or not times.is_Integer:
+        if others or not times.is_Integer or free_unbacked_symbols(size):
             return None
         sizes.append((int(times), True))
     return sizes

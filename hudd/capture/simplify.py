@@ -21,6 +21,7 @@ _IDENTITIES = {
     aten.feature_dropout.default,
     aten.lift_fresh_copy.default,
 }
+_SQUEEZES = {aten.squeeze.default, aten.squeeze.dim, aten.squeeze.dims}
 _WHOLE = 2**62  # a slice that ends beyond this takes the whole axis
 
 # Operations that batch norm folds into: where their weight's output channels are.
@@ -53,6 +54,7 @@ def simplify(captured: RelevanceGraph) -> None:
     """Rewrite the graph in place."""
     _fold_constants(captured)
     _unify_identities(captured)
+    _name_squeezed_axes(captured)
     _loosen_views(captured)
     _replace_batch_norms(captured)
     captured.graph.eliminate_dead_code()
@@ -80,6 +82,18 @@ def _loosen_views(captured: RelevanceGraph) -> None:
     for node in captured.graph.nodes:
         if node.target in (aten.view.default, aten._unsafe_view.default):
             node.target = aten.reshape.default
+
+
+def _name_squeezed_axes(captured: RelevanceGraph) -> None:
+    """Squeeze the axes that have one number for any batch: a batch of one is a batch."""
+    for node in captured.graph.nodes:
+        if node.target in _SQUEEZES:
+            source, *named = node.args
+            shape = source.meta["val"].shape
+            axes = named[0] if named else range(len(shape))
+            axes = [axes] if isinstance(axes, int) else axes
+            node.args = (source, [axis for axis in axes if isinstance(shape[axis], int) and shape[axis] == 1])
+            node.target = aten.squeeze.dims
 
 
 def _replace(captured: RelevanceGraph, node: Call, replacement: Call) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-from hudd.capture.export import capture
+from hudd.capture.export import capture, tensors_of, without_autocast
 from hudd.capture.graph import RelevanceGraph
 from hudd.errors import UsageError
 from hudd.lrp import kernels
@@ -23,6 +26,8 @@ from hudd.lrp.targets import Target
 
 _PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _POOLS = ("none", "channel", "space")
+# A lock for each LRP; not its attribute, so that one can be copied and pickled.
+_planning: WeakKeyDictionary[LRP, threading.Lock] = WeakKeyDictionary()
 
 
 class LRP:
@@ -36,15 +41,16 @@ class LRP:
     rules : str, Rule, Composite or mapping, optional
         See :func:`hudd.lrp.composites.composite_of`; "recommended": see :func:`hudd.lrp.recommended.recommended`.
     layers : sequence of str or None, optional
-        Module paths (``"features.3"``), globs allowed. None: every module that redistributes relevance, and the input.
-        The backward sweep ends at the earliest layer asked for; ``"input"`` asks for the input.
+        Module paths (``"features.3"``), globs allowed; ``"block@1"`` is the second call of ``"block"``. None: every
+        module that redistributes relevance, and the input. A layer with several inputs has no heatmap: a glob leaves it
+        out. The backward sweep ends at the earliest layer asked for; ``"input"`` asks for the input.
     pool : {"none", "channel", "space"}, optional
         Keep relevance whole, sum it over space or tokens (one number a channel) or over channels (a map), whichever
         axis they are along (see :attr:`channels`). Layers without spatial axes are kept whole.
     precision : {"float32", "float16", "bfloat16"}, optional
         Storage of whole heatmaps; arithmetic is float32 always.
     at : {"input", "output"}, optional
-        Which side of a layer its heatmap shows.
+        Which side of a layer its heatmap shows; at the output no layer that has several is shown.
     bias_share : bool, optional
         Also sum up what biases absorb, layer by layer; takes another sweep, image by image.
     cuda_graphs : bool, optional
@@ -91,8 +97,6 @@ class LRP:
         ):
             if value not in allowed:
                 raise UsageError(f"{name} must be one of {', '.join(allowed)}, but it is {value!r}.")
-        if isinstance(layers, str):
-            raise UsageError(f"layers must be a list of module paths, but it is a string; give [{layers!r}].")
         if cuda_graphs and bias_share:
             raise UsageError(
                 "bias shares are summed up image by image, unrecorded; leave out cuda_graphs or bias_share."
@@ -100,7 +104,7 @@ class LRP:
         self.model = model
         self._recommended = rules == "recommended"  # known once the model is captured
         self.composite = composite_of("epsilon-plus" if self._recommended else rules)
-        self._asked = None if layers is None else tuple(layers)
+        self._asked = None if layers is None else _paths(layers)
         self._pool, self._dtype, self._at = pool, _PRECISIONS[precision], at
         self._bias_share, self._recompute = bias_share, recompute
         self._captured: RelevanceGraph | None = None
@@ -115,16 +119,19 @@ class LRP:
         Parameters
         ----------
         example : Tensor or sequence of Tensor
-            (N, ...) an input, or one a model input; only shapes matter.
+            (N, ...) float32 an input, or one a model input; only shapes matter.
 
         Raises
         ------
         UsageError
-            If the model cannot be captured or a layer is not in it.
+            If the example is no such, the model cannot be captured, or a layer is not in it or has no heatmap.
         UnsupportedOperation
             If relevance meets an operation without a conserving rule.
         """
-        return self._planned(example, every_output=False).layers
+        batch = tensors_of(example)
+        _check(batch)
+        with without_autocast(batch):
+            return self._planned(batch, every_output=False).layers
 
     @property
     def channels(self) -> dict[str, int]:
@@ -136,12 +143,16 @@ class LRP:
         plans = self._plans.values()
         return {name: axis for plan in plans for name, axis in plan.channels[self._at].items()}
 
-    def _planned(self, example: Tensor | Sequence[Tensor], *, every_output: bool) -> Plan:
+    def _planned(self, batch: Inputs, *, every_output: bool) -> Plan:
         """The way of relevance from the model's first output, or from all of them."""
-        shapes = [tensor.shape[1:] for tensor in ((example,) if isinstance(example, Tensor) else example)]
+        with _planning.setdefault(self, threading.Lock()):
+            return self._plan(batch, every_output)
+
+    def _plan(self, batch: Inputs, every_output: bool) -> Plan:
+        shapes = [tensor.shape[1:] for tensor in batch]
         # A capture may have the sizes of all axes but the first in it.
         if self._captured is None or shapes != self._shapes:
-            self._captured = capture(self.model, example)
+            self._captured = capture(self.model, batch)
             if self._recommended:
                 self.composite = recommended_for(self._captured)
             store_channels_last(self._captured)
@@ -150,7 +161,7 @@ class LRP:
         explained = len(self._captured.outputs) if every_output else 1
         if explained not in self._plans:
             self._plans[explained] = make_plan(
-                self._captured, self.composite, self._asked, explained, self._recompute
+                self._captured, self.composite, self._asked, explained, self._recompute, self._at
             )
         return self._plans[explained]
 
@@ -164,16 +175,28 @@ class LRP:
             (N, ...) float32, as the model takes them.
         target : None, int, Tensor, list, tuple or callable, optional
             What to explain, see :func:`hudd.lrp.targets.selection`; a callable gets the model's output and returns the
-            relevance that enters there, of the same shape. None: each image's predicted class.
+            relevance that enters there, of the same shape. None: each image's predicted class. Any target sees the
+            output as (N, ...): the images come first, wherever the model has them.
             Of a model with several outputs the first is explained; a callable gets the tuple of all of them and returns
             a list with the relevance that enters at each, or None where nothing does.
 
         Returns
         -------
         Relevance
+
+        Raises
+        ------
+        UsageError
+            If the inputs, the layers or the target do not fit the model, or it cannot be captured.
+        UnsupportedOperation
+            If relevance meets an operation without a conserving rule.
         """
-        batch = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+        batch = tensors_of(inputs)
         _check(batch)
+        with without_autocast(batch):
+            return self._attribute(batch, target)
+
+    def _attribute(self, batch: Inputs, target: Target) -> Relevance:
         if self._recordings is not None:
             self._recordings.check(batch)
         if isinstance(target, Tensor):
@@ -234,6 +257,16 @@ class LRP:
         return whole, shared
 
 
+def _paths(layers: Any) -> tuple[str, ...]:
+    single = isinstance(layers, str) or not isinstance(layers, Iterable)
+    paths = (layers,) if single else tuple(layers)
+    if single or not all(isinstance(path, str) for path in paths):
+        raise UsageError(
+            f"layers must be a list of module paths, but it is {layers!r}; give {list(map(str, paths))}."
+        )
+    return paths
+
+
 def _part(seeds: list[Tensor | None], samples: slice, outputs: tuple[Tensor, ...]) -> list[Message | None]:
     """What enters at each output for some images of a batch, in memory of its own: crossing writes over it."""
     return [None if seed is None else Message(seed[samples].clone(), None) for seed in seeds]
@@ -248,3 +281,9 @@ def _check(batch: tuple[Tensor, ...]) -> None:
             )
         if tensor.shape[0] == 0:
             raise UsageError("the batch is empty; give at least one image.")
+    sizes = [len(tensor) for tensor in batch]
+    if len(set(sizes)) > 1:
+        raise UsageError(
+            f"the inputs hold {', '.join(map(str, sizes))} images, but must hold equally many; give each image all "
+            "of its inputs."
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -32,6 +32,10 @@ from hudd.lrp.segments import Segment, segments_of
 aten = torch.ops.aten
 
 INPUT = "input"
+MIXED = (
+    "the model's output has no place for each image of a batch, so that none can be explained; return one output "
+    "an image, all along one axis."
+)
 Edge = tuple[fx.Node, fx.Node]  # reader, source
 
 
@@ -104,6 +108,7 @@ def make_plan(
     layers: Sequence[str] | None,
     explained: int = 1,
     recompute: bool = False,
+    at: str = "input",
 ) -> Plan:
     """Plan the passes.
 
@@ -119,26 +124,33 @@ def make_plan(
         At how many of the model's outputs, from the first, relevance may enter.
     recompute : bool
         Compute activations again in place of keeping them, segment by segment.
+    at : {"input", "output"}
+        Which side of a layer its heatmap shows.
 
     Raises
     ------
     UnsupportedOperation
         If relevance meets an operation without a rule.
     UsageError
-        If a layer is not in the model, does not have exactly one input, or mixes the images of a batch; if no layer
-        matches an override of the composite.
+        If a layer is not in the model, does not have exactly one input (and one output, if that is shown), or mixes the
+        images of a batch, as the output must not either; if no layer matches an override of the composite.
     """
     if composite.attention == "attnlrp":
         captured = with_attnlrp(captured)
     calls = [node for node in captured.graph.nodes if node.op == "call_function"]
     _check_overrides(composite, [node for node in calls if is_contraction(node, captured)])
-    outputs = captured.outputs[:explained]
+    where = places(captured)
+    outputs = [node for node in captured.outputs[:explained] if node in where]
+    if not outputs:
+        raise UsageError(MIXED)
     on_the_way = _ancestors(*outputs)
     steps = {node: _step(node, captured, composite) for node in calls if node in on_the_way}
-    where = places(captured)
-    edges = [(node, source) for node in steps for source in sources_of(node)]
-    names = _layer_names(steps, edges, layers, where)
-    entries, exits = _layer_edges(edges, [name for name in names if name != INPUT], outputs, where)
+    entering, leaving = _boundaries(captured, steps, outputs)
+    every = dict.fromkeys(name for node in steps for name in captured.modules_of(node))
+    obstacles = {name: _obstacle(entering[name], leaving[name], where, at) for name in every}
+    names = _layer_names(captured, steps, obstacles, layers)
+    shown = [name for name in names if name != INPUT]
+    entries, exits = _by_edge(entering, shown), _by_edge(leaving, shown)
     reaches_input = layers is None or INPUT in names
     wanted = {source for _, source in entries}
     if reaches_input:
@@ -149,7 +161,7 @@ def make_plan(
         calls=calls,
         backward=[node for node in reversed(calls) if node in reach],
         steps=steps,
-        layers=tuple(name for name in names if name != INPUT),
+        layers=tuple(shown),
         entries=entries,
         exits=exits,
         reaches_input=reaches_input,
@@ -207,92 +219,92 @@ def _step(node: fx.Node, captured: RelevanceGraph, composite: Composite) -> Oper
     return RuledContraction(made, rule, source, nonnegative(source))
 
 
+def _boundaries(
+    captured: RelevanceGraph, nodes: Iterable[fx.Node], outputs: list[fx.Node]
+) -> tuple[dict[str, list[Edge]], dict[str, list[Edge]]]:
+    """By layer: the edges that lead into it, and those that lead out of it, the model's outputs included."""
+    entering: dict[str, list[Edge]] = defaultdict(list)
+    leaving: dict[str, list[Edge]] = defaultdict(list)
+    for reader in nodes:
+        around = captured.modules_of(reader)
+        for source in sources_of(reader):
+            before = captured.modules_of(source)
+            for name in around:
+                if name not in before:
+                    entering[name].append((reader, source))
+            for name in before:
+                if name not in around:
+                    leaving[name].append((reader, source))
+    for output in dict.fromkeys(outputs):
+        for name in captured.modules_of(output):
+            leaving[name].append((output, output))
+    return entering, leaving
+
+
+def _obstacle(
+    entering: list[Edge], leaving: list[Edge], where: Mapping[fx.Node, Place], at: str
+) -> str | None:
+    """What stands against a heatmap of a layer."""
+    inputs, outputs = ({source for _, source in edges} for edges in (entering, leaving))
+    if len(inputs) != 1:
+        return (
+            f"has {len(inputs)} inputs that carry relevance, but a heatmap needs exactly one; "
+            "ask for the layers inside it or before it."
+        )
+    if at == "output" and len(outputs) != 1:
+        return (
+            f"has {len(outputs)} outputs that carry relevance, but a heatmap at the output needs exactly one; "
+            "ask for the layers inside it, or for at='input'."
+        )
+    if not all(source in where for source in inputs | outputs):
+        return (
+            "has the images of a batch mixed with one another, so that each has no heatmap there; "
+            "ask for the layers inside it or before it."
+        )
+    return None
+
+
 def _layer_names(
-    steps: dict[fx.Node, Operation | RuledContraction],
-    edges: list[Edge],
+    captured: RelevanceGraph,
+    steps: Mapping[fx.Node, Operation | RuledContraction],
+    obstacles: Mapping[str, str | None],
     layers: Sequence[str] | None,
-    where: dict[fx.Node, Place],
 ) -> list[str]:
-    """The layers asked for, in forward order."""
-    paths = list(dict.fromkeys(module_of(node) for node in steps if module_of(node)))
+    """The layers asked for, in forward order; a glob leaves out those that can have no heatmap."""
     if layers is None:
         redistributing = {
             module_of(node)
             for node, step in steps.items()
             if isinstance(step, RuledContraction) or step.redistributes
         }
-        containers = {path.rpartition(".")[0] for path in paths}
-        containers |= {
-            ".".join(path.split(".")[:depth]) for path in paths for depth in range(1, path.count(".") + 1)
-        }
-        return [
-            path
-            for path in paths
-            if path in redistributing and path not in containers and _has_heatmap(edges, path, where)
-        ]
-    every = list(dict.fromkeys(prefix for path in paths for prefix in _prefixes(path)))
+        containers = {name for node in steps for name in captured.modules_of(node)[:-1]}
+        shown = redistributing - containers
+        return [name for name, obstacle in obstacles.items() if name in shown and obstacle is None]
     chosen: set[str] = set()
     for pattern in layers:
-        found = [path for path in every if fnmatchcase(path, pattern)]
+        found = (
+            [pattern] if pattern in obstacles else [name for name in obstacles if fnmatchcase(name, pattern)]
+        )
         if not found and pattern == INPUT:
             found = [INPUT]
         if not found:
-            raise UsageError(f"layer '{pattern}' is not in the model; its layers are: {', '.join(every)}.")
-        chosen.update(found)
-    return [name for name in [INPUT, *every] if name in chosen]
+            raise UsageError(
+                f"layer '{pattern}' is not in the model; its layers are: {', '.join(obstacles)}."
+            )
+        possible = [name for name in found if obstacles.get(name) is None]
+        if not possible:
+            raise UsageError(f"layer '{found[0]}' {obstacles[found[0]]}")
+        chosen.update(possible)
+    return [name for name in [INPUT, *obstacles] if name in chosen]
 
 
-def _boundary(edges: list[Edge], name: str) -> tuple[list[Edge], list[Edge]]:
-    """The edges that lead into a layer, and those that lead out of it."""
-    inside = {node: within(node, name) for edge in edges for node in edge}
-    entering = [(reader, source) for reader, source in edges if inside[reader] and not inside[source]]
-    leaving = [(reader, source) for reader, source in edges if inside[source] and not inside[reader]]
-    return entering, leaving
-
-
-def _has_heatmap(edges: list[Edge], name: str, where: dict[fx.Node, Place]) -> bool:
-    entering, leaving = _boundary(edges, name)
-    one_input = len({source for _, source in entering}) == 1
-    return one_input and all(source in where for _, source in entering + leaving)
-
-
-def _prefixes(path: str) -> list[str]:
-    parts = path.split(".")
-    return [".".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
-
-
-def within(node: fx.Node, name: str) -> bool:
-    """Whether the node's call was made in the module of this path."""
-    path = module_of(node)
-    return path == name or path.startswith(name + ".")
-
-
-def _layer_edges(
-    edges: list[Edge], names: list[str], outputs: list[fx.Node], where: dict[fx.Node, Place]
-) -> tuple[dict[Edge, list[str]], dict[Edge, list[str]]]:
-    entries: dict[Edge, list[str]] = defaultdict(list)
-    exits: dict[Edge, list[str]] = defaultdict(list)
+def _by_edge(boundaries: Mapping[str, list[Edge]], names: list[str]) -> dict[Edge, list[str]]:
+    """For each edge the layers whose boundary it crosses."""
+    layers: dict[Edge, list[str]] = defaultdict(list)
     for name in names:
-        entering, leaving = _boundary(edges, name)
-        inputs = {source for _, source in entering}
-        if len(inputs) != 1:
-            raise UsageError(
-                f"layer '{name}' has {len(inputs)} inputs that carry relevance, but a heatmap needs exactly one; "
-                "ask for the layers inside it or before it."
-            )
-        if not all(source in where for _, source in entering + leaving):
-            raise UsageError(
-                f"layer '{name}' has the images of a batch mixed with one another, so that each has no heatmap there; "
-                "ask for the layers inside it or before it."
-            )
-        for edge in entering:
-            entries[edge].append(name)
-        for edge in leaving:
-            exits[edge].append(name)
-        for output in dict.fromkeys(outputs):
-            if within(output, name):
-                exits[(output, output)].append(name)
-    return dict(entries), dict(exits)
+        for edge in boundaries.get(name, ()):
+            layers[edge].append(name)
+    return dict(layers)
 
 
 def _channels(

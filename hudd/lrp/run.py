@@ -17,7 +17,7 @@ from hudd.lrp import message as messages
 from hudd.lrp.composites import Composite
 from hudd.lrp.message import Message
 from hudd.lrp.operations import IDENTITY, Values, call
-from hudd.lrp.plan import Plan, RuledContraction, within
+from hudd.lrp.plan import MIXED, Plan, RuledContraction
 from hudd.lrp.rules import Crossing
 from hudd.lrp.segments import Segment
 from hudd.lrp.targets import Target, chosen, indices
@@ -33,7 +33,7 @@ class Relevance:
     Attributes
     ----------
     outputs : tuple of Tensor
-        (N, ...) each of the model's outputs.
+        (N, ...) each of the model's outputs, the images first, wherever the model has them.
     explained : Tensor
         (N,) float64, the sum of the relevance that entered at the outputs.
     inputs : tuple of Tensor
@@ -151,12 +151,14 @@ class Run:
         """Both passes; `enter` says from the outputs what relevance enters at each."""
         self._forward(batch)
         nodes = self._plan.captured.outputs
-        outputs = tuple(self._values[node] for node in nodes)
-        result = Relevance(outputs, explained=outputs[0].new_zeros(len(batch[0]), dtype=torch.float64))
+        places = self._plan.places
+        outputs = tuple(places.get(node, Place()).first(self._values[node]) for node in nodes)
+        result = Relevance(outputs, explained=batch[0].new_zeros(len(batch[0]), dtype=torch.float64))
         pending: dict[fx.Node, Message] = {}
         for node, message in zip(nodes, enter(outputs)):
             if message is not None:
-                result.explained += message.sample_totals()
+                message = self._as_made(node, message)
+                result.explained += self._by_image(message, node).sample_totals()
                 self._leave((node, node), message, result)
                 pending[node] = messages.add(pending[node], message) if node in pending else message
         self._backward(pending, batch, result)
@@ -167,10 +169,21 @@ class Run:
             sent, arrived = self._sent.get(name, nothing), self._arrived.get(name, nothing)
             result.conservation[name] = (sent - arrived) / size
             if self._absorbed is not None:
-                inside = chain(*(parts for node, parts in self._absorbed.items() if within(node, name)))
+                around = self._plan.captured.modules_of
+                inside = chain(*(parts for node, parts in self._absorbed.items() if name in around(node)))
                 result.bias_share[name] = sum((part.sum() for part in inside), nothing) / size
         result.layers = {name: result.layers[name] for name in self._plan.layers if name in result.layers}
         return result
+
+    def _as_made(self, node: fx.Node, message: Message) -> Message:
+        """What enters at an output, the images where the model has them."""
+        place = self._plan.places.get(node)
+        if place is None:
+            raise UsageError(MIXED)
+        if place == Place():
+            return message
+        factor = None if message.factor is None else self._values[node]  # of which it is a view
+        return Message(place.back(message.value), factor)
 
     def _forward(self, batch: tuple[Tensor, ...]) -> None:
         plan, values = self._plan, self._values

@@ -25,7 +25,8 @@ def selection(output: Tensor, target: Target) -> Tensor:
     Parameters
     ----------
     output : Tensor
-        (N, ...) the model's output.
+        (N, ...) the model's output; of a model that has the images along another axis they have been brought to the
+        first, so that (T, N, K) scores of T steps come as (N, T, K).
     target : None, int, Tensor, list or tuple
         None, the class with the greatest output of each sample, or its only output (N,); an int, one class for all; a
         tensor or list of N ints, a class a sample; a tuple, an index into the axes after the batch for all; a list of

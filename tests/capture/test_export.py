@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 import torch
@@ -83,8 +86,37 @@ def test_every_call_knows_its_module() -> None:
     modules = {str(node.target).rpartition(".")[0] or str(node.target): module_of(node) for node in calls}
     assert modules["aten.linear"] == "head"
     assert modules["aten.cat"] == ""
-    convolutions = [module_of(node) for node in calls if "conv2d" in str(node.target)]
-    assert convolutions == ["stem", "block.0", "block.0@1"]
+    convolutions = [node for node in calls if "conv2d" in str(node.target)]
+    assert list(map(module_of, convolutions)) == ["stem", "block.0", "block.0@1"]
+    assert captured.modules_of(convolutions[1]) == ("block", "block.0")
+    assert captured.modules_of(convolutions[2]) == ("block@1", "block.0@1")
+
+
+def test_calls_within_calls() -> None:
+    class Inner(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList([nn.Linear(4, 4)])
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.layers[0](self.layers[0](x))
+
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = Inner()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.inner(self.inner(x))
+
+    captured = capture(Outer(), torch.randn(2, 4))
+    found = [captured.modules_of(node) for node in captured.graph.nodes if node.op == "call_function"]
+    assert found == [
+        ("inner", "inner.layers", "inner.layers.0"),
+        ("inner", "inner.layers", "inner.layers.0@1"),
+        ("inner@1", "inner.layers@1", "inner.layers.0@2"),
+        ("inner@1", "inner.layers@1", "inner.layers.0@3"),
+    ]
 
 
 def test_the_model_is_left_as_it_was() -> None:
@@ -161,3 +193,38 @@ def test_models_that_cannot_be_captured(model: nn.Module) -> None:
     assert type(model).__name__ in message
     assert "\n" not in message
     assert message.endswith("so that torch.export can trace it.")
+
+
+def test_no_input() -> None:
+    with pytest.raises(UsageError, match="there is no input"):
+        capture(Packed(), [])
+
+
+def test_two_threads_capture_one_after_the_other() -> None:
+    meeting, met, before = threading.Barrier(2), [], sys.stderr
+
+    class Meeting(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            with suppress(threading.BrokenBarrierError):
+                met.append(meeting.wait(0.5))
+            return torch.relu(x)
+
+    captured: list[RelevanceGraph] = []
+    threads = [
+        threading.Thread(target=lambda: captured.append(capture(Meeting(), torch.randn(2, 3)))) for _ in "ab"
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not met
+    assert len(captured) == 2
+    assert sys.stderr is before
+
+
+def test_autocast_is_not_captured() -> None:
+    torch.manual_seed(0)
+    model, images = Branches().eval(), torch.randn(2, 3, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        captured = capture(model, images)
+    assert torch.equal(run(captured, images), model(images))

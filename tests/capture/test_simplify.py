@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -126,6 +127,30 @@ def test_one_convolution_with_a_norm_for_each_of_its_calls() -> None:
     captured = capture(model, torch.randn(2, 4, 6, 6))
     assert affine_channels not in {node.target for node in captured.graph.nodes}
     _close(model, captured, (4, 6, 6))
+
+
+class _Squeezes(nn.Module):
+    def __init__(self, *axes: Any) -> None:
+        super().__init__()
+        self.conv, self.axes = nn.Conv2d(4, 6, 3), axes
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x).mean((2, 3), keepdim=True).squeeze(*self.axes)
+
+
+@pytest.mark.parametrize(
+    ("axes", "rest"),
+    [((), (6,)), ((0,), (6, 1, 1)), ((-1,), (6, 1)), (((0, 2, 3),), (6,)), (((-4, 1, -2),), (6, 1))],
+    ids=repr,
+)
+def test_a_batch_of_one_stays_a_batch(axes: tuple[Any, ...], rest: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    model, images = _Squeezes(*axes).eval(), torch.randn(3, 4, 5, 5)
+    captured = capture(model, images)
+    assert torch.equal(_run(captured, images), model(images))
+    alone = _run(captured, images[:1])
+    assert alone.shape == (1, *rest)
+    torch.testing.assert_close(alone, model(images).detach()[:1])
 
 
 def test_folding_leaves_the_weights_of_the_model() -> None:

@@ -232,6 +232,41 @@ def test_a_container_has_the_relevance_of_its_first_layer(net: Net, images: Tens
     assert torch.equal(relevance.layers["head"], relevance.layers["head.1"])
 
 
+def test_every_call_of_a_container_is_a_layer(net: Net, images: Tensor) -> None:
+    names = ["block", "block.0", "block@1", "block.0@1"]
+    relevance = hudd.LRP(net, layers=names, bias_share=True).attribute(images)
+    assert list(relevance.layers) == names
+    for container, first in (("block", "block.0"), ("block@1", "block.0@1")):
+        assert torch.equal(relevance.layers[container], relevance.layers[first])
+        assert torch.equal(relevance.conservation[container], relevance.conservation[first])
+        assert torch.equal(relevance.bias_share[container], relevance.bias_share[first])
+
+
+def test_a_container_of_attention_that_is_spelled_out() -> None:
+    model, x = nn.Sequential(nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)), torch.randn(2, 3, 4)
+    lrp = hudd.LRP(model, rules="attnlrp", layers=["0", "0.self_attn"])
+    assert lrp.prepare(x) == ("0", "0.self_attn")
+
+
+def test_a_container_called_on_its_own_output() -> None:
+    torch.manual_seed(0)
+    block = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    model, x = nn.Sequential(block, block, nn.Linear(4, 2)), torch.rand(3, 4)
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.block, self.head = block, model[2]
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.block(self.block(x)))
+
+    for at in ("input", "output"):
+        ours = hudd.LRP(Twice(), layers=["block", "block@1"], at=at).attribute(x).layers
+        theirs = hudd.LRP(model, layers=["0", "1"], at=at).attribute(x).layers
+        assert all(map(torch.equal, ours.values(), theirs.values()))
+
+
 @pytest.mark.parametrize("layer", ["block.0@1", "pool", "head.3"])
 def test_a_sweep_that_stops_early_equals_a_whole_one(net: Net, images: Tensor, layer: str) -> None:
     whole, early = hudd.LRP(net).attribute(images), hudd.LRP(net, layers=[layer]).attribute(images)
@@ -244,8 +279,9 @@ def test_a_sweep_that_stops_early_equals_a_whole_one(net: Net, images: Tensor, l
 def test_wrong_layers(net: Net, images: Tensor) -> None:
     with pytest.raises(UsageError, match=r"layer 'neck.\*' is not in the model; its layers are: stem"):
         hudd.LRP(net, layers=["neck.*"]).attribute(images)
-    with pytest.raises(UsageError, match=r"give \['stem'\]"):
-        hudd.LRP(net, layers="stem")
+    for wrong, remedy in (("stem", r"\['stem'\]"), ([3], r"\['3'\]"), (3, r"\['3'\]")):
+        with pytest.raises(UsageError, match=f"layers must be a list of module paths, .* give {remedy}"):
+            hudd.LRP(net, layers=wrong)  # type: ignore[arg-type]
 
 
 def test_rules_for_layers_that_are_not_there(net: Net, images: Tensor) -> None:
@@ -303,10 +339,14 @@ def test_wrong_inputs(net: Net, images: Tensor) -> None:
         (images.double(), "must be float32 tensors with a batch axis"),
         (images[:0], "the batch is empty"),
         (images[0, 0, 0], "with a batch axis"),
-        (images.numpy(), "must be float32 tensors"),
+        (images.numpy(), "must be torch tensors, .* of type ndarray; torch.from_numpy"),
+        ([images, 3], "must be torch tensors, .* of type int"),
+        (None, "must be torch tensors, .* of type NoneType"),
+        ([], "there is no input"),
     ):
-        with pytest.raises(UsageError, match=message):
-            lrp.attribute(wrong)
+        for way in (lrp.attribute, lrp.prepare):
+            with pytest.raises(UsageError, match=message):
+                way(wrong)
 
 
 class Functional(nn.Module):
@@ -354,8 +394,10 @@ def test_a_layer_with_two_inputs_is_crossed_but_not_shown() -> None:
     torch.manual_seed(0)
     model, x = Model(), torch.randn(2, 4)
     assert list(hudd.LRP(model).attribute(x).layers) == ["left", "right"]
-    with pytest.raises(UsageError, match="layer 'add' has 2 inputs that carry relevance"):
-        hudd.LRP(model, layers=["add"]).attribute(x)
+    assert list(hudd.LRP(model, layers=["*"]).attribute(x).layers) == ["left", "right"]
+    for asked in (["add"], ["left", "ad?"]):
+        with pytest.raises(UsageError, match="layer 'add' has 2 inputs that carry relevance"):
+            hudd.LRP(model, layers=asked).attribute(x)
 
 
 def test_images_of_another_size(monkeypatch: pytest.MonkeyPatch) -> None:

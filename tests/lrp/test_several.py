@@ -104,6 +104,51 @@ def test_a_callable_that_fits_none(model: nn.Module, pair: tuple, returned: obje
         hudd.LRP(model).attribute(pair, returned)  # type: ignore[arg-type]
 
 
+class _Both(nn.Module):
+    """Two features of one image, of the same shape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.relu(self.a(x)), torch.relu(self.b(x))
+
+
+class _Forked(nn.Module):
+    """Reads what its backbone and its LSTM give, all of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone, self.reader = _Both(), nn.LSTM(6, 5, batch_first=True)
+        self.head = nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        a, b = self.backbone(x)
+        steps, (last, _) = self.reader((a + 2 * b).mean(1))
+        return self.head(steps.mean(1) + last[0])
+
+
+def test_a_layer_with_several_outputs_has_no_heatmap_there() -> None:
+    torch.manual_seed(7)
+    model, x = _Forked(), torch.rand(3, 3, 8, 8)
+    lrp = hudd.LRP(model, rules="epsilon", at="output")
+    assert list(lrp.attribute(x).layers) == ["backbone.a", "backbone.b", "head"]
+    assert "backbone" not in hudd.LRP(model, layers=["back*"], at="output").prepare(x)
+    for layer in ("backbone", "reader"):
+        with pytest.raises(hudd.UsageError, match=f"layer '{layer}' has 2 outputs that carry relevance"):
+            hudd.LRP(model, layers=[layer], at="output").prepare(x)
+    shown = hudd.LRP(model, layers=["backbone", "reader"]).attribute(x).layers
+    assert [tuple(heatmap.shape) for heatmap in shown.values()] == [(3, 3, 8, 8), (3, 6, 6)]
+
+
+def test_inputs_of_different_numbers(model: nn.Module, pair: tuple) -> None:
+    for numbers in ((6, 1), (2, 6)):
+        batch = [tensor[:number] for tensor, number in zip(pair, numbers)]
+        with pytest.raises(hudd.UsageError, match=f"the inputs hold {numbers[0]}, {numbers[1]} images"):
+            hudd.LRP(model).attribute(batch)
+
+
 def test_what_a_bias_absorbs_under_a_callable_that_lends_its_tensor() -> None:
     """The relevance that a callable returned must not be written over before the biases are summed up."""
     torch.manual_seed(6)
