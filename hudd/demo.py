@@ -16,7 +16,9 @@ from hudd.data.cases import Case, get_case
 from hudd.errors import UsageError
 from hudd.progress import progress
 from hudd.retraining import TrainingConfig, fit, save_weights
+from hudd.store.files import write_error
 from hudd.study import Study
+from hudd.study.settings import check_seed
 
 Told = Callable[[str, str, float], None]
 
@@ -44,10 +46,11 @@ def prepare(name: str, directory: str | Path, *, seed: int = 0, told: Told | Non
     Raises
     ------
     UsageError
-        If the case is unknown, the seed is negative, or the directory holds a study of something else.
+        If the case is unknown, the seed is out of range, or the directory holds a study of something else.
+    HuddError
+        If the directory cannot be written.
     """
-    if seed < 0:
-        raise UsageError(f"seed is {seed}; give a whole number of at least 0.")
+    check_seed(seed)
     case, directory = get_case(name), Path(directory).absolute()
     if (directory / "study.h5").exists():
         study = Study.open(directory)
@@ -80,6 +83,8 @@ def _write_data(case: Case, directory: Path, seed: int) -> dict[str, Path]:
             aside.mkdir(parents=True)
             case.write(aside, seed)
             aside.rename(directory)
+        except OSError as error:
+            raise write_error(directory, error) from error
         finally:
             shutil.rmtree(aside, ignore_errors=True)
     return data

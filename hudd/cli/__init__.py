@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from hudd.errors import HuddError
 
+_INTERRUPTED = 130  # the exit code, as shells have it: 128 and the signal's number
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code: 0 done, 1 the work failed, 2 the call was wrong.
@@ -24,19 +26,21 @@ def call(arguments: list[str]) -> int:
     """Run one command and return its exit code; what goes wrong is one sentence on standard error."""
     # Products by MKL then have the same bits for any number of threads; it must be set before torch is loaded.
     os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
-    from hudd.cli.app import app
-
     debug = "--debug" in arguments
-    arguments = [argument for argument in arguments if argument != "--debug"]
+    arguments = [argument for argument in arguments if argument != "--debug"] or ["--help"]
     try:
+        from hudd.cli.app import app
+
         code = app(arguments, prog_name="hudd", standalone_mode=False)
+        if code == _INTERRUPTED:  # Typer has caught what was raised
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except HuddError as error:
         if error.shared and os.environ.get("RANK", "0") != "0":
             return error.exit_code
         return _fail(str(error), error.exit_code, debug)
     except KeyboardInterrupt:
-        return _fail("interrupted; the same command goes on where it stopped.", 130, debug)
+        return _fail("interrupted; the same command goes on where it stopped.", _INTERRUPTED, debug)
     except BrokenPipeError:  # the reader of our output has gone, e.g. `hudd show STUDY | head`
         sys.stderr.close()
         return 1
@@ -47,7 +51,7 @@ def call(arguments: list[str]) -> int:
             where = getattr(getattr(error, "ctx", None), "command_path", "hudd")
             return _fail(f"{error.format_message().rstrip('.')}; see '{where} --help'.", 2, debug)
         if type(error).__name__ == "Abort":
-            return _fail("interrupted.", 130, debug)
+            return _fail("interrupted.", _INTERRUPTED, debug)
         reason = " ".join(str(error).split()) or "no message"
         return _fail(f"{type(error).__name__}: {reason} (--debug shows where)", 1, debug)
 

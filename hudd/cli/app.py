@@ -29,7 +29,6 @@ app = typer.Typer(
     "DATA'. A run that was cut off goes on where it stopped when it is given again.",
     epilog="--debug with any command shows the traceback of an error. Exit codes: 0 done, 1 the work failed, "
     "2 the call was wrong.",
-    no_args_is_help=True,
     add_completion=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,

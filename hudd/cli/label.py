@@ -9,6 +9,7 @@ import typer
 
 from hudd.cli import options as o
 from hudd.cli.opening import open_study, serve_page
+from hudd.errors import UsageError
 
 
 def label(
@@ -47,13 +48,18 @@ def label(
 
       hudd label signs --serve
     """
-    if serve:
-        serve_page(study, "label", host, port)
-        return
     from hudd.cli.printing import console, escape, print_json
     from hudd.study.labels import export_labels, import_labels
 
     opened = open_study(study, break_lock=break_lock)
+    if opened.settings.improvement is None:
+        raise UsageError(
+            f"'{opened.path}' has no improvement set to label; 'hudd run {opened.path} --improvement DATA' selects "
+            "from one."
+        )
+    if serve:
+        serve_page(opened, "label", host, port)
+        return
     if import_ is not None:
         count = import_labels(opened, import_, overwrite=overwrite)
         if not json:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hudd.errors import UsageError
-from hudd.presets import COUNTED, get_preset
+from hudd.presets import COUNTED, Preset, get_preset
 
 if TYPE_CHECKING:
     from hudd.study import Study
@@ -49,7 +51,10 @@ def _settings(old: Settings | None, choices: dict[str, Any]) -> dict[str, Any]:
         name: given.pop(name) for name in ("resize", "scale", "mean", "std", "grayscale") if name in given
     }
     if transform:
-        given["transform"] = {name: _transform_value(name, value) for name, value in transform.items()}
+        known = (old.transform if old else None) or {}
+        given["transform"] = known | {
+            name: _transform_value(name, value) for name, value in transform.items()
+        }
     extra = {name: given.pop(name) for name in _TRAINING if name in given}
     for name in ("freeze", "augment"):
         if name in extra:
@@ -61,6 +66,8 @@ def _settings(old: Settings | None, choices: dict[str, Any]) -> dict[str, Any]:
             given[name] = _names(given[name])
     if "=" in given.get("rules", ""):
         given["rules"] = _pairs("rules", given["rules"])
+    if "modes" in given:
+        given.setdefault("runs", _RUNS)
     if "units" in given:
         given["units"] = _pairs("units", given["units"])
     if "angles" in given:
@@ -74,17 +81,22 @@ def _settings(old: Settings | None, choices: dict[str, Any]) -> dict[str, Any]:
         given["budget"] = None
     if "budget" in given and "factor" not in given:
         given["factor"] = None
-    if old and {"preset", "clusterer"} & set(given) and not _counted(old, given):
+    if old and {"preset", "clusterer"} & set(given) and _preset(old, given).clusterer not in COUNTED:
         given = {"max_clusters": None, "cluster_size": None, **given}
+    if old and {"preset", "features"} & set(given) and not _preset(old, given).layered:
+        given = {"pool": None, "layer": None, **given}
     return given
 
 
-def _counted(old: Settings, given: dict[str, Any]) -> bool:
-    """Whether the clusterer is told how many clusters to make."""
-    own = get_preset(given.get("preset", old.preset)).clusterer
-    return (given.get("clusterer") or old.clusterer or own) in COUNTED
+def _preset(old: Settings, given: dict[str, Any]) -> Preset:
+    """Return the preset to come, with the features and the clusterer that are to stand in place of its own."""
+    own = {name: given.get(name) or getattr(old, name) for name in ("features", "clusterer")}
+    return replace(
+        get_preset(given.get("preset", old.preset)), **{name: own[name] for name in own if own[name]}
+    )
 
 
+_RUNS = 10  # of each strategy of a comparison
 _TRAINING = ("epochs", "lr", "optimizer", "schedule", "augment", "freeze", "holdout", "patience", "precision")
 
 
@@ -122,12 +134,13 @@ def _transform_value(name: str, value: Any) -> Any:
         raise UsageError(f"--{name} is '{value}'; write it as {form}.") from None
 
 
-def serve_page(path: Path, page: Literal["report", "label"], host: str, port: int) -> None:
+def serve_page(study: Study, page: Literal["report", "label"], host: str, port: int) -> None:
     """Serve one of the study's local pages until interrupted."""
     from hudd.cli.printing import console, escape
     from hudd.report.serve import serve
 
-    serve(
-        open_study(path), page, host=host, port=port,
-        ready=lambda address: console.print(f"Open [bold]{escape(address)}[/]   (Ctrl-C ends it)", soft_wrap=True),
-    )  # fmt: skip
+    def ready(address: str) -> None:
+        console.print(f"Open [bold]{escape(address)}[/]   (Ctrl-C ends it)", soft_wrap=True)
+
+    with suppress(KeyboardInterrupt):
+        serve(study, page, host=host, port=port, ready=ready)

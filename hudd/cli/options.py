@@ -314,7 +314,8 @@ Compression = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Of heatmaps and distances: none (default), gzip, lzf; with hdf5plugin zstd, lz4, blosc2, bitshuffle.",
+        help="Of heatmaps and distances written from now on: none (default), gzip, lzf; with hdf5plugin zstd, lz4, "
+        "blosc2, bitshuffle.",
         rich_help_panel="Machine",
     ),
 ]

@@ -91,9 +91,9 @@ def print_step(step: str, text: str, seconds: float | None) -> None:
 
 
 def write_report(study: Study) -> Path:
-    """Write the report unless the one that is there is newer than the study, and print its line."""
+    """Write the report unless the one that is there is newer than study and review, and print its line."""
     page, started = study.path / "report" / "index.html", time.perf_counter()
-    if page.exists() and page.stat().st_mtime >= study.file.path.stat().st_mtime:
+    if _is_newer(page, study.file.path, study.path / "review.json"):
         print_step("report", str(page), None)
         return page
     from hudd.report import write_report as write
@@ -101,6 +101,23 @@ def write_report(study: Study) -> Path:
     page = write(study)
     print_step("report", str(page), time.perf_counter() - started)
     return page
+
+
+def write_comparison(study: Study) -> None:
+    """Write the files of the strategies' comparison, unless they are newer than the study, and print its line."""
+    from hudd.study.comparison import write_comparison as write
+
+    plot, started = study.path / "comparison" / "comparison.png", time.perf_counter()
+    newer = _is_newer(plot, study.file.path)
+    if not newer:
+        write(study)
+    print_step("comparison", str(plot.parent), None if newer else time.perf_counter() - started)
+
+
+def _is_newer(made: Path, *sources: Path) -> bool:
+    """Whether a file is there and no older than what it was made from; a source need not exist."""
+    last = max((path.stat().st_mtime for path in sources if path.exists()), default=0)
+    return made.exists() and made.stat().st_mtime >= last
 
 
 def print_summary(study: Study, page: Path | None) -> None:

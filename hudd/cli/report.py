@@ -32,7 +32,7 @@ def report(
       hudd report signs --serve
     """
     if serve:
-        serve_page(study, "report", host, port)
+        serve_page(open_study(study), "report", host, port)
         return
     from hudd.cli.printing import console, escape
     from hudd.report import write_report

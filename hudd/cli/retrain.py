@@ -5,8 +5,6 @@ from __future__ import annotations
 from hudd.cli import options as o
 from hudd.cli.opening import open_study
 
-_RUNS = 10  # of a comparison
-
 
 def retrain(
     study: o.StudyDir,
@@ -42,8 +40,6 @@ def retrain(
     from hudd.study.comparison import comparison, comparison_table, comparison_text, write_comparison
     from hudd.study.summary import records
 
-    if compare is not None and runs is None:
-        runs = _RUNS
     opened = open_study(
         study, break_lock=break_lock, train=train, epochs=epochs, lr=lr, optimizer=optimizer, schedule=schedule,
         augment=augment, freeze=freeze, holdout=holdout, patience=patience, precision=precision, runs=runs,

@@ -70,7 +70,15 @@ def run(
 
       torchrun --nproc-per-node 4 -m hudd run signs     [dim]# four processes, a GPU each where there are[/]
     """
-    from hudd.cli.printing import console, escape, print_summary, quietly, take, write_report
+    from hudd.cli.printing import (
+        console,
+        escape,
+        print_summary,
+        quietly,
+        take,
+        write_comparison,
+        write_report,
+    )
 
     def ready() -> Study:
         return open_or_create(
@@ -90,6 +98,8 @@ def run(
         take(opened, step)
     if not opened.ranks.first:
         return
+    if step == "retrain" and (len(opened.settings.compared) > 1 or opened.settings.runs > 1):
+        write_comparison(opened)
     print_summary(opened, write_report(opened))
     for hint in opened.hints():
         console.print(f"[dim]{escape(hint)}[/]", soft_wrap=True)

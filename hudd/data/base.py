@@ -69,14 +69,21 @@ class ImageSource(ABC):
     def contents(self) -> Iterable[bytes]:
         """Bytes that change when the images do; :meth:`fingerprint` hashes them."""
 
-    def check(self) -> None:  # noqa: B027 - a source that holds its images has nothing to look at
+    def check(self) -> None:
         """Look at every image as far as is cheap, before long work starts.
 
         Raises
         ------
         UsageError
-            Naming the first image that cannot be used.
+            Naming the first image that cannot be used; one whose name is not UTF-8 cannot be kept in a study.
         """
+        for path in self.paths:
+            try:
+                path.encode()
+            except UnicodeEncodeError as error:
+                raise UsageError(
+                    f"image '{path}' has a name that is not UTF-8; rename it or leave it out."
+                ) from error
 
     def load(self, indices: Iterable[int]) -> torch.Tensor:
         """Decode and transform images.

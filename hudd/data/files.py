@@ -57,6 +57,7 @@ class FileSource(ImageSource):
 
     def check(self) -> None:
         """Read the header of every file; see :meth:`ImageSource.check`. All that cannot be used are named."""
+        super().check()
         refused, sizes = [], dict[tuple[int, int], Path]()
         for file in self.files:
             try:
@@ -113,10 +114,7 @@ class _opened:
         width, height = self.image.size
         if width * height > (Image.MAX_IMAGE_PIXELS or math.inf):  # Pillow itself refuses at twice as many
             raise UsageError(self._too_large())
-        if self.image.mode.startswith(("I", "F")):
-            raise UsageError(
-                f"image '{self.file}' has pixels of type {self.image.mode}; convert it to 8 bits a channel."
-            )
+        check_depth(self.image, str(self.file))
 
     def _too_large(self) -> str:
         return (
@@ -168,6 +166,14 @@ def decode(file: Path) -> np.ndarray:
     """
     with _opened(file) as image:
         return np.asarray(image.convert("RGB"))
+
+
+def check_depth(image: Image.Image, identifier: str) -> None:
+    """Refuse pixels of more than 8 bits, which Pillow would clip, not scale."""
+    if image.mode.startswith(("I", "F")):
+        raise UsageError(
+            f"image '{identifier}' has pixels of type {image.mode}; convert it to 8 bits a channel."
+        )
 
 
 def inside(file: Path, root: Path) -> bool:

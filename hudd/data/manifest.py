@@ -27,6 +27,7 @@ def open_manifest(
 
     Columns: ``path`` (needed; relative to the manifest's folder, or absolute), ``label`` (a class number or a class
     name; empty or missing where unknown) and ``split`` (optional). Every other column is a parameter of the images.
+    In columns of numbers NA, nan, None and the like are empty, too; beside text they are text.
 
     Parameters
     ----------
@@ -96,7 +97,11 @@ def _read(file: Path) -> Any:
     try:
         _check_extent(file)
         if file.suffix.lower() == ".csv":
-            table = pd.read_csv(file, dtype={"path": str, "split": str}, low_memory=False)
+            # A class may be called None or NA: only an empty cell holds nothing.
+            text = {"path": str, "split": str}
+            table = pd.read_csv(file, dtype=text, keep_default_na=False, na_values=[""], low_memory=False)
+            for name in table.columns.difference(list(text)):
+                table[name] = _numbers(table[name])
         else:
             table = pd.read_parquet(file)
     except UsageError:
@@ -116,6 +121,25 @@ def _read(file: Path) -> Any:
     if len(twice):
         raise UsageError(f"manifest '{file}' has the column '{twice[0]}' twice; keep one of them.")
     return table
+
+
+def _numbers(column: Any) -> Any:
+    """Read a column of numbers and words for none as numbers; any other column stays as it is."""
+    import pandas as pd
+
+    gone = column.isin(_NONE)
+    if column.dtype.kind != "O" or not gone.any() or column[~gone].isna().all():
+        return column
+    try:
+        return pd.to_numeric(column.mask(gone))
+    except ValueError:
+        return column
+
+
+_NONE = (  # pandas' own
+    "NA", "N/A", "n/a", "<NA>", "#NA", "#N/A", "#N/A N/A", "None", "NULL", "null", "NaN", "nan", "-NaN", "-nan",
+    "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
+)  # fmt: skip
 
 
 def _check_extent(file: Path) -> None:

@@ -65,7 +65,8 @@ def call_factory(spec: str) -> tuple[Callable[..., Any], Any]:
     """
     factory = find_factory(spec)
     try:
-        return factory, factory()
+        with _on_path(_folder(spec)):  # what it imports when it is called, too
+            return factory, factory()
     except Exception as error:
         raise UsageError(
             f"'{spec}' failed: {type(error).__name__}: {_sentence(error)} A factory is called without arguments."
@@ -73,7 +74,7 @@ def call_factory(spec: str) -> tuple[Callable[..., Any], Any]:
 
 
 def _from_package(name: str, spec: str) -> ModuleType:
-    with _on_path(Path.cwd()):
+    with _on_path(_folder(spec)):
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
@@ -96,13 +97,19 @@ def _from_file(file: Path, spec: str) -> ModuleType:
     assert found.loader is not None
     module = importlib.util.module_from_spec(found)
     sys.modules[name] = module  # dataclasses and torch.export look their module up there
-    with _on_path(file.resolve().parent):
+    with _on_path(_folder(spec)):
         try:
             found.loader.exec_module(module)
         except Exception as error:
             del sys.modules[name]
             raise _failed(str(file), error) from error
     return module
+
+
+def _folder(spec: str) -> Path:
+    """Return the folder that counts as installed."""
+    where, _, _ = spec.rpartition(":")
+    return Path(where).resolve().parent if where.endswith(".py") else Path.cwd()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,8 +23,9 @@ def check(study: Study) -> None:
     Raises
     ------
     UsageError
-        If data or weights cannot be read, an image cannot be opened, labels go beyond the model's outputs, or
-        the training's options are not allowed; :class:`UnsupportedOperation` if the model cannot be captured.
+        If data or weights cannot be read, an image cannot be opened, labels go beyond the model's outputs, the
+        layer is none of the model's, or the training's options are not allowed; :class:`UnsupportedOperation` if
+        the model cannot be captured.
     """
     check_training(study)
     source = study.source("test")
@@ -38,7 +40,7 @@ def check(study: Study) -> None:
     check_parameters(study)
     study.lrp().prepare(example)
     Pipeline(study.settings.choices.reduction, clusterer=study.settings.choices.clusterer)
-    study.features.extractor().prepare(study.features.source("test").load([0]).to(study.device))
+    check_layer(study)
 
 
 def check_training(study: Study) -> None:
@@ -51,6 +53,19 @@ def check_training(study: Study) -> None:
     config = TrainingConfig(**options)
     if config.freeze:
         config.frozen(study.model.module)
+
+
+def check_layer(study: Study, layers: Sequence[str] | None = None) -> None:
+    """Refuse a layer to use that is none of `layers`, by default of those that features will come of."""
+    if layers is None:
+        example = study.features.source("test").load([0]).to(study.device)
+        layers = study.features.extractor().prepare(example)
+    wanted = study.settings.layer
+    if wanted is not None and wanted not in layers:
+        others = "" if study.settings.choices.layered else "; preset 'hudd' clusters layer by layer"
+        raise UsageError(
+            f"layer '{wanted}' is not in this study; give --layer auto, or one of: {', '.join(layers)}{others}."
+        )
 
 
 def check_parameters(study: Study) -> None:

@@ -27,6 +27,7 @@ from hudd.selection import STRATEGIES
 from hudd.store import check_compression
 
 SPLITS = ("test", "train", "improvement")
+LARGEST_SEED = 2**32 - 1
 _ALLOWED = {
     "strategy": ("hudd", "hybrid"),
     "store": ("all", "selected", "none"),
@@ -65,7 +66,7 @@ class Settings:
     backbone : str
         Where transfer features come from, see :class:`hudd.clustering.features.Backbone`.
     seed : int
-        Seed of everything that is drawn.
+        Seed of everything that is drawn, below 2**32.
     transform : dict or None
         Fields of :class:`hudd.data.Transform` that replace the model's own transform.
     max_clusters : int or None
@@ -144,7 +145,7 @@ class Settings:
         get_preset(self.preset)
         if self.pool not in (None, *get_args(Pool)):
             raise UsageError(f"pool is '{self.pool}'; choose one of: {', '.join(get_args(Pool))}.")
-        if self.pool is not None and not self.choices.layered:
+        if self.pool not in (None, "none") and not self.choices.layered:
             raise UsageError(
                 f"pool is '{self.pool}', but {self.choices.features} are not pooled; choose preset 'hudd' beside it."
             )
@@ -164,8 +165,7 @@ class Settings:
             if value is not None and value < lowest:
                 raise UsageError(f"{name} is {value}; give a whole number of at least {lowest}.")
         check_counted(self.choices.clusterer, max_clusters=self.max_clusters, cluster_size=self.cluster_size)
-        if self.seed < 0:
-            raise UsageError(f"seed is {self.seed}; give a whole number of at least 0.")
+        check_seed(self.seed)
         for name, period in self.angles.items():
             if not period > 0:
                 raise UsageError(
@@ -255,6 +255,12 @@ class Settings:
     def of(cls, **choices: Any) -> Settings:
         """Return settings, with paths made absolute so that they hold from any directory."""
         return cls(**_normalised(choices))
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that one of the generators would not take; scikit-learn's are of 32 bits."""
+    if not 0 <= seed <= LARGEST_SEED:
+        raise UsageError(f"seed is {seed}; give a whole number from 0 to {LARGEST_SEED}.")
 
 
 _RESTORE = "restore 'study.h5' from a copy, or make the study anew in another directory"

@@ -1,8 +1,13 @@
 """The digits case, taken through all its steps once."""
 
+import runpy
+import shutil
+from pathlib import Path
+
 import pytest
 
 from hudd.cli import call as run
+from hudd.study import Study
 
 
 @pytest.fixture(scope="session")
@@ -11,6 +16,19 @@ def demo(tmp_path_factory):
     directory = tmp_path_factory.mktemp("demo") / "digits"
     assert run(["demo", "--case", "digits", "--out", str(directory)]) == 0
     return directory
+
+
+@pytest.fixture(scope="session")
+def _tiny(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tiny")
+    choices = runpy.run_path(str(Path(__file__).parents[1] / "fuzz" / "tiny.py"))["material"](folder)
+    return Study.create(folder / "study", **choices).run().path
+
+
+@pytest.fixture
+def tiny(_tiny, tmp_path):
+    """Directory of a finished study that is done again in a second, the test's own copy."""
+    return shutil.copytree(_tiny, tmp_path / "study")
 
 
 @pytest.fixture

@@ -119,5 +119,5 @@ def test_paths_with_brackets_are_printed_whole(demo, hudd, tmp_path):
 
 def test_a_demo_of_a_negative_seed_leaves_nothing(hudd, tmp_path):
     code, _, err = hudd("demo", "--case", "digits", "--seed", "-1", "--out", tmp_path / "new")
-    assert (code, err) == (2, "hudd: seed is -1; give a whole number of at least 0.\n")
+    assert (code, err) == (2, "hudd: seed is -1; give a whole number from 0 to 4294967295.\n")
     assert not (tmp_path / "new").exists()

@@ -1,5 +1,6 @@
 """What a user who errs gets to see: one sentence, the right exit code, nothing left behind."""
 
+import signal
 import subprocess
 import sys
 
@@ -62,7 +63,9 @@ def test_help_has_examples(hudd, command):
 
 
 def test_no_arguments_show_the_commands(hudd):
-    _, out, _ = hudd("--help")
+    code, out, err = hudd()
+    assert (code, err) == (0, "")
+    assert out == hudd("--help")[1]
     assert all(f"│ {command} " in out for command in COMMANDS)
 
 
@@ -79,6 +82,34 @@ def test_as_a_module():
     )
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith("hudd ")
+
+
+def interrupted(*arguments, cwd=None):
+    """Run a command, press Ctrl-C once it has printed a line, return exit code and standard error."""
+    command = [sys.executable, "-u", "-m", "hudd", *map(str, arguments)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a test in the background ignores it
+    )  # fmt: skip
+    try:
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    return process.returncode, err
+
+
+def test_an_interrupted_command_says_how_to_go_on(tmp_path):
+    (tmp_path / "model.py").write_text("import time\ndef net():\n    print('here')\n    time.sleep(60)")
+    (tmp_path / "1.png").touch()
+    code, err = interrupted("run", "new", "--model", "model.py:net", "--test", ".", cwd=tmp_path)
+    assert (code, err) == (130, "hudd: interrupted; the same command goes on where it stopped.\n")
+    assert not (tmp_path / "new").exists()
+
+
+def test_ctrl_c_is_how_a_served_page_ends(demo):
+    assert interrupted("report", demo, "--serve") == (0, "")
 
 
 def test_commas_in_the_brackets_of_a_rule_belong_to_it():

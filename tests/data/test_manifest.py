@@ -46,6 +46,23 @@ def test_class_names_of_the_manifest_and_of_the_network(write):
         open_source(file, class_names=["stop", "yield"])
 
 
+@pytest.mark.parametrize("word", ["None", "null", "NA", "nan"])
+def test_words_for_nothing_are_names_but_among_numbers(write, word):
+    file = write(
+        f"path,label,split,tag,width\nimg/0.png,{word},{word},{word},1.5\n"
+        f"img/1.png,go,{word},x,{word}\nimg/2.png,,{word},,\n"
+    )
+    source = open_source(f"{file}::{word}", class_names=["go", word])
+    assert source.labels.tolist() == [1, 0, -1]
+    assert source.parameters["tag"].tolist() == [word, "x", ""]
+    np.testing.assert_array_equal(source.parameters["width"], [1.5, np.nan, np.nan])
+    numbered = open_source(write(f"path,label\nimg/0.png,1\nimg/1.png,{word}\n"))
+    assert numbered.labels.tolist() == [1, -1]
+    alone = open_source(write(f"path,label,ok\nimg/0.png,{word},True\nimg/1.png,,{word}\n"))
+    assert alone.class_names == [word]
+    assert alone.parameters["ok"].tolist() == ["True", word]
+
+
 def test_class_number_beyond_the_network(write):
     with pytest.raises(UsageError, match=r"line 2 .* has class number 7, but class numbers run from 0 to 2"):
         open_source(write("path,label\nimg/0.png,7\n"), class_names=["a", "b", "c"])

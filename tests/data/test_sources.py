@@ -1,3 +1,4 @@
+import sys
 import threading
 
 import numpy as np
@@ -45,6 +46,13 @@ def unpaired():
 
 def arrays():
     return [(IMAGES[0], 0), (IMAGES[1] / 2, 1)]
+
+def deep():
+    return [(Image.fromarray(IMAGES[0].astype(np.uint16) * 257), 0)]
+
+def lazy():
+    from mypixels import made
+    return made()
 """
 
 
@@ -83,6 +91,21 @@ def test_a_module_in_the_current_folder(code, monkeypatch):
 def test_unusable_factories(code, name, message):
     with pytest.raises(UsageError, match=message):
         open_source(f"{code}:{name}")
+
+
+def test_a_factory_may_import_from_its_folder_when_it_is_called(code, tmp_path, monkeypatch):
+    (tmp_path / "mypixels.py").write_text("from mydata_of_its_own import made")
+    (tmp_path / "mydata_of_its_own.py").write_text(CODE.replace("def source", "def made"))
+    before = list(sys.path)
+    assert len(open_source(f"{code}:lazy")) == 4
+    monkeypatch.chdir(code.parent)
+    assert len(open_source("mydata:lazy")) == 4
+    assert sys.path == before
+
+
+def test_a_dataset_of_deep_images_is_refused(code):
+    with pytest.raises(UsageError, match=r"image 'deep\[0\]' has pixels of type I;16; convert it to 8 bits"):
+        open_source(f"{code}:deep").load([0])
 
 
 def test_a_dataset_must_give_pictures(code):

@@ -9,9 +9,9 @@ import h5py
 import numpy as np
 
 from hudd.clustering import Clustering, choose_layer, cluster
-from hudd.errors import UsageError
 from hudd.progress import progress
 from hudd.store import drop, write_dataset
+from hudd.study.checks import check_layer
 from hudd.study.fingerprint import digest
 from hudd.study.steps import distances, heatmaps
 from hudd.study.study import AFTER, Study
@@ -40,7 +40,7 @@ def run(study: Study, *, checksums: bool = False) -> None:
     UsageError
         If the layer that the settings name is not among those of the study.
     """
-    study.lead(lambda: _check_layer(study))
+    study.lead(lambda: check_layer(study, study.layers))
     todo = {
         layer: mark
         for layer, mark in fingerprints(study).items()
@@ -57,15 +57,6 @@ def run(study: Study, *, checksums: bool = False) -> None:
     if todo or not study.is_done("choice", mark):
         study.lead(lambda: _cluster(study, todo, mark))
         heatmaps.keep(study)
-
-
-def _check_layer(study: Study) -> None:
-    wanted = study.settings.layer
-    if wanted is not None and wanted not in study.layers:
-        others = "" if study.settings.choices.layered else "; preset 'hudd' clusters layer by layer"
-        raise UsageError(
-            f"layer '{wanted}' is not in this study; choose one of: {', '.join(study.layers)}{others}."
-        )
 
 
 def _cluster(study: Study, todo: dict[str, str], mark: str) -> None:

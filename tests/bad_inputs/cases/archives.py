@@ -56,4 +56,7 @@ new(_ARCHIVE, "A factory that makes tensors", "--test bad.py:data", module(
     "import torch\nclass data(list):\n    targets = [0]\n    "
     "def __init__(self): super().__init__([(torch.ones(1, 8, 8), 0)])"
 ))  # fmt: skip
+new(_ARCHIVE, "A factory that makes images of 16 bits", "--test bad.py:data", module(
+    "from PIL import Image\ndef data(): return [(Image.new('I;16', (8, 8)), 0)]"
+))  # fmt: skip
 new(_ARCHIVE, "A factory that makes no image", "--test bad.py:data", module("def data(): return []"))

@@ -92,6 +92,12 @@ new(
     "--test bad",
     _folder(lambda: write("bad/ant/\x1b[2J.png", b"x")),
 )
+new(
+    _IMAGES,
+    "A file name that is not UTF-8",
+    "--test bad",
+    _folder(lambda: picture("bad/ant/\udcff.png")),
+)
 new(_IMAGES, "Test images without labels", "--test bad", lambda: picture("bad/1.png"))
 new(
     _IMAGES,

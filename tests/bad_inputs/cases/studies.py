@@ -107,6 +107,12 @@ add(
 )
 add(
     _STUDY,
+    "Labels of a study without an improvement set",
+    "label study",
+    changed(lambda file: file.attrs.update(settings=_without(file.attrs["settings"], "improvement"))),
+)
+add(
+    _STUDY,
     "A study without a training set",
     "retrain study",
     changed(lambda file: file.attrs.update(settings=_without(file.attrs["settings"], "train"))),
