@@ -5,7 +5,7 @@ from hudd.store.files import check_space, size_text, sweep
 from hudd.store.lock import writer_lock
 from hudd.store.schema import FORMAT, VERSION, drop, read_text, read_values, write_dataset
 from hudd.store.shards import SHARD_BYTES, ShardSet
-from hudd.store.stored import Stored
+from hudd.store.stored import Stored, read_whole
 from hudd.store.study_file import StudyFile
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "drop",
     "read_text",
     "read_values",
+    "read_whole",
     "size_text",
     "sweep",
     "write_dataset",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -75,6 +76,21 @@ def write_error(path: Path, error: OSError) -> HuddError:
         remedy = "see to it and run the same command again; finished work is kept"
     reason = error.strerror or str(error)
     return HuddError(f"cannot write '{path}' ({reason.lower()}): {remedy}.")
+
+
+def lacking(error: Exception) -> str | None:
+    """Say what the system did not give, such as "too many open files"; None where it is not to blame for the error."""
+    told = _ERRNO.search(str(error))  # HDF5 tells it in its text alone, where h5py makes a KeyError of it
+    number = getattr(error, "errno", None) or int(told[1] if told else 0)
+    return os.strerror(number).lower() if number else None
+
+
+_ERRNO = re.compile(r"\berrno = (\d+)")
+
+
+def read_error(path: Path, reason: str) -> HuddError:
+    """Say in one sentence that the system does not let `path` be read, for a reason as :func:`lacking` has it."""
+    return HuddError(f"cannot read '{path}' ({reason}): see to it and run the same command again.")
 
 
 def check_space(directory: Path, needed: int, what: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,43 @@ import torch
 
 from hudd.errors import HuddError
 from hudd.store.encoding import read
+from hudd.store.files import lacking, read_error
 from hudd.store.guard import check_size
+
+
+def read_whole(dataset: h5py.Dataset) -> np.ndarray:
+    """Return all of a dataset, which may be made of shards.
+
+    Raises
+    ------
+    HuddError
+        If a shard is missing or cannot be opened, or it is larger than memory.
+    """
+    check_size(dataset, dataset.nbytes)
+    with ExitStack() as stack:
+        for shard in _shards(dataset):
+            stack.enter_context(shard)  # open as long as is read, so that HDF5 finds every one
+        return read(dataset)
+
+
+def _shards(dataset: h5py.Dataset) -> Iterator[h5py.File]:
+    """Open every shard that a dataset is made of: HDF5 fills in for one that it cannot open, without a word."""
+    folder = Path(dataset.file.filename).parent
+    for name in [source.file_name for source in dataset.virtual_sources()] if dataset.is_virtual else ():
+        try:
+            yield h5py.File(folder / name, locking=False)
+            continue
+        except FileNotFoundError:
+            fault = "is missing"
+        except OSError as error:
+            if lack := lacking(error):
+                raise read_error(folder / name, lack) from error
+            fault = "is damaged"
+        step = _STEPS.get("".join(Path(name).parts[1:2]), "heatmaps")
+        raise HuddError(f"shard '{folder / name}' {fault}; 'hudd {step}' computes it again.")
+
+
+_STEPS = {"distances": "distances", "nearest": "select"}
 
 
 class Stored:
@@ -34,7 +70,7 @@ class Stored:
     Raises
     ------
     HuddError
-        If a shard that it is made of is missing.
+        If a shard that it is made of is missing, or cannot be opened.
 
     Examples
     --------
@@ -47,10 +83,8 @@ class Stored:
         with self.open() as dataset:
             self.shape: tuple[int, ...] = dataset.shape
             self.dtype: np.dtype = dataset.dtype
-            sources = dataset.virtual_sources() if dataset.is_virtual else []
-            missing = [s.file_name for s in sources if not (path.parent / s.file_name).is_file()]
-        if missing:
-            raise HuddError(f"shard '{path.parent / missing[0]}' is missing; its step computes it again.")
+            for shard in _shards(dataset):
+                shard.close()
 
     @contextmanager
     def open(self) -> Iterator[h5py.Dataset]:
@@ -67,9 +101,7 @@ class Stored:
     def __getitem__(self, key: Any) -> np.ndarray:
         """Read some of it, by h5py's rules of indexing."""
         with self.open() as dataset:
-            if key is Ellipsis:
-                check_size(dataset, dataset.nbytes)
-            return read(dataset, key)
+            return read_whole(dataset) if key is Ellipsis else read(dataset, key)
 
     def __len__(self) -> int:
         return self.shape[0]

@@ -10,7 +10,8 @@ from typing import Any
 import h5py
 
 from hudd.errors import HuddError, UsageError
-from hudd.store.files import write_whole
+from hudd.store.contents import strange
+from hudd.store.files import lacking, read_error, write_whole
 from hudd.store.guard import check_contents
 from hudd.store.schema import FORMAT, VERSION
 from hudd.store.seal import broken, sealed
@@ -33,14 +34,33 @@ class StudyFile:
         self.path = path
         self._looked_at: tuple[int, int, int] | None = None
 
+    def check_absent(self) -> None:
+        """Refuse to make a study where there is one.
+
+        Raises
+        ------
+        UsageError
+            If there is.
+        """
+        if self.path.exists():
+            raise UsageError(
+                f"'{self.path.parent}' holds a study already; open it, or name another directory."
+            )
+
     def create(self, attributes: dict[str, Any]) -> None:
-        """Write a file that holds nothing but its root attributes.
+        """Write a file that holds nothing but its root attributes. Call it as the only writer.
 
         Parameters
         ----------
         attributes : dict
             Beside `format` and `version`, which are set here.
+
+        Raises
+        ------
+        UsageError
+            If another process has made one meanwhile.
         """
+        self.check_absent()
         with h5py.File("study", "w", libver="v110", fs_strategy="fsm", fs_persist=True, **_MEMORY) as file:
             file.attrs.update({"format": FORMAT, "version": VERSION, **attributes})
             self._save(file)
@@ -81,6 +101,8 @@ class StudyFile:
         except PermissionError:
             raise UsageError(f"'{self.path}' cannot be read; ask for the permission to.") from None
         except OSError as error:
+            if lack := lacking(error):
+                raise read_error(self.path, lack) from error
             raise HuddError(
                 f"'{self.path}' is not an HDF5 file, or is damaged ({_first_line(error)}); restore it from a copy, or "
                 "run the study anew in another directory."
@@ -100,33 +122,45 @@ class StudyFile:
     def sound(self) -> Iterator[None]:
         """Tell in a sentence what goes wrong in the body because the file is damaged, or another program's.
 
-        h5py and NumPy have a dozen kinds of errors for that between them.
+        h5py and NumPy have a dozen kinds of errors for that between them. What is not the file's fault is told as
+        what it is: a sound study is not to be thrown away because memory or files were short, or hudd is wrong.
 
         Raises
         ------
         HuddError
-            In place of any of them.
+            In place of any of them, and where the system does not let the file be read.
         """
         try:
             yield
         except HuddError:
             raise
         except _DAMAGE as error:
+            if lack := lacking(error):
+                raise read_error(self.path, lack) from error
+            if isinstance(error, _MISTAKES) and not self._strange():
+                raise
             reason = f"{type(error).__name__}: {_first_line(error)}"
             raise HuddError(
                 f"'{self.path}' is damaged ({reason}); restore it from a copy, or run the study anew in another "
                 "directory."
             ) from error
 
+    def _strange(self) -> bool:
+        """Whether anything in the file is not of the kind that the format says."""
+        try:
+            with h5py.File(self.path, locking=False) as file:
+                return strange(file) is not None
+        except _DAMAGE:
+            return True
+
     def _save(self, file: h5py.File) -> None:
         file.flush()
         write_whole(self.path, sealed(file.id.get_file_image()))
 
 
+_MISTAKES = (TypeError, AttributeError)  # a file can cause them only by something of the wrong kind
 # SystemError: h5py, where the library fails in the middle of a walk.
-_DAMAGE = (
-    LookupError, OSError, RuntimeError, TypeError, ValueError, AttributeError, MemoryError, SystemError,
-)  # fmt: skip
+_DAMAGE = (LookupError, OSError, RuntimeError, ValueError, SystemError, *_MISTAKES)
 _MEMORY: dict[str, Any] = {"driver": "core", "backing_store": False, "block_size": 1 << 20}
 
 

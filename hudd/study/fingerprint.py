@@ -5,10 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+
+from hudd.data import ImageSource
+from hudd.errors import UsageError
+
+if TYPE_CHECKING:
+    from hudd.study.study import Study
+
+_PROBED = 3  # images, for one may be black
+_BINS = 64
+_SAME = 1e-3  # of a row's norm: far above what another machine rounds, far below what is noticed
 
 
 def digest(*parts: Any) -> str:
@@ -36,3 +46,57 @@ def digest_model(module: torch.nn.Module) -> str:
         sha.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
         sha.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return sha.hexdigest()
+
+
+def digest_picture(source: ImageSource, row: int) -> str:
+    """Return the SHA-256, hexadecimal, of an image as a person sees it, whatever it is called and fed in as."""
+    return digest(source.picture(row))
+
+
+def probe(study: Study, split: str) -> np.ndarray:
+    """Return what transform and DNN make of some images of a split, in brief.
+
+    Code has no fingerprint that tells all: the source of a function says nothing of the constants and functions that
+    it uses. So what the code does is compared, with what the file says it did when the split was tested. Within
+    rounding, which differs between machines, the file's own numbers are returned, so that nothing gets stale by it.
+
+    Returns
+    -------
+    np.ndarray
+        (2 n, 128) float64, a row for what goes into the DNN and one for what comes out, for each of n images.
+
+    Raises
+    ------
+    UsageError
+        If the transform makes something else of the same image each time.
+    """
+    source, found = study.source(split), []
+    for row in np.unique(np.linspace(0, len(source) - 1, _PROBED).astype(np.int64)).tolist():
+        image = source.load([row])
+        if not _same(_sketch(image), _sketch(source.load([row]))):
+            raise UsageError(
+                f"the transform makes something else of '{source.paths[row]}' each time; give one without chance, "
+                "such as that of the DNN's own test."
+            )
+        # TF32 would round more than a CPU does
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            found += [_sketch(image), _sketch(study.model.module(image.to(study.device)))]
+    now = np.stack(found)
+    with study.file.reading() as h5:
+        known = h5[f"splits/{split}"].attrs.get("probe") if f"splits/{split}" in h5 else None
+    return known if isinstance(known, np.ndarray) and known.dtype == now.dtype and _same(known, now) else now
+
+
+def _sketch(values: torch.Tensor) -> np.ndarray:
+    """Sum and norm of 64 stretches of an array, (128,): numbers that another array hardly has."""
+    flat = values.detach().cpu().double().reshape(-1).numpy()
+    place = np.arange(len(flat)) * _BINS // max(len(flat), 1)
+    count = np.maximum(np.bincount(place, minlength=_BINS), 1)
+    sums, squares = (np.bincount(place, power, _BINS) for power in (flat, flat**2))
+    return np.nan_to_num(np.concatenate([sums / np.sqrt(count), np.sqrt(squares)]))
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    if a.shape != b.shape:
+        return False
+    return bool((np.linalg.norm(a - b, axis=-1) <= _SAME * np.linalg.norm(b, axis=-1)).all())

@@ -8,10 +8,18 @@ import numpy as np
 
 from hudd import selection
 from hudd.errors import HuddError, UsageError
-from hudd.store import drop, write_dataset
+from hudd.store import drop, read_values, write_dataset
 from hudd.store.files import write_error
+from hudd.study.fingerprint import digest_picture
 from hudd.study.steps.retrain import wanted
 from hudd.study.study import Study
+
+_COLUMNS = {
+    "path": "identifier of an improvement image that was labelled after the fact",
+    "label": "class number",
+    "image": "its row of the improvement split; -1: that has it no longer, or has another image of its name",
+    "content": "SHA-256 of its pixels",
+}
 
 
 def export_labels(
@@ -43,7 +51,7 @@ def export_labels(
     UsageError
         If there is such a file and it is not to be written anew, or such a folder and it is not empty.
     HuddError
-        If the path cannot be written.
+        If the path cannot be written, or pictures are wanted and the improvement set is no longer what was tested.
     """
     path = Path(path)
     if path.suffix in (".csv", ".json") and path.exists() and not overwrite:
@@ -74,6 +82,7 @@ def export_labels(
                 path, paths, columns, labels=labels, predictions=predictions, scores=scores
             )
         else:
+            _check_images(study)
             source = study.source("improvement")
             selection.export_folder(
                 path, paths, lambda at: source.picture(int(rows[at])), study.class_names, labels=labels
@@ -105,7 +114,7 @@ def import_labels(study: Study, path: str | Path, *, overwrite: bool = False) ->
     UsageError
         If anything in it cannot be used; the study then stays as it was.
     HuddError
-        If the study has no selection yet.
+        If the study has no selection yet, or the improvement set is no longer what was tested.
     """
     if not study.has("splits/improvement"):
         raise HuddError(
@@ -115,13 +124,30 @@ def import_labels(study: Study, path: str | Path, *, overwrite: bool = False) ->
     labels = selection.import_labels(path, paths, study.class_names, known=known, overwrite=overwrite)
     given = study.split("improvement").label
     rows = np.flatnonzero(labels != given)
+    _check_images(study)
+    source = study.source("improvement")
+    found = {
+        "path": np.array(paths, dtype=object)[rows],
+        "label": labels[rows],
+        "image": rows,
+        "content": np.array([digest_picture(source, row) for row in rows.tolist()], dtype=object),
+    }
     with study.writing() as h5:
+        if "labels/content" in h5:  # those of other images are kept: these may come back
+            old = {name: read_values(h5[f"labels/{name}"]) for name in _COLUMNS}
+            found = {name: np.concatenate([found[name], old[name][old["image"] < 0]]) for name in _COLUMNS}
         drop(h5, ["labels"])
         group = h5.create_group("labels")
-        about = "identifier of an improvement image that was labelled after the fact"
-        names = np.array(paths, dtype=object)[rows]
-        write_dataset(group, "path", names, dims=("path",), scale=True, description=about)
-        write_dataset(group, "label", labels[rows], dims=("path",), description="class number")
+        for name, about in _COLUMNS.items():
+            write_dataset(group, name, found[name], dims=("path",), scale=name == "path", description=about)
     changed = int((labels != known).sum())
     study.log("labelled", file=str(path), labels=changed)
     return changed
+
+
+def _check_images(study: Study) -> None:
+    """Refuse to work with images that took the place of those that were tested: they may have the same names."""
+    if study.data_fingerprints["improvement"] != study.split("improvement").fingerprint:
+        raise HuddError(
+            f"the improvement set has changed since the DNN was tested on it; 'hudd select {study.path}' comes first."
+        )

@@ -16,7 +16,7 @@ from hudd.clustering import Clustering
 from hudd.errors import HuddError, UsageError
 from hudd.retraining import TrainingConfig
 from hudd.selection import UnsafeSet
-from hudd.store import Stored, StudyFile, read_text, read_values
+from hudd.store import Stored, StudyFile, read_text, read_values, read_whole
 from hudd.study.settings import Settings
 from hudd.study.summary import headline, summarise, table
 
@@ -39,6 +39,8 @@ class Split:
         (N,) float32 entropy of the softmax output in nats.
     parameters : dict of str to ndarray
         Name to (N,) float64 or text: what is known about each image.
+    fingerprint : str
+        Of the data that the DNN was tested on; others may have taken their place.
     """
 
     path: list[str]
@@ -48,6 +50,7 @@ class Split:
     score: np.ndarray
     entropy: np.ndarray
     parameters: dict[str, np.ndarray]
+    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,8 @@ class Results:
             for key, values in {**columns, **parameters}.items():
                 if values.shape != (len(paths),):
                     raise ValueError(f"{key} of {name} has shape {values.shape} for {len(paths)} images")
-            return Split(path=paths, parameters=parameters, **columns)
+            tested = str(group.attrs["fingerprint"])
+            return Split(path=paths, parameters=parameters, fingerprint=tested, **columns)
 
     @property
     def class_names(self) -> list[str]:
@@ -215,7 +219,7 @@ class Results:
         with self.file.reading() as h5:
             group = self._get(h5, "selection/nearest", "select")
             column = np.argmax(group["clusters"][...] == np.asarray(clusters)[:, None], axis=1)
-            return np.asarray(group["member"][...][images, column], np.int64)
+            return np.asarray(read_whole(group["member"])[images, column], np.int64)
 
     @property
     def labels(self) -> np.ndarray:
@@ -223,12 +227,16 @@ class Results:
         with self.file.reading() as h5:
             group = self._get(h5, "splits/improvement", "test")
             labels = group["label"][...]
-            if "labels" in h5:
-                row_of = {path: row for row, path in enumerate(read_text(group["path"]))}
-                for path, label in zip(read_text(h5["labels/path"]), h5["labels/label"][...]):
-                    if path in row_of:
-                        labels[row_of[path]] = label
+            rows, given = _given(h5, len(labels))
+            labels[rows[rows >= 0]] = given[rows >= 0]
             return np.asarray(labels, np.int64)
+
+    @property
+    def labels_aside(self) -> int:
+        """Number of imported labels whose image, by name and pixels, is not in the improvement set now."""
+        with self.file.reading() as h5:
+            rows, _ = _given(h5, len(self._get(h5, "splits/improvement/path", "test")))
+            return int((rows < 0).sum())
 
     @property
     def retraining(self) -> dict[str, list[dict[str, Any]]]:
@@ -316,7 +324,7 @@ class Results:
             missing = state["selected"] - state["labelled"]
             return [
                 f"{missing:,} selected images wait for a label: 'hudd label {where} --export todo.csv', fill it in, "
-                f"'hudd label {where} --import todo.csv'."
+                f"'hudd label {where} --import todo.csv'.{self.about_labels_aside()}"
             ]
         if settings.train is None:
             return [f"'hudd run {where} --train DATA' retrains the DNN on them."]
@@ -330,6 +338,16 @@ class Results:
             ]
         return []
 
+    def about_labels_aside(self) -> str:
+        """Say that there are labels of other images, as a sentence to put behind another one; "" if there are none."""
+        aside = self.labels_aside
+        return (
+            f" {aside:,} imported labels are not used: they were given to images that are not, or no longer the same, "
+            "in the improvement set."
+            if aside
+            else ""
+        )
+
     def has(self, name: str) -> bool:
         """Say whether the study holds a group or dataset, e.g. "clusters" or "selection"."""
         with self.file.reading() as h5:
@@ -337,8 +355,7 @@ class Results:
 
     def _read(self, name: str, step: str) -> np.ndarray:
         with self.file.reading() as h5:
-            values: np.ndarray = self._get(h5, name, step)[...]
-            return values
+            return read_whole(self._get(h5, name, step))
 
     def _get(self, h5: h5py.File, name: str, step: str) -> Any:
         if name not in h5:
@@ -352,13 +369,25 @@ class Results:
             )
 
 
-def _rows(dataset: h5py.Dataset, count: int) -> np.ndarray:
+def _given(h5: h5py.File, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the `count` improvement images that labels were given to, -1 where it was another image, and these."""
+    if "labels" not in h5:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    labels = h5["labels/label"][...]
+    found = "labels/image" in h5  # which says that content was compared
+    rows = _rows(h5["labels/image"], count, least=-1) if found else np.full(len(labels), -1)
+    if labels.shape != rows.shape:
+        raise ValueError(f"there are {len(labels)} labels for {len(rows)} images")
+    return rows, labels
+
+
+def _rows(dataset: h5py.Dataset, count: int, least: int = 0) -> np.ndarray:
     """Return row numbers from a file, looked at before anything is indexed by them."""
     rows: np.ndarray = dataset[...]
     if (
         rows.ndim != 1
         or rows.dtype.kind not in "iu"
-        or rows.min(initial=0) < 0
+        or rows.min(initial=0) < least
         or rows.max(initial=-1) >= count
     ):
         raise ValueError(f"{dataset.name} holds others than rows 0 to {count - 1}")

@@ -27,7 +27,7 @@ from hudd.store.files import sweep, write_error
 from hudd.study.checks import check, check_parameters, check_training
 from hudd.study.device import choose_device
 from hudd.study.features import StudyFeatures
-from hudd.study.fingerprint import digest_model
+from hudd.study.fingerprint import digest_model, probe
 from hudd.study.provenance import record
 from hudd.study.results import Results
 from hudd.study.settings import SPLITS, Settings
@@ -94,8 +94,6 @@ class Study(Results):
             If anything cannot be used; nothing is then left behind.
         """
         path = Path(path).absolute()
-        if (path / "study.h5").exists():
-            raise UsageError(f"'{path}' holds a study already; open it, or name another directory.")
         if path.exists() and not path.is_dir():
             raise UsageError(f"'{path}' is a file; name a directory for the study.")
         for name in ("model", "test"):
@@ -286,6 +284,11 @@ class Study(Results):
         """Fingerprint of the data of every split."""
         return {split: source.fingerprint() for split, source in self._sources.items()}
 
+    @cached_property
+    def probes(self) -> dict[str, np.ndarray]:
+        """What transform and DNN make of some images of every split, the same numbers in every process."""
+        return self.lead(lambda: {split: probe(self, split) for split in self._sources})
+
     def source(self, split: str) -> ImageSource:
         """Return the images of "test", "train" or "improvement".
 
@@ -398,6 +401,7 @@ class Study(Results):
 
     def _make(self) -> None:
         """Check everything and write the study's empty file."""
+        self.file.check_absent()
         check(self)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -428,9 +432,9 @@ class Study(Results):
 
 _CHECKED = (
     *("model", "weights", "trust_pickle", *SPLITS, "transform", "device"),
-    *("rules", "layers", "pool", "preset", "features", "backbone", "reduction", "clusterer"),
+    *("rules", "layers", "layer", "pool", "preset", "features", "backbone", "reduction", "clusterer"),
 )
-_CACHED = ("device", "model", "model_digest", "_sources", "data_fingerprints", "features")
+_CACHED = ("device", "model", "model_digest", "_sources", "data_fingerprints", "probes", "features")
 _BEFORE: dict[str, tuple[str, ...]] = {
     "test": (),
     "heatmaps": ("test",),

@@ -91,6 +91,7 @@ class FakeStudy:
         )
         self.chosen_layer = "features.3"
         self.labels = self._splits["improvement"].label
+        self.data_fingerprints = {"improvement": "improvement"}
         self.provenance = {
             "hudd_version": "0",
             "settings": {"model": "cnn.py:cnn", "weights": None},
@@ -117,6 +118,7 @@ class FakeStudy:
             correct=correct,
             score=rng.uniform(0.4, 1, count).astype(np.float32),
             parameters={},
+            fingerprint=name,
         )
 
     @contextmanager

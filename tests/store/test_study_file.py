@@ -1,5 +1,9 @@
 """study.h5: described, whole at every moment, refused clearly when it is something else."""
 
+import errno
+import os
+import resource
+
 import h5py
 import numpy as np
 import pytest
@@ -143,6 +147,67 @@ def test_what_is_missing_or_of_another_kind_is_told_as_damage(tmp_path):
             file.reading() as h5,
         ):
             read(h5)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EACCES])
+def test_what_the_system_refuses_is_not_told_as_damage(file, number):
+    says = f"cannot read .*study\\.h5' \\({os.strerror(number).lower()}\\): see to it and run the same command again"
+    for error in (
+        OSError(number, os.strerror(number)),
+        KeyError(
+            f"Unable to open object (file read failed: time = x, errno = {number}, error message = 'x')"
+        ),
+    ):
+        with pytest.raises(HuddError, match=says), file.reading():
+            raise error
+
+
+def test_too_many_open_files(file):
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open(os.devnull, os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+    try:
+        with (
+            pytest.raises(HuddError, match=r"cannot read .*study\.h5' \(too many open files\)"),
+            file.reading(),
+        ):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.parametrize("error", [MemoryError, TypeError, AttributeError])
+def test_what_is_not_the_files_fault_stays_what_it_is(file, error):
+    with pytest.raises(error), file.reading():
+        raise error("x")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda h5: h5.create_group("error"),
+        lambda h5: h5.create_dataset("error", data=0),
+        lambda h5: h5.create_dataset("error", data=np.zeros(3)),
+        lambda h5: h5.create_dataset("class", data=np.array([b"a"])),
+        lambda h5: h5.create_dataset("splits", data=[1]),
+        lambda h5: h5.create_dataset("clusters/label", data=np.zeros((2, 2), int)),
+        lambda h5: h5.create_group("clusters").attrs.update(layer=3),
+        lambda h5: h5.create_group("layers/fc").attrs.update(index="first"),
+    ],
+)
+def test_what_something_of_the_wrong_kind_causes_is_told_as_damage(file, spoil):
+    with file.writing() as h5:
+        spoil(h5)
+    with pytest.raises(HuddError, match=r"is damaged \(TypeError: x\)"), file.reading():
+        raise TypeError("x")
+
+
+def test_a_study_is_not_written_over(file):
+    before = file.path.read_bytes()
+    with pytest.raises(UsageError, match="holds a study already"):
+        file.create({})
+    assert file.path.read_bytes() == before
 
 
 def test_a_group_where_an_array_belongs_is_told_as_damage(tmp_path):

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hudd.errors import HuddError
+import hudd.study.study as study_module
+from hudd.errors import HuddError, UsageError
 from hudd.store import ShardSet
 from hudd.study import Study
 from hudd.study.steps import distances, heatmaps
@@ -160,6 +161,20 @@ def test_an_image_that_cannot_be_read_in_the_middle(material, tmp_path):
     path.write_bytes(content)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     resumes(study, whole)
+
+
+def test_a_study_that_another_process_made_meanwhile_stays(material, tmp_path, monkeypatch):
+    check = study_module.check
+
+    def slowly(study):
+        monkeypatch.setattr(study_module, "check", check)
+        Study.create(study.path, **material).test()
+        check(study)
+
+    monkeypatch.setattr(study_module, "check", slowly)
+    with pytest.raises(UsageError, match="holds a study already; open it"):
+        Study.create(tmp_path / "study", **material)
+    assert Study.open(tmp_path / "study").has("splits/test")
 
 
 def test_two_processes_on_one_study(material, whole, tmp_path):

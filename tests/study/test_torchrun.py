@@ -70,12 +70,21 @@ def test_two_processes_make_the_study_of_one(material, tmp_path, preset):
 
 @pytest.mark.slow
 def test_what_goes_wrong_is_said_once(material, tmp_path):
-    done = hudd("run", tmp_path / "study", *options(material), "--layer", "nothing", launcher=TORCHRUN)
+    study = tmp_path / "study"
+    done = hudd("run", study, *options(material), "--layer", "nothing", launcher=TORCHRUN)
     assert done.returncode
     assert done.stderr.count("hudd: layer 'nothing' is not in this study") == 1
-    shards_before = shards(tmp_path / "study")
-    assert shards_before
-    done = hudd("run", tmp_path / "study", "--layer", "0")
+    with np.load(material["improvement"]) as known:
+        np.savez(tmp_path / "unlabelled.npz", **{**known, "labels": np.full(len(known["labels"]), -1)})
+    given = options({**material, "improvement": str(tmp_path / "unlabelled.npz")})
+    done = hudd("run", study, *given, launcher=TORCHRUN)
     assert done.returncode == 0, done.stderr
-    after = shards(tmp_path / "study")
-    assert {path: after[path] for path in shards_before} == shards_before
+    shards_before = shards(study)
+    assert shards_before
+    done = hudd("retrain", study, launcher=TORCHRUN)
+    assert done.returncode
+    assert done.stderr.count("images to retrain on have no label") == 1
+    done = hudd("run", study, "--improvement", material["improvement"])
+    assert done.returncode == 0, done.stderr
+    heatmaps = {path: content for path, content in shards_before.items() if "heatmaps" in path.parts}
+    assert heatmaps.items() <= shards(study).items()

@@ -37,7 +37,7 @@ def run(study: Study, *, checksums: bool = False) -> None:
         )
     runs = [(mode, number) for mode in study.settings.compared for number in range(study.settings.runs)]
     bags = {(mode, number): bag(study, mode, study.settings.seed + number) for mode, number in runs}
-    _check_labels(study, [rows for pair in bags.values() for rows in pair])
+    study.lead(lambda: _check_labels(study, [rows for pair in bags.values() for rows in pair]))
     images = {split: CachedImages(study.source(split)) for split in ("train", "test", "improvement")}
     for (mode, number), (labelled, rows) in bags.items():
         _one(study, images, mode, number, labelled, rows)
@@ -122,7 +122,8 @@ def _check_labels(study: Study, parts: list[np.ndarray]) -> None:
     if unknown:
         raise HuddError(
             f"{unknown:,} of the {len(rows):,} images to retrain on have no label; write them out with "
-            f"'hudd label {study.path} --export labels.csv', fill it in and read it with --import."
+            f"'hudd label {study.path} --export labels.csv', fill it in and read it with "
+            f"--import.{study.about_labels_aside()}"
         )
 
 
@@ -138,11 +139,12 @@ def _one(
     config, labels = TrainingConfig(**study.settings.training), study.labels
     data = [test.fingerprint(study, split) for split in ("train", "test", "improvement")]
     mark = digest("retrain", mode, data, config.describe(), seed, rows, labels[rows], study.clusters.label)
-    if study.is_done(f"retrain/{key}", mark):
-        return
     models = study.path / "models"
-    checkpoint = models / f"{mode}-{number}-{mark[:16]}.checkpoint"
     weights = models / f"{mode}-0.safetensors" if number == 0 else None  # of the others, figures are enough
+    there = study.lead(lambda: weights is None or weights.is_file())
+    if there and study.is_done(f"retrain/{key}", mark):
+        return
+    checkpoint = models / f"{mode}-{number}-{mark[:16]}.checkpoint"
     others = [path for path in models.glob(f"{mode}-{number}-*.checkpoint") if path != checkpoint]
     study.lead(lambda: _remove(others))
     with progress(

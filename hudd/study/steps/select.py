@@ -10,7 +10,7 @@ import numpy as np
 from hudd.errors import UsageError
 from hudd.progress import progress
 from hudd.selection import ClosestMembers, UnsafeSet, closest_members, sampled_doubt, select_unsafe
-from hudd.store import ShardSet, write_dataset
+from hudd.store import ShardSet, read_whole, write_dataset
 from hudd.study.fingerprint import digest
 from hudd.study.steps import cluster, doubt, heatmaps, test
 from hudd.study.steps.relevance import Relevance
@@ -82,9 +82,8 @@ def read_closest(study: Study) -> ClosestMembers:
     """Return the distances that the selection was made from."""
     with study.file.reading() as h5:
         group = h5["selection/nearest"]
-        return ClosestMembers(
-            **{name: group[name][...] for name in ("clusters", "size", "distance", "member", "reach")}
-        )
+        names = ("clusters", "size", "distance", "member", "reach")
+        return ClosestMembers(**{name: read_whole(group[name]) for name in names})
 
 
 def _measure(study: Study, shards: ShardSet) -> ClosestMembers:

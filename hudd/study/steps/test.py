@@ -12,30 +12,50 @@ import torch
 
 from hudd.data import ImageSource
 from hudd.data.loader import loaded_ahead
-from hudd.errors import HuddError
+from hudd.errors import HuddError, UsageError
 from hudd.progress import progress
 from hudd.retraining import Predictions
-from hudd.store import ShardSet, drop, write_dataset
-from hudd.study.fingerprint import digest, stable_repr
+from hudd.store import ShardSet, drop, read_text, write_dataset
+from hudd.study.fingerprint import digest, digest_picture, stable_repr
 from hudd.study.settings import SPLITS
 from hudd.study.study import AFTER, Study
 
 _ROWS_PER_SHARD = 1024
 _COLUMNS = ("prediction", "score", "entropy")
+_MADE_FROM = {"test": AFTER["test"], "train": ("retrain",), "improvement": ("select", *AFTER["select"])}
 
 
 def fingerprint(study: Study, split: str) -> str:
     """Everything that the predictions on `split` depend on."""
     names = study.source(split).class_names
     transform = stable_repr(study.transform)
-    return digest("test", study.model_digest, transform, names, study.data_fingerprints[split])
+    made = study.probes[split]
+    return digest("test", study.model_digest, transform, made, names, study.data_fingerprints[split])
 
 
 def run(study: Study, *, checksums: bool = False) -> None:
-    """Predict every split that the study has."""
+    """Predict every split that the study has.
+
+    Raises
+    ------
+    UsageError
+        If the DNN would be tested on the images that it is retrained on.
+    """
+    study.lead(lambda: _check_apart(study))
     for split in SPLITS:
         if study.settings.data(split) is not None:
             _predict(study, split)
+
+
+def _check_apart(study: Study) -> None:
+    """Refuse a test set that is the training or improvement set: what was learnt by heart would count as progress."""
+    data = study.data_fingerprints
+    for split in ("train", "improvement"):
+        if data.get(split) == data["test"]:
+            raise UsageError(
+                f"--test and --{split} are the same images, and a DNN is not tested on what it is retrained on; give "
+                "others for one of them."
+            )
 
 
 def _predict(study: Study, split: str) -> None:
@@ -50,10 +70,13 @@ def _predict(study: Study, split: str) -> None:
     def commit() -> None:
         found = shards.columns(_COLUMNS)
         with study.committing(f"test/{split}", mark, started) as h5:
-            if split == "test":
-                study.forget(h5, *AFTER["test"])
+            study.forget(h5, *_MADE_FROM[split])
             _write(h5, split, source, found)
-            h5[f"splits/{split}"].attrs["fingerprint"] = study.data_fingerprints[split]
+            h5[f"splits/{split}"].attrs.update(
+                fingerprint=study.data_fingerprints[split], probe=study.probes[split]
+            )
+            if split == "improvement" and "labels" in h5:
+                _find_labelled(h5["labels"], source)
         shutil.rmtree(shards.directory.parent, ignore_errors=True)
 
     study.lead(commit)
@@ -114,3 +137,14 @@ def _write(h5: h5py.File, split: str, source: ImageSource, found: dict[str, np.n
         write_dataset(h5, "error", error, dims=("error",), scale=True, description=about)
         about = "class name, by class number"
         write_dataset(h5, "class", source.class_names, dims=("class",), scale=True, description=about)
+
+
+def _find_labelled(labels: h5py.Group, source: ImageSource) -> None:
+    """Find the images that were labelled after the fact among these: those of the same name and the same pixels."""
+    if "content" not in labels:
+        return
+    row_of = {path: row for row, path in enumerate(source.paths)}
+    rows = [row_of.get(path, -1) for path in read_text(labels["path"])]
+    known = read_text(labels["content"])
+    found = [row if row >= 0 and digest_picture(source, row) == own else -1 for row, own in zip(rows, known)]
+    labels["image"][...] = np.array(found, np.int64)
