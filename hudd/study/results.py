@@ -387,8 +387,7 @@ def _rows(dataset: h5py.Dataset, count: int, least: int = 0) -> np.ndarray:
     if (
         rows.ndim != 1
         or rows.dtype.kind not in "iu"
-        or rows.min(initial=0) < least
-        or rows.max(initial=-1) >= count
+        or (rows.size and (rows.min() < least or rows.max() >= count))  # of any type, unsigned ones too
     ):
         raise ValueError(f"{dataset.name} holds others than rows 0 to {count - 1}")
     return rows
