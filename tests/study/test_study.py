@@ -8,7 +8,14 @@ import torch
 from scipy.spatial.distance import pdist
 
 from hudd import LRP
+from hudd.errors import HuddError
 from hudd.study import Study
+
+
+def write_as_bytes(h5, name, more):
+    values = h5[name][...].astype(np.uint8) + np.uint8(more)
+    del h5[name]
+    h5[name] = values
 
 
 def test_errors_are_the_wrong_predictions(finished):
@@ -52,6 +59,19 @@ def test_selection_takes_the_closest(finished):
     sizes = np.bincount(finished.clusters.label)
     for cluster, images in unsafe.by_cluster().items():
         assert len(images) <= np.ceil(0.3 * sizes[cluster])
+
+
+def test_row_numbers_may_be_unsigned_but_not_beyond_the_rows(finished):
+    rows = finished.errors
+    for beyond in (0, 130):
+        with finished.file.writing() as h5:
+            write_as_bytes(h5, "selection/image", beyond)
+        if not beyond:
+            assert finished.selection.image.max() < 80
+            np.testing.assert_array_equal(finished.errors, rows)
+        else:
+            with pytest.raises(HuddError, match="holds others than rows 0 to 79"):
+                _ = finished.selection
 
 
 def test_retraining_keeps_what_it_did(finished):
