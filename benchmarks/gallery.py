@@ -22,8 +22,8 @@ from PIL import Image
 import hudd
 from hudd import plot
 from hudd.report import write_report
-from hudd.report.review import Review
-from hudd.report.serve import make_app
+from hudd.review.review import Review
+from hudd.server.serve import make_app
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import runpy
+import socket
+import threading
 from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,3 +37,41 @@ def lrp_golden(shared: Path) -> dict[str, np.ndarray]:
 def read_study() -> Callable[[Path], dict[str, np.ndarray]]:
     """The reader that knows docs/format.md and h5py, and nothing of hudd."""
     return runpy.run_path(str(Path(__file__).with_name("reader.py")))["read_study"]
+
+
+@pytest.fixture(scope="session")
+def _fake_study() -> Any:
+    return runpy.run_path(str(Path(__file__).with_name("fake_study.py")))["FakeStudy"]
+
+
+@pytest.fixture
+def make_study(tmp_path: Path, _fake_study: Any) -> Callable[..., Any]:
+    """Returns a function that makes a fake study; keywords as FakeStudy of fake_study.py."""
+    return lambda **choices: _fake_study(tmp_path / "study", **choices)
+
+
+@pytest.fixture
+def running():
+    """Returns a context that serves a study: its address and the token."""
+    pytest.importorskip("starlette", reason="starlette is not installed")
+    uvicorn = pytest.importorskip("uvicorn", reason="uvicorn is not installed")
+    from hudd.server.serve import make_app
+
+    @contextmanager
+    def serve(study, token="right-token"):
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+            app = make_app(study, token, hosts={"127.0.0.1", "localhost"}, port=port)
+            worker = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", lifespan="off"))
+            thread = threading.Thread(target=worker.run, kwargs={"sockets": [listener]}, daemon=True)
+            thread.start()
+            while not worker.started and thread.is_alive():
+                thread.join(0.01)
+            try:
+                yield f"http://127.0.0.1:{port}", token
+            finally:
+                worker.should_exit = True
+                thread.join(10)
+
+    return serve

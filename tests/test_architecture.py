@@ -14,8 +14,11 @@ LONGEST = 450  # lines a file
 # Ground floor last. Siblings on one floor do not import each other.
 FLOORS = [
     {"cli"},
-    {"report", "plot"},
+    {"server"},
+    {"report", "export"},
+    {"plot", "review"},
     {"study", "demo", "diagnosis"},
+    {"summary"},
     {"retraining", "selection", "evaluation"},
     {"clustering"},
     {"distances"},
@@ -23,11 +26,11 @@ FLOORS = [
     {"capture"},
     {"data"},
     {"store"},
-    {"presets", "progress", "ranks", "memory", "kinds"},
+    {"presets", "progress", "ranks", "memory", "kinds", "text"},
     {"errors", "_core"},
 ]
 # What is on one floor and belongs together.
-NEIGHBOURS = {("report", "plot"), ("demo", "study")}
+NEIGHBOURS = {("demo", "study")}
 EXEMPT = {
     "__init__",
     "__main__",

@@ -26,7 +26,7 @@ def evaluate(
       hudd evaluate signs --json
     """
     from hudd.cli.printing import print_json, print_table, take
-    from hudd.study.summary import records
+    from hudd.summary import records
 
     opened = open_study(study, break_lock=break_lock, angles=angles, units=units)
     if json:

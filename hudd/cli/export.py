@@ -40,7 +40,7 @@ def export(
       hudd export signs --to virelay,fiftyone
     """
     from hudd.cli.printing import console, escape
-    from hudd.report.exporters import export as write
+    from hudd.export import export as write
 
     wanted = tuple(name.strip() for name in formats.split(","))
     for path in write(open_study(study), out or study / "export", formats=wanted):

@@ -137,7 +137,7 @@ def _transform_value(name: str, value: Any) -> Any:
 def serve_page(study: Study, page: Literal["report", "label"], host: str, port: int) -> None:
     """Serve one of the study's local pages until interrupted."""
     from hudd.cli.printing import console, escape
-    from hudd.report.serve import serve
+    from hudd.server.serve import serve
 
     def ready(address: str) -> None:
         console.print(f"Open [bold]{escape(address)}[/]   (Ctrl-C ends it)", soft_wrap=True)

@@ -73,7 +73,7 @@ def print_pairs(title: str, pairs: dict[str, str]) -> None:
 
 def take(study: Study, step: str) -> None:
     """Take one step and print a line that says what came of it."""
-    from hudd.study.summary import describe
+    from hudd.summary import describe
 
     before, started = study.marks(), time.perf_counter()
     getattr(study, step)()
@@ -122,7 +122,7 @@ def _is_newer(made: Path, *sources: Path) -> bool:
 
 def print_summary(study: Study, page: Path | None) -> None:
     """Print the figures that a run ends with."""
-    from hudd.study.summary import headline
+    from hudd.summary import headline
 
     print_pairs("Summary", headline(study))
     if page is not None:

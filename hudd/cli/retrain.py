@@ -38,7 +38,7 @@ def retrain(
     """
     from hudd.cli.printing import console, escape, print_json, print_table, take
     from hudd.study.comparison import comparison, comparison_table, comparison_text, write_comparison
-    from hudd.study.summary import records
+    from hudd.summary import records
 
     opened = open_study(
         study, break_lock=break_lock, train=train, epochs=epochs, lr=lr, optimizer=optimizer, schedule=schedule,

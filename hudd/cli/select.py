@@ -32,7 +32,7 @@ def select(
       hudd select signs --json
     """
     from hudd.cli.printing import print_json, print_table, take
-    from hudd.study.summary import records
+    from hudd.summary import records
 
     opened = open_study(
         study, break_lock=break_lock, improvement=improvement, factor=factor, budget=budget, strategy=strategy,

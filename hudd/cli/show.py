@@ -28,7 +28,7 @@ def show(
       hudd show signs --provenance
     """
     from hudd.cli.printing import console, escape, print_json, print_pairs, print_table
-    from hudd.study.summary import headline
+    from hudd.summary import headline
 
     opened = open_study(study)
     if json:

@@ -15,7 +15,7 @@ from hudd.report.album import Album, Shot
 from hudd.report.charts import as_svg
 from hudd.report.facts import Cluster, Facts
 from hudd.report.material import Material
-from hudd.report.text import shown
+from hudd.text import shown
 
 if TYPE_CHECKING:
     from hudd.study import Study

@@ -13,11 +13,11 @@ import numpy as np
 from hudd.errors import HuddError
 from hudd.evaluation import NATURAL, SIGNIFICANT, most_telling
 from hudd.plot.pictures import distances_to
-from hudd.report.review import Review
-from hudd.report.reviewed import reviewed
-from hudd.report.text import number, shown
 from hudd.report.trust import Trust, verdict
+from hudd.review.review import Review
+from hudd.review.reviewed import reviewed
 from hudd.study.steps.evaluate import CAUSE
+from hudd.text import number, shown
 
 if TYPE_CHECKING:
     from hudd.selection import UnsafeSet

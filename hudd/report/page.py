@@ -10,7 +10,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from hudd.report.text import number, percent, shown
+from hudd.text import number, percent, shown
 
 
 def render(template: str, token: str | None, **context: Any) -> str:

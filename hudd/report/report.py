@@ -18,10 +18,10 @@ from hudd.report.chapters import broken_cards, compose
 from hudd.report.charts import as_svg, themed
 from hudd.report.facts import Facts, gather
 from hudd.report.page import render
-from hudd.report.reviewed import reviewed
-from hudd.report.text import shown
 from hudd.report.trust import Trust
+from hudd.review.reviewed import reviewed
 from hudd.store.files import write_error, write_whole
+from hudd.text import shown
 
 if TYPE_CHECKING:
     from hudd.study import Study
@@ -87,7 +87,7 @@ class LiveReport:
     study : Study
         The study.
     token : str
-        What the page shows to the server, see :mod:`hudd.report.serve`.
+        What the page shows to the server, see :mod:`hudd.server.serve`.
     images, side : int
         As for :func:`write_report`.
     """

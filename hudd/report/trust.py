@@ -8,25 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hudd import plot
 from hudd.clustering import Stability, stability
-from hudd.report.text import shown
+from hudd.plot.places import MOST_ERRORS, places
+from hudd.text import shown
 
 if TYPE_CHECKING:
     from hudd.study import Study
 
 RESAMPLES = 20
-MOST_ERRORS = 12_000
-"""Errors beyond which neither stability nor map is computed: both need time with their square."""
 
 STABLE, DOUBTFUL = 0.75, 0.5
 """Agreement from which a cluster is called stable, and below which it is said to dissolve (after C. Hennig,
 Comput. Stat. Data Anal. 52, 2007, who gives these bounds for the Jaccard coefficient)."""
-
-
-def places(study: Study, layer: str) -> np.ndarray | None:
-    """Return the (N, 2) places of the errors on the map of a layer; None where there are too many for one."""
-    return plot.embed(study.distances_of(layer)) if len(study.errors) <= MOST_ERRORS else None
 
 
 @dataclass(frozen=True)

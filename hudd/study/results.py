@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,58 +16,7 @@ from hudd.retraining import TrainingConfig
 from hudd.selection import UnsafeSet
 from hudd.store import Stored, StudyFile, read_text, read_values, read_whole
 from hudd.study.settings import Settings
-from hudd.study.summary import headline, summarise, table
-
-
-@dataclass(frozen=True)
-class Split:
-    """A data set as the DNN sees it, N images.
-
-    Attributes
-    ----------
-    path : list of str
-        Identifier of each image.
-    label, prediction : ndarray
-        (N,) int64 class numbers; a label of -1 is unknown.
-    correct : ndarray
-        (N,) bool, prediction equals label.
-    score : ndarray
-        (N,) float32 softmax probability of the prediction.
-    entropy : ndarray
-        (N,) float32 entropy of the softmax output in nats.
-    parameters : dict of str to ndarray
-        Name to (N,) float64 or text: what is known about each image.
-    fingerprint : str
-        Of the data that the DNN was tested on; others may have taken their place.
-    """
-
-    path: list[str]
-    label: np.ndarray
-    prediction: np.ndarray
-    correct: np.ndarray
-    score: np.ndarray
-    entropy: np.ndarray
-    parameters: dict[str, np.ndarray]
-    fingerprint: str
-
-
-@dataclass(frozen=True)
-class Clusters:
-    """The root-cause clusters: those of the chosen layer.
-
-    Attributes
-    ----------
-    label : ndarray
-        (N_errors,) int64, cluster of each error, from 1.
-    medoid : ndarray
-        (k,) int64, error row of each cluster's medoid.
-    layer : str
-        The chosen layer.
-    """
-
-    label: np.ndarray
-    medoid: np.ndarray
-    layer: str
+from hudd.summary import Clusters, Split, summarise, table, to_html
 
 
 class Results:
@@ -287,14 +234,10 @@ class Results:
 
     def _repr_html_(self) -> str:
         """Show the figures that matter and the clusters as tables, at the end of a notebook's cell."""
-        title = f"<p><b>{escape(self.path.name)}</b>, a study of {escape(self.settings.model)}</p>"
-        if not self.has("error"):
-            return f"{title}<p>not tested yet</p>"
-        figures = pd.Series(headline(self)).to_frame().to_html(header=False)
-        return title + figures + (self.table("clusters").to_html(index=False) if self.has("clusters") else "")
+        return to_html(self)
 
     def table(self, name: str) -> pd.DataFrame:
-        """Return a table by name, see :data:`hudd.study.summary.TABLES`."""
+        """Return a table by name, see :data:`hudd.summary.TABLES`."""
         with self.file.sound():
             return table(self, name)
 

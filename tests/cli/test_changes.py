@@ -2,7 +2,7 @@
 
 import csv
 
-from hudd.report.review import Review
+from hudd.review.review import Review
 from hudd.study import Study
 
 

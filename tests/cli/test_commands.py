@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from hudd.cli.printing import print_json
-from hudd.study.summary import records
+from hudd.summary import records
 
 
 def test_the_demo_leaves_a_finished_study(demo):

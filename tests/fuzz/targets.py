@@ -30,11 +30,11 @@ from hudd.capture.loading import read_weights
 from hudd.cli import call as run
 from hudd.data import open_source
 from hudd.errors import HuddError
-from hudd.report.review import Review
+from hudd.review.review import Review
 from hudd.store import writer_lock
 from hudd.study import Settings, Study
 from hudd.study.labels import export_labels
-from hudd.study.summary import TABLES
+from hudd.summary import TABLES
 
 Mutation = Callable[[bytes, Random], bytes]
 

@@ -9,7 +9,7 @@ import pytest
 from hudd.errors import HuddError, UsageError
 from hudd.report import write_report
 from hudd.study import Study
-from hudd.study.summary import describe
+from hudd.summary import describe
 
 MODEL = """
 import torch

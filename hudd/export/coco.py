@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from hudd import plot
-from hudd.report.exporters.errors import (
+from hudd.export.errors import (
     checked_layer,
     cluster_title,
     drawn_at,
@@ -18,8 +18,8 @@ from hudd.report.exporters.errors import (
     made,
     pictures,
 )
-from hudd.report.text import shown
 from hudd.store.files import write_error, write_whole
+from hudd.text import shown
 
 if TYPE_CHECKING:
     from hudd.study import Study

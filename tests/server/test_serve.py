@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from hudd.errors import HuddError, UsageError
-from hudd.report.labelling import Labels
-from hudd.report.review import Review
+from hudd.review.labelling import Labels
+from hudd.review.review import Review
 
 pytest.importorskip("starlette", reason="starlette is not installed")
 pytest.importorskip("uvicorn", reason="uvicorn is not installed")
-from hudd.report import serve as server
+from hudd.server import serve as server
 
 TOKEN = "right-token"
 

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
 
 from hudd.errors import HuddError, UsageError
-from hudd.report import grouping
-from hudd.report.labelling import Labels
-from hudd.report.review import Review
-from hudd.report.reviewed import reviewed
+from hudd.review import grouping
+from hudd.review.labelling import Labels
+from hudd.review.review import Review
+from hudd.review.reviewed import reviewed
 from hudd.study import Clusters
 from hudd.study.steps.evaluate import rules_of
 

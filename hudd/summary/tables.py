@@ -1,22 +1,20 @@
-"""A study in numbers, as tables and as one JSON-able dict."""
+"""A study's results as tables."""
 
 from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hudd.errors import UsageError
 from hudd.evaluation import SIGNIFICANT, is_known, most_telling, spelled
-
-if TYPE_CHECKING:
-    from hudd.study.results import Results
+from hudd.summary.findings import Findings
 
 
-def errors_table(study: Results) -> pd.DataFrame:
+def errors_table(study: Findings) -> pd.DataFrame:
     """One row an error: path, label, prediction, score, cluster where there is one, parameters."""
     split, rows, names = study.split("test"), study.errors, np.array(study.class_names, dtype=object)
     columns: dict[str, Any] = {
@@ -33,7 +31,7 @@ def errors_table(study: Results) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def layers_table(study: Results) -> pd.DataFrame:
+def layers_table(study: Findings) -> pd.DataFrame:
     """One row a layer: heatmap shape, number of clusters, scaled and plain WICD, whether it was chosen."""
     chosen = study.chosen_layer if study.has("clusters") else None
     rows = []
@@ -49,7 +47,7 @@ def layers_table(study: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def clusters_table(study: Results) -> pd.DataFrame:
+def clusters_table(study: Findings) -> pd.DataFrame:
     """One row a root-cause cluster, largest first: size, commonest confusion, medoid, unsafe images."""
     errors, clusters = errors_table(study), study.clusters
     unsafe = study.selection.cluster if study.has("selection") else np.empty(0, np.int64)
@@ -73,7 +71,7 @@ def clusters_table(study: Results) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("size", ascending=False, kind="stable", ignore_index=True)
 
 
-def selection_table(study: Results) -> pd.DataFrame:
+def selection_table(study: Findings) -> pd.DataFrame:
     """One row an image of the unsafe set: path, cluster, distance, what the DNN says, the label if known."""
     unsafe, split = study.selection, study.split("improvement")
     names, labels = np.array(study.class_names, dtype=object), study.labels
@@ -90,7 +88,7 @@ def selection_table(study: Results) -> pd.DataFrame:
     )
 
 
-def retraining_table(study: Results) -> pd.DataFrame:
+def retraining_table(study: Findings) -> pd.DataFrame:
     """One row a retraining: mode, run, accuracy before and after, images improved and worsened."""
     columns = ("accuracy_before", "accuracy_after", "improved", "worsened", "best_epoch")
     return pd.DataFrame(
@@ -108,7 +106,7 @@ def retraining_table(study: Results) -> pd.DataFrame:
     )
 
 
-def evaluation_table(study: Results) -> pd.DataFrame:
+def evaluation_table(study: Findings) -> pd.DataFrame:
     """One row a cluster of two or more: its most telling parameter, purity and rule, as far as known.
 
     The parameter is one whose variance is at least halved, of the cluster's rule if there is such a one. A
@@ -163,7 +161,7 @@ def _ranges(ranges: dict[str, Any], parameter: pd.Series) -> dict[int, str]:
     }
 
 
-def steps_table(study: Results) -> pd.DataFrame:
+def steps_table(study: Findings) -> pd.DataFrame:
     """One row a step taken: when, for how long, by which versions and on what machine."""
     steps = sorted(study.provenance["steps"].items(), key=lambda item: str(item[1].get("finished")))
     columns = (
@@ -190,7 +188,7 @@ TABLES = {
 }
 
 
-def table(study: Results, name: str) -> pd.DataFrame:
+def table(study: Findings, name: str) -> pd.DataFrame:
     """Return a table by name.
 
     Raises
@@ -205,47 +203,9 @@ def table(study: Results, name: str) -> pd.DataFrame:
     return TABLES[name][0](study)
 
 
-def available_tables(study: Results) -> list[str]:
+def available_tables(study: Findings) -> list[str]:
     """Return the names of the tables that the study can fill by now."""
     return [name for name, (_, needs) in TABLES.items() if study.has(needs)]
-
-
-def summarise(study: Results) -> dict[str, Any]:
-    """Return what has been found so far, a step a key; steps not taken are left out."""
-    summary: dict[str, Any] = {
-        "study": str(study.path),
-        "model": study.settings.model,
-        "preset": study.settings.preset,
-        "seed": study.settings.seed,
-    }
-    for split in ("test", "train", "improvement"):
-        if study.has(f"splits/{split}"):
-            summary[split] = _split(study, split)
-    if study.has("layers"):
-        summary["layers"] = records(layers_table(study))
-    if study.has("clusters"):
-        summary["chosen_layer"] = study.chosen_layer
-        summary["clusters"] = records(clusters_table(study))
-    if study.has("evaluation"):
-        summary["evaluation"] = {
-            k: _plain(v) for k, v in study.evaluation.items() if isinstance(v, int | float | str)
-        }
-    if study.has("selection"):
-        labelled = int((study.labels[study.selection.image] >= 0).sum())
-        summary["selection"] = {"images": len(study.selection), "labelled": labelled}
-    if study.has("retraining"):
-        summary["retraining"] = records(retraining_table(study))
-    return summary
-
-
-def _split(study: Results, name: str) -> dict[str, Any]:
-    split = study.split(name)
-    known = split.label >= 0
-    result: dict[str, Any] = {"images": len(split.path), "labelled": int(known.sum())}
-    if known.any():
-        result["errors"] = int((known & ~split.correct).sum())
-        result["accuracy"] = float(split.correct[known].mean())
-    return result
 
 
 def _named(numbers: np.ndarray, names: np.ndarray) -> np.ndarray:
@@ -256,94 +216,10 @@ def _named(numbers: np.ndarray, names: np.ndarray) -> np.ndarray:
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of a table as JSON has them: no number that is none, None in its place."""
-    return [{key: _plain(value) for key, value in row.items()} for row in frame.to_dict("records")]
+    return [{key: plain(value) for key, value in row.items()} for row in frame.to_dict("records")]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: None for what is no finite number."""
     value = getattr(value, "item", lambda: value)()
     return None if pd.isna(value) or value in (np.inf, -np.inf) else value
-
-
-def describe(study: Results, step: str) -> str:
-    """Say in a few words what a step has found."""
-    if step == "test":
-        test = _split(study, "test")
-        return f"{1 - test['accuracy']:.1%} wrong: {test['errors']:,} of {test['images']:,} images"
-    if step == "heatmaps":
-        errors, chosen = f"{len(study.errors):,} errors", study.settings.choices
-        return f"{errors}{_everywhere(study)}" if chosen.layered else f"{chosen.alike} of {errors}"
-    if step == "distances":
-        count = len(study.errors)
-        return f"{count * (count - 1) // 2:,} pairs{_everywhere(study)}"
-    if step == "cluster":
-        sizes = np.bincount(study.clusters.label)[1:]
-        where = f" at layer {study.chosen_layer}" if study.settings.choices.layered else ""
-        return f"{len(sizes)} clusters of {sizes.min()} to {sizes.max()} errors{where}"
-    if step == "select":
-        images = len(study.split("improvement").path)
-        return f"{len(study.selection):,} of {images:,} improvement images"
-    if step == "retrain":
-        return "; ".join(f"{mode} {text}" for mode, text in _retrained(study).items())
-    return ", ".join(_evaluated(study)) or "nothing is known about the images beside their labels"
-
-
-def _everywhere(study: Results) -> str:
-    layers = len(study.layers)
-    return f" at {layers} layer{'s' * (layers != 1)}" if study.settings.choices.layered else ""
-
-
-def headline(study: Results) -> dict[str, str]:
-    """Return the figures that matter, by name, as text."""
-    with study.file.sound():
-        return _headline(study)
-
-
-def _headline(study: Results) -> dict[str, str]:
-    test = _split(study, "test")
-    pairs = {"test errors": f"{test['errors']:,} of {test['images']:,} images ({1 - test['accuracy']:.1%})"}
-    if study.has("clusters"):
-        sizes = np.bincount(study.clusters.label)[1:]
-        single = int((sizes == 1).sum())
-        note = f", {single} of them a single error" if single else ""
-        pairs["root-cause clusters"] = f"{len(sizes)} (largest {sizes.max()}{note})"
-        chosen = study.settings.choices
-        pairs |= {"chosen layer": study.chosen_layer} if chosen.layered else {"clustered by": chosen.alike}
-    for text in _evaluated(study):
-        name, _, value = text.rpartition(" ")
-        pairs[name] = value
-    if study.has("selection"):
-        labelled = int((study.labels[study.selection.image] >= 0).sum())
-        images = len(study.split("improvement").path)
-        note = "" if labelled == len(study.selection) else f", {labelled} labelled so far"
-        pairs["unsafe images"] = f"{len(study.selection):,} of {images:,} in the improvement set{note}"
-    for mode, text in _retrained(study).items():
-        pairs[f"accuracy, {mode}"] = text
-    return pairs
-
-
-def _retrained(study: Results) -> dict[str, str]:
-    texts = {}
-    for mode, runs in study.retraining.items():
-        before, after = (np.mean([run[f"accuracy_{when}"] for run in runs]) for when in ("before", "after"))
-        improved, worsened = (np.mean([run[what] for run in runs]) for what in ("improved", "worsened"))
-        runs_text = f", mean of {len(runs)}" if len(runs) > 1 else ""
-        texts[mode] = f"{before:.2%} → {after:.2%} ({improved:.0f} mended, {worsened:.0f} broken{runs_text})"
-    return texts
-
-
-def _evaluated(study: Results) -> list[str]:
-    """Texts that end in their value."""
-    found = study.evaluation if study.has("evaluation") else {}
-    texts = []
-    if "purity" in found and len(found["purity"]["cluster"]):
-        counted, errors = found["purity"]["images"], len(study.errors)
-        of = "" if counted == errors else f" of the {counted:,} errors of known cause"
-        texts.append(f"purity{of} {found['purity']['weighted_purity']:.2f}")
-        if not math.isnan(found["purity"]["coverage"]):
-            texts.append(f"causes covered {found['purity']['coverage']:.0%}")
-    if "variance" in found:
-        chance = found["variance"].get("share_reduced_by_chance")
-        note = "" if chance is None else f" (by chance {chance:.0%})"
-        share = found["variance"]["share_reduced_by_half"]
-        texts.append(f"clusters with a parameter's variance halved{note} {share:.0%}")
-    return texts

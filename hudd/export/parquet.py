@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 from hudd.errors import HuddError
-from hudd.report.exporters.errors import checked_layer, error_columns, made, overlaid, pictures, png
-from hudd.report.text import shown
-from hudd.report.trust import places
+from hudd.export.errors import checked_layer, error_columns, made, overlaid, pictures, png
+from hudd.plot.places import places
 from hudd.store.files import write_whole
+from hudd.text import shown
 
 if TYPE_CHECKING:
     from hudd.study import Study

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
-from hudd.report.exporters.errors import checked_layer, drawn_at, made, pictures
-from hudd.report.text import shown
-from hudd.report.trust import places
+from hudd.export.errors import checked_layer, drawn_at, made, pictures
+from hudd.plot.places import places
 from hudd.store.files import write_error, write_whole
+from hudd.text import shown
 
 if TYPE_CHECKING:
     from hudd.study import Study

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from hudd.report.review import Review
+from hudd.review.review import Review
 from hudd.study import Clusters
 from hudd.study.steps.evaluate import purity_of, rules_of, variance_of
 

@@ -9,11 +9,11 @@ from urllib.parse import quote
 from PIL import Image
 
 from hudd import selection
+from hudd.export.errors import cluster_title, made
 from hudd.progress import progress
-from hudd.report.exporters.errors import cluster_title, made
-from hudd.report.reviewed import review_of
+from hudd.review.reviewed import review_of
 from hudd.store.files import write_error, write_whole
-from hudd.study.summary import selection_table
+from hudd.summary import selection_table
 
 if TYPE_CHECKING:
     from hudd.study import Study

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hudd.errors import UsageError
-from hudd.report.exporters.coco import export_coco
-from hudd.report.exporters.fiftyone import export_fiftyone
-from hudd.report.exporters.folders import export_folders
-from hudd.report.exporters.label_studio import export_label_studio
-from hudd.report.exporters.parquet import export_parquet
-from hudd.report.exporters.tables import export_tables
-from hudd.report.exporters.tensors import export_tensors
-from hudd.report.exporters.virelay import export_virelay
-from hudd.report.reviewed import reviewed
+from hudd.export.coco import export_coco
+from hudd.export.fiftyone import export_fiftyone
+from hudd.export.folders import export_folders
+from hudd.export.label_studio import export_label_studio
+from hudd.export.parquet import export_parquet
+from hudd.export.tables import export_tables
+from hudd.export.tensors import export_tensors
+from hudd.export.virelay import export_virelay
+from hudd.review.reviewed import reviewed
 from hudd.study import Study
 
 __all__ = [

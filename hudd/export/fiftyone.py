@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from hudd.plot.colours import relevance_indices
-from hudd.report.exporters.errors import (
+from hudd.export.errors import (
     checked_layer,
     cluster_title,
     drawn_at,
@@ -22,10 +21,11 @@ from hudd.report.exporters.errors import (
     made,
     pictures,
 )
-from hudd.report.reviewed import review_of
-from hudd.report.text import shown
-from hudd.report.trust import places
+from hudd.plot.colours import relevance_indices
+from hudd.plot.places import places
+from hudd.review.reviewed import review_of
 from hudd.store.files import write_error, write_whole
+from hudd.text import shown
 
 if TYPE_CHECKING:
     from hudd.study import Study

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from PIL import Image
 
 from hudd.errors import HuddError, UsageError
-from hudd.report.labelling import Labels
 from hudd.report.page import render
 from hudd.report.report import LiveReport
-from hudd.report.review import Review
-from hudd.report.reviewed import reviewed
-from hudd.report.text import shown
+from hudd.review.labelling import Labels
+from hudd.review.review import Review
+from hudd.review.reviewed import reviewed
+from hudd.text import shown
 
 try:
     from starlette.applications import Starlette

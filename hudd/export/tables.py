@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from hudd.report.exporters.errors import made
-from hudd.report.reviewed import review_of, reviewed
+from hudd.export.errors import made
+from hudd.review.reviewed import review_of, reviewed
 from hudd.store.files import write_error
-from hudd.study.summary import available_tables, table
+from hudd.summary import available_tables, table
 
 if TYPE_CHECKING:
     from hudd.study import Study

@@ -3,7 +3,8 @@ import pandas as pd
 from scipy.spatial.distance import pdist
 
 import hudd
-from hudd.study import Study, results
+from hudd.study import Study
+from hudd.summary import notebook
 
 
 def test_a_clustering_shows_itself():
@@ -18,8 +19,8 @@ def test_a_study_shows_itself_with_names_as_text(tmp_path, monkeypatch, make_stu
     study = Study.__new__(Study)
     study.path, study.settings = tmp_path / "<b>study", make_study().settings
     monkeypatch.setattr(Study, "has", lambda self, name: True)
-    monkeypatch.setattr(results, "headline", lambda study: {"errors": "3 <of> 9"})
-    monkeypatch.setattr(Study, "table", lambda self, name: pd.DataFrame({"<script>": ["<img src=x>"]}))
+    monkeypatch.setattr(notebook, "headline", lambda study: {"errors": "3 <of> 9"})
+    monkeypatch.setattr(notebook, "table", lambda study, name: pd.DataFrame({"<script>": ["<img src=x>"]}))
     page = study._repr_html_()
     assert "<b>&lt;b&gt;study</b>" in page
     assert "3 &lt;of&gt; 9" in page

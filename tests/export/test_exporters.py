@@ -13,9 +13,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from hudd.errors import HuddError, UsageError
-from hudd.plot import relevance_scale
-from hudd.presets import get_preset
-from hudd.report.exporters import (
+from hudd.export import (
     FORMATS,
     export,
     export_coco,
@@ -26,9 +24,11 @@ from hudd.report.exporters import (
     export_tensors,
     export_virelay,
 )
-from hudd.report.exporters.coco import region
-from hudd.report.exporters.errors import file_name
-from hudd.report.review import Review
+from hudd.export.coco import region
+from hudd.export.errors import file_name
+from hudd.plot import relevance_scale
+from hudd.presets import get_preset
+from hudd.review.review import Review
 from hudd.selection import import_labels
 
 
@@ -299,7 +299,7 @@ def test_exports_of_very_many_errors_have_no_map(make_study, tmp_path, monkeypat
     pandas = pytest.importorskip("pandas")
     pytest.importorskip("pyarrow", reason="pyarrow is not installed")
     study = make_study()
-    monkeypatch.setattr("hudd.report.trust.MOST_ERRORS", len(study.errors) - 1)
+    monkeypatch.setattr("hudd.plot.places.MOST_ERRORS", len(study.errors) - 1)
     assert "map" not in pandas.read_parquet(export_parquet(study, tmp_path / "table"))
     samples = json.loads(export_fiftyone(study, tmp_path / "samples").read_text("utf-8"))["samples"]
     assert not any("map" in one for one in samples)

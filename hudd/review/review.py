@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hudd.errors import HuddError, UsageError
-from hudd.report import grouping
+from hudd.review import grouping
 from hudd.store.files import write_whole
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Review:
 
     Attributes
     ----------
-    groups : hudd.report.grouping.Groups
+    groups : hudd.review.grouping.Groups
         The clusters as edited.
     stale : int
         Edits of clusters that the study has no more.
@@ -88,12 +88,12 @@ class Review:
         return len(self._edits)
 
     def merge(self, into: int, other: int) -> None:
-        """Merge cluster `other` into `into`, see :func:`hudd.report.grouping.merge`."""
+        """Merge cluster `other` into `into`, see :func:`hudd.review.grouping.merge`."""
         grouping.merge(self.groups, into, other, self._distances)  # refuses before anything is saved
         self._edit({"merge": [self._key(into), self._key(other)]})
 
     def split(self, cluster: int) -> None:
-        """Split a cluster in two, see :func:`hudd.report.grouping.split`."""
+        """Split a cluster in two, see :func:`hudd.review.grouping.split`."""
         grouping.split(self.groups, cluster, self._distances)
         self._edit({"split": self._key(cluster)})
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hudd.export.errors import checked_layer, file_name, made
 from hudd.progress import progress
-from hudd.report.exporters.errors import checked_layer, file_name, made
 from hudd.store.files import write_error
 
 if TYPE_CHECKING:

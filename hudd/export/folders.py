@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from hudd.progress import progress
-from hudd.report.exporters.errors import (
+from hudd.export.errors import (
     checked_layer,
     cluster_title,
     error_columns,
@@ -18,7 +17,8 @@ from hudd.report.exporters.errors import (
     overlaid,
     pictures,
 )
-from hudd.report.reviewed import review_of
+from hudd.progress import progress
+from hudd.review.reviewed import review_of
 from hudd.store.files import write_error
 
 if TYPE_CHECKING:

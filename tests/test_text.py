@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hudd.report.text import number, percent, shown
+from hudd.text import number, percent, shown
 
 
 @given(st.text())

@@ -15,9 +15,9 @@ from hudd.errors import UsageError
 from hudd.plot.colours import relevance_indices, relevance_palette
 from hudd.plot.pictures import distances_to
 from hudd.progress import progress
-from hudd.report.reviewed import review_of
-from hudd.report.text import shown
+from hudd.review.reviewed import review_of
 from hudd.store.files import write_error
+from hudd.text import shown
 
 if TYPE_CHECKING:
     from hudd.study import Study

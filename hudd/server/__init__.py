@@ -1,0 +1,1 @@
+"""The report and the label page as local pages."""

@@ -1,0 +1,21 @@
+"""A study's results in numbers: tables, a few figures, and what a notebook shows."""
+
+from hudd.summary.findings import Clusters, Findings, Split
+from hudd.summary.headline import describe, headline, summarise
+from hudd.summary.notebook import to_html
+from hudd.summary.tables import TABLES, available_tables, records, selection_table, table
+
+__all__ = [
+    "TABLES",
+    "Clusters",
+    "Findings",
+    "Split",
+    "available_tables",
+    "describe",
+    "headline",
+    "records",
+    "selection_table",
+    "summarise",
+    "table",
+    "to_html",
+]

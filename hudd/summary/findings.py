@@ -1,0 +1,114 @@
+# ruff: noqa: D102 (what each result is, is said where it is read from a study)
+"""What a study has found, as the summary reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from hudd.clustering import Clustering
+from hudd.presets import Preset
+from hudd.selection import UnsafeSet
+from hudd.store import StudyFile
+
+
+@dataclass(frozen=True)
+class Split:
+    """A data set as the DNN sees it, N images.
+
+    Attributes
+    ----------
+    path : list of str
+        Identifier of each image.
+    label, prediction : ndarray
+        (N,) int64 class numbers; a label of -1 is unknown.
+    correct : ndarray
+        (N,) bool, prediction equals label.
+    score : ndarray
+        (N,) float32 softmax probability of the prediction.
+    entropy : ndarray
+        (N,) float32 entropy of the softmax output in nats.
+    parameters : dict of str to ndarray
+        Name to (N,) float64 or text: what is known about each image.
+    fingerprint : str
+        Of the data that the DNN was tested on; others may have taken their place.
+    """
+
+    path: list[str]
+    label: np.ndarray
+    prediction: np.ndarray
+    correct: np.ndarray
+    score: np.ndarray
+    entropy: np.ndarray
+    parameters: dict[str, np.ndarray]
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """The root-cause clusters: those of the chosen layer.
+
+    Attributes
+    ----------
+    label : ndarray
+        (N_errors,) int64, cluster of each error, from 1.
+    medoid : ndarray
+        (k,) int64, error row of each cluster's medoid.
+    layer : str
+        The chosen layer.
+    """
+
+    label: np.ndarray
+    medoid: np.ndarray
+    layer: str
+
+
+class Choices(Protocol):
+    """The settings that the summary tells of."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def preset(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def choices(self) -> Preset: ...
+
+
+class Findings(Protocol):
+    """The results of a study, as computed or as reviewed; see :class:`hudd.study.Results` for each of them."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def file(self) -> StudyFile: ...
+    @property
+    def settings(self) -> Choices: ...
+    @property
+    def class_names(self) -> list[str]: ...
+    @property
+    def errors(self) -> np.ndarray: ...
+    @property
+    def layers(self) -> list[str]: ...
+    @property
+    def chosen_layer(self) -> str: ...
+    @property
+    def clusters(self) -> Clusters: ...
+    @property
+    def selection(self) -> UnsafeSet: ...
+    @property
+    def labels(self) -> np.ndarray: ...
+    @property
+    def retraining(self) -> dict[str, list[dict[str, Any]]]: ...
+    @property
+    def evaluation(self) -> dict[str, Any]: ...
+    @property
+    def provenance(self) -> dict[str, Any]: ...
+    def has(self, name: str) -> bool: ...
+    def split(self, name: str) -> Split: ...
+    def heatmap_shape(self, layer: str) -> tuple[int, ...]: ...
+    def clustering_of(self, layer: str) -> Clustering: ...

@@ -1,0 +1,134 @@
+"""A study's results in a few figures: one JSON-able dict, and the lines that commands print."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from hudd.summary.findings import Findings
+from hudd.summary.tables import clusters_table, layers_table, plain, records, retraining_table
+
+
+def summarise(study: Findings) -> dict[str, Any]:
+    """Return what has been found so far, a step a key; steps not taken are left out."""
+    summary: dict[str, Any] = {
+        "study": str(study.path),
+        "model": study.settings.model,
+        "preset": study.settings.preset,
+        "seed": study.settings.seed,
+    }
+    for split in ("test", "train", "improvement"):
+        if study.has(f"splits/{split}"):
+            summary[split] = _split(study, split)
+    if study.has("layers"):
+        summary["layers"] = records(layers_table(study))
+    if study.has("clusters"):
+        summary["chosen_layer"] = study.chosen_layer
+        summary["clusters"] = records(clusters_table(study))
+    if study.has("evaluation"):
+        summary["evaluation"] = {
+            k: plain(v) for k, v in study.evaluation.items() if isinstance(v, int | float | str)
+        }
+    if study.has("selection"):
+        labelled = int((study.labels[study.selection.image] >= 0).sum())
+        summary["selection"] = {"images": len(study.selection), "labelled": labelled}
+    if study.has("retraining"):
+        summary["retraining"] = records(retraining_table(study))
+    return summary
+
+
+def _split(study: Findings, name: str) -> dict[str, Any]:
+    split = study.split(name)
+    known = split.label >= 0
+    result: dict[str, Any] = {"images": len(split.path), "labelled": int(known.sum())}
+    if known.any():
+        result["errors"] = int((known & ~split.correct).sum())
+        result["accuracy"] = float(split.correct[known].mean())
+    return result
+
+
+def describe(study: Findings, step: str) -> str:
+    """Say in a few words what a step has found."""
+    if step == "test":
+        test = _split(study, "test")
+        return f"{1 - test['accuracy']:.1%} wrong: {test['errors']:,} of {test['images']:,} images"
+    if step == "heatmaps":
+        errors, chosen = f"{len(study.errors):,} errors", study.settings.choices
+        return f"{errors}{_everywhere(study)}" if chosen.layered else f"{chosen.alike} of {errors}"
+    if step == "distances":
+        count = len(study.errors)
+        return f"{count * (count - 1) // 2:,} pairs{_everywhere(study)}"
+    if step == "cluster":
+        sizes = np.bincount(study.clusters.label)[1:]
+        where = f" at layer {study.chosen_layer}" if study.settings.choices.layered else ""
+        return f"{len(sizes)} clusters of {sizes.min()} to {sizes.max()} errors{where}"
+    if step == "select":
+        images = len(study.split("improvement").path)
+        return f"{len(study.selection):,} of {images:,} improvement images"
+    if step == "retrain":
+        return "; ".join(f"{mode} {text}" for mode, text in _retrained(study).items())
+    return ", ".join(_evaluated(study)) or "nothing is known about the images beside their labels"
+
+
+def _everywhere(study: Findings) -> str:
+    layers = len(study.layers)
+    return f" at {layers} layer{'s' * (layers != 1)}" if study.settings.choices.layered else ""
+
+
+def headline(study: Findings) -> dict[str, str]:
+    """Return the figures that matter, by name, as text."""
+    with study.file.sound():
+        return _headline(study)
+
+
+def _headline(study: Findings) -> dict[str, str]:
+    test = _split(study, "test")
+    pairs = {"test errors": f"{test['errors']:,} of {test['images']:,} images ({1 - test['accuracy']:.1%})"}
+    if study.has("clusters"):
+        sizes = np.bincount(study.clusters.label)[1:]
+        single = int((sizes == 1).sum())
+        note = f", {single} of them a single error" if single else ""
+        pairs["root-cause clusters"] = f"{len(sizes)} (largest {sizes.max()}{note})"
+        chosen = study.settings.choices
+        pairs |= {"chosen layer": study.chosen_layer} if chosen.layered else {"clustered by": chosen.alike}
+    for text in _evaluated(study):
+        name, _, value = text.rpartition(" ")
+        pairs[name] = value
+    if study.has("selection"):
+        labelled = int((study.labels[study.selection.image] >= 0).sum())
+        images = len(study.split("improvement").path)
+        note = "" if labelled == len(study.selection) else f", {labelled} labelled so far"
+        pairs["unsafe images"] = f"{len(study.selection):,} of {images:,} in the improvement set{note}"
+    for mode, text in _retrained(study).items():
+        pairs[f"accuracy, {mode}"] = text
+    return pairs
+
+
+def _retrained(study: Findings) -> dict[str, str]:
+    texts = {}
+    for mode, runs in study.retraining.items():
+        before, after = (np.mean([run[f"accuracy_{when}"] for run in runs]) for when in ("before", "after"))
+        improved, worsened = (np.mean([run[what] for run in runs]) for what in ("improved", "worsened"))
+        runs_text = f", mean of {len(runs)}" if len(runs) > 1 else ""
+        texts[mode] = f"{before:.2%} → {after:.2%} ({improved:.0f} mended, {worsened:.0f} broken{runs_text})"
+    return texts
+
+
+def _evaluated(study: Findings) -> list[str]:
+    """Texts that end in their value."""
+    found = study.evaluation if study.has("evaluation") else {}
+    texts = []
+    if "purity" in found and len(found["purity"]["cluster"]):
+        counted, errors = found["purity"]["images"], len(study.errors)
+        of = "" if counted == errors else f" of the {counted:,} errors of known cause"
+        texts.append(f"purity{of} {found['purity']['weighted_purity']:.2f}")
+        if not math.isnan(found["purity"]["coverage"]):
+            texts.append(f"causes covered {found['purity']['coverage']:.0%}")
+    if "variance" in found:
+        chance = found["variance"].get("share_reduced_by_chance")
+        note = "" if chance is None else f" (by chance {chance:.0%})"
+        share = found["variance"]["share_reduced_by_half"]
+        texts.append(f"clusters with a parameter's variance halved{note} {share:.0%}")
+    return texts
