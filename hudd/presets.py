@@ -29,7 +29,7 @@ class Preset:
     unit_norm : bool
         Divide each image's relevance by its Euclidean norm before distances are taken.
     features : {"relevance", "moments", "activation", "transfer", "pixels"}
-        What of an image is clustered, see :mod:`hudd.clustering.features` and :mod:`hudd.clustering.moments`.
+        What of an image is clustered, see :mod:`hudd.features` and :mod:`hudd.features.moments`.
     reduction : {"none", "pca", "umap", "random-projection"}
         Reduction of the features' dimension before they are clustered.
     clusterer : {"ward", "average", "kmeans", "dbscan", "hdbscan"}

@@ -20,7 +20,7 @@ FLOORS = [
     {"study", "demo", "diagnosis"},
     {"summary"},
     {"retraining", "selection", "evaluation"},
-    {"clustering"},
+    {"clustering", "features"},
     {"distances"},
     {"lrp"},
     {"capture"},

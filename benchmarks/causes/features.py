@@ -14,9 +14,9 @@ from torch import nn
 from transfer import Trunk, weights_file
 
 from hudd.clustering import choose_layer, cluster
-from hudd.clustering.contrast import Contrast
-from hudd.clustering.features import Activations, Extractor
 from hudd.distances import pairwise_distances, unit_norm_rows
+from hudd.features import Activations, Extractor
+from hudd.features.contrast import Contrast
 from hudd.lrp import LRP
 
 Rows = np.ndarray

@@ -9,8 +9,8 @@ import torch
 from features import Source, isometric
 
 from hudd.clustering import choose_layer, cluster
-from hudd.clustering.moments import Moments
 from hudd.distances import pairwise_distances, unit_norm_rows
+from hudd.features.moments import Moments
 from hudd.presets import get_preset
 
 Result = tuple[np.ndarray, int]

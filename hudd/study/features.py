@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from hudd.clustering.features import Activations, Backbone, Extractor, Pixels
-from hudd.clustering.moments import Moments
 from hudd.data import ImageSource, batches, open_source
+from hudd.features import Activations, Backbone, Extractor, Moments, Pixels
 from hudd.study.fingerprint import digest_model, stable_repr
 
 if TYPE_CHECKING:

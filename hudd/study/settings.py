@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from hudd.clustering.features import DEFAULT_BACKBONE
 from hudd.data import Transform
 from hudd.errors import UsageError
+from hudd.features import DEFAULT_BACKBONE
 from hudd.kinds import check_kinds
 from hudd.presets import (
     DEFAULT_PRESET,
@@ -64,7 +64,7 @@ class Settings:
     features, reduction, clusterer : str or None
         What of an image is clustered and how, in place of the preset's, see :mod:`hudd.presets`.
     backbone : str
-        Where transfer features come from, see :class:`hudd.clustering.features.Backbone`.
+        Where transfer features come from, see :class:`hudd.features.Backbone`.
     seed : int
         Seed of everything that is drawn, below 2**32.
     transform : dict or None

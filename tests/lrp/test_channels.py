@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import hudd
-from hudd.clustering.features import Activations
+from hudd.features import Activations
 
 
 class Tokens(nn.Module):

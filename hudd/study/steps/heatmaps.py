@@ -12,9 +12,9 @@ import h5py
 import numpy as np
 import torch
 
-from hudd.clustering.features import Activations, Extractor
 from hudd.data.loader import loaded_ahead
 from hudd.errors import HuddError
+from hudd.features import Activations, Extractor
 from hudd.lrp import LRP
 from hudd.progress import progress
 from hudd.store import ShardSet, Stored, drop, write_dataset

@@ -3,7 +3,7 @@
 Many root causes change what the channels of a network do more than where they do it. So each layer's input is kept as
 mean and standard deviation of every channel over space, of the relevance and of the activation; all layers are joined.
 Other causes are a matter of where: the whole activation of the last layer's input stands beside them. What of all
-this varies among images that the DNN gets right too says little about a failure: see :mod:`hudd.clustering.contrast`.
+this varies among images that the DNN gets right too says little about a failure: see :mod:`hudd.features.contrast`.
 docs/root-cause-quality.md has the measurements.
 """
 
@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hudd.clustering.contrast import Contrast
-from hudd.clustering.features import Activations, Features
+from hudd.features.activations import Activations
+from hudd.features.base import Features
+from hudd.features.contrast import Contrast
 from hudd.lrp import LRP
 
 LAYER = "moments"

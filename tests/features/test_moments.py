@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 import hudd
-from hudd.clustering.moments import Moments, _coarse, channel_moments
 from hudd.errors import UsageError
+from hudd.features.moments import Moments, _coarse, channel_moments
 from hudd.lrp import LRP
 
 

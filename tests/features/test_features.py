@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from hudd.clustering.features import Activations, Backbone, Pixels
 from hudd.errors import UsageError
+from hudd.features import Activations, Backbone, Pixels
 
 
 class Net(nn.Module):

@@ -1,0 +1,22 @@
+"""What of an image is clustered: relevance, channel moments, activations, features of another network, pixels.
+
+Each is asked as :class:`hudd.LRP` is: ``prepare`` names the layers and ``attribute`` returns them.
+"""
+
+from hudd.features.activations import Activations
+from hudd.features.base import Extractor, Features
+from hudd.features.contrast import Contrast
+from hudd.features.moments import Moments
+from hudd.features.pixels import Pixels
+from hudd.features.transfer import DEFAULT_BACKBONE, Backbone
+
+__all__ = [
+    "DEFAULT_BACKBONE",
+    "Activations",
+    "Backbone",
+    "Contrast",
+    "Extractor",
+    "Features",
+    "Moments",
+    "Pixels",
+]
