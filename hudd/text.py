@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -15,6 +16,11 @@ def shown(value: Any) -> str:
     """
     text = value if isinstance(value, str) else str(value)
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def to_json(content: Any, indent: int | None = None) -> bytes:
+    """Return JSON in UTF-8; halves of surrogate pairs, as in file names that are no text, as JSON's escapes."""
+    return json.dumps(content, ensure_ascii=False, indent=indent).encode("utf-8", "backslashreplace")
 
 
 def number(value: float, step: float | None = None) -> str:

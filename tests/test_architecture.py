@@ -26,7 +26,7 @@ FLOORS = [
     {"capture"},
     {"data"},
     {"store"},
-    {"presets", "progress", "ranks", "memory", "kinds", "text"},
+    {"presets", "progress", "ranks", "memory", "kinds", "text", "cells"},
     {"errors", "_core"},
 ]
 # What is on one floor and belongs together.

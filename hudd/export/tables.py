@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from hudd.cells import frame_to_csv
 from hudd.export.errors import made
 from hudd.review.reviewed import review_of, reviewed
 from hudd.store.files import write_error
@@ -43,7 +44,7 @@ def export_tables(study: Study, out: str | Path) -> list[Path]:
         tables["review"] = review_table(study)
     try:
         for name, frame in tables.items():
-            frame.to_csv(out / f"{name}.csv", index=False)
+            (out / f"{name}.csv").write_bytes(frame_to_csv(frame))
     except OSError as error:
         raise write_error(out, error) from error
     return [out / f"{name}.csv" for name in tables]

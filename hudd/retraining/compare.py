@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import nn
 
+from hudd.cells import to_csv
 from hudd.errors import UsageError
 from hudd.retraining.checkpoint import fingerprint
 from hudd.retraining.config import TrainingConfig
@@ -120,10 +120,7 @@ class Comparison:
     def write_csv(self, file: str | Path) -> None:
         """Write one row a run; the recovery by cluster is in the JSON only."""
         rows = [{k: v for k, v in asdict(run).items() if k != "recovery"} for run in self.runs]
-        with Path(file).open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+        Path(file).write_bytes(to_csv(list(rows[0]), [row.values() for row in rows]))
 
     def figure(self) -> Figure:
         """Draw each strategy's runs as dots, its mean and 95 % interval beside them."""

@@ -18,7 +18,11 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from PIL import Image
 
+from hudd.cells import to_csv, unguarded
 from hudd.errors import UsageError
+from hudd.store.aside import whole_folder
+from hudd.store.files import write_whole
+from hudd.text import to_json
 
 _UNLABELLED = "_unlabelled"
 _SHOWN = 10
@@ -59,10 +63,7 @@ def export_csv(
     """
     known = _check_lengths(paths, columns, labels)
     file = Path(file)
-    with file.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["path", "label", *columns])
-        writer.writerows(zip(paths, known, *([_plain(v) for v in column] for column in columns.values())))
+    write_whole(file, to_csv(["path", "label", *columns], zip(paths, known, *columns.values())))
     return file
 
 
@@ -108,7 +109,7 @@ def export_label_studio(
             task["annotations"] = [{"result": _choice(known[i])}]
         tasks.append(task)
     file = Path(file)
-    file.write_text(json.dumps(tasks, indent=1, ensure_ascii=False), encoding="utf-8")
+    write_whole(file, to_json(tasks, indent=1))
     return file
 
 
@@ -159,13 +160,14 @@ def export_folder(
     bad = [name for name in class_names if name in ("", ".", "..", _UNLABELLED) or set(name) & set("/\\\0")]
     if bad:
         raise UsageError(f"classes {bad} cannot be folder names; export to CSV or Label Studio.")
-    for name in (_UNLABELLED, *class_names):
-        (folder / name).mkdir(parents=True, exist_ok=True)
     names = [f"{i:06d}.png" for i in range(len(paths))]
-    for i, name in enumerate(names):
-        Image.fromarray(picture(i)).save(folder / (known[i] or _UNLABELLED) / name)
-    with (folder / "index.csv").open("w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream).writerows([("file", "path"), *zip(names, paths)])
+    folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with whole_folder(folder) as aside:
+        for name in (_UNLABELLED, *class_names):
+            (aside / name).mkdir()
+        for i, name in enumerate(names):
+            Image.fromarray(picture(i)).save(aside / (known[i] or _UNLABELLED) / name)
+        (aside / "index.csv").write_bytes(to_csv(["file", "path"], zip(names, paths)))
     return folder
 
 
@@ -204,17 +206,17 @@ def import_labels(
         other or what is known: all such rows are listed, up to ten, and nothing is taken over.
     """
     source = Path(source)
+    row_of = {path: row for row, path in enumerate(paths)}
+    class_of = _class_finder(class_names)
     if source.is_dir():
-        entries = _read_folder(source)
+        entries = _read_folder(source, row_of)
     elif source.suffix == ".csv" and source.is_file():
-        entries = _read_csv(source)
+        entries = _read_csv(source, row_of, class_of)
     elif source.suffix == ".json" and source.is_file():
         entries = _read_label_studio(source)
     else:
         raise UsageError(f"{source} is no CSV, JSON or folder of labels; give one of these.")
 
-    row_of = {path: row for row, path in enumerate(paths)}
-    class_of = _class_finder(class_names)
     labels = np.full(len(paths), -1, np.int64) if known is None else np.array(known, np.int64)
     before, problems = labels.copy(), []
     seen: dict[int, tuple[str, int]] = {}
@@ -243,10 +245,19 @@ def import_labels(
     return labels
 
 
-def _read_csv(file: Path) -> Iterator[_Entry]:
+def _read_csv(
+    file: Path, row_of: Mapping[str, int], class_of: Callable[[str], int | None]
+) -> Iterator[_Entry]:
     for number, row in _rows(file, ("path", "label")):
         if row["label"].strip():
-            yield _Entry(f"row {number}", row["path"], row["label"].strip())
+            label = _meant(row["label"], lambda name: class_of(name) is not None)
+            yield _Entry(f"row {number}", _meant(row["path"], row_of.__contains__), label)
+
+
+def _meant(cell: str, is_known: Callable[[str], bool]) -> str:
+    """Return the text of a cell: as hudd writes it, else as people may type it."""
+    typed = (unguarded(cell), cell, unguarded(cell.strip()), cell.strip())
+    return next(filter(is_known, typed), typed[2])
 
 
 def _rows(file: Path, columns: tuple[str, str]) -> Iterator[tuple[int, dict[str, str]]]:
@@ -298,11 +309,12 @@ def _task(task: dict[str, Any]) -> tuple[str | None, list[str]]:
     return (path if isinstance(path, str) else None), labels
 
 
-def _read_folder(folder: Path) -> Iterator[_Entry]:
+def _read_folder(folder: Path, row_of: Mapping[str, int]) -> Iterator[_Entry]:
     index = folder / "index.csv"
     if not index.is_file():
         raise UsageError(f"{folder} has no index.csv; sort a folder that hudd exported.")
-    path_of = {row["file"]: row["path"] for _, row in _rows(index, ("file", "path"))}
+    rows = _rows(index, ("file", "path"))
+    path_of = {row["file"]: _meant(row["path"], row_of.__contains__) for _, row in rows}
     for file in sorted(folder.glob("*/*")):
         if file.parent.name != _UNLABELLED and file.name in path_of:
             yield _Entry(f"{file.parent.name}/{file.name}", path_of[file.name], file.parent.name)

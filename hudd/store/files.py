@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import shutil
 from pathlib import Path
 
 from hudd.errors import HuddError
+from hudd.store.aside import reserve
+from hudd.store.aside import sweep as sweep
 
-ASIDE = ".aside-"
 BLOCK = 4096  # of memory and of the disk
 _LARGE = 1 << 20  # bytes from which the page cache is more trouble than it is worth
 
@@ -33,9 +35,12 @@ def write_whole(path: Path, content: bytes | memoryview, size: int | None = None
     HuddError
         If the disk is full or does not let itself be written; the old file then still stands.
     """
-    aside = path.with_name(f"{ASIDE}{os.getpid()}-{path.name}")
     try:
-        _fill(aside, memoryview(content), len(content) if size is None else size)
+        aside, handle = reserve(path)
+    except OSError as error:
+        raise write_error(path, error) from error
+    try:
+        _fill(handle, memoryview(content), len(content) if size is None else size)
         aside.replace(path)
         sync_directory(path.parent)
     except OSError as error:
@@ -44,22 +49,21 @@ def write_whole(path: Path, content: bytes | memoryview, size: int | None = None
     except BaseException:
         _forget(aside)
         raise
+    finally:
+        os.close(handle)
 
 
-def _fill(path: Path, content: memoryview, size: int) -> None:
-    """Write a file and flush it to disk."""
+def _fill(handle: int, content: memoryview, size: int) -> None:
+    """Write an open file from its beginning and flush it to disk."""
     unbuffered = getattr(os, "O_DIRECT", 0) if len(content) >= _LARGE else 0
     for flag in (unbuffered, 0):
         try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | flag, 0o666)
-            try:
-                done, end = 0, len(content) if flag else size
-                while done < end:
-                    done += os.write(handle, content[done:end])
-                os.ftruncate(handle, size)
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            fcntl.fcntl(handle, fcntl.F_SETFL, flag)
+            done, end = 0, len(content) if flag else size
+            while done < end:
+                done += os.pwrite(handle, content[done:end], done)
+            os.ftruncate(handle, size)
+            os.fsync(handle)
             return
         except OSError as error:
             if not flag or error.errno != errno.EINVAL:  # not aligned, or the file system buffers always
@@ -134,12 +138,6 @@ def sync_directory(directory: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def sweep(directory: Path) -> None:
-    """Remove what a killed writer left aside in `directory`. Call it as the only writer."""
-    for leftover in directory.glob(f"{ASIDE}*"):
-        leftover.unlink(missing_ok=True)
 
 
 def _forget(aside: Path) -> None:

@@ -1,5 +1,6 @@
 """Labels go out and come back in every form, and every bad row is named."""
 
+import csv
 import json
 import xml.etree.ElementTree as ElementTree
 
@@ -36,6 +37,21 @@ def test_csv_there_and_back(tmp_path):
     fill_csv(file, {0: "stop", 3: "überholen"})
     assert import_labels(file, PATHS, CLASSES).tolist() == [0, -1, -1, 2, -1, -1]
     assert file.read_text(encoding="utf-8").splitlines()[0] == "path,label,cluster"
+
+
+def test_names_like_formulas_come_back(tmp_path):
+    """Whatever images and classes are called: what hudd wrote, and what people type as they read it."""
+    paths = ["=1.png", "'=1.png", "-a\n.png", "@b\udc80.png", "\tc.png", "plain.png"]
+    classes = ["=HYPERLINK(1)", "'=HYPERLINK(1)", "+1", "\x1b[31m", " spaced "]
+    labels = [0, 1, 2, 3, 4, 0]
+    names = [classes[label] for label in labels]
+    file = export_csv(tmp_path / "l.csv", paths, {"prediction": names}, labels=names)
+    assert import_labels(file, paths, classes).tolist() == labels
+    with file.open(newline="") as stream:
+        cells = [cell for row in csv.reader(stream) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@")) or not cell.isprintable()]
+    file.write_text("path,label\n=1.png,+1\nplain.png,  +1\n")
+    assert import_labels(file, paths, classes).tolist() == [2, -1, -1, -1, -1, 2]
 
 
 @given(st.lists(st.integers(-1, 2), min_size=6, max_size=6))
