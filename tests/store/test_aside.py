@@ -102,9 +102,8 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path, monkeypatch, in_one_step):
             (aside / content).mkdir()
             (aside / content / "file").write_text(content)
         assert [path.name for path in folder.iterdir()] == [content]
-    with pytest.raises(ZeroDivisionError), whole_folder(folder) as aside:
-        (aside / "half").write_text("")
-        raise ZeroDivisionError
+    with pytest.raises(FileNotFoundError), whole_folder(folder) as aside:
+        (aside / "half" / "file").write_text("")
 
     def refuse():
         raise PermissionError("it holds something else")
