@@ -1,4 +1,4 @@
-"""What MkDocs does not do by itself: the command line's reference, formulas as MathML, files beside docs/."""
+"""What MkDocs does not do by itself: the command line's reference, formulas, cross-references, files beside docs/."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
 BESIDE = ("benchmarks/results", "examples")  # linked from pages, copied to the site
+_WORKER = re.compile(r"https://[^\"']*/iframe-worker/shim")
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -37,7 +38,35 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
 
 
 def on_page_content(content: str, page: Any, config: Any, files: Files) -> str:
-    """Turn the formulas into MathML, which browsers show without any script."""
+    """Turn formulas into MathML, which needs no script, and the docstrings' roles into links."""
+    return _linked(_formulas(content))
+
+
+def on_post_page(output: str, page: Any, config: Any) -> str:
+    """Take the script that lets the search run without a server from the site itself."""
+    return _WORKER.sub("../" * page.url.count("/") + "site/iframe-worker.js", output)
+
+
+def on_post_template(output_content: str, template_name: str, config: Any) -> str:
+    """Do the same for the page about missing pages."""
+    return _WORKER.sub("/site/iframe-worker.js", output_content)
+
+
+def _linked(content: str) -> str:
+    """Replace roles such as ``:func:`name` `` by links to the reference, or by the name where it is not there."""
+    reference = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+    documented = {name.rpartition(".")[2]: name for name in re.findall(r"^::: (\S+)", reference, re.M)}
+
+    def link(match: re.Match[str]) -> str:
+        name = match["name"].lstrip("~.")
+        owner, _, member = name.rpartition(".")
+        target = documented.get(member) or f"{documented.get(owner.rpartition('.')[2], owner)}.{member}"
+        return f'<autoref optional identifier="{target}"><code>{name.removeprefix("hudd.")}</code></autoref>'
+
+    return re.sub(r":(?:func|class|meth|mod|data|attr|exc):<code>(?P<name>[^<]+)</code>", link, content)
+
+
+def _formulas(content: str) -> str:
 
     def mathml(match: re.Match[str]) -> str:
         display = match["tag"] == "div"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,41 @@ def test_pages_need_no_network(site: Path) -> None:
         match["url"] for page in pages for match in _FETCHED.finditer(page.read_text(encoding="utf-8"))
     }
     assert fetched == set()
+
+
+def test_no_role_is_left_raw(site: Path) -> None:
+    role = re.compile(r":(?:func|class|meth|mod|data|attr|exc|obj):")
+    assert [page.name for page in site.rglob("*.html") if role.search(page.read_text(encoding="utf-8"))] == []
+
+
+def test_cross_references_lead_to_the_reference(site: Path) -> None:
+    text = (site / "reference" / "python.html").read_text(encoding="utf-8")
+    assert re.search(r'<a class="autorefs autorefs-internal"[^>]* href="#hudd.lrp.LRP"', text)
+
+
+@pytest.mark.parametrize("name", ["clustering.linkage", "clustering.cluster", "lrp.recommended"])
+def test_functions_are_documented_not_their_modules(site: Path, name: str) -> None:
+    text = (site / "reference" / "python.html").read_text(encoding="utf-8")
+    last = name.rpartition(".")[2]
+    assert f'id="hudd.{name}.{last}"' in text
+    assert f'<h2 id="hudd.{name}"' not in text
+
+
+def test_search_works_from_a_folder(site: Path, tmp_path: Path) -> None:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("Chromium is not installed")
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+    ]
+    options += [f"--user-data-dir={tmp_path}", "--virtual-time-budget=20000", "--dump-dom"]
+    page = f"{(site / 'index.html').as_uri()}?q=z-plus"
+    done = subprocess.run([chromium, *options, page], capture_output=True, text=True, timeout=300)
+    assert re.search(r'md-search-result__meta"[^>]*>\s*[1-9]\d* matching document', done.stdout)
 
 
 def test_formulas_are_mathml(site: Path) -> None:
