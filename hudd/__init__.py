@@ -17,6 +17,7 @@ except PackageNotFoundError:  # a source tree that was never installed
 if TYPE_CHECKING:
     from hudd import evaluation as evaluate
     from hudd.clustering.cluster import Clustering, choose_layer, cluster
+    from hudd.clustering.estimator import RootCauses
     from hudd.clustering.linkage import linkage
     from hudd.distances import pairwise_distances
     from hudd.errors import HuddError, UnsupportedOperation, UsageError
@@ -31,6 +32,7 @@ _HOMES = {
     "HuddError": "hudd.errors",
     "LRP": "hudd.lrp",
     "Relevance": "hudd.lrp",
+    "RootCauses": "hudd.clustering",
     "Study": "hudd.study",
     "UnsafeSet": "hudd.selection",
     "UnsupportedOperation": "hudd.errors",
@@ -49,6 +51,7 @@ __all__ = [
     "Clustering",
     "HuddError",
     "Relevance",
+    "RootCauses",
     "Study",
     "UnsafeSet",
     "UnsupportedOperation",

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from hudd.errors import UsageError
 
 Pool = Literal["none", "channel", "space"]
 FeatureKind = Literal["relevance", "moments", "activation", "transfer", "pixels"]
 Reduction = Literal["none", "pca", "umap", "random-projection"]
-Clusterer = Literal["ward", "average", "kmeans", "dbscan", "hdbscan"]
-COUNTED = ("ward", "average", "kmeans")  # clusterers that are told how many clusters to make
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Preset:
         What of an image is clustered, see :mod:`hudd.features` and :mod:`hudd.features.moments`.
     reduction : {"none", "pca", "umap", "random-projection"}
         Reduction of the features' dimension before they are clustered.
-    clusterer : {"ward", "average", "kmeans", "dbscan", "hdbscan"}
+    clusterer : str
         How they are clustered, see :class:`hudd.clustering.Pipeline`.
     linkage_on : {"distances", "profiles", "none"}
         Linkage of the distances themselves, or of the rows of the row-scaled distance matrix; none where
@@ -59,7 +57,7 @@ class Preset:
     unit_norm: bool
     features: FeatureKind
     reduction: Reduction
-    clusterer: Clusterer
+    clusterer: str
     linkage_on: Literal["distances", "profiles", "none"]
     wicd_on: Literal["distances", "row-scaled"]
     layer_choice: Literal["scaled", "raw"]
@@ -177,27 +175,3 @@ def get_preset(name: str) -> Preset:
         return PRESETS[name]
     except KeyError:
         raise UsageError(f"preset '{name}' is unknown; choose one of: {', '.join(PRESETS)}.") from None
-
-
-def check_counted(clusterer: Any, **numbers: int | None) -> None:
-    """Refuse a number that was given to a clusterer that finds the number of clusters itself.
-
-    Parameters
-    ----------
-    clusterer : str or object
-        Name of a clusterer, or one of scikit-learn's.
-    **numbers
-        What was given, by name; None where nothing was.
-
-    Raises
-    ------
-    UsageError
-        If a number would have no effect.
-    """
-    given = [f"{name} {value}" for name, value in numbers.items() if value is not None]
-    if given and not (isinstance(clusterer, str) and clusterer in COUNTED):
-        how = f"'{clusterer}'" if isinstance(clusterer, str) else type(clusterer).__name__
-        raise UsageError(
-            f"clusterer {how} finds the number of clusters itself, so {given[0]} has no effect; leave it out, or "
-            f"choose one of: {', '.join(COUNTED)}."
-        )

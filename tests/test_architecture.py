@@ -26,6 +26,8 @@ FLOORS = [
     {"capture"},
     {"data"},
     {"store"},
+    {"registry"},
+    {"specs"},
     {"presets", "progress", "ranks", "memory", "kinds", "text", "cells"},
     {"errors", "_core"},
 ]

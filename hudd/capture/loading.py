@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from hudd.data.specs import call_factory
 from hudd.errors import UsageError
+from hudd.specs import call_factory
 
 
 @dataclass(frozen=True)

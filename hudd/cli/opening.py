@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from hudd.clustering import is_counted
 from hudd.errors import UsageError
-from hudd.presets import COUNTED, Preset, get_preset
+from hudd.presets import Preset, get_preset
 
 if TYPE_CHECKING:
     from hudd.study import Study
@@ -81,7 +82,7 @@ def _settings(old: Settings | None, choices: dict[str, Any]) -> dict[str, Any]:
         given["budget"] = None
     if "budget" in given and "factor" not in given:
         given["factor"] = None
-    if old and {"preset", "clusterer"} & set(given) and _preset(old, given).clusterer not in COUNTED:
+    if old and {"preset", "clusterer"} & set(given) and not is_counted(_preset(old, given).clusterer):
         given = {"max_clusters": None, "cluster_size": None, **given}
     if old and {"preset", "features"} & set(given) and not _preset(old, given).layered:
         given = {"pool": None, "layer": None, **given}

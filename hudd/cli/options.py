@@ -154,7 +154,7 @@ ClustererName = Annotated[
     typer.Option(
         "--clusterer",
         metavar="NAME",
-        help="ward, average, kmeans, dbscan or hdbscan.",
+        help="ward, average, kmeans, dbscan, hdbscan, one that a package registers, or package.module:Class.",
         rich_help_panel="Method",
     ),
 ]

@@ -1,23 +1,32 @@
 """Root-cause clusters: linkage, number of clusters, choice of the layer, and how far to trust them."""
 
-from hudd.clustering.cluster import Clustering, choose_layer, cluster, cluster_layers
+from hudd.clustering.cluster import choose_layer, cluster, cluster_layers
+from hudd.clustering.clusterers import CLUSTERERS, Clusterer, check_counted, is_counted, is_linked
 from hudd.clustering.criteria import Criteria, criteria, criteria_curve
+from hudd.clustering.estimator import RootCauses
 from hudd.clustering.linkage import linkage
 from hudd.clustering.pipelines import Grouping, Pipeline
+from hudd.clustering.result import Clustering
 from hudd.clustering.stability import Stability, stability
 from hudd.clustering.vectors import linkage_vectors
 
 __all__ = [
+    "CLUSTERERS",
+    "Clusterer",
     "Clustering",
     "Criteria",
     "Grouping",
     "Pipeline",
+    "RootCauses",
     "Stability",
+    "check_counted",
     "choose_layer",
     "cluster",
     "cluster_layers",
     "criteria",
     "criteria_curve",
+    "is_counted",
+    "is_linked",
     "linkage",
     "linkage_vectors",
     "stability",

@@ -4,85 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from functools import partial
-from math import ceil
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-from scipy.cluster import hierarchy
-from scipy.spatial.distance import pdist, squareform
-
-from hudd.clustering.knee import knee_cut
-from hudd.clustering.linkage import Method, check_condensed, count_points, linkage
+from hudd.clustering.clusterers import check_counted
+from hudd.clustering.cut import Cut, row_scaled
 from hudd.clustering.pipelines import Pipeline
-from hudd.clustering.wicd import cluster_sums, flat_labels, medoids, wicd
-from hudd.distances import pairwise_distances
+from hudd.clustering.result import Clustering
 from hudd.distances.threads import thread_count
 from hudd.errors import UsageError
-from hudd.presets import Clusterer, Preset, Reduction, check_counted, get_preset
+from hudd.presets import Reduction, get_preset
 
-
-@dataclass(frozen=True)
-class Clustering:
-    """Root-cause clusters of one layer.
-
-    Attributes
-    ----------
-    labels : ndarray, (N,) int64
-        Cluster of each row, from 1. A row that a density clusterer leaves out as noise is a cluster of its own.
-    k : int
-        Number of clusters.
-    ks : ndarray, (K,) int64
-        Numbers of clusters tried; empty where there was no choice.
-    wicd_curve, gradient : ndarray, (K,) float64
-        WICD for each of them, in the units of what the preset takes it on, and its gradient.
-    linkage : ndarray, (N - 1, 4) float64
-        SciPy's Z; (0, 4) where the clusterer makes no dendrogram.
-    medoids : ndarray, (k,) int64
-        Row of each cluster with the smallest sum of distances to its members.
-    wicd : float
-        WICD of the chosen clusters on the distances themselves.
-    scaled_wicd : float
-        Mean distance between two images of one cluster, clusters weighted by size and singletons counted
-        as 0, over the mean distance between any two images: ``k * wicd / mean``. Free of the layer's
-        scale and of k in the denominator; 1 where there is no structure: one cluster, or equal rows.
-    """
-
-    labels: np.ndarray
-    k: int
-    ks: np.ndarray
-    wicd_curve: np.ndarray
-    gradient: np.ndarray
-    linkage: np.ndarray
-    medoids: np.ndarray
-    wicd: float
-    scaled_wicd: float
-
-    def _repr_html_(self) -> str:
-        """Show the clusters as a table, at the end of a notebook's cell."""
-        sizes = np.bincount(self.labels, minlength=len(self.medoids) + 1)[1:]
-        rows = "".join(
-            f"<tr><td>{number}</td><td>{size}</td><td>{medoid}</td></tr>"
-            for number, (size, medoid) in enumerate(zip(sizes.tolist(), self.medoids.tolist()), start=1)
-        )
-        return (
-            f"<p><b>{self.k} clusters</b> of {len(self.labels):,} rows, scaled WICD {self.scaled_wicd:.3g}</p>"
-            f"<table><thead><tr><th>cluster</th><th>size</th><th>medoid</th></tr></thead>{rows}</table>"
-        )
-
-
-_MOST = 1_000_000  # clusters
+__all__ = ["Clustering", "choose_layer", "cluster", "cluster_layers", "pipeline_of", "row_scaled"]
 
 
 def cluster(
-    heatmaps_or_distances: Any,
+    X: Any,
     *,
     preset: str = "hudd",
+    metric: Literal["euclidean", "precomputed"] | None = None,
     max_clusters: int | None = None,
     cluster_size: int | None = None,
     reduction: Reduction | None = None,
-    clusterer: Clusterer | Any = None,
+    clusterer: Any = None,
     unit_norm: bool | None = None,
     seed: int = 0,
 ) -> Clustering:
@@ -90,11 +34,15 @@ def cluster(
 
     Parameters
     ----------
-    heatmaps_or_distances : array_like or h5py.Dataset
-        One heatmap a row, shape (N, ...); or condensed Euclidean distances, shape (N (N - 1) / 2,),
-        taken as they are.
+    X : array_like or h5py.Dataset
+        One heatmap a row, shape (N, ...); or distances, square with ``metric="precomputed"``, shape (N, N), or
+        condensed, shape (N (N - 1) / 2,), which are taken as they are. Ward's method is for Euclidean ones.
     preset : str
         Name of a preset, see :mod:`hudd.presets`.
+    metric : {"euclidean", "precomputed"}, optional
+        ``precomputed``, as in scikit-learn: `X` holds distances. Without it a square, symmetric matrix with zeros
+        on its diagonal, or with its largest value all along it, is refused, since it holds distances or
+        similarities; ``euclidean`` says that it holds features all the same.
     max_clusters : int, optional
         Largest number of clusters tried; by default half of the rows, at most the preset's.
     cluster_size : int, optional
@@ -120,127 +68,46 @@ def cluster(
     Raises
     ------
     UsageError
-        If the input is empty or not finite, or an option is not allowed or would have no effect.
+        If the input is empty, not finite or of the wrong form, or an option is not allowed or would have no
+        effect.
+    """
+    pipeline = pipeline_of(
+        preset,
+        max_clusters=max_clusters,
+        cluster_size=cluster_size,
+        reduction=reduction,
+        clusterer=clusterer,
+        unit_norm=unit_norm,
+        seed=seed,
+    )
+    return pipeline.clustering(X, metric)[0]
+
+
+def pipeline_of(
+    preset: str,
+    *,
+    max_clusters: int | None = None,
+    cluster_size: int | None = None,
+    reduction: Reduction | None = None,
+    clusterer: Any = None,
+    unit_norm: bool | None = None,
+    seed: int = 0,
+) -> Pipeline:
+    """Return the way from rows to clusters that a preset takes, with choices in place of its own.
+
+    Parameters and errors are those of :func:`cluster`.
     """
     choices = get_preset(preset)
-    reduction = reduction or choices.reduction
-    how: Any = clusterer or choices.clusterer
-    linked = isinstance(how, str) and how in ("ward", "average")
-    unit_norm = choices.unit_norm if unit_norm is None else unit_norm
-    pipeline = Pipeline(reduction, clusterer=how, unit_norm=unit_norm, seed=seed)
-    check_counted(how, max_clusters=max_clusters, cluster_size=cluster_size)
-    if max_clusters is not None and not 2 <= max_clusters <= _MOST:
-        raise UsageError(f"max_clusters is {max_clusters}; give 2 to {_MOST:,}, or leave it out.")
-    if cluster_size is None:
-        cluster_size = choices.cluster_size
-    elif max_clusters is None:  # the size says how many
-        choices = replace(choices, max_clusters=_MOST)
-    if cluster_size is not None and cluster_size < 2:
-        raise UsageError(f"cluster_size is {cluster_size}; give at least 2, or leave it out.")
-    data = heatmaps_or_distances
-    if not hasattr(data, "shape"):
-        data = np.asarray(data)
-    if len(data.shape) == 0:
-        raise UsageError(f"cluster received {data!r}; give heatmaps, shape (N, ...), or condensed distances.")
-    if len(data.shape) == 1:
-        if reduction != "none" or not linked:
-            raise UsageError(
-                f"distances cannot be clustered by reduction '{reduction}' and clusterer '{how}'; "
-                "give the features, shape (N, ...)."
-            )
-        condensed = check_condensed(data)
-    elif int(data.shape[0]) == 0:
-        raise UsageError("there are no heatmaps to cluster; give at least one row.")
-    elif reduction == "none" and linked:
-        condensed = pairwise_distances(data, condensed=True, unit_norm=unit_norm)
-    else:
-        rows = pipeline.reduce(data)
-        condensed = pairwise_distances(rows, condensed=True)
-    if linked:
-        return _cut(condensed, how, choices, max_clusters, cluster_size)
-    if isinstance(how, str) and how == "kmeans":
-        apart = replace(choices, linkage_on="distances")  # the authors' profiles are for their linkage alone
-        found = _cut(condensed, "ward", apart, max_clusters, cluster_size)
-        pipeline = replace(pipeline, n_clusters=found.k)
-    return _described(condensed, _apart(pipeline.group(rows)))
-
-
-def _cut(
-    condensed: np.ndarray,
-    method: Method,
-    choices: Preset,
-    max_clusters: int | None,
-    cluster_size: int | None,
-) -> Clustering:
-    """Link, and cut at the knee or into clusters of a size."""
-    n = count_points(condensed)
-    z, curve_on = _dendrogram(condensed, n, method, choices)
-    ks = _range(n, choices, max_clusters) if condensed.any() else np.empty(0, np.int64)
-    labels, curve, slope = knee_cut(curve_on, z, ks)
-    if cluster_size is not None and len(ks):
-        labels = flat_labels(z, min(max(ceil(n / cluster_size), 2), int(ks[-1])))
-    return replace(_described(condensed, labels), ks=ks, wicd_curve=curve, gradient=slope, linkage=z)
-
-
-def _described(condensed: np.ndarray, labels: np.ndarray) -> Clustering:
-    """Return a clustering with what distances and labels alone tell."""
-    sums, totals = cluster_sums(condensed, labels)
-    value = wicd(totals, labels)
-    mean = float(condensed.mean(dtype=np.float64)) if len(condensed) else 0.0
-    return Clustering(
-        labels=labels,
-        k=len(totals),
-        ks=np.empty(0, np.int64),
-        wicd_curve=np.empty(0),
-        gradient=np.empty(0),
-        linkage=np.empty((0, 4)),
-        medoids=medoids(sums, labels),
-        wicd=value,
-        scaled_wicd=value * len(totals) / mean if mean > 0 else 1.0,
+    how = clusterer or choices.clusterer
+    pipeline = Pipeline(
+        reduction or choices.reduction,
+        clusterer=how,
+        unit_norm=choices.unit_norm if unit_norm is None else unit_norm,
+        seed=seed,
+        cut=Cut.of(choices, max_clusters, cluster_size),
     )
-
-
-def _apart(labels: np.ndarray) -> np.ndarray:
-    """Make each row that is noise, -1, a cluster of its own, after the others."""
-    noise = labels < 0
-    found = labels.copy()
-    found[noise] = max(int(labels.max()), 0) + 1 + np.arange(noise.sum())
-    return found
-
-
-def _range(n: int, choices: Preset, max_clusters: int | None) -> np.ndarray:
-    """Return the numbers of clusters to try."""
-    authors = choices.linkage_on == "profiles"
-    last = max_clusters or min(n // 2, choices.max_clusters)
-    if authors and n > 1:
-        last = max(last, 2)  # their range always holds 2 and may exceed N
-    elif not authors:
-        last = min(last, n - 1)
-    return np.arange(2, last + 1)
-
-
-def row_scaled(condensed: np.ndarray) -> np.ndarray:
-    """Return the square matrix whose rows are divided by their largest distance, (N, N) float64.
-
-    Not symmetric. Rows of zeros stay zero.
-    """
-    square = squareform(condensed.astype(np.float64))
-    largest = square.max(axis=1, keepdims=True)
-    return square / np.where(largest > 0, largest, 1.0)
-
-
-def _dendrogram(
-    condensed: np.ndarray, n: int, method: Method, choices: Preset
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the linkage matrix and the condensed distances that WICD is taken on."""
-    if n == 1:
-        return np.empty((0, 4)), condensed
-    if choices.linkage_on != "profiles":
-        return linkage(condensed, method), condensed
-    scaled = row_scaled(condensed)
-    # SciPy's own, in float64 and with its leaf order: the labels must be the authors'.
-    z = hierarchy.linkage(pdist(scaled), method, optimal_ordering=True)
-    return z, scaled[np.triu_indices(n, 1)] if choices.wicd_on == "row-scaled" else condensed
+    check_counted(how, max_clusters=max_clusters, cluster_size=cluster_size)
+    return pipeline
 
 
 def cluster_layers(

@@ -1,30 +1,33 @@
-"""Other pipelines behind one interface: features, then a reduction, then a clusterer.
+"""From rows to clusters: reduce, take distances, link, cut, describe.
 
-M. Attaoui, H. Fahmy, F. Pastore, L. Briand, "Black-box safety analysis and retraining of DNNs based on
-feature extraction and clustering", ACM TOSEM 32(3), 2023, cluster transfer features by density.
+Density clustering of transfer features: M. Attaoui, H. Fahmy, F. Pastore, L. Briand, "Black-box safety analysis and
+retraining of DNNs based on feature extraction and clustering", ACM TOSEM 32(3), 2023.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from importlib.util import find_spec
-from typing import Any, Literal, get_args
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
-from sklearn import cluster as sklearn_cluster
-from sklearn.base import clone
-from sklearn.decomposition import PCA
-from sklearn.neighbors import NearestNeighbors
-from sklearn.random_projection import GaussianRandomProjection
 
-from hudd.clustering.knee import choose_radius, knee_cut
-from hudd.clustering.linkage import linkage
-from hudd.clustering.wicd import flat_labels
+from hudd.clustering.clusterers import (
+    CLUSTERERS,
+    Ward,
+    check_clusterer,
+    checked_labels,
+    is_counted,
+    is_linked,
+    made,
+)
+from hudd.clustering.cut import Cut
+from hudd.clustering.precomputed import as_array, condensed_distances, refuse_distances
+from hudd.clustering.reduction import check_reduction, reduce_rows
+from hudd.clustering.result import Clustering, describe, noise_apart
 from hudd.distances import pairwise_distances, unit_norm_rows
 from hudd.errors import UsageError
-from hudd.presets import Clusterer, Reduction
-
-_MOST_CLUSTERS = 500
+from hudd.presets import Reduction
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,7 @@ class Grouping:
     Attributes
     ----------
     labels : ndarray, (N,) int64
-        Cluster of each row, from 1 in order of first appearance; -1 for rows that a density clusterer
-        leaves out as noise.
+        Cluster of each row, from 1; -1 for rows that a density clusterer leaves out as noise.
     k : int
         Number of clusters.
     medoids : ndarray, (k,) int64
@@ -60,41 +62,35 @@ class Pipeline:
         Reduction of the features' dimension; ``umap`` needs the package umap-learn.
     components : int
         Dimensions to keep, at most what rows and features allow.
-    clusterer : {"ward", "average", "kmeans", "dbscan", "hdbscan"} or scikit-learn clusterer
-        An object with ``fit_predict`` is cloned and used as it is.
+    clusterer : str or clusterer
+        A name: ``ward``, ``average``, ``kmeans``, ``dbscan``, ``hdbscan`` or one that a package registers; a spec,
+        ``package.module:Class``; or an object with ``fit_predict``, which is cloned. See
+        :class:`hudd.clustering.clusterers.Clusterer`.
     n_clusters : int, optional
-        For ward, average and kmeans; by default the knee of the gradient of WICD, kmeans taking Ward's.
-    min_samples : int
-        For dbscan and hdbscan: neighbours of a core row; smallest cluster of hdbscan. The radius of
-        dbscan is the knee of the distances to that neighbour.
+        For those that are told the number; by default as `cut` says, others than linkages taking Ward's.
+    min_samples : int, optional
+        For dbscan and hdbscan, 5 by default: neighbours of a core row; smallest cluster of hdbscan. The radius
+        of dbscan is the knee of the distances to that neighbour.
     unit_norm : bool
         Divide each row by its Euclidean norm first.
     seed : int
         Seed of whatever draws at random.
+    cut : Cut
+        How the number of clusters is chosen.
     """
 
     reduction: Reduction = "none"
     components: int = 50
-    clusterer: Clusterer | Any = "ward"
+    clusterer: Any = "ward"
     n_clusters: int | None = None
-    min_samples: int = 5
+    min_samples: int | None = None
     unit_norm: bool = True
     seed: int = 0
+    cut: Cut = field(default_factory=Cut)
 
     def __post_init__(self) -> None:
-        if self.reduction not in get_args(Reduction):
-            raise UsageError(
-                f"reduction '{self.reduction}' is unknown; choose one of: {', '.join(get_args(Reduction))}."
-            )
-        if self.clusterer not in get_args(Clusterer) and not hasattr(self.clusterer, "fit_predict"):
-            raise UsageError(
-                f"clusterer {self.clusterer!r} is unknown; choose one of: {', '.join(get_args(Clusterer))}; "
-                "or pass an object with fit_predict."
-            )
-        if self.reduction == "umap" and find_spec("umap") is None:
-            raise UsageError(
-                "reduction 'umap' needs the package umap-learn; install hudd[umap], or choose another."
-            )
+        check_reduction(self.reduction)
+        check_clusterer(self.clusterer)
         for name, least in (("components", 1), ("min_samples", 1), ("n_clusters", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
@@ -111,15 +107,81 @@ class Pipeline:
         Raises
         ------
         UsageError
-            If there are no rows, or a value is NaN or infinite; the message names the row.
+            If there are no rows, a value is NaN or infinite (the message names the row), or the features are a
+            matrix of distances.
         """
         rows = self.reduce(features)
-        labels = self.group(rows)
-        k = max(int(labels.max()), 0)
-        return Grouping(labels, k, _medoids(rows, labels, k), rows)
+        found, noise = self.clustering(features)
+        k = found.k - int(noise.sum())  # noise comes last
+        return Grouping(np.where(noise, -1, found.labels), k, found.medoids[:k], rows)
+
+    def clustering(self, data: Any, metric: str | None = None) -> tuple[Clustering, np.ndarray]:
+        """Cluster features or distances.
+
+        Parameters
+        ----------
+        data : array_like or h5py.Dataset
+            Features, shape (N, ...), or distances, square or condensed.
+        metric : {"euclidean", "precomputed"}, optional
+            ``precomputed`` says that these are distances, as one axis does. Otherwise they are features, refused
+            if they look like a square matrix of distances unless ``euclidean`` is given.
+
+        Returns
+        -------
+        clustering : Clustering
+            Every row that is noise is a cluster of its own, after the others.
+        noise : ndarray, (N,) bool
+            Rows that the clusterer leaves out.
+
+        Raises
+        ------
+        UsageError
+            As :meth:`fit`, and if distances are to be reduced or grouped other than by linkage.
+        """
+        if metric not in (None, "euclidean", "precomputed"):
+            raise UsageError(f"metric is {metric!r}; choose one of: euclidean, precomputed.")
+        data = as_array(data)
+        if len(data.shape) == 0:
+            raise UsageError(f"cluster received {data!r}; give heatmaps, shape (N, ...), or distances.")
+        if metric == "precomputed" or len(data.shape) == 1:
+            return self._of_distances(data)
+        if int(data.shape[0]) == 0:
+            raise UsageError("there are no heatmaps to cluster; give at least one row.")
+        if metric is None:
+            refuse_distances(data, "give metric='precomputed'")
+        if is_linked(self.clusterer) and self.reduction == "none":
+            return self._of_distances(pairwise_distances(data, condensed=True, unit_norm=self.unit_norm))
+        rows = self.reduced(data)[0]
+        condensed = pairwise_distances(rows, condensed=True)
+        if is_linked(self.clusterer):
+            return self._linked(condensed)
+        labels = self._assigned(rows, condensed)
+        return describe(condensed, noise_apart(labels)), labels < 0
 
     def reduce(self, features: Any) -> np.ndarray:
         """Return what is clustered, (N, d) float32; parameters and errors as :meth:`fit`."""
+        features = as_array(features)
+        refuse_distances(features, "give them to hudd.cluster with metric='precomputed'")
+        return self.reduced(features)[0]
+
+    def reduced(self, features: Any) -> tuple[np.ndarray, Any]:
+        """Return what is clustered, and the reduction for :meth:`like`; distances are not looked for."""
+        return reduce_rows(self._rows(features), self.reduction, self.components, self.seed)
+
+    def like(self, features: Any, reduction: Any) -> np.ndarray:
+        """Return further features reduced as those of :meth:`reduced` were."""
+        rows = self._rows(features)
+        return rows if reduction is None else np.ascontiguousarray(reduction.transform(rows), np.float32)
+
+    def group(self, rows: np.ndarray) -> np.ndarray:
+        """Return the cluster of each row of what :meth:`reduce` returns, as in :class:`Grouping`."""
+        condensed = pairwise_distances(rows, condensed=True)
+        if is_linked(self.clusterer):
+            return self._linked(condensed)[0].labels
+        return self._assigned(rows, condensed)
+
+    def _rows(self, features: Any) -> np.ndarray:
+        """Features as rows, (N, D) float32, checked and of unit norm where that is asked for."""
         rows = np.asarray(features)
         if rows.ndim < 2 or not len(rows):
             raise UsageError(
@@ -133,76 +195,36 @@ class Pipeline:
             )
         if self.unit_norm:
             rows = unit_norm_rows(rows)
-        return self._reduced(rows.astype(np.float32, copy=False))
+        return rows.astype(np.float32, copy=False)
 
-    def group(self, rows: np.ndarray) -> np.ndarray:
-        """Return the cluster of each row of what :meth:`reduce` returns, as in :class:`Grouping`."""
-        return _renumber(np.asarray(self._group(rows), np.int64))
-
-    def _reduced(self, rows: np.ndarray) -> np.ndarray:
-        n, width = rows.shape
-        components = min(self.components, width)
-        if self.reduction == "none" or n < 3 or (rows == rows[0]).all():
-            return rows  # nothing to reduce, or nothing to tell rows apart by
-        if self.reduction == "pca":
-            method: Any = PCA(min(components, n), random_state=self.seed)
-        elif self.reduction == "random-projection":
-            method = GaussianRandomProjection(components, random_state=self.seed)
-        else:
-            import umap
-
-            neighbours = min(15, n - 1)
-            # min_dist 0 packs what is near, as suits density clustering; one job makes the seed decide.
-            method = umap.UMAP(
-                n_components=min(components, n - 2),
-                n_neighbors=neighbours,
-                min_dist=0.0,
-                random_state=self.seed,
-                n_jobs=1,
+    def _of_distances(self, distances: Any) -> tuple[Clustering, np.ndarray]:
+        if self.reduction != "none" or not is_linked(self.clusterer):
+            raise UsageError(
+                f"distances cannot be clustered by reduction '{self.reduction}' and clusterer '{self.clusterer}'; "
+                "give the features, shape (N, ...)."
             )
-        return np.ascontiguousarray(method.fit_transform(rows), np.float32)
+        return self._linked(condensed_distances(distances))
 
-    def _group(self, rows: np.ndarray) -> np.ndarray:
-        n = len(rows)
-        if hasattr(self.clusterer, "fit_predict"):
-            return clone(self.clusterer, safe=False).fit_predict(rows)
-        if n == 1:
-            return np.ones(1, np.int64)
-        if self.clusterer in ("ward", "average"):
-            return self._cut(rows, self.clusterer)
-        if self.clusterer == "kmeans":
-            k = self.n_clusters or int(self._cut(rows, "ward").max())
-            return sklearn_cluster.KMeans(min(k, n), n_init=10, random_state=self.seed).fit_predict(rows)
-        neighbours = min(self.min_samples, n - 1)
-        if self.clusterer == "dbscan":
-            distances, _ = NearestNeighbors(n_neighbors=neighbours).fit(rows).kneighbors()
-            radius = choose_radius(distances[:, -1])
-            return sklearn_cluster.DBSCAN(eps=radius, min_samples=self.min_samples).fit_predict(rows)
-        smallest = max(2, neighbours)
-        return sklearn_cluster.HDBSCAN(min_cluster_size=smallest, copy=True).fit_predict(rows)
+    def _linked(self, condensed: np.ndarray) -> tuple[Clustering, np.ndarray]:
+        with self._blamed():
+            found = self._cut.apply(condensed, made(self.clusterer))
+        return found, np.zeros(len(found.labels), bool)
 
-    def _cut(self, rows: np.ndarray, method: Literal["ward", "average"]) -> np.ndarray:
-        condensed = pairwise_distances(rows, condensed=True)
-        z = linkage(condensed, method)
-        if self.n_clusters is not None:
-            return flat_labels(z, self.n_clusters)
-        last = min(len(rows) // 2, _MOST_CLUSTERS) if condensed.any() else 1
-        return knee_cut(condensed, z, np.arange(2, last + 1))[0]
+    @property
+    def _cut(self) -> Cut:
+        return replace(self.cut, number=self.n_clusters)
 
+    def _assigned(self, rows: np.ndarray, condensed: np.ndarray) -> np.ndarray:
+        """Cluster of each row by a clusterer that makes no dendrogram, from 1; -1 for noise."""
+        offered: dict[str, Any] = {"random_state": self.seed}
+        if self.min_samples is not None:
+            offered["min_samples"] = self.min_samples
+        if is_counted(self.clusterer):  # the authors' profiles are for their linkage alone
+            cut = replace(self._cut, profiles=False, row_scaled=False)
+            offered["n_clusters"] = self.n_clusters or cut.apply(condensed, Ward()).k
+        clusterer = made(self.clusterer, **offered)
+        with self._blamed():
+            return checked_labels(clusterer.fit_predict(rows), len(rows), self.clusterer)
 
-def _renumber(labels: np.ndarray) -> np.ndarray:
-    """Number clusters from 1 in order of first appearance; what is negative is noise, -1."""
-    kept = labels >= 0
-    _, first, inverse = np.unique(labels[kept], return_index=True, return_inverse=True)
-    ranks = np.argsort(np.argsort(first))
-    found = np.full(len(labels), -1, np.int64)
-    found[kept] = ranks[inverse] + 1 if len(first) else inverse
-    return found
-
-
-def _medoids(rows: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
-    found = np.empty(k, np.int64)
-    for label in range(1, k + 1):
-        members = np.flatnonzero(labels == label)
-        found[label - 1] = members[np.argmin(pairwise_distances(rows[members]).sum(axis=1, dtype=np.float64))]
-    return found
+    def _blamed(self) -> Any:
+        return CLUSTERERS.blamed(self.clusterer) if isinstance(self.clusterer, str) else nullcontext()

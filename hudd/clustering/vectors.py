@@ -10,6 +10,7 @@ import numpy as np
 from hudd.clustering import chain
 from hudd.clustering.chain import kernel
 from hudd.clustering.linkage import LONG
+from hudd.clustering.precomputed import as_array, refuse_distances
 from hudd.distances import unit_norm_rows
 from hudd.distances.kernels import square_norms
 from hudd.errors import UsageError
@@ -110,9 +111,10 @@ def linkage_vectors(rows: Any, *, unit_norm: bool = False) -> np.ndarray:
     UsageError
         If there are no rows, or a value is NaN or infinite; the message names the row.
     """
-    rows = np.asarray(rows)
+    rows = np.asarray(as_array(rows))
     if rows.ndim < 2 or not len(rows):
         raise UsageError(f"rows have shape {rows.shape}; give one row of features an item, shape (N, ...).")
+    refuse_distances(rows, "give them condensed to hudd.linkage")
     norms = np.empty(len(rows))
     units = unit_norm_rows(rows) if unit_norm else rows
     centres = np.array(units, np.float32).reshape(len(rows), -1)

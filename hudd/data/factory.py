@@ -12,8 +12,8 @@ from PIL import Image
 from hudd.data.base import ImageSource
 from hudd.data.files import check_depth
 from hudd.data.labels import renumber
-from hudd.data.specs import call_factory
 from hudd.errors import UsageError
+from hudd.specs import call_factory
 
 
 class DatasetSource(ImageSource):

@@ -12,8 +12,8 @@ from hudd.data.base import ImageSource
 from hudd.data.factory import open_factory
 from hudd.data.folder import open_folder
 from hudd.data.manifest import MANIFEST_SUFFIXES, open_manifest
-from hudd.data.specs import is_factory
 from hudd.errors import UsageError
+from hudd.specs import is_factory
 
 _KINDS = "an image folder, a .csv or .parquet manifest, an .npz archive, or module:factory"
 

@@ -9,21 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from hudd.clustering import CLUSTERERS, check_counted
 from hudd.data import Transform
 from hudd.errors import UsageError
 from hudd.features import DEFAULT_BACKBONE
 from hudd.kinds import check_kinds
 from hudd.presets import (
     DEFAULT_PRESET,
-    Clusterer,
     FeatureKind,
     Pool,
     Preset,
     Reduction,
-    check_counted,
     get_preset,
 )
 from hudd.selection import STRATEGIES
+from hudd.specs import is_factory
 from hudd.store import check_compression
 
 SPLITS = ("test", "train", "improvement")
@@ -35,7 +35,6 @@ _ALLOWED = {
     "device": ("auto", "cpu", "cuda"),
     "features": (None, *get_args(FeatureKind)),
     "reduction": (None, *get_args(Reduction)),
-    "clusterer": (None, *get_args(Clusterer)),
 }
 
 
@@ -62,7 +61,8 @@ class Settings:
     pool : {"none", "channel", "space"} or None
         Reduction of a heatmap before it is stored.
     features, reduction, clusterer : str or None
-        What of an image is clustered and how, in place of the preset's, see :mod:`hudd.presets`.
+        What of an image is clustered and how, in place of the preset's, see :mod:`hudd.presets`. The clusterer may
+        be one that a package registers, or a spec, see :class:`hudd.clustering.Clusterer`.
     backbone : str
         Where transfer features come from, see :class:`hudd.features.Backbone`.
     seed : int
@@ -119,7 +119,7 @@ class Settings:
     features: FeatureKind | None = None
     backbone: str = DEFAULT_BACKBONE
     reduction: Reduction | None = None
-    clusterer: Clusterer | None = None
+    clusterer: str | None = None
     seed: int = 0
     transform: dict[str, Any] | None = None
     max_clusters: int | None = None
@@ -200,8 +200,8 @@ class Settings:
         ):  # moments and transfer features have a length that means something
             unit_norm = chosen.features not in ("moments", "transfer")
             chosen = dataclasses.replace(chosen, unit_norm=unit_norm)
-        by_distances = chosen.reduction == "none" and chosen.clusterer == "ward"
-        return chosen if by_distances else dataclasses.replace(chosen, linkage_on="none")
+        own = (chosen.reduction, chosen.clusterer) == (preset.reduction, preset.clusterer)
+        return chosen if own else dataclasses.replace(chosen, linkage_on="none")
 
     @property
     def effective_rules(self) -> str | dict[str, str]:
@@ -228,7 +228,7 @@ class Settings:
         UsageError
             If a field does not exist or a value is not allowed.
         """
-        return dataclasses.replace(self, **_normalised(changes))
+        return dataclasses.replace(self, **_normalised(changes))._checked()
 
     def to_json(self) -> str:
         """Return the settings as JSON, for the study's file."""
@@ -254,7 +254,13 @@ class Settings:
     @classmethod
     def of(cls, **choices: Any) -> Settings:
         """Return settings, with paths made absolute so that they hold from any directory."""
-        return cls(**_normalised(choices))
+        return cls(**_normalised(choices))._checked()
+
+    def _checked(self) -> Settings:
+        """Refuse names of parts that are not there; a study that was made with them can still be opened."""
+        if self.clusterer is not None:
+            CLUSTERERS.check(self.clusterer)
+        return self
 
 
 def check_seed(seed: int) -> None:
@@ -275,6 +281,10 @@ def _normalised(choices: dict[str, Any]) -> dict[str, Any]:
     for name in ("model", "weights", "test", "train", "improvement", "backbone"):
         if result.get(name) is not None:
             result[name] = _absolute(str(result[name]))
+    for name in ("clusterer",):
+        spec = result.get(name)
+        if isinstance(spec, str) and is_factory(spec):
+            result[name] = _absolute(spec)
     for name in ("layers", "modes"):
         if result.get(name) is not None:
             value = result[name]

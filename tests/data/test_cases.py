@@ -7,8 +7,8 @@ import torch
 from hudd.data import CASES, get_case, open_source
 from hudd.data.cases import eyes, mnist
 from hudd.data.cases.faults import CAUSES, inject
-from hudd.data.specs import find_factory
 from hudd.errors import UsageError
+from hudd.specs import find_factory
 
 
 @pytest.fixture(scope="module")

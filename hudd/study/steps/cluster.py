@@ -8,7 +8,7 @@ from functools import partial
 import h5py
 import numpy as np
 
-from hudd.clustering import Clustering, choose_layer, cluster
+from hudd.clustering import CLUSTERERS, Clustering, choose_layer, cluster
 from hudd.progress import progress
 from hudd.store import drop, write_dataset
 from hudd.study.checks import check_layer
@@ -24,6 +24,8 @@ def fingerprints(study: Study) -> dict[str, str]:
     how += [chosen.cluster_size, study.settings.cluster_size]
     if chosen.linkage_on == "none":
         how += [chosen.reduction, chosen.clusterer, study.settings.seed]
+        if (mark := CLUSTERERS.mark(chosen.clusterer)) is not None:
+            how.append(mark)
     return {layer: digest("cluster", mark, how) for layer, mark in distances.fingerprints(study).items()}
 
 

@@ -41,18 +41,15 @@ def find_factory(spec: str) -> Callable[..., Any]:
     UsageError
         If the spec is malformed, the module or file is missing or fails on import, or it has no such callable.
     """
-    if not is_factory(spec):
-        raise UsageError(f"'{spec}' is no factory; write {_GRAMMAR}.")
-    where, _, name = spec.rpartition(":")
-    module = _from_file(Path(where), spec) if where.endswith(".py") else _from_package(where, spec)
-    factory = getattr(module, name, None)
-    if not callable(factory):
-        found = sorted(
-            key for key, value in vars(module).items() if callable(value) and not key.startswith("_")
-        )
-        offer = f"it has {', '.join(found[:8])}" if found else "it has no functions"
-        raise UsageError(f"'{where}' has no function '{name}' ({offer}); correct '{spec}'.")
-    return factory
+    module, found = _found(spec)
+    if not callable(found):
+        raise _missing(spec, module)
+    return found
+
+
+def find_object(spec: str) -> Any:
+    """Import what a factory spec names, callable or not; errors as :func:`find_factory`."""
+    return _found(spec)[1]
 
 
 def call_factory(spec: str) -> tuple[Callable[..., Any], Any]:
@@ -69,8 +66,25 @@ def call_factory(spec: str) -> tuple[Callable[..., Any], Any]:
             return factory, factory()
     except Exception as error:
         raise UsageError(
-            f"'{spec}' failed: {type(error).__name__}: {_sentence(error)} A factory is called without arguments."
+            f"'{spec}' failed: {type(error).__name__}: {sentence(error)} A factory is called without arguments."
         ) from error
+
+
+def _found(spec: str) -> tuple[ModuleType, Any]:
+    if not is_factory(spec):
+        raise UsageError(f"'{spec}' is no factory; write {_GRAMMAR}.")
+    where, _, name = spec.rpartition(":")
+    module = _from_file(Path(where), spec) if where.endswith(".py") else _from_package(where, spec)
+    if not hasattr(module, name):
+        raise _missing(spec, module)
+    return module, getattr(module, name)
+
+
+def _missing(spec: str, module: ModuleType) -> UsageError:
+    where, _, name = spec.rpartition(":")
+    found = sorted(key for key, value in vars(module).items() if callable(value) and not key.startswith("_"))
+    offer = f"it has {', '.join(found[:8])}" if found else "it has no functions"
+    return UsageError(f"'{where}' has no function '{name}' ({offer}); correct '{spec}'.")
 
 
 def _from_package(name: str, spec: str) -> ModuleType:
@@ -123,10 +137,11 @@ def _on_path(folder: Path) -> Iterator[None]:
 
 def _failed(name: str, error: Exception) -> UsageError:
     return UsageError(
-        f"importing '{name}' failed: {type(error).__name__}: {_sentence(error)} Mend it and "
+        f"importing '{name}' failed: {type(error).__name__}: {sentence(error)} Mend it and "
         "give the same command again."
     )
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: BaseException) -> str:
+    """Return the first line of an error's message, as a sentence."""
     return (str(error).strip().splitlines() or ["no message"])[0].rstrip(".") + "."

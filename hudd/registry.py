@@ -1,0 +1,208 @@
+"""Parts by name: hudd's own, those that installed packages register, and those that a spec points to.
+
+A package adds a part by an entry point, ``name = "package.module:object"``, in one of hudd's groups. Nothing is
+imported before it is asked for by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points, packages_distributions, version
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hudd.errors import HuddError, UsageError
+from hudd.specs import find_object, is_factory, sentence
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The parts of one kind.
+
+    Parameters
+    ----------
+    group : str
+        Group of entry points, such as ``hudd.clusterers``.
+    what : str
+        How messages call such a part: "clusterer".
+    own : mapping of str to str
+        hudd's own parts, by name, as ``package.module:object``, in the order in which they are listed.
+    """
+
+    group: str
+    what: str
+    own: Mapping[str, str]
+
+    def names(self) -> tuple[str, ...]:
+        """Return every registered name, hudd's own first; nothing is imported."""
+        others = {entry.name for entry in _installed(self.group)} - set(self.own)
+        return (*self.own, *sorted(others))
+
+    def check(self, name: str) -> None:
+        """Refuse a name that is neither registered nor a spec, without importing anything.
+
+        Raises
+        ------
+        UsageError
+            If it is neither, or if two packages register it.
+        """
+        if self._entry(name) is None and not is_factory(name):
+            raise UsageError(
+                f"{self.what} is '{name}'; choose one of: {', '.join(self.names())}; or give "
+                "package.module:factory."
+            )
+
+    def get(self, name: str) -> Any:
+        """Import what is called `name`, or what the spec ``package.module:factory`` points to.
+
+        Raises
+        ------
+        UsageError
+            If there is no such part, two packages register it, or its package cannot be imported.
+        """
+        self.check(name)
+        entry = self._entry(name)
+        if entry is None:
+            file = Path(name.rpartition(":")[0])
+            return _pointed_to(name, file.stat().st_mtime_ns if file.is_file() else 0)
+        if name in self.own:
+            return entry.load()
+        try:
+            return entry.load()
+        except (Exception, SystemExit) as error:
+            raise UsageError(
+                f"{self.what} '{name}' of the package {_titled(entry)} cannot be imported: "
+                f"{type(error).__name__}: {sentence(error)} Mend or uninstall that package, or choose another "
+                f"{self.what}."
+            ) from error
+
+    def make(self, name: str, *positional: Any, **offered: Any) -> Any:
+        """Call what is called `name` with those of the offered arguments that it takes by name.
+
+        Raises
+        ------
+        UsageError
+            As :meth:`get`, and if the call of another package's part fails.
+        """
+        factory = self.get(name)
+        given = {key: value for key, value in offered.items() if takes(factory, key)}
+        try:
+            return factory(*positional, **given)
+        except HuddError:
+            raise
+        except Exception as error:
+            if name in self.own:
+                raise
+            raise UsageError(
+                f"{self.what} '{name}'{self._of(name)} cannot be made: {type(error).__name__}: {sentence(error)} "
+                "See its documentation."
+            ) from error
+
+    @contextmanager
+    def blamed(self, name: str) -> Iterator[None]:
+        """Name the part, and the package that it is of, where its own code fails.
+
+        Raises
+        ------
+        HuddError
+            In place of any error that is not hudd's, unless the part is hudd's own.
+        """
+        try:
+            yield
+        except HuddError:
+            raise
+        except Exception as error:
+            if name in self.own:
+                raise
+            raise HuddError(
+                f"{self.what} '{name}'{self._of(name)} failed: {type(error).__name__}: {sentence(error)} Give --debug "
+                "for its traceback, and report it to whoever wrote it."
+            ) from error
+
+    def mark(self, name: str) -> str | None:
+        """Return what tells one version of a part from another: its package's version and a digest of its source.
+
+        None for hudd's own.
+
+        Raises
+        ------
+        UsageError
+            As :meth:`get`.
+        """
+        if name in self.own:
+            return None
+        found, entry = self.get(name), self._entry(name)
+        where = entry.module if entry is not None else getattr(found, "__module__", type(found).__module__)
+        module = sys.modules[where]
+        if entry is not None:
+            released = _titled(entry)
+        else:
+            owners = packages_distributions().get(where.partition(".")[0], [])
+            released = ", ".join(f"{owner} {version(owner)}" for owner in sorted(set(owners)))
+        return f"{released} {_digest(module)}"
+
+    def packages(self) -> dict[str, str]:
+        """Return the names that other packages register, each with the package and its version."""
+        return {entry.name: _titled(entry) for entry in _installed(self.group)}
+
+    def _entry(self, name: str) -> EntryPoint | None:
+        found = [entry for entry in _installed(self.group) if entry.name == name]
+        if len(found) + (name in self.own) > 1:
+            owners = [*(["hudd"] if name in self.own else []), *sorted(map(_titled, found))]
+            raise UsageError(
+                f"{self.what} '{name}' is registered by {' and '.join(owners)}; uninstall one of the packages, or "
+                "give package.module:factory."
+            )
+        if name in self.own:
+            return EntryPoint(name, self.own[name], self.group)
+        return found[0] if found else None
+
+    def _of(self, name: str) -> str:
+        entry = self._entry(name)
+        return "" if entry is None else f" of the package {_titled(entry)}"
+
+
+def takes(factory: Callable[..., Any], name: str) -> bool:
+    """Say whether a callable has a parameter called `name`."""
+    try:
+        return name in inspect.signature(factory).parameters
+    except (TypeError, ValueError):  # built in C, without a signature
+        return False
+
+
+@lru_cache(maxsize=64)
+def _pointed_to(spec: str, changed: int) -> Any:
+    """Import what a spec points to, a file's once as long as it has not changed: one spec, one class."""
+    return find_object(spec)
+
+
+def _installed(group: str) -> tuple[EntryPoint, ...]:
+    return _scan(group, tuple(sys.path))
+
+
+@lru_cache(maxsize=32)
+def _scan(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """Return a group's entry points. `path` is the cache's key alone: what is installed depends on it."""
+    return tuple(entry_points(group=group))
+
+
+def _titled(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else "of unknown name"
+
+
+def _digest(module: ModuleType) -> str:
+    """SHA-256, hexadecimal, of the sources of a module, and of those beside it where it is part of a package."""
+    sha, file = hashlib.sha256(), Path(module.__file__ or "")
+    together = sorted(file.parent.rglob("*.py")) if module.__package__ else [file]
+    for source in together:
+        if source.is_file():
+            sha.update(str(source.relative_to(file.parent)).encode() + b"\0")
+            sha.update(source.read_bytes())
+    return sha.hexdigest()
