@@ -72,3 +72,7 @@ class UnsupportedOperation(UsageError):
         self.operation, self.module, self.remedy = operation, module, remedy
         where = f"module '{module}'" if module else "the model's own forward"
         super().__init__(f"no relevance rule for operation {operation} in {where}. {remedy}")
+
+
+class HuddWarning(UserWarning):
+    """What a user should know though the work goes on; the command line prints it as a line on standard error."""

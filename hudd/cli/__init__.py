@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
-from hudd.errors import HuddError
+from hudd.errors import HuddError, HuddWarning, one_line
 
 _INTERRUPTED = 130  # the exit code, as shells have it: 128 and the signal's number
 
@@ -31,7 +34,8 @@ def call(arguments: list[str]) -> int:
     try:
         from hudd.cli.app import app
 
-        code = app(arguments, prog_name="hudd", standalone_mode=False)
+        with _own_warnings(debug):
+            code = app(arguments, prog_name="hudd", standalone_mode=False)
         if code == _INTERRUPTED:  # Typer has caught what was raised
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
@@ -54,6 +58,21 @@ def call(arguments: list[str]) -> int:
             return _fail("interrupted.", _INTERRUPTED, debug)
         reason = " ".join(str(error).split()) or "no message"
         return _fail(f"{type(error).__name__}: {reason} (--debug shows where)", 1, debug)
+
+
+@contextmanager
+def _own_warnings(debug: bool) -> Iterator[None]:
+    """Print hudd's own warnings as a line each, and those of other libraries, which are for programmers, to nobody."""
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, HuddWarning) and os.environ.get("RANK", "0") == "0":
+            print(f"hudd: {one_line(str(message))}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", HuddWarning)
+        if not debug:
+            warnings.showwarning = show
+        yield
 
 
 def _fail(message: str, code: int, debug: bool) -> int:

@@ -15,6 +15,7 @@ from hudd.cli.evaluate import evaluate
 from hudd.cli.export import export
 from hudd.cli.heatmaps import heatmaps
 from hudd.cli.label import label
+from hudd.cli.repair import repair
 from hudd.cli.report import report
 from hudd.cli.retrain import retrain
 from hudd.cli.run import run
@@ -68,6 +69,7 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "report": report,
         "export": export,
         "show": show,
+        "repair": repair,
         "bench": bench,
         "doctor": doctor,
     },

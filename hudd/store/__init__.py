@@ -3,6 +3,7 @@
 from hudd.store.encoding import COMPRESSIONS, check_compression
 from hudd.store.files import check_space, size_text, sweep
 from hudd.store.lock import writer_lock
+from hudd.store.repair import repair
 from hudd.store.schema import FORMAT, VERSION, drop, read_text, read_values, write_dataset
 from hudd.store.shards import SHARD_BYTES, ShardSet
 from hudd.store.stored import Stored, read_whole
@@ -22,6 +23,7 @@ __all__ = [
     "read_text",
     "read_values",
     "read_whole",
+    "repair",
     "size_text",
     "sweep",
     "write_dataset",

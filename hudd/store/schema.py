@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+
+from hudd.errors import UsageError
 
 FORMAT = "hudd-study"
 VERSION = 1
 
 # netCDF-4's convention for a dimension that has a length but no coordinates; it takes no storage.
 _BARE = "This is a netCDF dimension but not a netCDF variable.{:10d}"
+
+
+def check_format(file: h5py.File, path: Path) -> None:
+    """Refuse what is no study of this version.
+
+    Raises
+    ------
+    UsageError
+        Saying what the file is and which hudd reads it.
+    """
+    found = file.attrs.get("format")
+    if found != FORMAT:
+        what = f"of format '{found}'" if found is not None else "without a 'format' attribute"
+        raise UsageError(f"'{path}' is an HDF5 file {what}, not a {FORMAT}; name a directory that hudd made.")
+    version = file.attrs.get("version")
+    if version != VERSION:
+        writer = file.attrs.get("hudd_version", "unknown")
+        raise UsageError(
+            f"'{path}' is a {FORMAT} of version {version}, written by hudd {writer}; this hudd reads version "
+            f"{VERSION}: use the hudd that wrote it, or run the study anew in another directory."
+        )
 
 
 def write_dataset(
@@ -75,6 +99,12 @@ def read_text(dataset: h5py.Dataset) -> np.ndarray:
 def read_values(dataset: h5py.Dataset) -> np.ndarray:
     """Return a dataset as an array, text as `str` objects."""
     return read_text(dataset) if h5py.check_string_dtype(dataset.dtype) else dataset[...]
+
+
+def is_bare(dataset: h5py.Dataset) -> bool:
+    """Whether a dataset is a dimension without coordinates: a length, whose values nobody wrote."""
+    name = dataset.attrs.get("NAME", b"")
+    return dataset.is_scale and bytes(name).startswith(_BARE.partition("{")[0].encode())
 
 
 def drop(group: h5py.Group, names: Iterable[str]) -> None:

@@ -1,14 +1,14 @@
 """A checksum at the end of ``study.h5``, beyond what HDF5 reads: damage is found before the HDF5 library meets it.
 
 The library checks its metadata in part only, and a flipped bit can crash it. A study without a seal was cut off, or
-written to by another program; an HDF5 file of another kind has none and needs none.
+written to by another program.
 """
 
 from __future__ import annotations
 
 import xxhash
 
-from hudd.store.schema import FORMAT
+from hudd.store.superblock import SIGNATURE
 
 _MARK = b"\nhudd-study xxh3_128 "
 _LENGTH = len(_MARK) + 32 + 1
@@ -20,9 +20,14 @@ def sealed(content: bytes) -> bytes:
 
 
 def broken(content: bytes) -> str | None:
-    """Say what is wrong with the bytes of a study's file by its seal; None: nothing, or it is no study."""
+    """Say what is wrong with the bytes of a study's file by its seal; None: nothing, or it is no HDF5 file at all."""
     if content[-_LENGTH:-33] == _MARK:
         return None if sealed(content[:-_LENGTH]) == content else "wrong checksum"
-    if FORMAT.encode() in content:
+    if SIGNATURE in content:
         return "no checksum at its end: it was cut off, or another program wrote to it"
     return None
+
+
+def unsealed(content: bytes) -> bytes:
+    """Return the bytes of a study's file without what looks like a seal behind them."""
+    return content[:-_LENGTH] if content[-_LENGTH:-33] == _MARK else content

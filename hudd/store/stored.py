@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
-import torch
 
 from hudd.errors import HuddError
 from hudd.store.encoding import read
 from hudd.store.files import lacking, read_error
 from hudd.store.guard import check_size
+
+if TYPE_CHECKING:
+    import torch
 
 
 def read_whole(dataset: h5py.Dataset) -> np.ndarray:
@@ -123,4 +125,6 @@ class Stored:
 
     def torch(self) -> torch.Tensor:
         """Read all of it as a tensor."""
+        import torch
+
         return torch.from_numpy(self.numpy())

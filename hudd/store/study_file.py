@@ -10,10 +10,13 @@ from typing import Any
 import h5py
 
 from hudd.errors import HuddError, UsageError
+from hudd.store.checksums import NAME as CHECKSUMS
+from hudd.store.checksums import write_checksums
 from hudd.store.contents import strange
 from hudd.store.files import lacking, read_error, write_whole
 from hudd.store.guard import check_contents
-from hudd.store.schema import FORMAT, VERSION
+from hudd.store.repair import recover
+from hudd.store.schema import FORMAT, VERSION, check_format
 from hudd.store.seal import broken, sealed
 
 
@@ -33,6 +36,7 @@ class StudyFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._looked_at: tuple[int, int, int] | None = None
+        self._unsettled = False
 
     def check_absent(self) -> None:
         """Refuse to make a study where there is one.
@@ -86,6 +90,13 @@ class StudyFile:
             yield file
             self._save(file)
 
+    def settle(self) -> None:
+        """Put the checksums of all values into the file, once many changes are done. Call it as the only writer."""
+        if self._unsettled:
+            with self._open(mode="r+", **_MEMORY) as file:
+                write_checksums(file)
+                self._save(file, settled=True)
+
     def _open(self, **options: Any) -> h5py.File:
         if not self.path.is_file():
             raise UsageError(
@@ -95,8 +106,10 @@ class StudyFile:
         now = (status.st_ino, status.st_mtime_ns, status.st_size)
         known = now == self._looked_at  # it is looked at once as long as it stays the same
         try:
-            if not known and (reason := broken(self.path.read_bytes())):
-                raise OSError(reason)
+            if not known and broken(content := self.path.read_bytes()):
+                recover(self.path, content)
+                status = self.path.stat()
+                now = (status.st_ino, status.st_mtime_ns, status.st_size)
             file = h5py.File(self.path, locking=False, **options)  # a file is replaced, never changed
         except PermissionError:
             raise UsageError(f"'{self.path}' cannot be read; ask for the permission to.") from None
@@ -153,36 +166,18 @@ class StudyFile:
         except _DAMAGE:
             return True
 
-    def _save(self, file: h5py.File) -> None:
+    def _save(self, file: h5py.File, *, settled: bool = False) -> None:
+        if not settled:
+            file.attrs.pop(CHECKSUMS, None)  # of values that may have changed
         file.flush()
         write_whole(self.path, sealed(file.id.get_file_image()))
+        self._unsettled = not settled
 
 
 _MISTAKES = (TypeError, AttributeError)  # a file can cause them only by something of the wrong kind
 # SystemError: h5py, where the library fails in the middle of a walk.
 _DAMAGE = (LookupError, OSError, RuntimeError, ValueError, SystemError, *_MISTAKES)
 _MEMORY: dict[str, Any] = {"driver": "core", "backing_store": False, "block_size": 1 << 20}
-
-
-def check_format(file: h5py.File, path: Path) -> None:
-    """Refuse what is no study of this version.
-
-    Raises
-    ------
-    UsageError
-        Saying what the file is and which hudd reads it.
-    """
-    found = file.attrs.get("format")
-    if found != FORMAT:
-        what = f"of format '{found}'" if found is not None else "without a 'format' attribute"
-        raise UsageError(f"'{path}' is an HDF5 file {what}, not a {FORMAT}; name a directory that hudd made.")
-    version = file.attrs.get("version")
-    if version != VERSION:
-        writer = file.attrs.get("hudd_version", "unknown")
-        raise UsageError(
-            f"'{path}' is a {FORMAT} of version {version}, written by hudd {writer}; this hudd reads version "
-            f"{VERSION}: use the hudd that wrote it, or run the study anew in another directory."
-        )
 
 
 def _first_line(error: Exception) -> str:

@@ -212,7 +212,8 @@ class Results:
     def provenance(self) -> dict[str, Any]:
         """Who made this and from what: versions, hardware, hashes, and when each step ran for how long."""
         with self.file.reading() as h5:
-            attributes = {key: _plain(value) for key, value in h5.attrs.items() if key != "settings"}
+            hidden = ("settings", "checksums")
+            attributes = {key: _plain(value) for key, value in h5.attrs.items() if key not in hidden}
             steps = {}
             h5.get("steps", h5).visititems(
                 lambda name, item: steps.update({name: item}) if item.attrs else None

@@ -398,6 +398,7 @@ class Study(Results):
         with writer_lock(self.path / ".lock", break_stale=self.break_lock):
             sweep(self.path)
             yield
+            self.file.settle()
 
     def _make(self) -> None:
         """Check everything and write the study's empty file."""

@@ -107,3 +107,23 @@ def changed(change: Callable[[h5py.File], object]) -> Prepare:
         path.write_bytes(sealed(path.read_bytes()))
 
     return prepare
+
+
+def opened(change: Callable[[h5py.File], object]) -> Prepare:
+    """Change the finished study's file as another program does, which seals nothing."""
+
+    def prepare() -> None:
+        with h5py.File("study/study.h5", "r+") as file:
+            change(file)
+
+    return prepare
+
+
+def flipped() -> None:
+    """Open the finished study's file to write, then flip a bit among the scores."""
+    path = Path("study/study.h5")
+    with h5py.File(path, "r+") as file:
+        at = file["splits/test/score"].id.get_offset()
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from case import add, changed, new, write
+from case import add, changed, flipped, new, opened, write
 
 _STUDY = "Studies"
 _DAMAGED = r"(?<=damaged \().*(?=\); restore)"
@@ -22,6 +22,9 @@ add(
     1,
     _DAMAGED,
 )
+add(_STUDY, "A value that another program changed", "show study", opened(
+    lambda file: file["error"].write_direct(file["error"][()][::-1].copy())), 1)  # fmt: skip
+add(_STUDY, "A bit that flipped in a value after another program opened it", "repair study", flipped, 1)
 add(_STUDY, "An HDF5 file of something else", "show study", changed(lambda file: file.attrs.pop("format")))
 add(_STUDY, "A study of a later version", "show study", changed(lambda file: file.attrs.update(version=9)))
 add(_STUDY, "Settings that are not JSON", "show study", changed(lambda file: file.attrs.update(settings="{")),
