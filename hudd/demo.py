@@ -16,6 +16,7 @@ from hudd.data.cases import Case, get_case
 from hudd.errors import UsageError
 from hudd.progress import progress
 from hudd.retraining import TrainingConfig, fit, save_weights
+from hudd.store import check_inside
 from hudd.store.files import write_error
 from hudd.study import Study
 from hudd.study.settings import check_seed
@@ -52,6 +53,7 @@ def prepare(name: str, directory: str | Path, *, seed: int = 0, told: Told | Non
     """
     check_seed(seed)
     case, directory = get_case(name), Path(directory).absolute()
+    check_inside(directory)
     if (directory / "study.h5").exists():
         study = Study.open(directory)
         if study.settings.model != case.model or study.settings.seed != seed:

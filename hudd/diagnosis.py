@@ -9,9 +9,11 @@ import re
 import shutil
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
 from typing import Any
 
 from hudd import __version__
+from hudd.caches import REMEDY, kernel_cache, prepare
 from hudd.memory import memory_bytes
 
 _EXTRAS = {
@@ -30,8 +32,9 @@ def diagnose() -> dict[str, Any]:
     -------
     dict
         ``built``: the compiled core. ``machine``: processor, threads, memory, GPUs, build tools. ``versions``:
-        of the packages that hudd needs, and ``extras``: optional ones, None where absent. ``remedies``: a
-        sentence for everything that is missing. ``works``: whether hudd can run.
+        of the packages that hudd needs, and ``extras``: optional ones, None where absent. ``caches``: the folders of
+        compiled kernels and of what other libraries keep, None where there is none. ``remedies``: a sentence for
+        everything that is missing. ``works``: whether hudd can run.
     """
     remedies: list[str] = []
     built = _built(remedies)
@@ -41,14 +44,15 @@ def diagnose() -> dict[str, Any]:
     if missing:
         remedies.append(f"{', '.join(missing)} cannot be found: run 'pip install {' '.join(missing)}'.")
     machine = _machine(built, remedies) if _version("torch") else {}
+    caches = _caches(remedies)
     extras = {name: _version(name) for name in _EXTRAS}
     for name, (extra, purpose) in _EXTRAS.items():
         if extras[name] is None:
             remedies.append(f"for {purpose}, install {name}: run 'pip install hudd[{extra}]'.")
     works = built["core"] is True and not missing
     return {
-        "works": works, "built": built, "machine": machine, "versions": versions, "extras": extras,
-        "remedies": remedies,
+        "works": works, "built": built, "machine": machine, "caches": caches, "versions": versions,
+        "extras": extras, "remedies": remedies,
     }  # fmt: skip
 
 
@@ -96,6 +100,16 @@ def _machine(built: dict[str, Any], remedies: list[str]) -> dict[str, Any]:
         "GPUs": gpus or ["none"],
         **tools,
     }
+
+
+def _caches(remedies: list[str]) -> dict[str, str | None]:
+    folder, kernels = prepare(), kernel_cache(Path(__file__).parent / "distances")
+    if kernels is None:
+        remedies.append(
+            f"no folder for caches can be written to, so every command compiles its kernels again: {REMEDY}."
+        )
+    found = {"compiled kernels": kernels, "other caches": folder}
+    return {name: None if place is None else str(place) for name, place in found.items()}
 
 
 def _version(name: str) -> str | None:

@@ -28,7 +28,7 @@ FLOORS = [
     {"store"},
     {"registry"},
     {"specs"},
-    {"presets", "progress", "ranks", "memory", "kinds", "text", "cells"},
+    {"presets", "progress", "ranks", "memory", "kinds", "text", "cells", "caches"},
     {"errors", "_core"},
 ]
 # What is on one floor and belongs together.

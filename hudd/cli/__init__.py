@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from hudd.caches import prepare
 from hudd.errors import HuddError, HuddWarning, one_line
+from hudd.memory import check_address_space, shortage
 
 _INTERRUPTED = 130  # the exit code, as shells have it: 128 and the signal's number
 
@@ -29,9 +31,13 @@ def call(arguments: list[str]) -> int:
     """Run one command and return its exit code; what goes wrong is one sentence on standard error."""
     # Products by MKL then have the same bits for any number of threads; it must be set before torch is loaded.
     os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+    # A study's files are replaced, never changed: HDF5's own locks protect nothing, and some file systems have none.
+    os.environ["HDF5_USE_FILE_LOCKING"] = "FALSE"
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"] or ["--help"]
     try:
+        check_address_space()
+        prepare()
         from hudd.cli.app import app
 
         with _own_warnings(debug):
@@ -48,9 +54,9 @@ def call(arguments: list[str]) -> int:
     except BrokenPipeError:  # the reader of our output has gone, e.g. `hudd show STUDY | head`
         sys.stderr.close()
         return 1
-    except MemoryError:
-        return _fail("the memory is full; give a smaller --batch-size, or --pool channel.", 1, debug)
     except Exception as error:
+        if short := shortage(error):
+            return _fail(short, 1, debug)
         if hasattr(error, "format_message"):  # the parser's own errors
             where = getattr(getattr(error, "ctx", None), "command_path", "hudd")
             return _fail(f"{error.format_message().rstrip('.')}; see '{where} --help'.", 2, debug)

@@ -23,7 +23,7 @@ def doctor(json: o.Json = False) -> None:
     if json:
         print_json(found)
     else:
-        for title in ("built", "machine", "versions", "extras"):
+        for title in ("built", "machine", "caches", "versions", "extras"):
             print_pairs(title.capitalize(), {name: _text(value) for name, value in found[title].items()})
         for remedy in found["remedies"]:
             console.print(f"[yellow]![/] {escape(remedy)}", soft_wrap=True)

@@ -292,7 +292,10 @@ BatchSize = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(help="Decoding threads (default 2); no effect on results.", rich_help_panel="Machine"),
+    typer.Option(
+        help="Decoding threads (default 2); 0 decodes between the batches. No effect on results.",
+        rich_help_panel="Machine",
+    ),
 ]
 Store = Annotated[
     str | None,

@@ -22,11 +22,13 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from hudd.caches import compiled
+
 AVERAGE, COMPLETE, WEIGHTED, WARD = range(4)
 _BLOCK = 512
 _NONE = np.int32(2**31 - 1)
 
-kernel: Any = njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "arcp"})
+kernel: Any = compiled(nogil=True, fastmath={"reassoc", "contract", "arcp"})
 inlined: Any = njit(inline="always", fastmath={"reassoc", "contract", "arcp"})
 
 

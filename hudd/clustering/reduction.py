@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.random_projection import GaussianRandomProjection
 
+from hudd.caches import require_kernel_cache
 from hudd.errors import UsageError
 from hudd.presets import Reduction
 
@@ -52,6 +53,7 @@ def reduce_rows(rows: np.ndarray, reduction: Reduction, components: int, seed: i
     elif reduction == "random-projection":
         method = GaussianRandomProjection(kept, random_state=seed)
     else:
+        require_kernel_cache("pynndescent", "reduction 'umap'")
         import umap
 
         # min_dist 0 packs what is near, as suits density clustering; one job makes the seed decide.

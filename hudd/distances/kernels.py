@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from hudd.caches import compiled
+
 # NaN, infinity and the sign of zero carry meaning here: sums may be reassociated, no more than that.
-kernel: Any = njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+kernel: Any = compiled(nogil=True, fastmath={"reassoc", "contract"})
 inlined: Any = njit(inline="always", fastmath={"reassoc", "contract"})
 
 BLOCK = 64  # rows of a block of differences: two of 64 x 1,024 float32 stay in the second-level cache

@@ -13,6 +13,7 @@ from scipy.linalg import eigh
 from scipy.sparse.linalg import eigsh
 from scipy.spatial.distance import squareform
 
+from hudd.caches import require_kernel_cache
 from hudd.errors import UsageError
 from hudd.plot.style import ACCENT, CARD, CYCLE, INK, LINE, MUTED, axes, new_figure, style
 
@@ -126,6 +127,7 @@ def embed(
         model = TSNE(metric="precomputed", init="random", random_state=seed, perplexity=perplexity)
         return np.asarray(model.fit_transform(matrix), np.float64)
     if method == "umap":
+        require_kernel_cache("pynndescent", "method 'umap'")
         try:
             from umap import UMAP
         except ImportError:

@@ -15,6 +15,7 @@ from safetensors.torch import save
 from torch import nn
 
 from hudd.errors import HuddError, UsageError
+from hudd.store import open_inside
 from hudd.store.files import sync_directory, write_error, write_whole
 
 
@@ -41,7 +42,7 @@ def save_checkpoint(path: Path, identity: str, state: dict[str, Any]) -> None:
     aside = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
+        with os.fdopen(open_inside(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
             torch.save({"identity": identity, **state}, file)
             file.flush()
             os.fsync(file.fileno())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hudd.errors import HuddError, UsageError
+from hudd.store import read_inside
 from hudd.store.files import write_whole
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Labels:
         if not self.file.exists():
             return []
         try:
-            with self.file.open(newline="", encoding="utf-8-sig") as stream:
+            with io.StringIO(read_inside(self.file).decode("utf-8-sig"), newline="") as stream:
                 reader = csv.DictReader(stream, restval="")
                 rows = list(reader)
                 if rows and not {"path", "label"} <= set(rows[0]):

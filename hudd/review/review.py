@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hudd.errors import HuddError, UsageError
 from hudd.review import grouping
+from hudd.store import read_inside
 from hudd.store.files import write_whole
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ class Review:
         if not self.file.exists():
             return {}, []
         try:
-            content = json.loads(self.file.read_bytes())
+            content = json.loads(read_inside(self.file))
             notes = {
                 str(path): {name: str(entry[name]) for name in LONGEST if name in entry}
                 for path, entry in content["clusters"].items()

@@ -2,6 +2,7 @@
 
 from hudd.store.encoding import COMPRESSIONS, check_compression
 from hudd.store.files import check_space, size_text, sweep
+from hudd.store.inside import append_line, check_inside, open_inside, read_inside
 from hudd.store.lock import writer_lock
 from hudd.store.repair import repair
 from hudd.store.schema import FORMAT, VERSION, drop, read_text, read_values, write_dataset
@@ -17,9 +18,13 @@ __all__ = [
     "ShardSet",
     "Stored",
     "StudyFile",
+    "append_line",
     "check_compression",
+    "check_inside",
     "check_space",
     "drop",
+    "open_inside",
+    "read_inside",
     "read_text",
     "read_values",
     "read_whole",

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from hudd.errors import HuddError
-from hudd.store.aside import reserve
+from hudd.store.aside import NO_LOCKS, reserve
 from hudd.store.aside import sweep as sweep
 
 BLOCK = 4096  # of memory and of the disk
@@ -94,7 +94,9 @@ _ERRNO = re.compile(r"\berrno = (\d+)")
 
 def read_error(path: Path, reason: str) -> HuddError:
     """Say in one sentence that the system does not let `path` be read, for a reason as :func:`lacking` has it."""
-    return HuddError(f"cannot read '{path}' ({reason}): see to it and run the same command again.")
+    unlocked = reason in {os.strerror(number).lower() for number in NO_LOCKS}
+    remedy = "set HDF5_USE_FILE_LOCKING=FALSE" if unlocked else "see to it"
+    return HuddError(f"cannot read '{path}' ({reason}): {remedy} and run the same command again.")
 
 
 def check_space(directory: Path, needed: int, what: str) -> None:

@@ -12,9 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hudd.errors import HuddError
+from hudd.store.aside import NO_LOCKS
 from hudd.store.files import write_error
+from hudd.store.inside import open_inside
 
 _held: dict[Path, int] = {}
+_FRESH = 5  # seconds that a file which names no owner is believed to be about to
+_SETTLED = 0.05  # seconds in which two processes that found the same left-over have both replaced it
 
 
 @contextmanager
@@ -23,7 +27,8 @@ def writer_lock(path: Path, *, break_stale: bool = False) -> Iterator[None]:
 
     The kernel's lock on the file decides, and it goes with the process, so a killed writer on this machine is
     never in the way. The owner written into the file is for people, and for file systems shared by
-    machines that do not pass locks on: an owner on another machine is believed until the lock is broken.
+    machines that do not pass locks on: an owner on another machine is believed until the lock is broken. Where the
+    file system has no locks, a file beside it that exists while someone writes takes their place.
     The same process may take the lock again inside.
 
     Parameters
@@ -36,7 +41,7 @@ def writer_lock(path: Path, *, break_stale: bool = False) -> Iterator[None]:
     Raises
     ------
     HuddError
-        If someone else writes, or did on another machine and never said that it had ended.
+        If someone else writes, or did on another machine and never said that it had ended; or the lock file is a link.
     """
     path = path.absolute()
     if path in _held:
@@ -47,11 +52,12 @@ def writer_lock(path: Path, *, break_stale: bool = False) -> Iterator[None]:
             _held[path] -= 1
         return
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = _open(path)
     except OSError as error:
         raise write_error(path, error) from error
+    stand_in = None
     try:
-        _acquire(handle, path, break_stale)
+        stand_in = _acquire(handle, path, break_stale)
         _held[path] = 1
         try:
             yield
@@ -60,27 +66,83 @@ def writer_lock(path: Path, *, break_stale: bool = False) -> Iterator[None]:
             os.ftruncate(handle, 0)
     finally:
         os.close(handle)
+        if stand_in is not None:
+            stand_in.unlink(missing_ok=True)
 
 
-def _acquire(handle: int, path: Path, break_stale: bool) -> None:
+def _open(path: Path) -> int:
+    try:
+        return open_inside(path, os.O_RDWR)
+    except FileNotFoundError:  # only then may it be made: some systems refuse O_CREAT for a colleague's file
+        return open_inside(path, os.O_RDWR | os.O_CREAT)
+
+
+def _acquire(handle: int, path: Path, break_stale: bool) -> Path | None:
+    """Take the lock; return the file that stands in for it where the file system has none."""
+    stand_in = None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise HuddError(
-            f"'{path.parent}' is being written by {_owner(handle)}; wait until it has ended, or end it."
-        ) from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise _busy(path, _read(handle)) from None
+        stand_in = path.with_name(f"{path.name}-held")
     owner = _read(handle)
     if owner and owner["host"] != socket.gethostname() and not break_stale:
         raise HuddError(
-            f"'{path.parent}' is locked by {_owner(handle)}; if nothing runs there any more, "
+            f"'{path.parent}' is locked by {_name(owner)}; if nothing runs there any more, "
             "give --break-lock and try again."
         )
-    record = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
+    record = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}).encode()
     try:
+        if stand_in is not None:
+            _make(stand_in, path, record, break_stale)
         os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps(record).encode(), 0)
+        os.pwrite(handle, record, 0)
     except OSError as error:
         raise write_error(path, error) from error
+    return stand_in
+
+
+def _make(stand_in: Path, path: Path, record: bytes, break_stale: bool) -> None:
+    """Make the file that says that someone writes, which only one process can."""
+    for left_over in (True, False):
+        try:
+            handle = open_inside(stand_in, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+            break
+        except FileExistsError:
+            with os.fdopen(open_inside(stand_in, os.O_RDONLY)) as file:
+                owner, age = _read(file.fileno()), time.time() - os.fstat(file.fileno()).st_mtime
+            lives = age < _FRESH if owner is None else _lives(owner)
+            if not left_over or (lives and not break_stale):
+                raise _busy(path, owner) from None
+            stand_in.unlink(missing_ok=True)
+    try:
+        os.write(handle, record)
+        if not left_over:
+            time.sleep(_SETTLED)
+            if os.fstat(handle).st_nlink == 0:
+                raise _busy(path, None)
+    finally:
+        os.close(handle)
+
+
+def _lives(owner: dict) -> bool:
+    """Whether the process that a lock names may still be there."""
+    if owner["host"] != socket.gethostname():
+        return True
+    try:
+        os.kill(owner["pid"], 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def _busy(path: Path, owner: dict | None) -> HuddError:
+    return HuddError(
+        f"'{path.parent}' is being written by {_name(owner)}; wait until it has ended, or end it."
+    )
 
 
 def _read(handle: int) -> dict | None:
@@ -92,8 +154,7 @@ def _read(handle: int) -> dict | None:
         return None
 
 
-def _owner(handle: int) -> str:
-    owner = _read(handle)
+def _name(owner: dict | None) -> str:
     if owner is None:
         return "another process"
     minutes = max(0, time.time() - owner["since"]) / 60

@@ -159,14 +159,14 @@ class ShardSet:
     def read(self, name: str) -> Iterator[tuple[int, np.ndarray]]:
         """Yield (first row, rows) of dataset `name`, shard by shard."""
         for start, _ in self.ranges():
-            with h5py.File(self.path(start)) as file:
+            with h5py.File(self.path(start), locking=False) as file:
                 yield start, read(file[name])
 
     def columns(self, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Return whole datasets by name, small ones; each file is opened once."""
         parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
         for start, _ in self.ranges() if names else ():
-            with h5py.File(self.path(start)) as file:
+            with h5py.File(self.path(start), locking=False) as file:
                 for name in names:
                     parts[name].append(read(file[name]))
         return {name: np.concatenate(blocks) for name, blocks in parts.items()}
@@ -174,7 +174,7 @@ class ShardSet:
     def write_view(self, path: Path) -> None:
         """Write an HDF5 file, in a directory of the shards' path, that shows them as whole datasets."""
         with h5py.File("view", "w", driver="core", backing_store=False, libver="v110") as file:
-            with h5py.File(self.path(0)) as first:
+            with h5py.File(self.path(0), locking=False) as first:
                 names = list(first)
             for name in names:
                 file.create_virtual_dataset(name, self.virtual_layout(name, path.parent))
@@ -183,7 +183,7 @@ class ShardSet:
 
     def virtual_layout(self, name: str, study: Path) -> h5py.VirtualLayout:
         """Return the layout of dataset `name` over all files; paths are relative to the directory `study`."""
-        with h5py.File(self.path(0)) as file:
+        with h5py.File(self.path(0), locking=False) as file:
             tail, dtype = file[name].shape[1:], file[name].dtype
         layout = h5py.VirtualLayout((self.rows, *tail), dtype)
         for start, stop in self.ranges():

@@ -14,7 +14,7 @@ from hudd.clustering import Clustering
 from hudd.errors import HuddError, UsageError
 from hudd.retraining import TrainingConfig
 from hudd.selection import UnsafeSet
-from hudd.store import Stored, StudyFile, read_text, read_values, read_whole
+from hudd.store import Stored, StudyFile, check_inside, read_text, read_values, read_whole
 from hudd.study.settings import Settings
 from hudd.summary import Clusters, Split, summarise, table, to_html
 
@@ -31,6 +31,7 @@ class Results:
     def __init__(self, path: str | Path) -> None:
         path = Path(path).absolute()
         self.path = path.parent if path.name == "study.h5" and path.is_file() else path
+        check_inside(self.path)
         self.file = StudyFile(self.path / "study.h5")
         with self.file.reading() as h5:
             text = h5.attrs["settings"]

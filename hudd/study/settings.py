@@ -94,7 +94,8 @@ class Settings:
     units : dict of str to str
         Units of parameters, for the rules.
     batch_size, workers : int
-        Images a batch and decoding threads. They change the speed, never the result.
+        Images a batch, and decoding threads: with 0, images are decoded between the batches. They change the speed,
+        never the result.
     store : {"all", "selected", "none"}
         Whose heatmaps are kept: every layer's, the chosen layer's, or none. What is not kept is made
         again where it is needed, some layers at a time. It changes time and space, never the result.
@@ -159,7 +160,7 @@ class Settings:
             raise UsageError(
                 f"retraining modes are {list(self.modes)}; choose among: {', '.join(STRATEGIES)}."
             )
-        least = {"batch_size": 1, "workers": 1, "runs": 1, "budget": 1, "cluster_size": 2, "max_clusters": 2}
+        least = {"batch_size": 1, "workers": 0, "runs": 1, "budget": 1, "cluster_size": 2, "max_clusters": 2}
         for name, lowest in least.items():
             value = getattr(self, name)
             if value is not None and value < lowest:

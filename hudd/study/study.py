@@ -22,7 +22,7 @@ from hudd.data import ImageSource, Transform, open_source
 from hudd.errors import UsageError
 from hudd.lrp import LRP
 from hudd.ranks import Ranks
-from hudd.store import StudyFile, drop, writer_lock
+from hudd.store import StudyFile, append_line, check_inside, drop, writer_lock
 from hudd.store.files import sweep, write_error
 from hudd.study.checks import check, check_parameters, check_training
 from hudd.study.device import choose_device
@@ -382,8 +382,7 @@ class Study(Results):
         """Append a line to ``log.jsonl``."""
         line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **fields})
         try:
-            with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+            append_line(self.path / "log.jsonl", line)
         except OSError as error:
             raise write_error(self.path / "log.jsonl", error) from error
 
@@ -395,6 +394,7 @@ class Study(Results):
 
     @contextmanager
     def _writer(self) -> Iterator[None]:
+        check_inside(self.path)
         with writer_lock(self.path / ".lock", break_stale=self.break_lock):
             sweep(self.path)
             yield

@@ -1,8 +1,10 @@
 """One writer at a time; a dead one is never in the way."""
 
+import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 
@@ -72,3 +74,68 @@ def test_a_lock_that_nobody_can_read_is_nobody_s(tmp_path, content):
     (tmp_path / ".lock").write_bytes(content)
     with writer_lock(tmp_path / ".lock"):
         pass
+
+
+class NoLocks:
+    """A file system whose kernel has no locks."""
+
+    LOCK_EX = LOCK_NB = 0
+
+    def __init__(self, number):
+        self.number = number
+
+    def flock(self, handle, operation):
+        raise OSError(self.number, os.strerror(self.number))
+
+
+@pytest.fixture(params=[errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def without_locks(request, monkeypatch):
+    monkeypatch.setattr("hudd.store.lock.fcntl", NoLocks(request.param))
+
+
+def test_without_locks_a_file_stands_in(tmp_path, without_locks):
+    with writer_lock(tmp_path / "lock"):
+        assert json.loads((tmp_path / "lock-held").read_text())["pid"] == os.getpid()
+    assert not (tmp_path / "lock-held").exists()
+    assert (tmp_path / "lock").read_text() == ""
+
+
+def left_over(tmp_path, **owner):
+    record = {"pid": os.getppid(), "host": socket.gethostname(), "since": 0, **owner}
+    (tmp_path / "lock-held").write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize("owner", [{}, {"host": "elsewhere"}])
+def test_without_locks_a_living_writer_is_believed_until_the_lock_is_broken(tmp_path, without_locks, owner):
+    left_over(tmp_path, **owner)
+    with pytest.raises(HuddError, match="being written by process"), writer_lock(tmp_path / "lock"):
+        pass
+    with writer_lock(tmp_path / "lock", break_stale=True):
+        pass
+
+
+def test_without_locks_a_dead_writer_is_not_in_the_way(tmp_path, without_locks):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left_over(tmp_path, pid=ended.pid)
+    with writer_lock(tmp_path / "lock"):
+        pass
+
+
+def test_without_locks_a_writer_that_has_yet_to_say_who_it_is(tmp_path, without_locks):
+    (tmp_path / "lock-held").touch()
+    with pytest.raises(HuddError, match="being written by another process"), writer_lock(tmp_path / "lock"):
+        pass
+    os.utime(tmp_path / "lock-held", (0, 0))  # it died before
+    with writer_lock(tmp_path / "lock"):
+        pass
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_permissions_follow_the_umask(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        with writer_lock(tmp_path / "lock"):
+            assert (tmp_path / "lock").stat().st_mode & 0o777 == mode
+    finally:
+        os.umask(before)
