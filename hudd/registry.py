@@ -22,9 +22,9 @@ from hudd.errors import HuddError, UsageError
 from hudd.specs import find_object, is_factory, sentence
 
 
-@dataclass(frozen=True)
-class Registry:
-    """The parts of one kind.
+@dataclass(frozen=True, eq=False)
+class Registry(Mapping[str, Any]):
+    """The parts of one kind, imported when they are looked up.
 
     Parameters
     ----------
@@ -45,6 +45,20 @@ class Registry:
         others = {entry.name for entry in _installed(self.group)} - set(self.own)
         return (*self.own, *sorted(others))
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __len__(self) -> int:
+        return len(self.names())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names()
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self:
+            raise KeyError(name)
+        return self.find(name)
+
     def check(self, name: str) -> None:
         """Refuse a name that is neither registered nor a spec, without importing anything.
 
@@ -59,7 +73,7 @@ class Registry:
                 "package.module:factory."
             )
 
-    def get(self, name: str) -> Any:
+    def find(self, name: str) -> Any:
         """Import what is called `name`, or what the spec ``package.module:factory`` points to.
 
         Raises
@@ -89,9 +103,9 @@ class Registry:
         Raises
         ------
         UsageError
-            As :meth:`get`, and if the call of another package's part fails.
+            As :meth:`find`, and if the call of another package's part fails.
         """
-        factory = self.get(name)
+        factory = self.find(name)
         given = {key: value for key, value in offered.items() if takes(factory, key)}
         try:
             return factory(*positional, **given)
@@ -134,11 +148,11 @@ class Registry:
         Raises
         ------
         UsageError
-            As :meth:`get`.
+            As :meth:`find`.
         """
         if name in self.own:
             return None
-        found, entry = self.get(name), self._entry(name)
+        found, entry = self.find(name), self._entry(name)
         where = entry.module if entry is not None else getattr(found, "__module__", type(found).__module__)
         module = sys.modules[where]
         if entry is not None:

@@ -14,6 +14,7 @@ LONGEST = 450  # lines a file
 # Ground floor last. Siblings on one floor do not import each other.
 FLOORS = [
     {"cli"},
+    {"extend"},
     {"server"},
     {"report", "export"},
     {"plot", "review"},

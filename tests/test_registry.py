@@ -66,35 +66,35 @@ def test_a_broken_package_is_named_in_one_sentence(installed, source, entry, rea
     with pytest.raises(
         UsageError, match=rf"clusterer 'mine' of the package broken 1\.0 cannot be imported: {reason}"
     ):
-        CLUSTERERS.get("mine")
-    assert CLUSTERERS.get("ward")  # nobody else suffers
+        CLUSTERERS.find("mine")
+    assert CLUSTERERS.find("ward")  # nobody else suffers
 
 
 def test_a_name_that_two_packages_register_is_refused(installed):
     installed("first", GOOD, {"mine": "first:Halves", "ward": "first:Halves"})
     installed("second", GOOD, {"mine": "second:Halves"})
     with pytest.raises(UsageError, match=r"'mine' is registered by first 1\.0 and second 1\.0; uninstall"):
-        CLUSTERERS.get("mine")
+        CLUSTERERS.find("mine")
     with pytest.raises(UsageError, match=r"'ward' is registered by hudd and first 1\.0"):
-        CLUSTERERS.get("ward")
-    assert CLUSTERERS.get("first:Halves")
+        CLUSTERERS.find("ward")
+    assert CLUSTERERS.find("first:Halves")
 
 
 @pytest.mark.parametrize("name", ["wards", "", "Ward", "ward ", "a:b:", ":x", "module:", "module:two words"])
 def test_an_unknown_name_lists_what_is_there(installed, name):
     installed("other-clusters", GOOD, {"mine": "other_clusters:Halves"})
     with pytest.raises(UsageError, match=r"choose one of: ward, .*, mine; or give package\.module:factory"):
-        CLUSTERERS.get(name)
+        CLUSTERERS.find(name)
 
 
 def test_a_spec_names_what_is_missing(installed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="no module 'nowhere'"):
-        CLUSTERERS.get("nowhere:Halves")
+        CLUSTERERS.find("nowhere:Halves")
     file = installed("mine", GOOD, {})
-    assert CLUSTERERS.get(f"{file}:Halves") is CLUSTERERS.get(f"{file}:Halves")
+    assert CLUSTERERS.find(f"{file}:Halves") is CLUSTERERS.find(f"{file}:Halves")
     with pytest.raises(UsageError, match="no function 'Thirds'"):
-        CLUSTERERS.get(f"{file}:Thirds")
+        CLUSTERERS.find(f"{file}:Thirds")
 
 
 def test_a_changed_version_or_source_has_another_mark(installed):

@@ -120,7 +120,7 @@ def check_clusterer(clusterer: Any) -> None:
 
 def is_linked(clusterer: Any) -> bool:
     """Say whether a clusterer, or one of that name, makes a dendrogram."""
-    found = CLUSTERERS.get(clusterer) if isinstance(clusterer, str) else clusterer
+    found = CLUSTERERS.find(clusterer) if isinstance(clusterer, str) else clusterer
     return callable(getattr(found, "linkage", None))
 
 
@@ -128,7 +128,7 @@ def is_counted(clusterer: Any) -> bool:
     """Say whether a clusterer, or one of that name, is told how many clusters to make."""
     if is_linked(clusterer):
         return True
-    return isinstance(clusterer, str) and takes(CLUSTERERS.get(clusterer), "n_clusters")
+    return isinstance(clusterer, str) and takes(CLUSTERERS.find(clusterer), "n_clusters")
 
 
 def check_counted(clusterer: Any, **numbers: int | None) -> None:

@@ -1,9 +1,11 @@
 """Layer-wise relevance propagation: rules, composites and the engine."""
 
-from hudd.lrp.composites import COMPOSITES, RULES, Composite, composite_of, parse_rule
+from hudd.lrp.composites import COMPOSITES, RULES, Composite, composite_of, parse_rule, rule_marks
+from hudd.lrp.contraction import Contraction
 from hudd.lrp.engine import LRP
+from hudd.lrp.message import Message
 from hudd.lrp.recommended import recommended
-from hudd.lrp.rules import AlphaBeta, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, Zero, ZPlus
+from hudd.lrp.rules import AlphaBeta, Crossing, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, Zero, ZPlus
 from hudd.lrp.run import Relevance
 from hudd.lrp.targets import contrast, worst_keypoint
 
@@ -13,9 +15,12 @@ __all__ = [
     "RULES",
     "AlphaBeta",
     "Composite",
+    "Contraction",
+    "Crossing",
     "Epsilon",
     "Flat",
     "Gamma",
+    "Message",
     "Relevance",
     "Rule",
     "WSquare",
@@ -26,5 +31,6 @@ __all__ = [
     "contrast",
     "parse_rule",
     "recommended",
+    "rule_marks",
     "worst_keypoint",
 ]

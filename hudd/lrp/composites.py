@@ -9,10 +9,12 @@ transformers; ``cp-lrp-gamma`` has the same rules for layers with weights, but a
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from typing import Any
 
 from hudd.errors import UsageError
 from hudd.lrp.rules import (
@@ -22,31 +24,28 @@ from hudd.lrp.rules import (
     Flat,
     Gamma,
     Rule,
-    WSquare,
     ZBox,
-    Zero,
     ZPlus,
     ZPlus2021,
 )
+from hudd.registry import Registry
+from hudd.specs import is_factory
 
-RULES: dict[str, type[Rule]] = {
-    "zero": Zero,
-    "epsilon": Epsilon,
-    "gamma": Gamma,
-    "alpha-beta": AlphaBeta,
-    "z-plus": ZPlus,
-    "z-box": ZBox,
-    "w-square": WSquare,
-    "flat": Flat,
-}
-# What the numbers in brackets set, in order: "alpha-beta(2, 1)", "z-box(-2.1, 2.6)".
-_PARAMETERS = {
-    "epsilon": ("epsilon",),
-    "gamma": ("gamma",),
-    "alpha-beta": ("alpha", "beta"),
-    "z-box": ("low", "high"),
-}
-_FORM = re.compile(r"\s*([a-z+-]+)\s*(?:\(([^()]*)\))?\s*")
+RULES = Registry(
+    "hudd.rules",
+    "LRP rule",
+    {
+        "zero": "hudd.lrp.rules:Zero",
+        "epsilon": "hudd.lrp.rules:Epsilon",
+        "gamma": "hudd.lrp.rules:Gamma",
+        "alpha-beta": "hudd.lrp.rules:AlphaBeta",
+        "z-plus": "hudd.lrp.rules:ZPlus",
+        "z-box": "hudd.lrp.rules:ZBox",
+        "w-square": "hudd.lrp.rules:WSquare",
+        "flat": "hudd.lrp.rules:Flat",
+    },
+)
+_FORM = re.compile(r"\s*([^\s()]+)\s*(?:\(([^()]*)\))?\s*")  # "alpha-beta(2, 1)", "package.module:Rule(0.5)"
 _RECOMMENDED = "recommended"  # known once the model is captured
 
 
@@ -129,10 +128,11 @@ def parse_rule(text: str) -> Rule:
     if text in COMPOSITES:
         raise UsageError(f"'{text}' is a composite, which only '*' takes; choose one of: {', '.join(RULES)}.")
     match = _FORM.fullmatch(text)
-    if match is None or match[1] not in RULES:
+    if match is None or not _known(match[1]):
         raise _unknown(text, RULES)
     name = match[1]
-    names = _PARAMETERS.get(name, ())
+    factory = RULES.find(name)
+    names = _numbers(factory)
     try:
         numbers = [float(number) for number in match[2].split(",")] if match[2] else []
     except ValueError:
@@ -142,11 +142,49 @@ def parse_rule(text: str) -> Rule:
         raise UsageError(
             f"LRP rule '{text}' has {len(numbers)} numbers in its brackets, but '{name}' takes {allowed}."
         )
-    return RULES[name](**dict(zip(names, numbers)))
+    rule = RULES.make(name, **dict(zip(names, numbers)))
+    if not isinstance(rule, Rule):
+        raise UsageError(
+            f"LRP rule '{name}' is an object of type {type(rule).__name__}; it must be made of hudd.extend.Rule."
+        )
+    return rule
+
+
+def rule_marks(rules: object) -> dict[str, str]:
+    """Return what tells the versions of other packages' rules apart, by the text that names them.
+
+    Parameters
+    ----------
+    rules : str or mapping
+        As for :func:`composite_of`; hudd's own rules have no mark.
+    """
+    found = {}
+    for text in rules.values() if isinstance(rules, Mapping) else [rules]:
+        match = _FORM.fullmatch(text) if isinstance(text, str) and text not in COMPOSITES else None
+        mark = RULES.mark(match[1]) if match and _known(match[1]) else None
+        if mark is not None:
+            found[str(text)] = mark
+    return found
+
+
+def _known(name: str) -> bool:
+    return name in RULES or is_factory(name)
+
+
+def _numbers(factory: Any) -> tuple[str, ...]:
+    """What the numbers in brackets set, in order: a rule's own saying, or its parameters by position."""
+    own: tuple[str, ...] | None = getattr(factory, "numbers", None)
+    if own is not None:
+        return own
+    by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = inspect.signature(factory).parameters.values()
+    return tuple(parameter.name for parameter in parameters if parameter.kind in by_position)
 
 
 def _unknown(text: str, known: Iterable[str]) -> UsageError:
-    return UsageError(f"LRP rule '{text}' is unknown; choose one of: {', '.join(known)}.")
+    return UsageError(
+        f"LRP rule '{text}' is unknown; choose one of: {', '.join(known)}; or give package.module:factory."
+    )
 
 
 def _rule(choice: object, where: str) -> Rule:
@@ -169,7 +207,7 @@ def _named(choice: object, *also: str) -> Composite:
         if choice in COMPOSITES:
             return COMPOSITES[choice]
         match = _FORM.fullmatch(choice)
-        if choice != _RECOMMENDED and (match is None or match[1] not in RULES):
+        if choice != _RECOMMENDED and (match is None or not _known(match[1])):
             raise _unknown(choice, (*RULES, *COMPOSITES, *also))
     rule = _rule(choice, "*")
     return Composite(choice if isinstance(choice, str) else type(choice).__name__, rule, rule)

@@ -15,9 +15,10 @@ from torch import Tensor, fx
 from torch.nn import functional
 
 from hudd.capture.graph import RelevanceGraph, carries, module_of, target_name
-from hudd.errors import UnsupportedOperation
+from hudd.errors import HuddError, UnsupportedOperation
 from hudd.lrp import kernels
 from hudd.lrp.phases import Phases
+from hudd.lrp.transformed import Itself, Kept, identity
 from hudd.lrp.winograd import Winograd
 
 aten = torch.ops.aten
@@ -67,8 +68,8 @@ class Contraction:
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self.weight, self.bias = weight, bias
-        self._modified: dict[str, Contraction] = {}
-        self._beside: dict[Contraction, Contraction] = {}
+        self._modified: Kept[Contraction] = Kept()
+        self._beside: Kept[Contraction] = Kept()
 
     @property
     def shift(self) -> Tensor | None:
@@ -89,29 +90,59 @@ class Contraction:
         return Contraction(weight, bias)
 
     def modified(self, name: str, change: Callable[[Tensor], Tensor], *, bias: bool) -> Contraction:
-        """The same operation with changed weights and, if `bias`, a changed bias, else none; made once and kept."""
-        if name not in self._modified:
-            changed_bias = change(self.bias) if bias and self.bias is not None else None
-            self._modified[name] = self._with(change(self.weight), changed_bias)
-        return self._modified[name]
+        """The same operation with changed weights and, if `bias`, a changed bias, else none; made once and kept.
+
+        Parameters
+        ----------
+        name : str
+            What messages call the change.
+        change : callable
+            From a tensor to one of the same shape. What was made is found again by what `change` does: by its code
+            and what it captures, see :func:`hudd.lrp.transformed.identity`.
+        bias : bool
+            Change the bias, too; without, there is none.
+
+        Raises
+        ------
+        HuddError
+            If the change returns another shape.
+        """
+
+        def make() -> Contraction:
+            changed = (
+                None if self.bias is None or not bias else _same_shape(name, change(self.bias), self.bias)
+            )
+            return self._with(_same_shape(name, change(self.weight), self.weight), changed)
+
+        return self._modified.get((identity(change), bias), make)
 
     def positive(self, *, bias: bool = True) -> Contraction:
         """With the positive parts of the weights."""
-        return self.modified(f"positive{bias}", lambda tensor: tensor.clamp(min=0), bias=bias)
+        return self.modified("positive", lambda tensor: tensor.clamp(min=0), bias=bias)
 
     def negative(self, *, bias: bool = True) -> Contraction:
         """With the negative parts of the weights."""
-        return self.modified(f"negative{bias}", lambda tensor: tensor.clamp(max=0), bias=bias)
+        return self.modified("negative", lambda tensor: tensor.clamp(max=0), bias=bias)
 
     def beside(self, other: Contraction) -> Contraction:
         """The sum of this operation and a bias-free one, reading their inputs one after the other; made once and kept.
 
         One pass over twice the inputs costs less than two passes, above all where the inputs are few.
         """
-        if other not in self._beside:
-            weight = torch.cat([self.weight, other.weight], self._inputs_axis)
-            self._beside[other] = self._with(weight, self.bias)
-        return self._beside[other]
+        return self._beside.get(
+            Itself(other),
+            lambda: self._with(torch.cat([self.weight, other.weight], self._inputs_axis), self.bias),
+        )
+
+
+def _same_shape(name: str, changed: Any, tensor: Tensor) -> Tensor:
+    if not isinstance(changed, Tensor) or changed.shape != tensor.shape:
+        found = tuple(changed.shape) if isinstance(changed, Tensor) else type(changed).__name__
+        raise HuddError(
+            f"weights '{name}' of an LRP rule are {found}, made of {tuple(tensor.shape)}; return a tensor of the same "
+            "shape."
+        )
+    return changed
 
 
 class BySign:

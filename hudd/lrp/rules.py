@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf, isfinite
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -80,9 +81,22 @@ class Rule:
     def __post_init__(self) -> None:
         _check_size("epsilon", self.epsilon)
 
-    # Whether the relevance that the rule returns is x times something, so that it vanishes with x.
-    proportional_to_input = True
+    # Whether the relevance that the rule returns is x times something, so that it vanishes with x. Only then may what
+    # reads x be written over x; a rule that says nothing is taken to send relevance to inputs of zero, too.
+    proportional_to_input = False
     stabilizer = "sign"
+    # What numbers after its name set, "name(0.5)", in order; None: all parameters that can be given by position.
+    numbers: ClassVar[tuple[str, ...] | None] = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Let a class that redistributes in a way of its own say anew whether that is in proportion to the input."""
+        super().__init_subclass__(**options)
+        place = {
+            name: next(at for at, part in enumerate(cls.__mro__) if name in vars(part))
+            for name in ("redistribute", "proportional_to_input")
+        }
+        if place["redistribute"] < place["proportional_to_input"]:
+            cls.proportional_to_input = False
 
     def redistribute(self, crossing: Crossing) -> Message:
         """Send the relevance at the output to the input."""
@@ -112,6 +126,7 @@ class Epsilon(Rule):
     """LRP-ε, ``R_j = x_j Σ_k w_jk R_k / (z_k + ε sign z_k)`` (Bach et al. 2015, eq. 58)."""
 
     epsilon: float = 1e-6
+    proportional_to_input = True
 
     def redistribute(self, crossing: Crossing) -> Message:
         """Send the relevance at the output to the input."""
@@ -125,6 +140,7 @@ class Zero(Epsilon):
 
     epsilon: float = 0.0
     stabilizer = "none"
+    numbers = ()
 
 
 @dataclass(frozen=True)
@@ -146,6 +162,8 @@ class AlphaBeta(Rule):
 
     alpha: float = 2.0
     beta: float = 1.0
+
+    proportional_to_input = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -208,6 +226,7 @@ class ZPlus(AlphaBeta):
 
     alpha: float = 1.0
     beta: float = 0.0
+    numbers = ()
 
 
 @dataclass(frozen=True)
@@ -216,6 +235,7 @@ class ZPlus2021(Rule):
 
     epsilon: float = 1e-9
     stabilizer = "positive"
+    proportional_to_input = True
 
     def redistribute(self, crossing: Crossing) -> Message:
         """Send the relevance at the output to the input."""
@@ -233,6 +253,8 @@ class Gamma(Rule):
 
     gamma: float = 0.25
 
+    proportional_to_input = True
+
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_size("gamma", self.gamma)
@@ -245,11 +267,9 @@ class Gamma(Rule):
         return message
 
     def _favouring(self, contraction: Contraction, *, positive: bool, bias: bool) -> Contraction:
-        bound = {"min": 0.0} if positive else {"max": 0.0}
+        gamma, low, high = (self.gamma, 0.0, None) if positive else (self.gamma, None, 0.0)
         return contraction.modified(
-            f"gamma{self.gamma}{positive}{bias}",
-            lambda tensor: tensor + self.gamma * tensor.clamp(**bound),
-            bias=bias,
+            "gamma", lambda tensor: tensor + gamma * tensor.clamp(low, high), bias=bias
         )
 
     def _share(self, crossing: Crossing, *, above: bool, last: bool) -> Message:
@@ -277,8 +297,6 @@ class ZBox(Rule):
 
     low: float | tuple[float, ...] = 0.0
     high: float | tuple[float, ...] = 1.0
-
-    proportional_to_input = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -324,8 +342,6 @@ def _bound(bound: float | tuple[float, ...], x: Tensor, channel_axis: int) -> Te
 @dataclass(frozen=True)
 class Flat(Rule):
     """Every input of an output receives the same share (Bach et al. 2016, "Analyzing classifiers", sec. 2)."""
-
-    proportional_to_input = False
 
     def _shares(self, contraction: Contraction) -> Contraction:
         return contraction.modified("flat", torch.ones_like, bias=False)

@@ -282,15 +282,22 @@ def _normalised(choices: dict[str, Any]) -> dict[str, Any]:
     for name in ("model", "weights", "test", "train", "improvement", "backbone"):
         if result.get(name) is not None:
             result[name] = _absolute(str(result[name]))
-    for name in ("clusterer",):
-        spec = result.get(name)
-        if isinstance(spec, str) and is_factory(spec):
-            result[name] = _absolute(spec)
+    for name in ("clusterer", "rules"):
+        value = result.get(name)
+        result |= {name: _part(value)} if isinstance(value, str) else {}
+    if isinstance(result.get("rules"), dict):
+        result["rules"] = {layer: _part(rule) for layer, rule in result["rules"].items()}
     for name in ("layers", "modes"):
         if result.get(name) is not None:
             value = result[name]
             result[name] = (value,) if isinstance(value, str) else _as_tuple(value)
     return result
+
+
+def _part(text: Any) -> Any:
+    """Make the path in the spec of a part, "path/file.py:Rule(0.5)", absolute; leave a name alone."""
+    spec, bracket, numbers = text.partition("(") if isinstance(text, str) else ("", "", "")
+    return f"{_absolute(spec)}{bracket}{numbers}" if is_factory(spec) else text
 
 
 def _as_tuple(value: Any) -> Any:

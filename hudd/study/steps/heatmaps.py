@@ -15,7 +15,7 @@ import torch
 from hudd.data.loader import loaded_ahead
 from hudd.errors import HuddError
 from hudd.features import Activations, Extractor
-from hudd.lrp import LRP
+from hudd.lrp import LRP, rule_marks
 from hudd.progress import progress
 from hudd.store import ShardSet, Stored, drop, write_dataset
 from hudd.study.estimate import foresee, seconds_of
@@ -34,6 +34,8 @@ def fingerprint(study: Study) -> str:
     how = [settings.effective_rules, settings.effective_pool, settings.dtype, layers]
     if study.features.kind != "relevance":
         how.append(study.features.mark())
+    if marks := rule_marks(settings.effective_rules):
+        how.append(marks)
     return digest("heatmaps", test.fingerprint(study, "test"), how)
 
 
