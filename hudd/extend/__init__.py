@@ -1,8 +1,8 @@
 """What code of other packages is written against: the kinds of parts that hudd finds by name.
 
-A package registers a part by an entry point in the group of its kind, ``name = "package.module:object"``; then it goes by
-that name in every setting and on the command line. ``package.module:object`` itself, or ``path/file.py:object``, does
-without registration. See docs/how-to/extend.md.
+A package registers a part by an entry point in the group of its kind, ``name = "package.module:object"``. The part then
+goes by that name in every setting and on the command line. A spec, ``package.module:object`` or
+``path/file.py:object``, does without registration. See docs/how-to/extend.md.
 
 ==================  =======================  ==========================================
 group               what is registered       used as
