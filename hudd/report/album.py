@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from hudd.plot.colours import relevance_indices, relevance_palette
+from hudd.store.aside import whole_folder
 
 Maker = Callable[[], np.ndarray]
 """Returns the pixels of a picture, (H, W, 3) uint8, or of a heatmap, (h, w) relevance."""
@@ -57,19 +58,20 @@ class Album:
     def close(self, page: Path) -> int:
         """Give every picture its address in the file `page`; return the bytes written beside it."""
         folder = page.with_name(f"{page.stem}-hudd-images")
-        shutil.rmtree(folder, ignore_errors=True)  # an older report's
         beside = sum(len(shot.data) for shot in self.shots) > self.inline
-        written = 0
+        outside = [shot for shot in self.shots if beside and not shot.lead]
+        if outside:
+            with whole_folder(folder) as aside:  # in place of an older report's
+                for shot in outside:
+                    (aside / shot.name).write_bytes(shot.data)
+                    shot.src = f"{quote(folder.name)}/{shot.name}"
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
         for shot in self.shots:
-            if beside and not shot.lead:
-                folder.mkdir(exist_ok=True)
-                (folder / shot.name).write_bytes(shot.data)
-                shot.src = f"{quote(folder.name)}/{shot.name}"
-                written += len(shot.data)
-            else:
+            if not shot.src:
                 kind = shot.name.rsplit(".", 1)[1]
                 shot.src = f"data:image/{kind};base64,{b64encode(shot.data).decode('ascii')}"
-        return written
+        return sum(len(shot.data) for shot in outside)
 
     def _add(self, name: str, encoded: tuple[bytes, int, int], lead: bool) -> Shot:
         data, width, height = encoded

@@ -8,6 +8,7 @@ import pandas as pd
 
 from hudd.errors import HuddError
 from hudd.retraining import Comparison, Run
+from hudd.store.aside import whole_folder
 from hudd.store.files import write_error
 from hudd.study.results import Results
 
@@ -93,10 +94,10 @@ def write_comparison(study: Results) -> dict[str, Path]:
         "plot": folder / "comparison.png",
     }
     try:
-        folder.mkdir(exist_ok=True)
-        found.write_csv(files["csv"])
-        found.write_json(files["json"])
-        found.figure().savefig(files["plot"], dpi=150)
+        with whole_folder(folder) as aside:
+            found.write_csv(aside / files["csv"].name)
+            found.write_json(aside / files["json"].name)
+            found.figure().savefig(aside / files["plot"].name, dpi=150)
     except OSError as error:
         raise write_error(folder, error) from error
     return files
