@@ -1,4 +1,4 @@
-"""A bundled case made ready: its data written, its DNN trained, its study created."""
+"""A case made ready: its data written, its DNN trained, its study created."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from hudd.capture.loading import load_model
 from hudd.data import open_source
-from hudd.data.cases import Case, get_case
+from hudd.data.cases import CASES, Case, canonical, get_case
 from hudd.errors import UsageError
 from hudd.progress import progress
 from hudd.retraining import TrainingConfig, fit, save_weights
@@ -20,6 +20,8 @@ from hudd.store import check_inside
 from hudd.store.files import write_error
 from hudd.study import Study
 from hudd.study.settings import check_seed
+
+_MADE_BY = "made-by.txt"  # beside the data of another package's case: its version
 
 Told = Callable[[str, str, float], None]
 
@@ -52,10 +54,12 @@ def prepare(name: str, directory: str | Path, *, seed: int = 0, told: Told | Non
         If the directory cannot be written.
     """
     check_seed(seed)
+    name = canonical(name)
     case, directory = get_case(name), Path(directory).absolute()
     check_inside(directory)
     if (directory / "study.h5").exists():
         study = Study.open(directory)
+        _check_version(name, directory)
         if study.settings.model != case.model or study.settings.seed != seed:
             raise UsageError(
                 f"'{directory}' holds a study of {study.settings.model} with seed {study.settings.seed}; "
@@ -64,7 +68,7 @@ def prepare(name: str, directory: str | Path, *, seed: int = 0, told: Told | Non
         return study
     told = told or (lambda stage, text, seconds: None)
     started = time.perf_counter()
-    data = _write_data(case, directory / "data", seed)
+    data = _write_data(name, case, directory / "data", seed)
     told("data", case.title, time.perf_counter() - started)
     weights = directory / "models" / "original.safetensors"
     if not weights.exists():
@@ -76,14 +80,27 @@ def prepare(name: str, directory: str | Path, *, seed: int = 0, told: Told | Non
     return Study.create(directory, model=case.model, weights=str(weights), **sets, **options)
 
 
-def _write_data(case: Case, directory: Path, seed: int) -> dict[str, Path]:
+def _check_version(name: str, directory: Path) -> None:
+    """Refuse data that another version of a package's case has made."""
+    made_by, mark = directory / "data" / _MADE_BY, CASES.mark(name)
+    if mark is not None and made_by.is_file() and made_by.read_text(encoding="utf-8") != mark:
+        raise UsageError(
+            f"the data in '{directory}' are those of another version of case '{name}'; name another directory with "
+            "--out."
+        )
+
+
+def _write_data(name: str, case: Case, directory: Path, seed: int) -> dict[str, Path]:
     """Write the case's sets, all of them or none."""
     data = {split: directory / f"{split}.npz" for split in ("train", "test", "improvement")}
     if not directory.exists():
         aside = directory.with_name(f".{directory.name}-{os.getpid()}")
         try:
             aside.mkdir(parents=True)
-            case.write(aside, seed)
+            with CASES.blamed(name):
+                case.write(aside, seed)
+            if mark := CASES.mark(name):
+                (aside / _MADE_BY).write_text(mark, encoding="utf-8")
             aside.rename(directory)
         except OSError as error:
             raise write_error(directory, error) from error

@@ -10,7 +10,12 @@ import typer
 
 def demo(
     case: Annotated[
-        str, typer.Option(metavar="NAME", help="mnist, digits (seconds), eyes (gaze) or eyes-open.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="mnist, digits (seconds), eyes (gaze), eyes-open, one that a package registers, or "
+            "package.module:CASE.",
+        ),
     ] = "mnist",
     out: Annotated[
         Path | None,
@@ -27,9 +32,11 @@ def demo(
       hudd demo --case eyes --out /tmp/eyes
     """
     from hudd.cli.printing import console, escape, print_step, print_summary, take, write_report
+    from hudd.data import get_case
     from hudd.demo import prepare
+    from hudd.specs import is_factory
 
-    directory = out or Path(f"hudd-demo-{case}")
+    directory = out or Path(f"hudd-demo-{get_case(case).name if is_factory(case) else case}")
     study = prepare(case, directory, seed=seed, told=print_step)
     before = study.marks()
     for step in study.possible_steps():

@@ -4,28 +4,48 @@ A package registers a part by an entry point in the group of its kind, ``name = 
 goes by that name in every setting and on the command line. A spec, ``package.module:object`` or
 ``path/file.py:object``, does without registration. See docs/how-to/extend.md.
 
-==================  =======================  ==========================================
-group               what is registered       used as
-==================  =======================  ==========================================
-``hudd.rules``      class of :class:`Rule`   ``--rules NAME``, ``hudd.LRP(rules=...)``
-``hudd.clusterers`` :class:`Clusterer`       ``--clusterer NAME``, ``hudd.cluster(...)``
-==================  =======================  ==========================================
+===================  ==============================  ============================================
+group                what is registered              used as
+===================  ==============================  ============================================
+``hudd.rules``       class of :class:`Rule`          ``--rules NAME``, ``hudd.LRP(rules=...)``
+``hudd.features``    class of :class:`Features`      ``--features NAME``
+``hudd.clusterers``  :class:`Clusterer`              ``--clusterer NAME``, ``hudd.cluster(...)``
+``hudd.strategies``  :class:`SelectionStrategy`      ``--strategy NAME``, ``--compare NAMES``
+``hudd.cases``       object of :class:`Case`         ``hudd demo --case NAME``
+===================  ==============================  ============================================
 """
 
 from hudd.clustering.clusterers import CLUSTERERS, Clusterer
+from hudd.data.cases import CASES, Case
+from hudd.features.base import Extractor, Features, FeatureValues, Subject
+from hudd.features.kinds import FEATURES
 from hudd.lrp.composites import RULES
 from hudd.lrp.contraction import Contraction
 from hudd.lrp.message import Message
 from hudd.lrp.rules import Crossing, Rule
 from hudd.registry import Registry
+from hudd.selection.strategies import REGISTERED as STRATEGIES
+from hudd.selection.strategies import Candidates, SelectionStrategy
+from hudd.selection.unsafe import UnsafeSet
 
 __all__ = [
+    "CASES",
     "CLUSTERERS",
+    "FEATURES",
     "RULES",
+    "STRATEGIES",
+    "Candidates",
+    "Case",
     "Clusterer",
     "Contraction",
     "Crossing",
+    "Extractor",
+    "FeatureValues",
+    "Features",
     "Message",
     "Registry",
     "Rule",
+    "SelectionStrategy",
+    "Subject",
+    "UnsafeSet",
 ]

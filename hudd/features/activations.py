@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from hudd.errors import UsageError
-from hudd.features.base import Features, keeper
+from hudd.features.base import Extractor, Features, FeatureValues, Subject, keeper
 from hudd.lrp import LRP
 
 
-class Activations:
+class Activations(Features):
     """What enters a network's layers: the activations where :class:`hudd.LRP` shows the relevance.
 
     Parameters
@@ -30,6 +30,15 @@ class Activations:
     UsageError
         From :meth:`prepare`, if a layer is none of the model's modules.
     """
+
+    description = "activation at the input of '{layer}', pooling {pool}"
+    alike = "activations"
+    layered = True
+
+    @classmethod
+    def of(cls, subject: Subject) -> Extractor:
+        """Return what makes the features of a study's images."""
+        return cls(subject.model, subject.layers, subject.pool)
 
     def __init__(self, model: nn.Module, layers: Sequence[str] | None = None, pool: str = "none") -> None:
         self._model, self._pool, self._lrp = model, pool, LRP(model, layers=layers)
@@ -49,7 +58,7 @@ class Activations:
         return names
 
     @torch.inference_mode()
-    def attribute(self, inputs: Tensor, target: Any = None) -> Features:
+    def attribute(self, inputs: Tensor, target: Any = None) -> FeatureValues:
         """Run the network and return what entered the layers; `target` makes no difference."""
         if not self._modules:
             self.prepare(inputs)
@@ -63,7 +72,7 @@ class Activations:
         finally:
             for hook in hooks:
                 hook.remove()
-        return Features({name: self._pooled(found[name], self.channels[name]) for name in self._modules})
+        return FeatureValues({name: self._pooled(found[name], self.channels[name]) for name in self._modules})
 
     @property
     def channels(self) -> dict[str, int]:

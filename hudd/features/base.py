@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from hudd.lrp import Relevance
 
+Batches = Callable[[int], Iterable[tuple[Tensor, Tensor]]]
+
 
 @dataclass
-class Features:
+class FeatureValues:
     """The features of N images.
 
     Attributes
@@ -28,13 +31,111 @@ class Features:
 
 
 class Extractor(Protocol):
-    """What makes features of images: :class:`hudd.LRP`, or one of this package."""
+    """What makes features of images: :class:`hudd.LRP`, or an object of a :class:`Features` class."""
 
     def prepare(self, example: Tensor, /) -> tuple[str, ...]:
         """Return the names of the layers that will come for images like `example`, (N, C, H, W)."""
 
-    def attribute(self, inputs: Tensor, /, target: Any = None) -> Features | Relevance:
+    def attribute(self, inputs: Tensor, /, target: Any = None) -> FeatureValues | Relevance:
         """Return the features of the images, (N, C, H, W)."""
+
+
+def _none(most: int) -> Iterable[tuple[Tensor, Tensor]]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What features may be made of: a study's DNN and tested images, and the choices of its settings.
+
+    Attributes
+    ----------
+    model : torch.nn.Module
+        The DNN, in evaluation mode, on its device.
+    device : torch.device
+        Where images are and features are to be.
+    rules : str or mapping
+        LRP rules, as for :class:`hudd.LRP`.
+    layers : sequence of str or None
+        Layers that were asked for, globs allowed; None for all.
+    pool : {"none", "channel", "space"}
+        Reduction of a layer's values.
+    precision : {"float32", "float16"}
+        How values are stored.
+    backbone : str
+        SPEC of another network, see :class:`hudd.features.Backbone`.
+    failures, normal : callable
+        Given a number, return batches of at most so many test images that the DNN gets wrong, or right: images,
+        (n, C, H, W), and the predicted classes, (n,).
+    """
+
+    model: nn.Module
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    rules: str | dict[str, str] = "epsilon-plus"
+    layers: Sequence[str] | None = None
+    pool: str = "none"
+    precision: str = "float32"
+    backbone: str = "torchvision:vgg16"
+    failures: Batches = _none
+    normal: Batches = _none
+
+
+class Features:
+    """Base class of the kinds of features that images are clustered by.
+
+    A kind is a class that is made with a :class:`Subject`; :meth:`prepare` is called once, :meth:`attribute` batch by
+    batch. What is true of all its features stands in class attributes.
+
+    Attributes
+    ----------
+    description : str
+        What the values are, for the study's file; ``{layer}``, ``{pool}`` and ``{backbone}`` are filled in.
+    units : str
+        Units of the values; "1" for none.
+    alike : str
+        What failures of one cluster have alike, in words: "heatmaps".
+    layered : bool
+        The values are those of layers, one of which is chosen; they are pooled as the settings say.
+    drawn : bool
+        The values of a layer are relevance that can be drawn over the image.
+    conserves : bool
+        :meth:`attribute` returns how much of the explained output is lost.
+    unit_norm : bool
+        Distances are taken between rows of unit norm; False where the length of a row means something.
+    own_network : bool
+        An object has the attributes ``module``, a network beside the DNN, and ``transform``, by which images are read
+        in place of the DNN's; None for the DNN's.
+    """
+
+    description = "features of another package"
+    units = "1"
+    alike = "features"
+    layered = False
+    drawn = False
+    conserves = False
+    unit_norm = True
+    own_network = False
+
+    @classmethod
+    def of(cls, subject: Subject) -> Extractor:
+        """Return what makes the features of a study's images."""
+        return cls(subject)  # type: ignore[call-arg]
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """The axis of the channels of each layer, from the end, where there is one."""
+        return {}
+
+    def prepare(self, example: Tensor, /) -> tuple[str, ...]:
+        """Return the names of the layers that will come for images like `example`, (N, C, H, W); one at least."""
+        raise NotImplementedError
+
+    def attribute(self, inputs: Tensor, /, target: Any = None) -> FeatureValues:
+        """Return the features of the images, (N, C, H, W), for the predicted classes `target`, (N,) int64.
+
+        Every image's must depend on that image alone, not on the others in its batch.
+        """
+        raise NotImplementedError
 
 
 def keeper(found: dict[str, Tensor], name: str) -> Callable[..., None]:

@@ -9,7 +9,7 @@ docs/root-cause-quality.md has the measurements.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -20,12 +20,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hudd.features.activations import Activations
-from hudd.features.base import Features
+from hudd.features.base import Batches, Extractor, Features, FeatureValues, Subject
 from hudd.features.contrast import Contrast
 from hudd.lrp import LRP
 
 LAYER = "moments"
-Batches = Callable[[int], Iterable[tuple[Tensor, Tensor]]]
 
 _WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 _CONSTANT = 1e-6  # deviation over magnitude below which a column is rounding
@@ -50,7 +49,7 @@ def channel_moments(values: Tensor) -> Tensor:
     return torch.cat((flat.mean(2), flat.std(2, correction=0)), 1)
 
 
-class Moments:
+class Moments(Features):
     """Channel moments at the inputs of the layers with weights, against normal images, as layer ``moments``.
 
     The layers are the convolutions and the linear layers that work place by place, as those of transformers do; all
@@ -80,6 +79,19 @@ class Moments:
         Module paths of layers with weights, globs allowed; None for all.
 
     """
+
+    description = (
+        "channel moments of relevance and activation and the last activation, against images answered rightly"
+    )
+    alike = "channel moments"
+    conserves = True
+    unit_norm = False
+
+    @classmethod
+    def of(cls, subject: Subject) -> Extractor:
+        """Return what makes the features of a study's images."""
+        failures, normal = subject.failures, subject.normal
+        return cls(subject.model, failures, normal, subject.rules, subject.layers)
 
     def __init__(
         self,
@@ -111,7 +123,7 @@ class Moments:
         self._activations = Activations(self._model, layers) if self._reads else None
         return (LAYER,)
 
-    def attribute(self, inputs: Tensor, target: Tensor | None = None) -> Features:
+    def attribute(self, inputs: Tensor, target: Tensor | None = None) -> FeatureValues:
         """Return the features, (N, q) float32, q at most 150, for the relevance of the classes `target`.
 
         Conservation is that of the layer which loses or makes most relevance, image by image.
@@ -124,7 +136,7 @@ class Moments:
         # In float64, so that what BLAS makes of the size of a batch does not show in the result.
         rows = (columns.double() - origin) @ directions
         length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-        return Features({LAYER: (rows / length.sqrt().clamp(min=_CONSTANT)).float()}, {LAYER: lost})
+        return FeatureValues({LAYER: (rows / length.sqrt().clamp(min=_CONSTANT)).float()}, {LAYER: lost})
 
     def _parts(self, inputs: Tensor, target: Tensor | None) -> tuple[list[Tensor], Tensor]:
         """Relevance moments layer by layer, (N, 2 C) each, activation moments, then the last activation, (N, d).

@@ -6,16 +6,24 @@ from typing import Any
 
 from torch import Tensor
 
-from hudd.features.base import Features
+from hudd.features.base import Extractor, Features, FeatureValues, Subject
 
 
-class Pixels:
+class Pixels(Features):
     """The images as the network takes them in, as layer ``pixels``."""
+
+    description = "the image as the DNN takes it in"
+    alike = "pixels"
+
+    @classmethod
+    def of(cls, subject: Subject) -> Extractor:
+        """Return what makes the features of a study's images."""
+        return cls()
 
     def prepare(self, example: Tensor) -> tuple[str, ...]:
         """Return the layer's name."""
         return ("pixels",)
 
-    def attribute(self, inputs: Tensor, target: Any = None) -> Features:
+    def attribute(self, inputs: Tensor, target: Any = None) -> FeatureValues:
         """Return the images themselves; `target` makes no difference."""
-        return Features({"pixels": inputs})
+        return FeatureValues({"pixels": inputs})

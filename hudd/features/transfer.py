@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from hudd.capture.loading import load_model
 from hudd.errors import UsageError
-from hudd.features.base import Features, keeper
+from hudd.features.base import Extractor, Features, FeatureValues, Subject, keeper
 
 DEFAULT_BACKBONE = "torchvision:vgg16"
 
 
-class Backbone:
+class Backbone(Features):
     """Transfer features: what another network, not trained for the task, makes of the images.
 
     Parameters
@@ -36,6 +36,18 @@ class Backbone:
     UsageError
         If the package or its model is missing or the weights cannot be had.
     """
+
+    description = "what the backbone '{backbone}' makes of the image"
+    alike = "transfer features"
+    unit_norm = False
+    own_network = True
+
+    @classmethod
+    def of(cls, subject: Subject) -> Extractor:
+        """Return what makes the features of a study's images."""
+        backbone = cls(subject.backbone)
+        backbone.module.to(subject.device)
+        return backbone
 
     def __init__(self, spec: str = DEFAULT_BACKBONE) -> None:
         package, _, name = spec.partition(":")
@@ -65,7 +77,7 @@ class Backbone:
         return ("transfer",)
 
     @torch.inference_mode()
-    def attribute(self, inputs: Tensor, target: Any = None) -> Features:
+    def attribute(self, inputs: Tensor, target: Any = None) -> FeatureValues:
         """Return the features as layer ``transfer``, (N, d); `target` makes no difference."""
         found: dict[str, Tensor] = {}
         hook = self._last and self._last.register_forward_pre_hook(keeper(found, "last"), with_kwargs=True)
@@ -79,7 +91,7 @@ class Backbone:
             raise UsageError(
                 f"backbone '{self.spec}' returns no tensor with a row an image; return (N, ...)."
             )
-        return Features({"transfer": features.flatten(1).float()})
+        return FeatureValues({"transfer": features.flatten(1).float()})
 
 
 def _torchvision(name: str) -> tuple[nn.Module, Callable[..., Tensor]]:

@@ -11,16 +11,30 @@ from hudd.selection.labels import (
     import_labels,
     label_studio_interface,
 )
-from hudd.selection.strategies import STRATEGIES, strategies
+from hudd.selection.strategies import (
+    REGISTERED,
+    STRATEGIES,
+    Candidates,
+    Drawn,
+    SelectionStrategy,
+    check_strategies,
+    strategies,
+    unsafe_set,
+)
 from hudd.selection.unsafe import UnsafeSet, cluster_budgets, select_unsafe, share_out, shuffled_order
 
 __all__ = [
+    "REGISTERED",
     "STRATEGIES",
+    "Candidates",
     "ClosestMembers",
+    "Drawn",
+    "SelectionStrategy",
     "UnsafeSet",
     "balance",
     "balance_weights",
     "bootstrap",
+    "check_strategies",
     "closest_members",
     "cluster_budgets",
     "cluster_sizes",
@@ -40,4 +54,5 @@ __all__ = [
     "shuffled_order",
     "smart_bagging",
     "strategies",
+    "unsafe_set",
 ]

@@ -1,20 +1,237 @@
-"""Strategies by name, ready to be compared: a seed becomes labels to pay for and a bag to train on."""
+"""Strategies by name: what is known of the improvement images becomes images to label and a bag to train on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 
-from hudd.errors import UsageError
+from hudd.errors import HuddError, UsageError
+from hudd.registry import Registry
 from hudd.selection.balance import balance
 from hudd.selection.baselines import bootstrap, select_bl1, select_bl2, select_entropy, select_random
 from hudd.selection.closest import ClosestMembers
 from hudd.selection.doubt import sampled_doubt
 from hudd.selection.unsafe import UnsafeSet, select_unsafe
+from hudd.specs import is_factory
 
 Strategy = Callable[[int], tuple[np.ndarray, np.ndarray]]
-STRATEGIES = ("none", "hudd", "random", "entropy", "bl1", "bl2", "hybrid")
+
+REGISTERED = Registry(
+    "hudd.strategies",
+    "strategy",
+    {
+        "none": "hudd.selection.strategies:nothing",
+        "hudd": "hudd.selection.strategies:closest_to_clusters",
+        "random": "hudd.selection.strategies:at_random",
+        "entropy": "hudd.selection.strategies:most_uncertain",
+        "bl1": "hudd.selection.strategies:drawn_errors",
+        "bl2": "hudd.selection.strategies:drawn",
+        "hybrid": "hudd.selection.strategies:within_reach_by_doubt",
+    },
+)
+STRATEGIES = tuple(REGISTERED.own)
+"""hudd's own strategies, by name."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What is known of the M improvement images when some are to be selected.
+
+    Attributes
+    ----------
+    closest : ClosestMembers
+        Distances of the images to the root-cause clusters.
+    labels : np.ndarray
+        (N_errors,) int clusters from 1.
+    entropy : np.ndarray
+        (M,) entropy of the DNN's output, in nats.
+    preset : str
+        Name of the preset.
+    shares : mapping of int to int, optional
+        Images for each cluster, where the budget was given by a factor.
+    correct : np.ndarray, optional
+        (M,) bool, whether the DNN is right: for comparisons with known labels only.
+    estimate : callable, optional
+        Returns (M,) estimated probabilities of failure, see :func:`failure_rate`; called when they are needed.
+    """
+
+    closest: ClosestMembers
+    labels: np.ndarray
+    entropy: np.ndarray
+    preset: str = "hudd"
+    shares: Mapping[int, int] | None = None
+    correct: np.ndarray | None = None
+    estimate: Callable[[], np.ndarray] | None = None
+
+    def __len__(self) -> int:
+        return len(self.entropy)
+
+    @cached_property
+    def doubt(self) -> np.ndarray:
+        """(M,) float64: the entropy, times the estimated probability of failure where there is one."""
+        return self.entropy if self.estimate is None else self.estimate() * self.entropy
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Images that are paid for, and those among them that a bag is filled from.
+
+    Attributes
+    ----------
+    labelled : np.ndarray
+        (S,) int64 rows of the improvement set, with repeats where they were drawn with replacement.
+    bag : np.ndarray
+        (b,) int64 rows that the bag is filled from; without any it stays empty.
+    """
+
+    labelled: np.ndarray
+    bag: np.ndarray
+
+
+class SelectionStrategy(Protocol):
+    """What selects improvement images to label: a function, or a class whose objects are called like one.
+
+    It returns distinct rows of the improvement set, (S,) int64, at most `budget`, in the order of choice: each is then
+    listed with its closest cluster, and a bag to retrain on is filled up by bootstrap. Or it returns an
+    :class:`UnsafeSet`, which says for which cluster each was chosen; the bag is then balanced over the clusters. The
+    same seed must give the same rows.
+    """
+
+    def __call__(self, candidates: Candidates, budget: int, *, seed: int) -> np.ndarray | UnsafeSet | Drawn:
+        """Return the images to label."""
+
+
+def nothing(candidates: Candidates, budget: int, *, seed: int) -> Drawn:
+    """No image and an empty bag, which shows what training on does by itself."""
+    return Drawn(np.empty(0, np.int64), np.empty(0, np.int64))
+
+
+def closest_to_clusters(candidates: Candidates, budget: int, *, seed: int) -> UnsafeSet:
+    """The unsafe set, see :func:`select_unsafe`."""
+    return _unsafe(candidates, budget, seed)
+
+
+def within_reach_by_doubt(candidates: Candidates, budget: int, *, seed: int) -> UnsafeSet:
+    """The unsafe set, images within the clusters' reach drawn by doubt, see :func:`sampled_doubt`."""
+    return _unsafe(candidates, budget, seed, uncertainty=sampled_doubt(candidates.doubt, seed=seed))
+
+
+def at_random(candidates: Candidates, budget: int, *, seed: int) -> np.ndarray:
+    """Distinct images, each as likely."""
+    return select_random(len(candidates), budget, seed=seed)
+
+
+def most_uncertain(candidates: Candidates, budget: int, *, seed: int) -> np.ndarray:
+    """The images of the highest entropy."""
+    return select_entropy(candidates.entropy, budget, seed=seed)
+
+
+def drawn_errors(candidates: Candidates, budget: int, *, seed: int) -> Drawn:
+    """BL1 of the paper: draws with replacement, of which the bag takes the errors."""
+    if candidates.correct is None:
+        raise UsageError(
+            "strategy 'bl1' knows which images the DNN gets wrong; use it to compare, not to select."
+        )
+    drawn = select_bl2(len(candidates), budget, seed=seed)
+    return Drawn(drawn, select_bl1(candidates.correct, budget, seed=seed))
+
+
+def drawn(candidates: Candidates, budget: int, *, seed: int) -> Drawn:
+    """BL2 of the paper: draws with replacement."""
+    rows = select_bl2(len(candidates), budget, seed=seed)
+    return Drawn(rows, rows)
+
+
+def _unsafe(
+    candidates: Candidates, budget: int, seed: int, uncertainty: np.ndarray | None = None
+) -> UnsafeSet:
+    return select_unsafe(
+        candidates.closest,
+        candidates.labels,
+        preset=candidates.preset,
+        budget=budget if candidates.shares is None else candidates.shares,
+        uncertainty=uncertainty,
+        seed=seed,
+    )
+
+
+def selected(name: str, candidates: Candidates, budget: int, *, seed: int) -> UnsafeSet | Drawn:
+    """Let the strategy called `name`, or of the spec ``package.module:function``, select images.
+
+    Returns
+    -------
+    UnsafeSet or Drawn
+        What the strategy returned; rows as draws.
+
+    Raises
+    ------
+    UsageError
+        If there is no such strategy.
+    HuddError
+        If it fails, or returns something else than distinct rows of the improvement set within the budget.
+    """
+    strategy: Any = REGISTERED.find(name)
+    with REGISTERED.blamed(name):
+        strategy = strategy() if isinstance(strategy, type) else strategy
+        found: Any = strategy(candidates, budget, seed=seed)
+    if isinstance(found, (UnsafeSet, Drawn)):
+        _check_rows(name, found.image if isinstance(found, UnsafeSet) else found.labelled, candidates)
+        return found
+    rows = np.asarray(found)
+    _check_rows(name, rows, candidates)
+    if len(rows) > budget or len(np.unique(rows)) < len(rows):
+        raise HuddError(
+            f"strategy '{name}' returned {len(rows)} rows, {len(np.unique(rows))} of them different; it must return at "
+            f"most {budget} different ones."
+        )
+    rows = rows.astype(np.int64)
+    return Drawn(rows, rows)
+
+
+def unsafe_set(name: str, candidates: Candidates, budget: int, *, seed: int) -> UnsafeSet:
+    """Select images and list each with a cluster: the one that it was chosen for, or else the closest.
+
+    Raises
+    ------
+    UsageError
+        If the strategy pays for one image more than once: such strategies are there to be compared.
+    HuddError
+        As :func:`selected`.
+    """
+    found = selected(name, candidates, budget, seed=seed)
+    if isinstance(found, UnsafeSet):
+        return found
+    rows = found.labelled
+    if len(np.unique(rows)) < len(rows) or not len(found.bag):
+        raise UsageError(
+            f"strategy '{name}' does not select different images to label; use it to compare (--modes), and another "
+            "one to select."
+        )
+    closest = candidates.closest
+    column = closest.distance[rows].argmin(axis=1)
+    distance, reach = closest.distance[rows, column].astype(np.float64), closest.reach[column]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where((reach == 0) & (distance == 0), 0.0, distance / reach)
+    return UnsafeSet(
+        rows, closest.clusters[column], distance, np.zeros(len(rows), np.int64), ratio, distance > reach
+    )
+
+
+def _check_rows(name: str, rows: np.ndarray, candidates: Candidates) -> None:
+    if rows.ndim != 1 or (len(rows) and rows.dtype.kind not in "iu"):
+        raise HuddError(
+            f"strategy '{name}' returned an array of shape {rows.shape} and dtype {rows.dtype}; it must return rows of "
+            "the improvement set, (S,) int."
+        )
+    if len(rows) and not (rows.min() >= 0 and rows.max() < len(candidates)):
+        raise HuddError(
+            f"strategy '{name}' returned rows {rows.min()} to {rows.max()}; the improvement set has 0 to "
+            f"{len(candidates) - 1}."
+        )
 
 
 def strategies(
@@ -30,16 +247,13 @@ def strategies(
 ) -> dict[str, Strategy]:
     """Make strategies that all pay for the same number of labels and fill bags of the same size.
 
-    ``hudd``: the unsafe set, balanced over the clusters. ``hybrid``: the same, images within the clusters' reach
-    drawn by doubt, see :func:`select_unsafe` and :func:`sampled_doubt`. ``random``, ``entropy``: distinct images,
-    filled up by bootstrap. ``bl1``, ``bl2``: the paper's, drawn with replacement, so that they pay for no more
-    than the budget; BL1 keeps the errors alone. ``none``: no label and an empty bag, which shows what training
-    on does by itself.
+    Unsafe sets fill bags that are balanced over the clusters, other rows are filled up by bootstrap. ``bl1`` and
+    ``bl2`` draw with replacement, so that they pay for no more than the budget; BL1 keeps the errors alone.
 
     Parameters
     ----------
     names : sequence of str
-        Any of :data:`STRATEGIES`.
+        Any of :data:`STRATEGIES`, those that packages register, or specs ``package.module:function``.
     closest : ClosestMembers
         Distances of the M improvement images to the clusters.
     labels : np.ndarray
@@ -66,39 +280,40 @@ def strategies(
     UsageError
         If a name is unknown.
     """
-    if unknown := [name for name in names if name not in STRATEGIES]:
-        raise UsageError(f"strategies {unknown} are unknown; choose any of: {', '.join(STRATEGIES)}.")
+    check_strategies(names)
+    estimate = None if failure is None else lambda: failure
+    candidates = Candidates(closest, labels, entropy, correct=correct, estimate=estimate)
 
     def bag_size(seed: int) -> int:
-        return (
-            len(balance(select_unsafe(closest, labels, budget=budget, seed=seed))) if size is None else size
+        if size is not None:
+            return size
+        return len(balance(select_unsafe(closest, labels, budget=budget, seed=seed)))
+
+    def strategy(name: str) -> Strategy:
+        def both(seed: int) -> tuple[np.ndarray, np.ndarray]:
+            found = selected(name, candidates, budget, seed=seed)
+            if isinstance(found, UnsafeSet):
+                return found.image, balance(found, seed=seed, size=bag_size(seed))
+            if not len(found.labelled):
+                return found.labelled, found.bag
+            return found.labelled, bootstrap(found.bag, bag_size(seed), seed=seed)
+
+        return both
+
+    return {name: strategy(name) for name in names}
+
+
+def check_strategies(names: Sequence[str]) -> None:
+    """Refuse names of strategies that are neither registered nor specs.
+
+    Raises
+    ------
+    UsageError
+        Naming what is there.
+    """
+    unknown = [name for name in names if name not in REGISTERED and not is_factory(name)]
+    if unknown:
+        raise UsageError(
+            f"strategies {unknown} are unknown; choose any of: {', '.join(REGISTERED)}; or give "
+            "package.module:function."
         )
-
-    def balanced(unsafe: UnsafeSet, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        return unsafe.image, balance(unsafe, seed=seed, size=bag_size(seed))
-
-    def filled(rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        return rows, bootstrap(rows, bag_size(seed), seed=seed)
-
-    def bl1(seed: int) -> tuple[np.ndarray, np.ndarray]:
-        drawn = select_bl2(len(entropy), budget, seed=seed)
-        wrong = select_bl1(correct, budget, seed=seed)
-        return drawn, bootstrap(wrong, bag_size(seed), seed=seed)
-
-    doubt = entropy if failure is None else failure * entropy
-    nothing = np.empty(0, np.int64)
-    known: dict[str, Strategy] = {
-        "none": lambda seed: (nothing, nothing),
-        "hudd": lambda seed: balanced(select_unsafe(closest, labels, budget=budget, seed=seed), seed),
-        "random": lambda seed: filled(select_random(len(entropy), budget, seed=seed), seed),
-        "entropy": lambda seed: filled(select_entropy(entropy, budget, seed=seed), seed),
-        "bl1": bl1,
-        "bl2": lambda seed: filled(select_bl2(len(entropy), budget, seed=seed), seed),
-        "hybrid": lambda seed: balanced(
-            select_unsafe(
-                closest, labels, budget=budget, uncertainty=sampled_doubt(doubt, seed=seed), seed=seed
-            ),
-            seed,
-        ),
-    }
-    return {name: known[name] for name in names}

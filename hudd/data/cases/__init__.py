@@ -1,29 +1,50 @@
-"""The bundled cases, by name."""
+"""The cases, by name: hudd's own, those that packages register, and those that a spec points to."""
 
 from __future__ import annotations
 
-from hudd.data.cases import digits, eyes, mnist
 from hudd.data.cases.case import Case
 from hudd.errors import UsageError
+from hudd.registry import Registry
+from hudd.specs import is_factory
 
-CASES: dict[str, Case] = {case.name: case for case in (mnist.CASE, digits.CASE, eyes.GAZE, eyes.OPEN)}
+CASES = Registry(
+    "hudd.cases",
+    "case",
+    {
+        "mnist": "hudd.data.cases.mnist:CASE",
+        "digits": "hudd.data.cases.digits:CASE",
+        "eyes-gaze": "hudd.data.cases.eyes:GAZE",
+        "eyes-open": "hudd.data.cases.eyes:OPEN",
+    },
+)
 _ALIASES = {"eyes": "eyes-gaze"}
 
 
+def canonical(name: str) -> str:
+    """Return a case's own name for a short one."""
+    return _ALIASES.get(name, name)
+
+
 def get_case(name: str) -> Case:
-    """Return the bundled case called `name`; ``eyes`` is short for ``eyes-gaze``.
+    """Return the case called `name`, or that of the spec ``package.module:CASE``; ``eyes`` is short for ``eyes-gaze``.
 
     Raises
     ------
     UsageError
-        If there is no such case; the message lists those that exist.
+        If there is no such case; the message lists those that exist. If a package's case cannot be imported, or is
+        no :class:`Case`.
     """
-    try:
-        return CASES[_ALIASES.get(name, name)]
-    except KeyError:
+    name = canonical(name)
+    if name not in CASES and not is_factory(name):
         raise UsageError(
-            f"case '{name}' is unknown; choose one of: {', '.join((*CASES, *_ALIASES))}."
-        ) from None
+            f"case '{name}' is unknown; choose one of: {', '.join((*CASES, *_ALIASES))}; or give package.module:CASE."
+        )
+    case = CASES.find(name)
+    if not isinstance(case, Case):
+        raise UsageError(
+            f"case '{name}' is an object of type {type(case).__name__}; it must be a hudd.extend.Case."
+        )
+    return case
 
 
-__all__ = ["CASES", "Case", "get_case"]
+__all__ = ["CASES", "Case", "canonical", "get_case"]

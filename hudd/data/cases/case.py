@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from hudd.errors import HuddError
+
 Arrays = dict[str, np.ndarray]
+SPLITS = ("train", "test", "improvement")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One bundled case.
+    """A case: one of hudd's own, or one that another package registers, see ``hudd.extend``.
 
     Attributes
     ----------
@@ -23,7 +26,7 @@ class Case:
     title : str
         One line that says what it is.
     model : str
-        Model spec, see :func:`hudd.capture.load_model`.
+        Model spec, see :func:`hudd.capture.loading.load_model`.
     make : callable
         ``make(seed)`` returns the arrays of the splits ``train``, ``test`` and ``improvement``: ``images`` uint8,
         ``labels``, ``class_names`` and parameter columns, ``cause`` among them: the known root cause that each
@@ -56,11 +59,21 @@ class Case:
         -------
         dict of str to Path
             Split name to file.
+
+        Raises
+        ------
+        HuddError
+            If one of the splits is not made.
         """
         directory = Path(directory)
+        made, written = self.make(seed), {}
+        if missing := [split for split in SPLITS if split not in made]:
+            raise HuddError(
+                f"case '{self.name}' makes no {missing[0]} set, but {', '.join(made) or 'nothing'}; make "
+                f"{', '.join(SPLITS)}."
+            )
         directory.mkdir(parents=True, exist_ok=True)
-        written = {}
-        for split, arrays in self.make(seed).items():
+        for split, arrays in made.items():
             written[split] = directory / f"{split}.npz"
             aside = directory / f".{split}.part.npz"
             np.savez(aside, **arrays)  # type: ignore[arg-type]

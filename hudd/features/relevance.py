@@ -1,0 +1,28 @@
+"""The relevance of a network's layers as features."""
+
+from __future__ import annotations
+
+from hudd.features.base import Extractor, Features, Subject
+from hudd.lrp import LRP
+
+
+class Heatmaps(Features):
+    """What :class:`hudd.LRP` finds for the predicted classes."""
+
+    description = "relevance at the input of '{layer}' for the predicted class, pooling {pool}"
+    units = "logit"
+    alike = "heatmaps"
+    layered = True
+    drawn = True
+    conserves = True
+
+    @classmethod
+    def of(cls, subject: Subject) -> Extractor:
+        """Return the relevance engine."""
+        return LRP(
+            subject.model,
+            rules=subject.rules,
+            layers=None if subject.layers is None else list(subject.layers),
+            pool=subject.pool,
+            precision=subject.precision,
+        )
