@@ -68,15 +68,16 @@ def build(name: str, size: int) -> nn.Module:
 
         model = timm.create_model(variant)
     elif library == "small":
-        return _calibrated(SMALL[variant][0](), [torch.randn(4, *shape) for shape in SMALL[variant][1]])
+        return calibrated(SMALL[variant][0](), [torch.randn(4, *shape) for shape in SMALL[variant][1]])
     else:
         options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
         model = getattr(peers.torchvision_models(), name)(weights=None, **options)
-    return _calibrated(model, [torch.randn(4, 3, size, size)])
+    return calibrated(model, [torch.randn(4, 3, size, size)])
 
 
 @torch.no_grad()
-def _calibrated(model: nn.Module, noise: Sequence[Tensor]) -> nn.Module:
+def calibrated(model: nn.Module, noise: Sequence[Tensor]) -> nn.Module:
+    """The model in evaluation mode, with activations of unit scale for such noise."""
     for module in model.modules():
         if isinstance(module, nn.Linear):
             nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
@@ -125,19 +126,15 @@ def _largest(outputs: Tensor | tuple[Tensor, ...]) -> Tensor | list[Tensor | Non
     return [*[None] * (len(outputs) - 1), seed] if isinstance(outputs, tuple) else seed
 
 
-def _explain(model: nn.Module, rules: str, images: Sequence[Tensor]) -> dict[str, object]:
-    """The layer that loses or adds most, and what biases absorb, as shares of the explained output.
-
-    Image by image, so that both are of the same sums, rounding included.
-    """
+def explain(model: nn.Module, rules: str, images: Sequence[Tensor]) -> dict[str, object]:
+    """The layer that loses or adds most, and what biases absorb, as shares of the explained output."""
     lrp = hudd.LRP(model, rules=rules, bias_share=True)
-    lost: dict[str, float] = {}
-    share = 0.0
-    for index in range(len(images[0])):
-        relevance = lrp.attribute([tensor[index : index + 1] for tensor in images], _largest)
-        for name, leak in relevance.conservation.items():
-            lost[name] = max(lost.get(name, 0.0), float((leak + relevance.bias_share[name]).abs()))
-            share = max(share, float(relevance.bias_share[name].abs()))
+    relevance = lrp.attribute(images, _largest)
+    lost = {
+        name: float((leak + relevance.bias_share[name]).abs().max())
+        for name, leak in relevance.conservation.items()
+    }
+    share = max(float(part.abs().max()) for part in relevance.bias_share.values())
     worst = max(lost, key=lost.__getitem__)
     return {
         "composite": lrp.composite.name,
@@ -202,7 +199,7 @@ def _measured(name: str, size: int) -> list[dict[str, object]]:
     rows = []
     for rules in RULES:
         try:
-            row = {"model": name, "rules": rules, "size": shapes[0][-1], **_explain(model, rules, images)}
+            row = {"model": name, "rules": rules, "size": shapes[0][-1], **explain(model, rules, images)}
         except UnsupportedOperation as error:
             print(f"{name:30s} {error}", flush=True)
             return [{"model": name, "obstacle": f"`{error.operation}` in `{error.module}`"}]
@@ -211,7 +208,7 @@ def _measured(name: str, size: int) -> list[dict[str, object]]:
         print(_LINE.format(**row), flush=True)
     if rows[-1]["composite"] == "cp-lrp-gamma":  # what else there is for transformers
         row = {"model": name, "rules": "attnlrp-gamma", "size": shapes[0][-1]}
-        rows.append({**row, **_explain(model, "attnlrp-gamma", images), "agreement": {}})
+        rows.append({**row, **explain(model, "attnlrp-gamma", images), "agreement": {}})
         print(_LINE.format(**rows[-1]), flush=True)
     return rows
 

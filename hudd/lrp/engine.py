@@ -113,6 +113,19 @@ class LRP:
         self._shapes: list[torch.Size] = []
         kernels.expect_batches(self)
 
+    def __repr__(self) -> str:
+        asked = "every layer" if self._asked is None else f"layers {', '.join(self._asked)}"
+        rules = "recommended" if self._recommended else self.composite.name
+        return f"<LRP of {type(self.model).__name__} by {rules}, {asked} at its {self._at}, pool {self._pool}>"
+
+    @property
+    def head(self) -> str:
+        """What is explained where the model ends in a head, such as a softmax, in words; see :class:`Relevance`.
+
+        Empty where the output itself is, and before :meth:`prepare`.
+        """
+        return "; ".join(dict.fromkeys(plan.head for plan in self._plans.values() if plan.head))
+
     def prepare(self, example: Tensor | Sequence[Tensor]) -> tuple[str, ...]:
         """Capture the model for inputs like `example` and return the names of the layers that will come.
 
@@ -179,6 +192,9 @@ class LRP:
             output as (N, ...): the images come first, wherever the model has them.
             Of a model with several outputs the first is explained; a callable gets the tuple of all of them and returns
             a list with the relevance that enters at each, or None where nothing does.
+            A model that ends in a head (softmax, sigmoid, their logarithms, a mean of members' softmaxes ...) is
+            explained before it: the class is that of the output, the value the pre-activation's own. What a callable
+            returns is then read as multiples of the output, and as many of the pre-activation enter.
 
         Returns
         -------
@@ -241,11 +257,12 @@ class LRP:
         """
         leaks: dict[str, list[Tensor]] = {name: [] for name in plan.layers}
         shares: dict[str, list[Tensor]] = {name: [] for name in plan.layers}
-        seeds = [None if message is None else message.plain().value for message in entered]
+        if not plan.heads:
+            entered = [None if message is None else message.plain() for message in entered]
         for sample in range(len(batch[0])):
             one = slice(sample, sample + 1)
             image = tuple(tensor[one] for tensor in batch)
-            enter = functools.partial(_part, seeds, one)
+            enter = functools.partial(_part, entered, one)
             explain = functools.partial(self._explained, plan, image, enter, bias_share=True)
             single = self._settled(plan, explain)
             for name, share in single.bias_share.items():
@@ -267,9 +284,16 @@ def _paths(layers: Any) -> tuple[str, ...]:
     return paths
 
 
-def _part(seeds: list[Tensor | None], samples: slice, outputs: tuple[Tensor, ...]) -> list[Message | None]:
+def _part(
+    entered: list[Message | None], samples: slice, outputs: tuple[Tensor, ...]
+) -> list[Message | None]:
     """What enters at each output for some images of a batch, in memory of its own: crossing writes over it."""
-    return [None if seed is None else Message(seed[samples].clone(), None) for seed in seeds]
+    return [
+        None
+        if message is None
+        else Message(message.value[samples].clone(), None if message.factor is None else output)
+        for message, output in zip(entered, outputs)
+    ]
 
 
 def _check(batch: tuple[Tensor, ...]) -> None:

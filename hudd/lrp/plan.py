@@ -16,6 +16,7 @@ from hudd.errors import UsageError
 from hudd.lrp.channels import Channels
 from hudd.lrp.composites import Composite
 from hudd.lrp.contraction import Contraction, contraction_of, data_input, is_contraction
+from hudd.lrp.heads import Head, find_head
 from hudd.lrp.operations import (
     IDENTITY,
     Operation,
@@ -80,6 +81,8 @@ class Plan:
         For each of `backward`: the forward values that crossing it needs.
     segments : list of Segment
         The calls, cut where activations are computed again; else one segment.
+    heads : dict of Node to Head
+        By output, where it has one: relevance enters before it.
     both_signs : set of Node
         Contractions in which relevance met outputs without positive contributions, on a GPU, where that is not looked
         up amid a batch: from then on negative ones are reckoned with.
@@ -99,7 +102,13 @@ class Plan:
     rectified: set[fx.Node] = field(default_factory=set)
     reads: dict[fx.Node, list[fx.Node]] = field(default_factory=dict)
     segments: list[Segment] = field(default_factory=list)
+    heads: dict[fx.Node, Head] = field(default_factory=dict)
     both_signs: set[fx.Node] = field(default_factory=set)
+
+    @property
+    def head(self) -> str:
+        """What is explained in place of the outputs, in words; empty where they are."""
+        return "; ".join(dict.fromkeys(head.text for head in self.heads.values()))
 
 
 def make_plan(
@@ -143,6 +152,9 @@ def make_plan(
     outputs = [node for node in captured.outputs[:explained] if node in where]
     if not outputs:
         raise UsageError(MIXED)
+    found = {node: find_head(captured, node, where) for node in outputs}
+    heads = {node: head for node, head in found.items() if head is not None}
+    outputs = [entry for node in outputs for entry in (heads[node].preactivations if node in heads else [node])]
     on_the_way = _ancestors(*outputs)
     steps = {node: _step(node, captured, composite) for node in calls if node in on_the_way}
     entering, leaving = _boundaries(captured, steps, outputs)
@@ -167,6 +179,7 @@ def make_plan(
         reaches_input=reaches_input,
         places=where,
         channels=_channels(steps, where, entries, exits),
+        heads=heads,
     )
     _choose_in_place(plan, outputs)
     plan.reads = {node: _values_read(node, steps[node]) for node in plan.backward}

@@ -15,6 +15,7 @@ from hudd.errors import UsageError
 from hudd.lrp import kernels
 from hudd.lrp import message as messages
 from hudd.lrp.composites import Composite
+from hudd.lrp.heads import multiples_of, through
 from hudd.lrp.message import Message
 from hudd.lrp.operations import IDENTITY, Values, call
 from hudd.lrp.plan import MIXED, Plan, RuledContraction
@@ -35,7 +36,7 @@ class Relevance:
     outputs : tuple of Tensor
         (N, ...) each of the model's outputs, the images first, wherever the model has them.
     explained : Tensor
-        (N,) float64, the sum of the relevance that entered at the outputs.
+        (N,) float64, the sum of the relevance that entered at the outputs, or before their heads.
     inputs : tuple of Tensor
         (N, ...) the relevance of each of the model's inputs, zeros where none arrives; empty if it was not asked for.
         The heatmap of a layer that reads an input is this same tensor.
@@ -48,6 +49,9 @@ class Relevance:
     bias_share : dict of str to Tensor
         For each layer (N,) float64: what its biases and other constant summands absorbed, in the same unit; so
         ``conservation + bias_share`` is what the rule itself lost or added. Empty unless it was asked for.
+    head : str
+        What is explained where the model ends in a head, such as a softmax: "the pre-activation before softmax", with
+        its own value and not that of the output. Empty where the output itself is explained.
     """
 
     outputs: tuple[Tensor, ...]
@@ -56,6 +60,13 @@ class Relevance:
     layers: dict[str, Tensor] = field(default_factory=dict)
     conservation: dict[str, Tensor] = field(default_factory=dict)
     bias_share: dict[str, Tensor] = field(default_factory=dict)
+    head: str = ""
+
+    def __repr__(self) -> str:
+        shapes = {"output": self.output, **({} if self.input is None else {"input": self.input})}
+        told = [f"{name} {tuple(tensor.shape)}" for name, tensor in shapes.items()]
+        told += [f"{len(self.layers)} layers", *([f"explains {self.head}"] if self.head else [])]
+        return f"<Relevance of {len(self.explained)} images: {', '.join(told)}>"
 
     @property
     def output(self) -> Tensor:
@@ -153,14 +164,14 @@ class Run:
         nodes = self._plan.captured.outputs
         places = self._plan.places
         outputs = tuple(places.get(node, Place()).first(self._values[node]) for node in nodes)
-        result = Relevance(outputs, explained=batch[0].new_zeros(len(batch[0]), dtype=torch.float64))
+        explained = batch[0].new_zeros(len(batch[0]), dtype=torch.float64)
+        result = Relevance(outputs, explained, head=self._plan.head)
         pending: dict[fx.Node, Message] = {}
         for node, message in zip(nodes, enter(outputs)):
-            if message is not None:
-                message = self._as_made(node, message)
-                result.explained += self._by_image(message, node).sample_totals()
-                self._leave((node, node), message, result)
-                pending[node] = messages.add(pending[node], message) if node in pending else message
+            for entry, entered in self._entered(node, message):
+                result.explained += self._by_image(entered, entry).sample_totals()
+                self._leave((entry, entry), entered, result)
+                pending[entry] = messages.add(pending[entry], entered) if entry in pending else entered
         self._backward(pending, batch, result)
         size = result.explained.abs()
         size = torch.where(size > 0, size, torch.ones_like(size))
@@ -174,6 +185,17 @@ class Run:
                 result.bias_share[name] = sum((part.sum() for part in inside), nothing) / size
         result.layers = {name: result.layers[name] for name in self._plan.layers if name in result.layers}
         return result
+
+    def _entered(self, output: fx.Node, message: Message | None) -> list[tuple[fx.Node, Message]]:
+        """Where relevance of an output enters: there, or before its head."""
+        if message is None:
+            return []
+        head = self._plan.heads.get(output)
+        if head is None:
+            return [(output, self._as_made(output, message))]
+        place = self._plan.places[output]
+        multiples = multiples_of(message, place.first(self._values[output]))
+        return list(through(head, place.back(multiples), self._values).items())
 
     def _as_made(self, node: fx.Node, message: Message) -> Message:
         """What enters at an output, the images where the model has them."""
@@ -195,7 +217,8 @@ class Run:
             if node.op == "placeholder" and node.name in plan.captured.constants:
                 values[node] = plan.captured.constants[node.name]
         values.update(zip(plan.captured.inputs, map(kernels.channels_last_on_cpu, batch)))
-        self._compute(plan.calls, self._borrowed | plan.segments[-1].reads | set(plan.captured.outputs))
+        kept = set(plan.captured.outputs).union(*(head.reads for head in plan.heads.values()))
+        self._compute(plan.calls, self._borrowed | plan.segments[-1].reads | kept)
 
     def _compute(self, calls: list[fx.Node], kept: Set[fx.Node]) -> None:
         """Run the calls whose value is not there; of what they read, only `kept` stays."""

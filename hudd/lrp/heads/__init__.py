@@ -1,0 +1,11 @@
+"""Heads: what a model does with its scores after the last layer, such as softmax, a logarithm or a mean of members.
+
+A head only rescales scores, so its output has no evidence of its own, and its sign is not that of the score: relevance
+that started there would show a negative score's heatmap with its sign turned. So relevance enters before the head, at
+the last pre-activation, with that value. :mod:`trends` tells what is monotone, :mod:`walk` finds the head of a captured
+"""
+
+from hudd.lrp.heads.entering import multiples_of, through
+from hudd.lrp.heads.walk import Head, find_head
+
+__all__ = ["Head", "find_head", "multiples_of", "through"]
