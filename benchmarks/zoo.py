@@ -1,6 +1,7 @@
 """Conservation of relevance over timm's model zoo: the smallest model of each family, at random weights.
 
-Each family is measured within a time limit and recorded at once: a run that is cut off goes on where it was. Writes the table of docs/conservation-zoo.md.
+Each family is measured within a time limit and recorded at once: a run that is cut off goes on where it was. Writes the
+table of docs/conservation-zoo.md.
 """
 
 from __future__ import annotations
@@ -159,7 +160,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         started = time.perf_counter()
         found = worker.measure(model)
         rows[family] = [{"family": family, "model": model, **row} for row in found]
-        about = [f"{row['composite']} {row['worst_layer']:.1e}" for row in found if "composite" in row] or found
+        about = [
+            f"{row['composite']} {row['worst_layer']:.1e}" for row in found if "composite" in row
+        ] or found
         print(f"{family:40s} {model:32s} {time.perf_counter() - started:5.0f} s  {about}", flush=True)
         record = [row for name in smallest for row in rows.get(name, ())]
         versions = harness.versions("torch", "torchvision", "timm", "hudd")
@@ -186,7 +189,9 @@ def _page(rows: list[dict[str, object]]) -> str:
         f"{len(families_)} families conserve relevance, {len(refused)} are refused or could not be measured.",
     ]
     for rules, row in worst.items():
-        lines.append(f"The worst under {rules} is {row['model']}: {row['worst_layer']:.1e} at `{row['layer']}`.")
+        lines.append(
+            f"The worst under {rules} is {row['model']}: {row['worst_layer']:.1e} at `{row['layer']}`."
+        )
     lines.append("")
     if refused:
         lines += ["Refused or not measured:", ""]

@@ -123,6 +123,11 @@ class Moments(Features):
         self._activations = Activations(self._model, layers) if self._reads else None
         return (LAYER,)
 
+    @property
+    def head(self) -> str:
+        """What is explained where the model ends in a head, see :class:`hudd.LRP`."""
+        return "" if self._lrp is None else self._lrp.head
+
     def attribute(self, inputs: Tensor, target: Tensor | None = None) -> FeatureValues:
         """Return the features, (N, q) float32, q at most 150, for the relevance of the classes `target`.
 

@@ -116,7 +116,9 @@ class LRP:
     def __repr__(self) -> str:
         asked = "every layer" if self._asked is None else f"layers {', '.join(self._asked)}"
         rules = "recommended" if self._recommended else self.composite.name
-        return f"<LRP of {type(self.model).__name__} by {rules}, {asked} at its {self._at}, pool {self._pool}>"
+        return (
+            f"<LRP of {type(self.model).__name__} by {rules}, {asked} at its {self._at}, pool {self._pool}>"
+        )
 
     @property
     def head(self) -> str:
@@ -284,9 +286,7 @@ def _paths(layers: Any) -> tuple[str, ...]:
     return paths
 
 
-def _part(
-    entered: list[Message | None], samples: slice, outputs: tuple[Tensor, ...]
-) -> list[Message | None]:
+def _part(entered: list[Message | None], samples: slice, outputs: tuple[Tensor, ...]) -> list[Message | None]:
     """What enters at each output for some images of a batch, in memory of its own: crossing writes over it."""
     return [
         None

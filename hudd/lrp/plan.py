@@ -154,7 +154,9 @@ def make_plan(
         raise UsageError(MIXED)
     found = {node: find_head(captured, node, where) for node in outputs}
     heads = {node: head for node, head in found.items() if head is not None}
-    outputs = [entry for node in outputs for entry in (heads[node].preactivations if node in heads else [node])]
+    outputs = [
+        entry for node in outputs for entry in (heads[node].preactivations if node in heads else [node])
+    ]
     on_the_way = _ancestors(*outputs)
     steps = {node: _step(node, captured, composite) for node in calls if node in on_the_way}
     entering, leaving = _boundaries(captured, steps, outputs)

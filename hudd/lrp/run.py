@@ -90,6 +90,9 @@ def entering(target: Target, outputs: tuple[Tensor, ...]) -> list[Message | None
     if not callable(target):
         return selected(None if target is None else indices(target, outputs[0].shape), outputs)
     several = len(outputs) > 1
+    multiples = getattr(target, "multiples", None)
+    if multiples is not None and not several:  # also of outputs that are zero
+        return [Message(multiples(outputs[0]), outputs[0])]
     returned = target(outputs) if several else [target(outputs[0])]
     wanted = ", ".join(str(tuple(output.shape)) for output in outputs)
     if not isinstance(returned, (list, tuple)) or len(returned) != len(outputs):

@@ -7,6 +7,7 @@ A callable gets the model's output and returns the relevance that enters there, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
@@ -130,6 +131,17 @@ def _rows(target: Target, samples: int) -> Tensor:
     return rows.long()
 
 
+@dataclass(frozen=True)
+class _Multiples:
+    """A target that explains each number of the output so many times."""
+
+    multiples: Callable[[Tensor], Tensor]
+
+    def __call__(self, output: Tensor) -> Tensor:
+        """The relevance that enters at the output."""
+        return output * self.multiples(output)
+
+
 def contrast(target: Target, against: Target) -> Callable[[Tensor], Tensor]:
     """Explain one output against another: the relevance of `target` minus that of `against`, in one pass.
 
@@ -145,10 +157,10 @@ def contrast(target: Target, against: Target) -> Callable[[Tensor], Tensor]:
     >>> lrp.attribute(images, contrast(None, labels))
     """
 
-    def relevance(output: Tensor) -> Tensor:
-        return output * (selection(output, target) - selection(output, against))
+    def multiples(output: Tensor) -> Tensor:
+        return selection(output, target) - selection(output, against)
 
-    return relevance
+    return _Multiples(multiples)
 
 
 def worst_keypoint(truth: Tensor, landmarks: Sequence[int] | None = None) -> Callable[[Tensor], Tensor]:
@@ -178,7 +190,7 @@ def worst_keypoint(truth: Tensor, landmarks: Sequence[int] | None = None) -> Cal
                 f"landmarks are {landmarks}, but must be one or more of 0 to {count - 1}; give None for all of them."
             )
 
-    def relevance(output: Tensor) -> Tensor:
+    def multiples(output: Tensor) -> Tensor:
         if output.ndim != 4 or truth.shape != (*output.shape[:2], 2):
             raise UsageError(
                 f"true landmarks of shape {tuple(truth.shape)} do not fit an output of shape {tuple(output.shape)}; "
@@ -197,6 +209,6 @@ def worst_keypoint(truth: Tensor, landmarks: Sequence[int] | None = None) -> Cal
             outside[landmarks] = False
             errors = errors.masked_fill(outside.to(output.device, non_blocking=True), -1.0)
         chosen = torch.nn.functional.one_hot(errors.argmax(1), output.shape[1])
-        return output * chosen[:, :, None, None]
+        return chosen[:, :, None, None].to(output.dtype).expand_as(output).contiguous()
 
-    return relevance
+    return _Multiples(multiples)

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from hudd.errors import UsageError
 from hudd.kinds import check_kinds
+from hudd.lrp.heads import OutputScale, cross_entropy
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Augmentation = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
@@ -62,7 +63,8 @@ class TrainingConfig:
     schedule : {"constant", "cosine"}
         Learning rate over the epochs.
     loss : {"cross-entropy", "mse"} or callable
-        ``loss(output, labels) -> scalar tensor``, a mean over the batch.
+        ``loss(output, labels) -> scalar tensor``, a mean over the batch. Cross-entropy is that of what the outputs
+        are (logits, probabilities, log-probabilities ...), see :func:`hudd.lrp.heads.output_scale`.
     holdout : float
         Share of the training set that is held out, class by class, to find the best epoch; the test set is
         never used for that. At 0 the last epoch is kept, the right choice where the model was trained on
@@ -120,8 +122,10 @@ class TrainingConfig:
             if not good:
                 raise UsageError(f"{name} of a training must be {allowed}, not {getattr(self, name)!r}.")
 
-    def loss_function(self) -> Loss:
-        """Return the loss as a callable."""
+    def loss_function(self, scale: OutputScale = "logits") -> Loss:
+        """Return the loss as a callable; `scale` says what the cross-entropy is of."""
+        if self.loss == "cross-entropy":
+            return cross_entropy(scale)
         return LOSSES[self.loss] if isinstance(self.loss, str) else self.loss
 
     def learning_rate(self, epoch: int) -> float:

@@ -14,10 +14,12 @@ import torch
 from torch import nn
 
 from hudd.errors import HuddError, UsageError
+from hudd.lrp.heads import output_scale
 from hudd.ranks import Ranks
 from hudd.retraining.checkpoint import fingerprint, load_checkpoint, save_checkpoint
-from hudd.retraining.config import AUGMENTATIONS, TrainingConfig, qualified_name
+from hudd.retraining.config import AUGMENTATIONS, Loss, TrainingConfig, qualified_name
 from hudd.retraining.images import Images, as_images, as_labels, cached, read_ahead
+from hudd.retraining.prediction import EXAMPLES
 
 TrainStep = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -68,7 +70,7 @@ def fit(
     Parameters
     ----------
     model : nn.Module
-        Maps (n, ...) images to (n, K) logits, or to targets.
+        Maps (n, ...) images to (n, K) scores of the classes, or to targets.
     images : tensor, array or Images
         N training images, see :func:`hudd.retraining.as_images`.
     labels : array-like, optional
@@ -117,7 +119,12 @@ def fit(
             f"copies must be {len(source)} finite numbers from 0, one an image, 1 or more in all."
         )
 
-    run = _Run(model, source, targets, often, config, seed, train_step, Ranks.current())
+    loss = config.loss_function()
+    if config.loss == "cross-entropy" and train_step is None and not targets.is_floating_point():
+        examples = source.load(np.arange(min(EXAMPLES, len(source))))
+        loss = config.loss_function(output_scale(model, examples.to(next(model.parameters()).device)))
+
+    run = _Run(model, source, targets, often, config, loss, seed, train_step, Ranks.current())
     required = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
     was_training = model.training
     try:
@@ -139,6 +146,7 @@ class _Run:
     targets: torch.Tensor
     copies: np.ndarray
     config: TrainingConfig
+    loss: Loss
     seed: int
     train_step: TrainStep | None
     ranks: Ranks
@@ -224,7 +232,7 @@ def _train(
     run: _Run, learner: nn.Module, optimizer: torch.optim.Optimizer, rows: np.ndarray, epoch: int
 ) -> float:
     """One pass over the rows; the mean loss over its images."""
-    config, device, loss_function = run.config, run.device, run.config.loss_function()
+    config, device, loss_function = run.config, run.device, run.loss
     for group in optimizer.param_groups:
         group["lr"] = config.learning_rate(epoch)
     order = _epoch_order(rows, run.copies[rows], np.random.default_rng([run.seed, epoch]))
@@ -275,7 +283,7 @@ def _score(run: _Run, rows: np.ndarray) -> dict[str, float]:
     for piece, batch in read_ahead(run.images, _pieces(rows, run.config.batch_size)):
         target = run.targets[piece].to(run.device)
         output = run.model(batch.to(run.device)).float()
-        loss += float(run.config.loss_function()(output, target)) * len(piece)
+        loss += float(run.loss(output, target)) * len(piece)
         right += int((output.argmax(1) == target).sum()) if not target.is_floating_point() else 0
     scores = {"holdout_loss": loss / len(rows)}
     return scores if run.targets.is_floating_point() else {**scores, "holdout_accuracy": right / len(rows)}

@@ -10,7 +10,10 @@ import torch
 from torch import nn
 
 from hudd.errors import HuddError
+from hudd.lrp.heads import OutputScale, entropies, output_scale, probabilities
 from hudd.retraining.images import as_images, read_ahead
+
+EXAMPLES = 8  # images that show what a model's outputs are
 
 
 @dataclass(frozen=True)
@@ -20,32 +23,33 @@ class Predictions:
     Attributes
     ----------
     output : np.ndarray
-        (N, ...) float32 raw output; (N, K) logits of a classifier.
+        (N, ...) float32 raw output, (N, K) of a classifier.
+    scale : str
+        What the outputs of a classifier are, see :func:`hudd.lrp.heads.output_scale`.
     """
 
     output: np.ndarray
+    scale: OutputScale = "logits"
 
     @property
     def prediction(self) -> np.ndarray:
-        """(N,) int64 class of the largest logit."""
+        """(N,) int64 class of the largest output."""
         return self.output.argmax(axis=1)
 
     @property
     def probability(self) -> np.ndarray:
-        """(N, K) float64 softmax of the logits."""
-        shifted = np.exp(self.output.astype(np.float64) - self.output.max(axis=1, keepdims=True))
-        return shifted / shifted.sum(axis=1, keepdims=True)
+        """(N, K) float64: the softmax of logits; of other scales what they stand for."""
+        return probabilities(self.output, self.scale)
 
     @property
     def score(self) -> np.ndarray:
-        """(N,) float64 softmax probability of the predicted class."""
+        """(N,) float64 probability of the predicted class."""
         return self.probability.max(axis=1)
 
     @property
     def entropy(self) -> np.ndarray:
-        """(N,) float64 Shannon entropy of the softmax, in nats."""
-        p = self.probability
-        return -(p * np.log(np.where(p > 0, p, 1))).sum(axis=1)
+        """(N,) float64 Shannon entropy of the probabilities, in nats."""
+        return entropies(self.output, self.scale)
 
 
 def predict(
@@ -91,4 +95,7 @@ def predict(
                 outputs.append(output.numpy())
     finally:
         model.train(training)
-    return Predictions(np.concatenate(outputs) if outputs else np.empty((0, 1), np.float32))
+    if not outputs:
+        return Predictions(np.empty((0, 1), np.float32))
+    examples = images.load(rows[:EXAMPLES]).to(device)
+    return Predictions(np.concatenate(outputs), output_scale(model, examples))

@@ -156,7 +156,9 @@ class Trends:
         """How `node` depends on `bottom`, number by number; None if that cannot be told."""
         return self._trend(node, bottom, {})
 
-    def _trend(self, node: object, bottom: fx.Node | None, known: dict[fx.Node, Trend | None]) -> Trend | None:
+    def _trend(
+        self, node: object, bottom: fx.Node | None, known: dict[fx.Node, Trend | None]
+    ) -> Trend | None:
         if isinstance(node, (int, float)):
             return Trend(0, float(node), float(node))
         if not isinstance(node, fx.Node):
@@ -210,7 +212,7 @@ class Trends:
 
     def _statistic(self, node: fx.Node, inner: Trend | None) -> Trend | None:
         target, source = origin(node).target, origin(node).args[0]
-        if inner is None or self._image_axis(source) in reduced_axes(node):  # type: ignore[arg-type]
+        if inner is None or not isinstance(source, fx.Node) or self._image_axis(source) in reduced_axes(node):
             return None
         if target in _NEVER_NEGATIVE or (target is aten.sum.dim_IntList and inner.low >= 0):
             return Trend(0, 0.0, INFINITY)
@@ -294,7 +296,9 @@ def _product(first: Trend | None, second: Trend | None) -> Trend | None:
             return None if inner is None else inner.flipped()
     if first.direction and second.direction:  # both matter: each must be a factor that is never negative
         alike = first.direction == second.direction and first.low >= 0 and second.low >= 0
-        return Trend(first.direction, first.low * second.low, _times(first.high, second.high)) if alike else None
+        return (
+            Trend(first.direction, first.low * second.low, _times(first.high, second.high)) if alike else None
+        )
     varying, constant = (first, second) if first.direction else (second, first)
     if constant.low < 0:
         return None if varying.direction else Trend(0)

@@ -66,7 +66,8 @@ def run(study: Study, *, checksums: bool = False) -> None:
     if not study.is_done("layers", mark):
         extractor, target = study.features.extractor(), study.split("test").prediction[errors[:1]]
         found = _explained(study, extractor, study.features.source("test").load(errors[:1]), target)
-        study.lead(lambda: _describe(study, mark, started, found, _channels(extractor)))
+        head = getattr(extractor, "head", "")
+        study.lead(lambda: _describe(study, mark, started, found, _channels(extractor), head))
     keep(study, checksums=checksums, extractor=extractor)
 
 
@@ -158,10 +159,19 @@ def _channels(extractor: Extractor | None) -> dict[str, int]:
 
 
 def _describe(
-    study: Study, mark: str, started: float, found: dict[str, np.ndarray], channels: dict[str, int]
+    study: Study,
+    mark: str,
+    started: float,
+    found: dict[str, np.ndarray],
+    channels: dict[str, int],
+    head: str,
 ) -> None:
-    """Put the layers into the file, in their order, with the shape of a heatmap and the axis of its channels."""
+    """Put the layers into the file, in their order, with the shape of a heatmap and the axis of its channels.
+
+    And what is explained where the DNN ends in a head.
+    """
     with study.committing("layers", mark, started) as h5:
+        h5.attrs["explained"] = head or "the output of the predicted class"
         study.forget(h5, *AFTER["heatmaps"], "heatmaps")
         names = [name for name in found if not name.startswith(_CONSERVATION)]
         for index, layer in enumerate(names):

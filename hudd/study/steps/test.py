@@ -17,6 +17,7 @@ from hudd.progress import progress
 from hudd.retraining import Predictions
 from hudd.store import ShardSet, drop, read_text, write_dataset
 from hudd.study.fingerprint import digest, digest_picture, stable_repr
+from hudd.study.outputs import scale_of
 from hudd.study.settings import SPLITS
 from hudd.study.study import AFTER, Study
 
@@ -30,7 +31,9 @@ def fingerprint(study: Study, split: str) -> str:
     names = study.source(split).class_names
     transform = stable_repr(study.transform)
     made = study.probes[split]
-    return digest("test", study.model_digest, transform, made, names, study.data_fingerprints[split])
+    # Scores of what is no logit are not those of a softmax.
+    scale = [] if scale_of(study) == "logits" else [scale_of(study)]
+    return digest("test", study.model_digest, transform, made, names, study.data_fingerprints[split], *scale)
 
 
 def run(study: Study, *, checksums: bool = False) -> None:
@@ -72,6 +75,7 @@ def _predict(study: Study, split: str) -> None:
         with study.committing(f"test/{split}", mark, started) as h5:
             study.forget(h5, *_MADE_FROM[split])
             _write(h5, split, source, found)
+            h5.attrs["outputs"] = scale_of(study)
             h5[f"splits/{split}"].attrs.update(
                 fingerprint=study.data_fingerprints[split], probe=study.probes[split]
             )
@@ -105,7 +109,7 @@ def _outputs(
             outputs.append(output.cpu().numpy())
             end = int(rows[-1]) + 1
             if end in ends:
-                found = Predictions(np.concatenate(outputs))
+                found = Predictions(np.concatenate(outputs), scale_of(study))
                 score, entropy = found.score.astype("f4"), found.entropy.astype("f4")
                 shards.write(ends[end], {"prediction": found.prediction, "score": score, "entropy": entropy})
                 outputs = []
@@ -122,9 +126,9 @@ def _write(h5: h5py.File, split: str, source: ImageSource, found: dict[str, np.n
     about = "class number predicted by the DNN"
     write_dataset(group, "prediction", found["prediction"], dims=one, description=about)
     write_dataset(group, "correct", correct, dims=one, description="prediction equals label")
-    about = "softmax probability of the prediction"
+    about = "probability of the prediction"
     write_dataset(group, "score", found["score"], dims=one, description=about)
-    about = "entropy of the softmax output"
+    about = "entropy of the probabilities"
     write_dataset(group, "entropy", found["entropy"], dims=one, units="nat", description=about)
     for name, values in source.parameters.items():
         description = f"parameter '{name}' of the image"
