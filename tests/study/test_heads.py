@@ -10,10 +10,6 @@ from torch import nn
 from hudd.study import Study
 
 ENDED = """
-from torch import nn
-from hudd.data import Transform
-from model import cnn
-
 
 def ended(last):
     net = cnn()
@@ -42,8 +38,7 @@ def made(material, tmp_path_factory):
     """A study of each, by the name of its last layer."""
     root = tmp_path_factory.mktemp("heads")
     model = material["model"].rpartition(":")[0]
-    path = f"import sys\nsys.path.insert(0, {str(Path(model).parent)!r})\n"
-    (root / "ended.py").write_text(path + ENDED)
+    (root / "ended.py").write_text(Path(model).read_text() + ENDED)
     choices = {**material, "training": {"epochs": 1, "batch_size": 32, "lr": 0.01}}
     studies = {"": Study.create(root / "logits", **choices)}
     for name in ("softmax", "log_softmax", "sigmoid"):
