@@ -114,6 +114,7 @@ py::dict build_info() {
   info["instruction_sets"] = py::str(HUDD_INSTRUCTION_SETS).attr("split")(" ");
   info["active_instruction_set"] = hudd::cpu::active_name();
   info["cuda"] = std::string(HUDD_CUDA_VERSION).empty() ? py::object(py::none()) : py::str(HUDD_CUDA_VERSION);
+  info["cuda_architectures"] = py::str(HUDD_CUDA_ARCHITECTURES).attr("split")();
   info["parallel_runtime"] = hudd::parallel_runtime();
   return info;
 }

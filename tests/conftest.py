@@ -6,6 +6,7 @@ import os
 import runpy
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,3 +76,24 @@ def running():
                 thread.join(10)
 
     return serve
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say where the compiled kernels were tested, and where they were not and why."""
+    ran: Counter[str] = Counter()
+    reasons: dict[str, str] = {}
+    for outcome in ("passed", "failed", "skipped"):
+        for report in terminalreporter.stats.get(outcome, []):
+            backend = dict(report.user_properties).get("kernels")
+            if backend is None:
+                continue
+            if outcome == "skipped":
+                reasons.setdefault(backend, report.longrepr[2].removeprefix("Skipped: "))
+            else:
+                ran[backend] += 1
+    lines = [f"{backend}: {count} tests" for backend, count in ran.items()]
+    lines += [f"{backend}: not run ({reason})" for backend, reason in reasons.items() if backend not in ran]
+    if lines:
+        terminalreporter.section("kernels")
+        for line in lines:
+            terminalreporter.write_line(line)

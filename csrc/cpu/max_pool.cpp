@@ -14,7 +14,7 @@ void send(const MaxPool& pool, float* out, std::int64_t target, float message) {
 // One row of outputs of any pooling.
 void route_row(const MaxPool& pool, const float* input, const float* message, float* out, std::int64_t d,
                std::int64_t h) {
-  for (std::int64_t w = 0; w < pool.size[2]; ++w) send(pool, out, winner(pool, input, d, h, w), message[w]);
+  for (std::int64_t w = 0; w < pool.size[2]; ++w) send(pool, out, winner<std::int64_t>(pool, input, d, h, w), message[w]);
 }
 
 // One row of outputs of a square 2-d window of kSide neighbours, most of which lie inside the plane.
@@ -27,7 +27,7 @@ void route_square_row(const MaxPool& pool, const float* input, const float* mess
     const std::int64_t left = w * pool.stride[2] - pool.padding[2];
     const bool inside = rows_inside && left >= 0 && left + kSide <= pool.in[2];
     const std::int64_t target =
-        inside ? winner_inside<kSide>(input, top * pool.in[2] + left, pool.in[2]) : winner(pool, input, 0, h, w);
+        inside ? winner_inside<kSide>(input, top * pool.in[2] + left, pool.in[2]) : winner<std::int64_t>(pool, input, 0, h, w);
     send(pool, out, target, message[w]);
   }
 }

@@ -1,4 +1,6 @@
-// Launching on the caller's stream, and the loops that the CUDA kernels share.
+// Launching on the caller's stream.
+//
+// No launch syntax of its own: cudaLaunchKernelEx is C++, so that the same files compile for the host in the tests.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -6,64 +8,61 @@
 #include <stdexcept>
 #include <string>
 
+#include "hudd/divisor.h"
 #include "hudd/kernels.h"
 
 namespace hudd::cuda {
 
-constexpr int kThreads = 256;
+constexpr unsigned kThreads = 256, kWarp = 32, kWarps = kThreads / kWarp;
 
-// Makes `device` current for a scope.
+inline void check(cudaError_t status, const std::string& doing) {
+  if (status != cudaSuccess)
+    throw std::runtime_error("CUDA failed while " + doing + ": " + cudaGetErrorString(status) + ".");
+}
+
+// Makes `device` current for a scope; where it is so already, nothing is set and nothing put back.
 class DeviceGuard {
  public:
   explicit DeviceGuard(int device) {
     check(cudaGetDevice(&previous_), "finding the current device");
-    if (device != previous_) check(cudaSetDevice(device), "changing to the tensors' device");
+    changed_ = device != previous_;
+    if (changed_) check(cudaSetDevice(device), "changing to the tensors' device");
   }
-  ~DeviceGuard() { cudaSetDevice(previous_); }
+  ~DeviceGuard() {
+    if (changed_) cudaSetDevice(previous_);
+  }
   DeviceGuard(const DeviceGuard&) = delete;
   DeviceGuard& operator=(const DeviceGuard&) = delete;
 
-  static void check(cudaError_t status, const char* doing) {
-    if (status != cudaSuccess)
-      throw std::runtime_error(std::string("CUDA failed while ") + doing + ": " + cudaGetErrorString(status) + ".");
-  }
-
  private:
   int previous_ = 0;
+  bool changed_ = false;
 };
 
-inline void check_launch(const char* kernel) { DeviceGuard::check(cudaGetLastError(), kernel); }
+inline std::int64_t ceil_div(std::int64_t count, std::int64_t step) { return (count + step - 1) / step; }
 
-inline cudaStream_t stream_of(void* stream) { return static_cast<cudaStream_t>(stream); }
-
-inline unsigned blocks_for(std::int64_t count) {
-  const std::int64_t blocks = (count + kThreads - 1) / kThreads;
-  return static_cast<unsigned>(blocks < 0x7fffffff ? blocks : 0x7fffffff);
+// Runs `blocks` blocks of kThreads threads; none where there are none.
+template <typename... Parameters, typename... Arguments>
+void launch(const char* name, void (*kernel)(Parameters...), std::int64_t blocks, void* stream, const Arguments&... arguments) {
+  if (blocks == 0) return;
+  const std::string doing = std::string("launching the ") + name + " kernel";
+  if (blocks >= kDivisorLimit) throw std::runtime_error("CUDA failed while " + doing + ": the tensors are too large.");
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(static_cast<unsigned>(blocks));
+  config.blockDim = dim3(kThreads);
+  config.stream = static_cast<cudaStream_t>(stream);
+  check(cudaLaunchKernelEx(&config, kernel, arguments...), doing);
 }
 
-// The sum of one value a thread over the block, added in a fixed order; the result is in thread 0.
-__device__ inline double block_sum(double value) {
-  __shared__ double shared[kThreads];
-  shared[threadIdx.x] = value;
-  __syncthreads();
-  for (int half = kThreads / 2; half > 0; half /= 2) {
-    if (threadIdx.x < half) shared[threadIdx.x] += shared[threadIdx.x + half];
-    __syncthreads();
-  }
-  const double sum = shared[0];
-  __syncthreads();
-  return sum;
-}
-
-// Where the chunk of this block lies; the same chunks as on the CPU.
-struct Chunk {
-  std::int64_t offset, length;
-  __device__ Chunk(std::int64_t per_sample) {
-    const std::int64_t chunks = chunks_of(per_sample);
-    const std::int64_t start = (blockIdx.x % chunks) * kChunk;
-    offset = (blockIdx.x / chunks) * per_sample + start;
-    length = per_sample - start < kChunk ? per_sample - start : kChunk;
-  }
+// Calls use(constant) with the run-time choice as a compile-time one.
+template <bool kValue>
+struct Constant {
+  static constexpr bool value = kValue;
 };
+
+template <typename Use>
+void choose(bool value, Use use) {
+  value ? use(Constant<true>()) : use(Constant<false>());
+}
 
 }  // namespace hudd::cuda

@@ -1,14 +1,21 @@
-"""What every kernel test needs: layouts of one tensor in memory, and the instruction sets of this machine."""
+"""What every kernel test needs: where to run, layouts of one tensor in memory, the machine's instruction sets."""
 
 from __future__ import annotations
 
+import functools
+import runpy
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from hudd import _core
+
+_backends = runpy.run_path(str(Path(__file__).with_name("backends.py")))
+_kernels_on = functools.cache(_backends["kernels_on"])
 
 
 def _sliced(tensor: Tensor) -> Tensor:
@@ -26,6 +33,24 @@ _LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "transposed": lambda tensor: tensor.transpose(0, -1).contiguous().transpose(0, -1),
     "sliced": _sliced,
 }
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param(name, marks=pytest.mark.cuda if name == "cuda" else ()) for name in _backends["BACKENDS"]
+    ],
+)
+def kernels(request: pytest.FixtureRequest) -> Any:
+    """The functions of hudd.lrp.kernels on each backend."""
+    return _kernels_on(request.param)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note in the test's report where its kernels run, for the summary at the end."""
+    backend = item.callspec.params.get("kernels") if hasattr(item, "callspec") else None
+    if backend is not None:
+        item.user_properties.append(("kernels", backend))
 
 
 @pytest.fixture(params=_LAYOUTS)

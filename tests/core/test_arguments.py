@@ -191,7 +191,10 @@ def test_a_tensor_of_another_device() -> None:
 
 def test_build_info() -> None:
     info = _core.build_info()
-    assert set(info) == {"compiler", "instruction_sets", "active_instruction_set", "cuda", "parallel_runtime"}
+    assert set(info) == {
+        "compiler", "instruction_sets", "active_instruction_set", "cuda", "cuda_architectures", "parallel_runtime",
+    }  # fmt: skip
+    assert bool(info["cuda"]) == bool(info["cuda_architectures"])
     assert "generic" in info["instruction_sets"]
     assert info["active_instruction_set"] in info["instruction_sets"]
     assert info["parallel_runtime"] in ("openmp", "threads")

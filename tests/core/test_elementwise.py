@@ -7,6 +7,7 @@ float32 itself is off.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from hypothesis.extra import numpy as hnp
 from torch import Tensor
 
 from hudd import _core
-from hudd.lrp import kernels
+from hudd.lrp import kernels as on_cpu
 
 Array = np.ndarray
 Layout = Callable[[Tensor], Tensor]
@@ -77,7 +78,7 @@ def _split(inputs: Array, axis: int) -> Array:
 
 @pytest.mark.parametrize("stabilizer", STABILIZERS)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_quotient_of_every_shape(shape: tuple[int, ...], stabilizer: str) -> None:
+def test_quotient_of_every_shape(kernels: Any, shape: tuple[int, ...], stabilizer: str) -> None:
     message, factor, z = (_normal(shape, seed) for seed in range(3))
     options = {"scale": -1.5, "epsilon": 1e-6, "stabilizer": stabilizer}
     ours = kernels.quotient(*_tensors(message, factor, z), **options)
@@ -93,7 +94,7 @@ def test_quotient_of_every_shape(shape: tuple[int, ...], stabilizer: str) -> Non
 @pytest.mark.parametrize("with_factor", [True, False])
 @pytest.mark.parametrize("passes", ["open", "positive", "negative"])
 @pytest.mark.parametrize("stabilizer", STABILIZERS)
-def test_quotient_of_special_values(stabilizer: str, passes: str, with_factor: bool) -> None:
+def test_quotient_of_special_values(kernels: Any, stabilizer: str, passes: str, with_factor: bool) -> None:
     grid = np.stack(np.meshgrid(*[SPECIAL] * 4, indexing="ij")).reshape(4, -1, 8)
     message, factor, z, gate = (np.ascontiguousarray(axis) for axis in grid)
     options = {"scale": 1.0, "epsilon": 1e-9, "stabilizer": stabilizer, "passes": passes}
@@ -106,14 +107,16 @@ def test_quotient_of_special_values(stabilizer: str, passes: str, with_factor: b
     ("stabilizer", "epsilon", "z"),
     [("none", 0, 0), ("sign", 0, 0), ("positive", 0, 0), ("positive", 0.5, -0.5)],
 )
-def test_a_denominator_of_zero_passes_nothing(stabilizer: str, epsilon: float, z: float) -> None:
+def test_a_denominator_of_zero_passes_nothing(
+    kernels: Any, stabilizer: str, epsilon: float, z: float
+) -> None:
     zero, one = torch.zeros(1, 3), torch.ones(1, 3)
     for factor in (one, zero, None):
         ours = kernels.quotient(one, factor, z * one, epsilon=epsilon, stabilizer=stabilizer)
         assert torch.equal(ours, zero)
 
 
-def test_quotient_of_underflowing_relevance_keeps_its_size() -> None:
+def test_quotient_of_underflowing_relevance_keeps_its_size(kernels: Any) -> None:
     # R = 1e-30 * 1e-30 is zero in float32, but R / z = 1e-30 is not.
     tiny = torch.full((1, 4), 1e-30)
     ours = kernels.quotient(tiny, tiny, tiny, epsilon=0.0, stabilizer="none")
@@ -121,7 +124,7 @@ def test_quotient_of_underflowing_relevance_keeps_its_size() -> None:
 
 
 @pytest.mark.parametrize("shape", [(3, 7), (4, 5, 6), (2, 3, 5, 7), (1, 3, 1, 9), (2, 2, 3, 3, 5)], ids=str)
-def test_layouts_do_not_matter(layout: Layout, shape: tuple[int, ...]) -> None:
+def test_layouts_do_not_matter(kernels: Any, layout: Layout, shape: tuple[int, ...]) -> None:
     arrays = [_normal(shape, seed) for seed in range(6)]
     first, *others = _tensors(*arrays)
     stored = layout(first)
@@ -143,7 +146,7 @@ def test_layouts_do_not_matter(layout: Layout, shape: tuple[int, ...]) -> None:
         _same_bits(kernels.box(message, *operands), with_box)
 
 
-def test_operands_broadcast() -> None:
+def test_operands_broadcast(kernels: Any) -> None:
     message, z = _normal((3, 4, 5, 6), 0), _normal((1, 4, 1, 1), 1)
     expanded = torch.from_numpy(z).expand(3, 4, 5, 6)
     ours = kernels.quotient(torch.from_numpy(message), expanded, expanded, epsilon=1e-6)
@@ -155,7 +158,7 @@ def test_operands_broadcast() -> None:
     _same_bits(kernels.product(shared, None)[0], np.broadcast_to(message[:1, :1], (3, 4, 5, 6)))
 
 
-def test_quotient_in_place(layout: Layout) -> None:
+def test_quotient_in_place(kernels: Any, layout: Layout) -> None:
     arrays = [_normal((2, 3, 5, 7), seed) for seed in range(3)]
     message, factor, z = _tensors(*arrays)
     stored = layout(message.clone())
@@ -173,7 +176,9 @@ def test_quotient_in_place(layout: Layout) -> None:
     st.floats(0, 1, width=32, allow_subnormal=False),
     st.floats(-4, 4, width=32, allow_subnormal=False),
 )
-def test_quotient_of_any_numbers(data: st.DataObject, stabilizer: str, epsilon: float, scale: float) -> None:
+def test_quotient_of_any_numbers(
+    kernels: Any, data: st.DataObject, stabilizer: str, epsilon: float, scale: float
+) -> None:
     options = {"epsilon": epsilon, "stabilizer": stabilizer, "scale": scale}
     shape = data.draw(hnp.array_shapes(min_dims=1, max_dims=5, max_side=5))
     floats = hnp.arrays(np.float32, shape, elements=st.floats(width=32))
@@ -184,7 +189,7 @@ def test_quotient_of_any_numbers(data: st.DataObject, stabilizer: str, epsilon: 
 
 @pytest.mark.parametrize("with_factor", [True, False])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_product_and_totals(shape: tuple[int, ...], with_factor: bool) -> None:
+def test_product_and_totals(kernels: Any, shape: tuple[int, ...], with_factor: bool) -> None:
     message = _normal(shape, 0)
     factor = _normal(shape, 1) if with_factor else None
     reference = message * factor if with_factor else message
@@ -199,7 +204,7 @@ def test_product_and_totals(shape: tuple[int, ...], with_factor: bool) -> None:
         assert np.all(np.abs(sums.numpy() - flat.sum(1)) <= 1e-14 * size)
 
 
-def test_totals_do_not_lose_small_numbers_beside_large_ones() -> None:
+def test_totals_do_not_lose_small_numbers_beside_large_ones(kernels: Any) -> None:
     message = np.full((1, 3 * _core.CHUNK), 1e-3, np.float32)
     message[0, 0] = 1e8
     ours = kernels.total(torch.from_numpy(message), None)
@@ -208,7 +213,7 @@ def test_totals_do_not_lose_small_numbers_beside_large_ones() -> None:
     )  # float32 sums: 1e-7
 
 
-def test_special_values_in_products() -> None:
+def test_special_values_in_products(kernels: Any) -> None:
     message, factor = (np.ascontiguousarray(axis) for axis in np.meshgrid(SPECIAL, SPECIAL))
     with np.errstate(all="ignore"):
         reference = message * factor
@@ -220,7 +225,7 @@ def test_special_values_in_products() -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_parts_by_sign_of_every_shape(shape: tuple[int, ...]) -> None:
+def test_parts_by_sign_of_every_shape(kernels: Any, shape: tuple[int, ...]) -> None:
     x, positive, negative = (_normal(shape, seed) for seed in range(3))
     x[x > 1.5] = 0
     for axis in range(1, len(shape)):
@@ -230,7 +235,7 @@ def test_parts_by_sign_of_every_shape(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_box_of_every_shape(shape: tuple[int, ...]) -> None:
+def test_box_of_every_shape(kernels: Any, shape: tuple[int, ...]) -> None:
     arrays = [_normal(shape, seed) for seed in range(6)]
     x, m, plus, minus, low, high = arrays
     ours = kernels.box(*_tensors(*arrays))
@@ -240,7 +245,7 @@ def test_box_of_every_shape(shape: tuple[int, ...]) -> None:
     assert np.all(np.abs(ours.numpy() - exact) <= 3 * np.finfo(np.float32).eps * size)
 
 
-def test_by_sign_of_special_values() -> None:
+def test_by_sign_of_special_values(kernels: Any) -> None:
     inputs = np.tile(SPECIAL, (2, 1))
     parts = np.concatenate([np.full_like(inputs, 3), np.full_like(inputs, 5)], 1)
     ours = kernels.by_sign(*_tensors(inputs, parts), 1)
@@ -257,17 +262,17 @@ def test_bits_depend_on_nothing_else(instruction_sets: list[str], thread_counts:
     storages = (torch.float32, torch.float16, torch.bfloat16)
 
     def everything() -> list[Tensor]:
-        found = [kernels.box(*operands), kernels.total(message, factor), kernels.split(message, 1)]
-        found.append(kernels.by_sign(message, torch.cat([factor, z], 2), 2))
-        found += [kernels.product(message, factor, dtype=kind)[0] for kind in storages]
-        found += [kernels.pooled_product(message, factor, over=over) for over in ("space", "channels")]
+        found = [on_cpu.box(*operands), on_cpu.total(message, factor), on_cpu.split(message, 1)]
+        found.append(on_cpu.by_sign(message, torch.cat([factor, z], 2), 2))
+        found += [on_cpu.product(message, factor, dtype=kind)[0] for kind in storages]
+        found += [on_cpu.pooled_product(message, factor, over=over) for over in ("space", "channels")]
         for stabilizer in STABILIZERS:
             options = {"epsilon": 1e-6, "stabilizer": stabilizer}
-            found.append(kernels.quotient(message, factor, z, **options))
-            found.append(kernels.quotient(message, None, z, gate=gate, passes="negative", **options))
+            found.append(on_cpu.quotient(message, factor, z, **options))
+            found.append(on_cpu.quotient(message, None, z, gate=gate, passes="negative", **options))
         geometry = {"window": [3, 3], "stride": [2, 2], "padding": [1, 1], "dilation": [1, 1]}
         for last_wins in (False, True):
-            found.append(kernels.max_pool(z, gate[..., :66, :64], last_wins=last_wins, **geometry))
+            found.append(on_cpu.max_pool(z, gate[..., :66, :64], last_wins=last_wins, **geometry))
         return found
 
     assert "generic" in instruction_sets

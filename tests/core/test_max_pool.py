@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
-
-from hudd.lrp import kernels
 
 _POOLS = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}
 
@@ -73,7 +72,7 @@ def _cases(draw: st.DrawFn) -> tuple[Tensor, Tensor, dict[str, list[int]]]:
 
 @settings(deadline=None, max_examples=200)
 @given(_cases())
-def test_overlapping_windows_add(case: tuple[Tensor, Tensor, dict[str, list[int]]]) -> None:
+def test_overlapping_windows_add(kernels: Any, case: tuple[Tensor, Tensor, dict[str, list[int]]]) -> None:
     inputs, message, geometry = case
     ours = kernels.max_pool(inputs, message, **geometry)
     torch.testing.assert_close(ours, _by_autograd(inputs, message, **geometry))
@@ -83,7 +82,7 @@ def test_overlapping_windows_add(case: tuple[Tensor, Tensor, dict[str, list[int]
 
 @settings(deadline=None, max_examples=200)
 @given(_cases())
-def test_last_window_wins(case: tuple[Tensor, Tensor, dict[str, list[int]]]) -> None:
+def test_last_window_wins(kernels: Any, case: tuple[Tensor, Tensor, dict[str, list[int]]]) -> None:
     inputs, message, geometry = case
     ours = kernels.max_pool(inputs, message, last_wins=True, **geometry)
     np.testing.assert_array_equal(
@@ -93,7 +92,7 @@ def test_last_window_wins(case: tuple[Tensor, Tensor, dict[str, list[int]]]) -> 
 
 @pytest.mark.parametrize("last_wins", [False, True])
 @pytest.mark.parametrize("channels", [2, 3, 16, 64, 65, 130])
-def test_channels_side_by_side(channels: int, last_wins: bool) -> None:
+def test_channels_side_by_side(kernels: Any, channels: int, last_wins: bool) -> None:
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randint(-2, 3, (2, channels, 9, 11), generator=generator).float()
     geometry = {"window": [3, 2], "stride": [2, 1], "padding": [1, 0], "dilation": [1, 2]}
@@ -112,7 +111,7 @@ def test_channels_side_by_side(channels: int, last_wins: bool) -> None:
 
 
 @pytest.mark.parametrize("last_wins", [False, True])
-def test_ties_go_to_the_first_in_row_major_order(last_wins: bool) -> None:
+def test_ties_go_to_the_first_in_row_major_order(kernels: Any, last_wins: bool) -> None:
     inputs, message = torch.ones(1, 1, 3, 3), torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
     geometry = {"window": [2, 2], "stride": [1, 1], "padding": [0, 0], "dilation": [1, 1]}
     ours = kernels.max_pool(inputs, message, last_wins=last_wins, **geometry)
@@ -120,7 +119,7 @@ def test_ties_go_to_the_first_in_row_major_order(last_wins: bool) -> None:
     assert ours.sum() == message.sum()
 
 
-def test_a_not_a_number_takes_its_window() -> None:
+def test_a_not_a_number_takes_its_window(kernels: Any) -> None:
     inputs = torch.tensor([[[1.0, float("nan"), 5.0, 2.0, 7.0, float("-inf")]]])
     message = torch.tensor([[[1.0, 2.0, 4.0]]])
     geometry = {"window": [2], "stride": [2], "padding": [0], "dilation": [1]}
@@ -129,14 +128,14 @@ def test_a_not_a_number_takes_its_window() -> None:
     torch.testing.assert_close(ours, _by_autograd(inputs, message, **geometry))
 
 
-def test_windows_of_minus_infinity() -> None:
+def test_windows_of_minus_infinity(kernels: Any) -> None:
     inputs, message = torch.full((1, 1, 4), float("-inf")), torch.tensor([[[1.0, 2.0]]])
     geometry = {"window": [2], "stride": [2], "padding": [0], "dilation": [1]}
     assert torch.equal(kernels.max_pool(inputs, message, **geometry), torch.tensor([[[1.0, 0.0, 2.0, 0.0]]]))
 
 
 @pytest.mark.parametrize("last_wins", [False, True])
-def test_layouts_do_not_matter(last_wins: bool) -> None:
+def test_layouts_do_not_matter(kernels: Any, last_wins: bool) -> None:
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn((2, 3, 8, 9), generator=generator)
     message = torch.randn((2, 3, 4, 4), generator=generator)
@@ -152,6 +151,6 @@ def test_layouts_do_not_matter(last_wins: bool) -> None:
     assert torch.equal(kernels.max_pool(*moved, **geometry), plain)
 
 
-def test_an_empty_batch() -> None:
+def test_an_empty_batch(kernels: Any) -> None:
     geometry = {"window": [2], "stride": [2], "padding": [0], "dilation": [1]}
     assert kernels.max_pool(torch.empty(0, 3, 4), torch.empty(0, 3, 2), **geometry).shape == (0, 3, 4)
