@@ -79,16 +79,10 @@ def _machine(built: dict[str, Any], remedies: list[str]) -> dict[str, Any]:
     import torch
 
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    compiled, torch_cuda = built.get("cuda"), torch.version.cuda
-    if gpus and built["core"] and not compiled:
-        remedies.append(
-            f"{gpus[0]} is there, but the core was built without CUDA: put nvcc on PATH and run 'pip install .' "
-            "again."
-        )
-    if compiled and not torch_cuda:
-        remedies.append(
-            "the core has CUDA kernels, but this torch is for the CPU: install a CUDA build of torch to use them."
-        )
+    if built["core"]:
+        capabilities = [torch.cuda.get_device_capability(i) for i in range(len(gpus))]
+        remedies += gpu_remedies(built, torch.version.cuda, dict(zip(gpus, capabilities)))
+    torch_cuda = torch.version.cuda
     tools = {name: shutil.which(name) or "not on PATH" for name in ("c++", "cmake", "nvcc")}
     return {
         "system": platform.platform(),
@@ -110,6 +104,57 @@ def _caches(remedies: list[str]) -> dict[str, str | None]:
         )
     found = {"compiled kernels": kernels, "other caches": folder}
     return {name: None if place is None else str(place) for name, place in found.items()}
+
+
+def gpu_remedies(
+    built: dict[str, Any], torch_cuda: str | None, gpus: dict[str, tuple[int, int]]
+) -> list[str]:
+    """Sentences on what keeps the GPUs from being used.
+
+    Parameters
+    ----------
+    built : dict
+        What the compiled core says of itself.
+    torch_cuda : str or None
+        The CUDA release of torch, None for a torch without.
+    gpus : dict of str to tuple
+        Compute capability, major and minor, by the GPU's name.
+    """
+    again = (
+        "put nvcc (CUDA 12.8 or newer) on PATH and run 'make gpu', or 'pip install --no-build-isolation .'"
+    )
+    if not built.get("cuda"):
+        if gpus or torch_cuda:
+            which = f"{next(iter(gpus))} is there" if gpus else "this torch is made for CUDA"
+            return [f"{which}, but the core was built without CUDA: {again}, in the source tree."]
+        return []
+    if not torch_cuda:
+        return [
+            "the core has CUDA kernels, but this torch is for the CPU: install a CUDA build of torch to use them."
+        ]
+    return [
+        f"the core has no kernels for {name} (compute capability {major}.{minor}), only for {_listed(built)}: set "
+        f"HUDD_CMAKE_ARGS=-DCMAKE_CUDA_ARCHITECTURES={major}{minor}, {again}, in the source tree."
+        for name, (major, minor) in gpus.items()
+        if not _runs_on(built["cuda_architectures"], major, minor)
+    ]
+
+
+def _listed(built: dict[str, Any]) -> str:
+    return ", ".join(built["cuda_architectures"])
+
+
+def _runs_on(architectures: list[str], major: int, minor: int) -> bool:
+    """Whether machine code or PTX for one of CMake's architectures runs on a GPU of this compute capability."""
+    for architecture in architectures:
+        found = re.fullmatch(r"(\d+)(\d)[af]?(-real|-virtual)?", architecture)
+        if found is None:  # "native" or "all"
+            return True
+        made_for, kind = (int(found[1]), int(found[2])), found[3]
+        same_family = made_for[0] == major and made_for[1] <= minor
+        if (kind != "-virtual" and same_family) or (kind != "-real" and made_for <= (major, minor)):
+            return True
+    return False
 
 
 def _version(name: str) -> str | None:
