@@ -5,6 +5,8 @@
 # make sanitize   the same set-up, then the tests of the compiled core under AddressSanitizer and UBSan, but for those of
 #                 resident memory: their allocator keeps what is freed
 # make fuzz   the same set-up, then FUZZ_MINUTES of spoiled files and calls for every reader, 2 by default
+# make gpu    no set-up and no network: on a machine with a GPU, torch for CUDA and nvcc, build hudd against the torch of
+#             PYTHON, run the tests marked cuda, compute-sanitizer and the benchmarks; goes on where it was interrupted
 # The set-up is skipped while nothing that it depends on has changed.
 
 PYTHON ?= python3
@@ -15,7 +17,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 SOURCES := pyproject.toml setup.py CMakeLists.txt constraints.txt $(shell find csrc -type f)
 
-.PHONY: demo test lint docs sanitize fuzz clean
+.PHONY: demo test lint docs sanitize fuzz gpu clean
 
 demo: $(INSTALLED)
 	$(BIN)/hudd demo --out $(OUT)
@@ -43,6 +45,9 @@ $(INSTALLED): $(SOURCES)
 
 fuzz: $(INSTALLED)
 	$(BIN)/python tests/fuzz --minutes $(FUZZ_MINUTES) --out tests/fuzz/findings
+
+gpu:
+	$(PYTHON) benchmarks/gpu.py
 
 clean:
 	rm -rf .venv build site hudd/_core*.so hudd-demo
