@@ -155,6 +155,12 @@ def capture(model: nn.Module, example: Tensor | Sequence[Tensor]) -> RelevanceGr
         If torch.export cannot trace the model.
     """
     tensors = tensors_of(example)
+    kinds = {value.dtype for value in model.parameters() if value.is_floating_point()} - {torch.float32}
+    if kinds and tensors[0].dtype == torch.float32:
+        raise UsageError(
+            f"the model {type(model).__name__} has weights of {', '.join(sorted(map(str, kinds)))}, but relevance is "
+            "computed in float32; give model.float()."
+        )
     with _ONE_AT_A_TIME, without_autocast(tensors):
         return _graph_of(_export(model, tensors))
 

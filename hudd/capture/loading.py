@@ -7,7 +7,7 @@ import logging
 import os
 import pickle
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from hudd.capture.checkpoints import find_weights
+from hudd.capture.outputs import choose_output
+from hudd.capture.weights import files_of, line_of, read_entries
 from hudd.errors import UsageError
 from hudd.specs import call_factory
 
@@ -35,6 +38,8 @@ class LoadedModel:
         Attribute ``class_names`` of the factory or of the module.
     weights_sha256 : str
         Hash of the weights file; of the program file for ``.pt2``; "" where there is neither.
+    told : str
+        What was chosen among the file's contents or converted, for the provenance; "" for weights that fit as they are.
     """
 
     module: nn.Module
@@ -42,9 +47,17 @@ class LoadedModel:
     transform: Callable[..., torch.Tensor] | None = None
     class_names: list[str] | None = None
     weights_sha256: str = ""
+    told: str = ""
 
 
-def load_model(spec: str, weights: str | Path | None = None, *, trust_pickle: bool = False) -> LoadedModel:
+def load_model(
+    spec: str,
+    weights: str | Path | None = None,
+    *,
+    trust_pickle: bool = False,
+    weights_key: str | None = None,
+    output: str | None = None,
+) -> LoadedModel:
     """Build the network that `spec` names and load its weights.
 
     Parameters
@@ -54,11 +67,16 @@ def load_model(spec: str, weights: str | Path | None = None, *, trust_pickle: bo
         may carry the attributes ``transform``, ``class_names`` and ``strip_prefix``; or ``program.pt2``, saved with
         ``torch.export.save``.
     weights : str or Path, optional
-        ``.safetensors``, or ``.pt`` / ``.pth`` with a state dict or ``{"state_dict": ...}``. The factory's
-        ``strip_prefix`` is taken off the names; without one, a prefix that all names share ("module.") is taken off
-        if the names then fit.
+        ``.safetensors`` (also the ``.index.json`` of several), or what ``torch.save`` wrote: a state dict, or a
+        checkpoint that has one in it. Names are compared without prefixes and without the attributes of wrapping
+        modules, see :func:`hudd.capture.checkpoints.find_weights`; the factory's ``strip_prefix`` decides where it
+        has one.
     trust_pickle : bool
         Unpickle what the files hold beside tensors. That can run code of whoever made them.
+    weights_key : str, optional
+        The entry of the checkpoint that has the weights, such as ``ema``, where several fit.
+    output : str, optional
+        Which of its tensors the model is taken to return, see :func:`hudd.capture.outputs.choose_output`.
 
     Raises
     ------
@@ -66,12 +84,17 @@ def load_model(spec: str, weights: str | Path | None = None, *, trust_pickle: bo
         If the model or the weights cannot be found, read or fitted together.
     """
     path = Path(weights) if weights is not None else None
-    if path is not None and not path.is_file():
-        raise UsageError(f"there is no weights file '{path}'; correct the path.")
+    files = [] if path is None else files_of(path)
+    if weights_key is not None and path is None:
+        raise UsageError(
+            f"weights_key is '{weights_key}', but there is no weights file; give --weights, too."
+        )
     if spec.endswith(".pt2"):
         if path is not None:
             raise UsageError(f"'{spec}' is a program that carries its weights; leave '{path}' out.")
-        return LoadedModel(_program(Path(spec), trust_pickle), spec, weights_sha256=_sha256(Path(spec)))
+        program = _program(Path(spec), trust_pickle)
+        choose_output(program, output)
+        return LoadedModel(program, spec, weights_sha256=_sha256(Path(spec)))
     if ":" not in spec:
         raise UsageError(
             f"'{spec}' is no model; give package.module:factory, path/file.py:factory or a program saved by "
@@ -82,14 +105,20 @@ def load_model(spec: str, weights: str | Path | None = None, *, trust_pickle: bo
         raise UsageError(
             f"'{spec}' made an object of type {type(module).__name__}; it must return a torch.nn.Module."
         )
+    told = []
     if path is not None:
-        _fit(
-            module,
-            read_weights(path, trust_pickle=trust_pickle),
-            path,
-            spec,
-            getattr(factory, "strip_prefix", None),
+        found = find_weights(
+            read_entries(path, trust_pickle=trust_pickle),
+            module.state_dict(),
+            where=f"'{path}' for '{spec}'",
+            key=weights_key,
+            prefix=getattr(factory, "strip_prefix", None),
         )
+        module.load_state_dict(found.state, strict=False)  # batch counters may be missing
+        told.append(found.told)
+    told.append(_half_as_float(module))
+    told.append("" if output is None else f"output '{output}'")
+    choose_output(module, output)
     transform = getattr(factory, "transform", None) or getattr(module, "transform", None)
     names = getattr(factory, "class_names", None) or getattr(module, "class_names", None)
     return LoadedModel(
@@ -97,98 +126,19 @@ def load_model(spec: str, weights: str | Path | None = None, *, trust_pickle: bo
         spec,
         transform if callable(transform) else None,
         [str(name) for name in names] if names is not None else None,
-        "" if path is None else _sha256(path),
+        _sha256(*files) if files else "",
+        "; ".join(filter(None, told)),
     )
 
 
-def read_weights(path: Path, *, trust_pickle: bool = False) -> dict[str, torch.Tensor]:
-    """Read a weights file, by default without running any code that may be in it.
-
-    Parameters
-    ----------
-    path : Path
-        ``.safetensors``, or anything that ``torch.save`` wrote.
-    trust_pickle : bool
-        Unpickle what the file holds beside tensors, also a whole module. That can run code of whoever made it.
-
-    Returns
-    -------
-    dict of str to torch.Tensor
-        On the CPU.
-
-    Raises
-    ------
-    UsageError
-        If the file is damaged, holds anything but tensors by name, or would have to be trusted.
-    """
-    if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise UsageError(
-                f"weights '{path}' cannot be read as safetensors ({_line(error)}); write them with "
-                "safetensors.torch.save_file."
-            ) from error
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=not trust_pickle)
-    except pickle.UnpicklingError as error:
-        raise UsageError(
-            f"weights '{path}' hold more than tensors (or are damaged), and unpickling them can run code of "
-            f"whoever made the file; {_SAVE}, or give --trust-pickle if you trust whoever made it."
-        ) from error
-    except Exception as error:  # torch.load has no error of its own: RuntimeError, EOFError, KeyError, ...
-        raise UsageError(f"weights '{path}' cannot be read ({_line(error)}); {_SAVE}.") from error
-    state = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else loaded
-    if trust_pickle and isinstance(state, nn.Module):
-        state = state.state_dict()
-    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise UsageError(f"weights '{path}' hold a {type(state).__name__} that is no state dict; {_SAVE}.")
-    return {str(name): value for name, value in state.items()}
-
-
-_SAVE = "save the state dict alone, with torch.save(model.state_dict(), 'weights.pth')"
-
-
-def _fit(
-    module: nn.Module, state: dict[str, torch.Tensor], path: Path, spec: str, prefix: str | None
-) -> None:
-    """Load `state` into `module`, names and shapes equal, or say what does not fit."""
-    wanted = module.state_dict()
-    if prefix is None and set(state) != set(wanted):
-        prefix = _shared_prefix(state, wanted)
-    if prefix:
-        state = {name.removeprefix(prefix): value for name, value in state.items()}
-    missing = [name for name in wanted if name not in state and not name.endswith("num_batches_tracked")]
-    unexpected = [name for name in state if name not in wanted]
-    mismatched = [
-        f"{name} ({_shape(state[name])}, wanted {_shape(value)})"
-        for name, value in wanted.items()
-        if name in state and state[name].shape != value.shape
-    ]
-    if missing or unexpected or mismatched:
-        parts = (("missing", missing), ("unexpected", unexpected), ("of another shape", mismatched))
-        listed = "; ".join(f"{len(names)} {what}: {_some(names)}" for what, names in parts if names)
-        raise UsageError(
-            f"weights '{path}' do not fit '{spec}': {listed}. Give the weights of this very network."
-        )
-    module.load_state_dict(state, strict=False)  # strict but for batch counters, which old files lack
-
-
-def _shared_prefix(state: Iterable[str], wanted: Iterable[str]) -> str:
-    """Return the dotted prefix without which the names of `state` are those wanted; "" if there is none."""
-    names, wanted = list(state), set(wanted)
-    parts = names[0].split(".") if names else []
-    for depth in range(1, len(parts)):
-        prefix = ".".join(parts[:depth]) + "."
-        if (
-            all(name.startswith(prefix) for name in names)
-            and {name.removeprefix(prefix) for name in names} <= wanted
-        ):
-            return prefix
-    return ""
+def _half_as_float(module: nn.Module) -> str:
+    """Convert weights of another precision to float32, in which relevance is computed; say from what."""
+    kinds = {value.dtype for value in module.state_dict().values() if value.is_floating_point()}
+    others = sorted(str(kind).removeprefix("torch.") for kind in kinds - {torch.float32})
+    if not others:
+        return ""
+    module.float()
+    return f"converted from {' and '.join(others)} to float32"
 
 
 def _program(path: Path, trust_pickle: bool) -> nn.Module:
@@ -207,7 +157,7 @@ def _program(path: Path, trust_pickle: bool) -> nn.Module:
         ) from error
     except Exception as error:
         raise UsageError(
-            f"'{path}' cannot be read as an exported program ({_line(error)}); save it with torch.export.save."
+            f"'{path}' cannot be read as an exported program ({line_of(error)}); save it with torch.export.save."
         ) from error
     return module
 
@@ -238,18 +188,11 @@ def _tensors_only() -> Iterator[None]:
             os.environ[name] = before
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _shape(tensor: torch.Tensor) -> str:
-    return "x".join(str(side) for side in tensor.shape) or "scalar"
-
-
-def _some(names: list[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+def _sha256(*paths: Path) -> str:
+    """Hash of a file; of several, that of their hashes one after the other."""
+    hashes = []
+    for path in paths:
+        with path.open("rb") as file:
+            hashes.append(hashlib.file_digest(file, "sha256"))
+    whole = hashes[0] if len(hashes) == 1 else hashlib.sha256(b"".join(own.digest() for own in hashes))
+    return whole.hexdigest()

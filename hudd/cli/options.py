@@ -28,7 +28,9 @@ Model = Annotated[
 Weights = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="Its weights: .safetensors, .pt or .pth.", rich_help_panel="Model and data"
+        metavar="FILE",
+        help="Its weights: .safetensors, .pt, .pth, .ckpt, or an .index.json.",
+        rich_help_panel="Model and data",
     ),
 ]
 TrustPickle = Annotated[
@@ -37,6 +39,24 @@ TrustPickle = Annotated[
         "--trust-pickle",
         help="Read weights that hold more than tensors. Unpickling runs code of whoever made them: only for files "
         "that you trust.",
+        rich_help_panel="Model and data",
+        show_default=False,
+    ),
+]
+WeightsKey = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="The entry of a checkpoint to read, where several fit: ema, or state_dict.teacher.",
+        rich_help_panel="Model and data",
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Of a model that returns several tensors, the key or number of the classes' scores: logits, or 0.",
         rich_help_panel="Model and data",
         show_default=False,
     ),

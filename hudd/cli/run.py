@@ -16,6 +16,8 @@ def run(
     model: o.Model = None,
     weights: o.Weights = None,
     trust_pickle: o.TrustPickle = None,
+    weights_key: o.WeightsKey = None,
+    output: o.Output = None,
     test: o.TestData = None,
     train: o.TrainData = None,
     improvement: o.ImprovementData = None,
@@ -83,6 +85,7 @@ def run(
     def ready() -> Study:
         return open_or_create(
             study, break_lock=break_lock, model=model, weights=weights, trust_pickle=trust_pickle,
+            weights_key=weights_key, output=output,
             test=test, train=train,
             improvement=improvement, resize=resize, scale=scale, mean=mean, std=std, grayscale=gray, preset=preset,
             rules=rules, layers=layers, pool=pool, features=features, backbone=backbone, reduction=reduction,

@@ -11,6 +11,8 @@ def run_test(
     model: o.Model = None,
     weights: o.Weights = None,
     trust_pickle: o.TrustPickle = None,
+    weights_key: o.WeightsKey = None,
+    output: o.Output = None,
     test: o.TestData = None,
     train: o.TrainData = None,
     improvement: o.ImprovementData = None,
@@ -40,6 +42,7 @@ def run_test(
     opened = quietly(
         lambda: open_or_create(
             study, break_lock=break_lock, model=model, weights=weights, trust_pickle=trust_pickle,
+            weights_key=weights_key, output=output,
             test=test, train=train,
             improvement=improvement, resize=resize, scale=scale, mean=mean, std=std, grayscale=gray, preset=preset,
             seed=seed, batch_size=batch_size, workers=workers, device=device,

@@ -33,7 +33,7 @@ _OBJECTS: tuple[tuple[str, str, int], ...] = (
     ("evaluation/variance/shift", _REAL, 2),
 )
 _ATTRIBUTES: tuple[tuple[str, str, str, int], ...] = (
-    ("/", "settings model preset hudd_version", _TEXT, 0),
+    ("/", "settings model preset hudd_version weights_told checksums", _TEXT, 0),
     ("splits/$", "fingerprint", _TEXT, 0),
     ("layers/$", "index channel_axis", _WHOLE, 0),
     ("layers/$", "shape", _WHOLE, 1),

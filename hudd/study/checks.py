@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -92,13 +93,23 @@ def _outputs(study: Study, example: torch.Tensor) -> int:
         raise
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if re.search(r"Half|BFloat16|[Dd]ouble|dtype|scalar type", reason):
+            raise UsageError(
+                f"the model cannot take an image of float32 ({reason}); let its forward compute in float32, without "
+                ".half(), .to(dtype) or autocast, and let the factory return model.float()."
+            ) from error
         raise UsageError(
             f"the model cannot take an image of {shape} ({reason}); give the transform that it was trained "
             "with, such as --resize."
         ) from error
     if not isinstance(output, torch.Tensor) or output.ndim != 2 or output.shape[1] < 2:
         found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-        raise UsageError(f"the model returns {found} for one image; a classifier returns (1, classes).")
+        remedy = ""
+        if isinstance(output, torch.Tensor) and output.numel() == 1:
+            remedy = "; of one score z for two classes, return torch.cat([-z, z], 1) / 2"
+        raise UsageError(
+            f"the model returns {found} for one image; a classifier returns (1, classes){remedy}."
+        )
     return int(output.shape[1])
 
 

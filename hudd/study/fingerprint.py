@@ -39,9 +39,10 @@ def stable_repr(thing: Any) -> str:
     return re.sub(r" at 0x[0-9a-f]+", "", repr(thing))
 
 
-def digest_model(module: torch.nn.Module) -> str:
-    """Return the SHA-256, hexadecimal, of a model: its modules as printed, its parameters and buffers."""
+def digest_model(module: torch.nn.Module, output: str | None = None) -> str:
+    """Return the SHA-256, hexadecimal, of a model: its modules as printed, its weights, the output chosen."""
     sha = hashlib.sha256(stable_repr(module).encode())
+    sha.update(b"" if output is None else f"output {output}".encode())
     for name, tensor in sorted(module.state_dict().items()):
         sha.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
         sha.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())

@@ -50,6 +50,10 @@ class Settings:
         Weights file, where the factory does not bring them.
     trust_pickle : bool
         Unpickle what the weights file holds beside tensors, which can run code of whoever made it.
+    weights_key : str or None
+        The entry of the weights file to read, where several fit.
+    output : str or None
+        The key or number of the scores, where the model returns more than one tensor.
     test, train, improvement : str or None
         Data specs. Without an improvement set nothing is selected, without a training set nothing retrained.
     preset : str
@@ -111,6 +115,8 @@ class Settings:
     test: str
     weights: str | None = None
     trust_pickle: bool = False
+    weights_key: str | None = None
+    output: str | None = None
     train: str | None = None
     improvement: str | None = None
     preset: str = DEFAULT_PRESET
@@ -183,6 +189,11 @@ class Settings:
             )
         if self.transform is not None:
             Transform.of(self.transform)
+
+    @property
+    def loading(self) -> dict[str, Any]:
+        """How the model is loaded, as :func:`hudd.capture.loading.load_model` takes it."""
+        return {name: getattr(self, name) for name in ("trust_pickle", "weights_key", "output")}
 
     @property
     def compared(self) -> tuple[str, ...]:

@@ -252,7 +252,7 @@ class Study(Results):
     def model(self) -> LoadedModel:
         """The DNN, in eval mode, on its device."""
         settings = self.settings
-        loaded = load_model(settings.model, settings.weights, trust_pickle=settings.trust_pickle)
+        loaded = load_model(settings.model, settings.weights, **settings.loading)
         if self.device.type != "cpu":
             loaded.module.to(self.device)
         return loaded
@@ -260,7 +260,7 @@ class Study(Results):
     @cached_property
     def model_digest(self) -> str:
         """Fingerprint of the DNN's structure and weights."""
-        return digest_model(self.model.module)
+        return digest_model(self.model.module, self.settings.output)
 
     @property
     def transform(self) -> Callable[..., torch.Tensor] | None:
@@ -423,6 +423,7 @@ class Study(Results):
             "hudd_version": __version__,
             "model": self.settings.model,
             "weights_sha256": self.model.weights_sha256,
+            "weights_told": self.model.told,
             "model_sha256": self.model_digest,
             "rules": rules if isinstance(rules, str) else json.dumps(rules, sort_keys=True),
             "preset": self.settings.preset,
@@ -432,7 +433,7 @@ class Study(Results):
 
 
 _CHECKED = (
-    *("model", "weights", "trust_pickle", *SPLITS, "transform", "device"),
+    *("model", "weights", "trust_pickle", "weights_key", "output", *SPLITS, "transform", "device"),
     *("rules", "layers", "layer", "pool", "preset", "features", "backbone", "reduction", "clusterer"),
 )
 _CACHED = ("device", "model", "model_digest", "_sources", "data_fingerprints", "probes", "features")

@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from hudd.capture.loading import load_model, read_weights
+from hudd.capture.loading import load_model
+from hudd.capture.weights import read_entries
 from hudd.errors import UsageError
 
 CODE = """
@@ -168,17 +169,17 @@ def test_pickled_objects_are_refused_and_never_run(code, save, tmp_path):
 @pytest.mark.parametrize("value", [torch.zeros(3), {"epoch": 3, "lr": 0.1}, [torch.zeros(1)]])
 def test_weights_that_are_no_state_dict(save, value):
     with pytest.raises(UsageError, match="no state dict"):
-        read_weights(save(value))
+        read_entries(save(value))
 
 
 @pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
 def test_damaged_weights(tmp_path, name):
     (tmp_path / name).write_bytes(b"x" * 100)
     with pytest.raises(UsageError, match=rf"weights '.*{name}'"):
-        read_weights(tmp_path / name)
+        read_entries(tmp_path / name)
     (tmp_path / name).write_bytes(b"")
     with pytest.raises(UsageError, match=rf"weights '.*{name}'"):
-        read_weights(tmp_path / name)
+        read_entries(tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -256,17 +257,17 @@ def test_pickled_weights_run_nothing_unless_trusted(tmp_path):
     mark, path = tmp_path / "mark", tmp_path / "weights.pth"
     torch.save({"state_dict": nn.Linear(3, 2).state_dict(), "by": Touch(mark)}, path)
     with pytest.raises(UsageError, match=r"can run code of whoever made the file; .* or give --trust-pickle"):
-        read_weights(path)
+        read_entries(path)
     assert not mark.exists()
-    assert set(read_weights(path, trust_pickle=True)) == {"weight", "bias"}
+    assert {e.name for e in read_entries(path, trust_pickle=True)} == {"weight", "bias"}
     assert mark.exists()
 
 
 def test_a_pickled_module_has_its_weights_taken_once_trusted(tmp_path):
     torch.save(nn.Linear(3, 2), tmp_path / "whole.pth")
     with pytest.raises(UsageError, match="--trust-pickle"):
-        read_weights(tmp_path / "whole.pth")
-    assert set(read_weights(tmp_path / "whole.pth", trust_pickle=True)) == {"weight", "bias"}
+        read_entries(tmp_path / "whole.pth")
+    assert {e.name for e in read_entries(tmp_path / "whole.pth", trust_pickle=True)} == {"weight", "bias"}
 
 
 def test_a_program_is_read_without_unpickling_more_than_tensors(tmp_path, monkeypatch):

@@ -26,7 +26,7 @@ from calls import array_call, core_call
 from PIL import Image
 
 import hudd.selection
-from hudd.capture.loading import read_weights
+from hudd.capture.weights import read_entries
 from hudd.cli import call as run
 from hudd.data import open_source
 from hudd.errors import HuddError
@@ -133,12 +133,12 @@ def targets(folder: Path) -> dict[str, Target]:
         ),
         "lock": Target(_lock, "spoiled/.lock", (_LOCK, b""), (*m.TEXT, m.json_rewritten)),
         "weights-safetensors": Target(
-            read_weights,
+            read_entries,
             "weights.safetensors",
             (Path(choices["weights"]).read_bytes(),),
             (*m.BLIND, m.safetensors_rewritten),
         ),
-        "weights-pth": Target(read_weights, "weights.pth", (_pth(),)),
+        "weights-pth": Target(read_entries, "weights.pth", (_pth(),)),
         "command-line": Target(_command, "call", (b"0",), (reseeded,)),
         "arrays": Target(array_call, "call", (b"0",), (reseeded,)),
         "core": Target(core_call, "call", (b"0",), (reseeded,), (ValueError, TypeError)),

@@ -137,3 +137,22 @@ new(
     ),
     code=1,
 )
+
+
+def _two_sets() -> None:
+    state = {"0.weight": torch.ones(2, 1, 3, 3), "0.bias": torch.ones(2), "4.weight": torch.ones(3, 18)}
+    state["4.bias"] = torch.ones(3)
+    torch.save({"model": state, "ema": {name: 2 * value for name, value in state.items()}}, "bad.pth")
+
+
+new(_MODEL, "A checkpoint with two sets of weights that fit", "--weights bad.pth", _two_sets)
+new(
+    _MODEL,
+    "A model that returns a dictionary of several tensors",
+    "--model bad.py:Net",
+    module(
+        "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.last = nn.Linear(64, 3)\n    def forward(self, x):\n"
+        "        return {'logits': self.last(x.flatten(1)), 'pixels': x}\n"
+    ),
+)
