@@ -128,7 +128,7 @@ class FakeStudy:
     def has(self, name):
         if name.startswith("layers/"):
             return True
-        return name in ("clusters", "layers", "splits/improvement") or (
+        return name in ("clusters", "layers", "splits/test", "splits/improvement") or (
             name == "selection" and "select" in self.steps
         )
 

@@ -39,6 +39,8 @@ def print_table(title: str, frame: pd.DataFrame, *, most: int = 30) -> None:
     table = Table(title=_shown(title), title_justify="left", title_style="bold", header_style="bold")
     cells: dict[str, list[str]] = {}
     for name in frame.columns:
+        if name in _LEFT_OUT and not frame[name].any():
+            continue
         if name not in _SHARE_OF.values():
             cells[name] = [_cell(value) for value in frame[name].head(most)]
         if name in _SHARE_OF:
@@ -58,6 +60,7 @@ def print_table(title: str, frame: pd.DataFrame, *, most: int = 30) -> None:
         console.print(f"[dim]... and {len(frame) - most} more; 'hudd export' writes them all[/]")
 
 
+_LEFT_OUT = ("name",)  # where nothing has one
 _SHARE_OF = {"commonest": "share", "cause": "purity", "parameter": "variance_reduction"}
 
 
@@ -93,7 +96,7 @@ def print_step(step: str, text: str, seconds: float | None) -> None:
 def write_report(study: Study) -> Path:
     """Write the report unless the one that is there is newer than study and review, and print its line."""
     page, started = study.path / "report" / "index.html", time.perf_counter()
-    if _is_newer(page, study.file.path, study.path / "review.json"):
+    if _is_newer(page, study.file.path, *(study.path / name for name in ("review.jsonl", "review.json"))):
         print_step("report", str(page), None)
         return page
     from hudd.report import write_report as write
@@ -122,9 +125,10 @@ def _is_newer(made: Path, *sources: Path) -> bool:
 
 def print_summary(study: Study, page: Path | None) -> None:
     """Print the figures that a run ends with."""
+    from hudd.review.view import view
     from hudd.summary import headline
 
-    print_pairs("Summary", headline(study))
+    print_pairs("Summary", headline(view(study)))
     if page is not None:
         console.print(f"Report: [bold]{escape(str(page))}[/]", soft_wrap=True)
 

@@ -28,11 +28,13 @@ def show(
       hudd show signs --provenance
     """
     from hudd.cli.printing import console, escape, print_json, print_pairs, print_table
-    from hudd.summary import headline
+    from hudd.review.view import view
+    from hudd.summary import headline, summarise, table
 
     opened = open_study(study)
     if json:
-        print_json(opened.provenance if provenance else opened.summary())
+        with opened.file.sound():
+            print_json(opened.provenance if provenance else summarise(view(opened)))
         return
     if provenance:
         facts = opened.provenance
@@ -46,9 +48,13 @@ def show(
             soft_wrap=True,
         )
         return
-    print_pairs(str(study), headline(opened))
-    for name in ("layers", "clusters", "retraining"):
-        if opened.has(name):
-            print_table(name.capitalize(), opened.table(name))
+    results = view(opened)
+    print_pairs(str(study), headline(results))
+    with opened.file.sound():
+        tables = {
+            name: table(results, name) for name in ("layers", "clusters", "retraining") if opened.has(name)
+        }
+    for name, frame in tables.items():
+        print_table(name.capitalize(), frame)
     for hint in opened.hints():
         console.print(f"[dim]{escape(hint)}[/]", soft_wrap=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from hudd.errors import UsageError
+from hudd.export.base import EXPORTERS, write_export
 from hudd.export.coco import export_coco
 from hudd.export.fiftyone import export_fiftyone
 from hudd.export.folders import export_folders
@@ -14,7 +14,6 @@ from hudd.export.parquet import export_parquet
 from hudd.export.tables import export_tables
 from hudd.export.tensors import export_tensors
 from hudd.export.virelay import export_virelay
-from hudd.review.reviewed import reviewed
 from hudd.study import Study
 
 __all__ = [
@@ -30,23 +29,16 @@ __all__ = [
     "export_virelay",
 ]
 
-_PLAIN: dict[str, Callable[..., list[Path]]] = {"csv": export_tables, "images": export_folders}
-_TOOLS: dict[str, Callable[..., Path | list[Path]]] = {
-    "virelay": export_virelay,
-    "fiftyone": export_fiftyone,
-    "parquet": export_parquet,
-    "coco": export_coco,
-    "label-studio": export_label_studio,
-    "tensors": export_tensors,
-}
-FORMATS = (*_PLAIN, *_TOOLS)
-"""Names of the formats: those of the first kind go to the directory itself, a tool's to a folder of its name."""
+FORMATS = ("csv", "images", "virelay", "fiftyone", "parquet", "coco", "label-studio", "tensors")
+"""Names of the formats: the first two go to the directory itself, a tool's to a folder of its name."""
 
 
-def export(study: Study, out: str | Path, *, formats: tuple[str, ...] = tuple(_PLAIN)) -> list[Path]:
+def export(study: Study, out: str | Path, *, formats: tuple[str, ...] = FORMATS[:2]) -> list[Path]:
     """Write what the study has found in forms that other programs read.
 
-    Clusters are those that people have left: named, merged and split as on the served report.
+    Clusters are those that people have left: named, merged and split as on the served report. The directory is
+    replaced as a whole or stays as it is; formats that an earlier export has left in it are kept, and written again
+    where the study or its review has changed since.
 
     Parameters
     ----------
@@ -65,7 +57,7 @@ def export(study: Study, out: str | Path, *, formats: tuple[str, ...] = tuple(_P
     Raises
     ------
     UsageError
-        If a format is unknown; nothing is then written.
+        If a format is unknown, or the directory holds what hudd has not exported; nothing is then written.
     HuddError
         If the study has not come far enough, a package is missing or a file cannot be written.
     """
@@ -74,12 +66,4 @@ def export(study: Study, out: str | Path, *, formats: tuple[str, ...] = tuple(_P
         raise UsageError(
             f"export format '{', '.join(unknown)}' is unknown; choose among: {', '.join(FORMATS)}."
         )
-    paths: list[Path] = []
-    for name in formats:
-        if name == "csv":  # the study's own tables; what people made of its clusters is one of its own
-            paths += export_tables(study, out)
-            continue
-        edited = reviewed(study)
-        found = _PLAIN[name](edited, out) if name in _PLAIN else _TOOLS[name](edited, Path(out) / name)
-        paths += found if isinstance(found, list) else [found]
-    return paths
+    return write_export(study, out, [(EXPORTERS[name], {}) for name in dict.fromkeys(formats)])

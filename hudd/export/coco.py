@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,18 +9,12 @@ import numpy as np
 from PIL import Image
 
 from hudd import plot
-from hudd.export.errors import (
-    checked_layer,
-    cluster_title,
-    drawn_at,
-    error_columns,
-    made,
-    pictures,
-)
-from hudd.store.files import write_error, write_whole
-from hudd.text import shown
+from hudd.export.base import Exporter, register, write_one
+from hudd.export.errors import checked_layer, drawn_at, error_columns, pictures
+from hudd.text import shown, to_json
 
 if TYPE_CHECKING:
+    from hudd.review.view import View
     from hudd.study import Study
 
 SHARE = 0.5
@@ -40,7 +33,7 @@ def export_coco(study: Study, out: str | Path, *, layer: str | None = None) -> P
     study : Study
         A study that is clustered.
     out : str or Path
-        Directory; made if need be, files of an older export are replaced.
+        Directory; made if need be; an earlier export in it is replaced as a whole.
     layer : str, optional
         Layer of the heatmaps; by default the chosen one.
 
@@ -56,46 +49,47 @@ def export_coco(study: Study, out: str | Path, *, layer: str | None = None) -> P
     HuddError
         If the study has no clusters yet or the directory cannot be written.
     """
-    layer, out = checked_layer(study, layer), Path(out)
-    made(out / "images")
-    columns = error_columns(study)
+    return write_one(COCO, study, out, layer=layer)[0]
+
+
+def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Path]:
+    layer = checked_layer(results, layer)
+    (folder / "images").mkdir()
+    columns = error_columns(results)
     images, annotations = [], []
-    try:
-        for row, picture, relevance in pictures(study, layer, "COCO export"):
-            name = f"{row:06d}.png"
-            Image.fromarray(picture).save(out / "images" / name)
-            height, width = picture.shape[:2]
-            about = {key: columns[key][row] for key in ("path", "label", "prediction")}
-            images.append({"id": row + 1, "file_name": name, "width": width, "height": height, **about})
-            annotations.append(
-                {
-                    "id": row + 1,
-                    "image_id": row + 1,
-                    "category_id": int(columns["cluster"][row]),
-                    "score": float(columns["score"][row]),
-                    **region(relevance),
-                }
-            )
-    except OSError as error:
-        raise write_error(out, error) from error
-    titles = {
-        int(number): cluster_title(int(number), name)
-        for number, name in zip(columns["cluster"], columns["cluster_name"])
-    }
+    for row, picture, relevance in pictures(results, layer, "COCO export"):
+        name = f"{row:06d}.png"
+        Image.fromarray(picture).save(folder / "images" / name)
+        height, width = picture.shape[:2]
+        about = {key: columns[key][row] for key in ("path", "label", "prediction")}
+        images.append({"id": row + 1, "file_name": name, "width": width, "height": height, **about})
+        annotations.append(
+            {
+                "id": row + 1,
+                "image_id": row + 1,
+                "category_id": int(columns["cluster"][row]),
+                "score": float(columns["score"][row]),
+                **region(relevance),
+            }
+        )
+    clusters = results.clusters
+    description = f"Errors of {shown(results.path.name)}; heatmaps at {shown(drawn_at(results, layer))}"
     content = {
-        "info": {
-            "description": f"Errors of {shown(study.path.name)}; heatmaps at {shown(drawn_at(study, layer))}"
-        },
+        "info": {"description": description},
         "licenses": [],
         "images": images,
         "annotations": annotations,
         "categories": [
-            {"id": number, "name": title, "supercategory": "root cause"}
-            for number, title in sorted(titles.items())
+            {"id": number, "name": clusters.title(number), "supercategory": "root cause"}
+            for number in clusters.numbers
         ],
     }
-    write_whole(out / "annotations.json", json.dumps(content, ensure_ascii=False).encode())
-    return out / "annotations.json"
+    path = folder / "annotations.json"
+    path.write_bytes(to_json(content))
+    return [path]
+
+
+COCO = register(Exporter("coco", _write, folder="coco"))
 
 
 def region(relevance: np.ndarray) -> dict[str, Any]:

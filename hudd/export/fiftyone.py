@@ -6,28 +6,20 @@ FiftyOne reads without a database dump: one can be written without FiftyOne and 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from hudd.export.errors import (
-    checked_layer,
-    cluster_title,
-    drawn_at,
-    error_columns,
-    made,
-    pictures,
-)
+from hudd.export.base import Exporter, register, write_one
+from hudd.export.errors import checked_layer, drawn_at, error_columns, pictures
 from hudd.plot.colours import relevance_indices
 from hudd.plot.places import places
-from hudd.review.reviewed import review_of
-from hudd.store.files import write_error, write_whole
-from hudd.text import shown
+from hudd.text import shown, to_json
 
 if TYPE_CHECKING:
+    from hudd.review.view import View
     from hudd.study import Study
 
 
@@ -45,7 +37,7 @@ def export_fiftyone(study: Study, out: str | Path, *, layer: str | None = None) 
     study : Study
         A study that is clustered.
     out : str or Path
-        Directory; made if need be, files of an older export are replaced.
+        Directory; made if need be; an earlier export in it is replaced as a whole.
     layer : str, optional
         Layer of the heatmaps; by default the chosen one.
 
@@ -61,33 +53,39 @@ def export_fiftyone(study: Study, out: str | Path, *, layer: str | None = None) 
     HuddError
         If the study has no clusters yet or the directory cannot be written.
     """
-    layer, out = checked_layer(study, layer), Path(out)
-    made(out / "data", out / "fields" / "relevance")
-    try:
-        samples = _errors(study, out, layer) + (_unsafe(study, out) if study.has("selection") else [])
-    except OSError as error:
-        raise write_error(out, error) from error
+    return write_one(FIFTYONE, study, out, layer=layer)[0]
+
+
+def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Path]:
+    layer = checked_layer(results, layer)
+    (folder / "data").mkdir()
+    (folder / "fields" / "relevance").mkdir(parents=True)
+    samples = _errors(results, folder, layer)
+    if results.has("selection"):
+        samples += _unsafe(results, folder)
     info = {
-        "study": shown(study.path.name),
-        "layer": shown(drawn_at(study, layer)),
+        "study": shown(results.path.name),
+        "layer": shown(drawn_at(results, layer)),
         "relevance": "128 is none; red speaks for",
     }
-    write_whole(
-        out / "metadata.json", json.dumps({"media_type": "image", "info": info}, ensure_ascii=False).encode()
-    )
-    write_whole(out / "samples.json", json.dumps({"samples": samples}, ensure_ascii=False).encode())
-    return out / "samples.json"
+    (folder / "metadata.json").write_bytes(to_json({"media_type": "image", "info": info}))
+    path = folder / "samples.json"
+    path.write_bytes(to_json({"samples": samples}))
+    return [path]
 
 
-def _errors(study: Study, out: Path, layer: str) -> list[dict[str, Any]]:
-    columns, samples = error_columns(study), []
-    points = places(study, study.chosen_layer)
-    test = study.split("test")
-    for row, picture, relevance in pictures(study, layer, "FiftyOne export"):
+FIFTYONE = register(Exporter("fiftyone", _write, folder="fiftyone"))
+
+
+def _errors(results: View, out: Path, layer: str) -> list[dict[str, Any]]:
+    columns, clusters, samples = error_columns(results), results.clusters, []
+    points = places(results, results.chosen_layer)
+    test = results.split("test")
+    for row, picture, relevance in pictures(results, layer, "FiftyOne export"):
         name = f"error-{row:06d}.png"
         Image.fromarray(picture).save(out / "data" / name)
         Image.fromarray(relevance_indices(relevance)).save(out / "fields" / "relevance" / name)
-        cause = cluster_title(columns["cluster"][row], columns["cluster_name"][row])
+        cause = clusters.title(int(columns["cluster"][row]))
         samples.append(
             {
                 "filepath": f"data/{name}",
@@ -99,20 +97,15 @@ def _errors(study: Study, out: Path, layer: str) -> list[dict[str, Any]]:
                 "relevance": {"_cls": "Heatmap", "map_path": f"fields/relevance/{name}", "range": [0, 255]},
                 "distance": float(columns["distance"][row]),
                 **({} if points is None else {"map": points[row].tolist()}),
-                **_parameters(test.parameters, int(study.errors[row])),
+                **_parameters(test.parameters, int(results.errors[row])),
             }
         )
     return samples
 
 
-def _unsafe(study: Study, out: Path) -> list[dict[str, Any]]:
-    unsafe, split, labels, review = (
-        study.selection,
-        study.split("improvement"),
-        study.labels,
-        review_of(study),
-    )
-    names, source, samples = [shown(name) for name in study.class_names], study.source("improvement"), []
+def _unsafe(results: View, out: Path) -> list[dict[str, Any]]:
+    unsafe, split, labels = results.selection, results.split("improvement"), results.labels
+    names, source, samples = [shown(name) for name in results.class_names], results.source("improvement"), []
     for at, image in enumerate(unsafe.image.tolist()):
         name, cluster = f"unsafe-{at:06d}.png", int(unsafe.cluster[at])
         Image.fromarray(source.picture(image)).save(out / "data" / name)
@@ -124,7 +117,7 @@ def _unsafe(study: Study, out: Path) -> list[dict[str, Any]]:
                 "source": split.path[image],
                 **known,
                 "prediction": _class(names[split.prediction[image]], float(split.score[image])),
-                "root_cause": _class(cluster_title(cluster, shown(review.of(cluster)["name"].strip()))),
+                "root_cause": _class(results.clusters.title(cluster)),
                 "distance": float(unsafe.distance[at]),
                 **_parameters(split.parameters, image),
             }

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from hudd.export.errors import (
-    checked_layer,
-    cluster_title,
-    error_columns,
-    file_name,
-    made,
-    overlaid,
-    pictures,
-)
+from hudd.export.base import Exporter, register, write_one
+from hudd.export.errors import checked_layer, error_columns, file_name, overlaid, pictures
 from hudd.progress import progress
-from hudd.review.reviewed import review_of
-from hudd.store.files import write_error
 
 if TYPE_CHECKING:
+    from hudd.review.view import View
     from hudd.study import Study
 
 
@@ -36,7 +29,7 @@ def export_folders(study: Study, out: str | Path, *, layer: str | None = None) -
     study : Study
         A study that is clustered.
     out : str or Path
-        Directory; made if need be.
+        Directory; made if need be; an earlier export in it is replaced as a whole.
     layer : str, optional
         Layer of the heatmaps; by default the chosen one.
 
@@ -52,39 +45,42 @@ def export_folders(study: Study, out: str | Path, *, layer: str | None = None) -
     HuddError
         If the study has no clusters yet or the directory cannot be written.
     """
-    layer, out = checked_layer(study, layer), Path(out)
-    columns, review = error_columns(study), review_of(study)
-    folders = {
-        number: "cluster_" + file_name(cluster_title(number, review.of(number)["name"].strip()))
-        for number in review.groups.medoid
-    }
+    return write_one(FOLDERS, study, out, layer=layer)
+
+
+def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Path]:
+    layer, columns, clusters = checked_layer(results, layer), error_columns(results), results.clusters
+    folders = {number: f"cluster_{file_name(clusters.title(number))}" for number in clusters.numbers}
     order = np.lexsort((columns["distance"], ~columns["medoid"], columns["cluster"]))
-    place = _places(columns["cluster"], order)
-    made(*(out / "errors" / folders[number] for number in set(columns["cluster"].tolist())))
-    folder = [folders[number] for number in columns["cluster"].tolist()]
-    try:
-        for row, picture, relevance in pictures(study, layer, "error images"):
-            name = f"{place[row]:04d}_{file_name(Path(columns['path'][row]).name)}"
-            Image.fromarray(picture).save(out / "errors" / folder[row] / f"{name}.png")
-            overlaid(picture, relevance).save(out / "errors" / folder[row] / f"{name}_heatmap.png")
-        if study.has("selection"):
-            _unsafe(study, out / "unsafe", folders)
-            return [out / "errors", out / "unsafe"]
-    except OSError as error:
-        raise write_error(out, error) from error
-    return [out / "errors"]
+    place, numbers = _places(columns["cluster"], order), columns["cluster"].tolist()
+    errors = _made(folder / "errors", [folders[number] for number in numbers])
+    for row, picture, relevance in pictures(results, layer, "error images"):
+        name = f"{place[row]:04d}_{file_name(Path(columns['path'][row]).name)}"
+        Image.fromarray(picture).save(errors / folders[numbers[row]] / f"{name}.png")
+        overlaid(picture, relevance).save(errors / folders[numbers[row]] / f"{name}_heatmap.png")
+    return [errors, *([_unsafe(results, folder / "unsafe", folders)] if results.has("selection") else [])]
 
 
-def _unsafe(study: Study, out: Path, folders: dict[int, str]) -> None:
-    unsafe, source = study.selection, study.source("improvement")
-    order = np.lexsort((unsafe.distance, unsafe.cluster))
-    place = _places(unsafe.cluster, order)
-    made(out, *(out / folders[number] for number in set(unsafe.cluster.tolist())))
+FOLDERS = register(Exporter("images", _write))
+
+
+def _unsafe(results: View, folder: Path, folders: dict[int, str]) -> Path:
+    unsafe, source = results.selection, results.source("improvement")
+    place = _places(unsafe.cluster, np.lexsort((unsafe.distance, unsafe.cluster)))
+    _made(folder, [folders[number] for number in unsafe.cluster.tolist()])
     with progress("unsafe images", len(unsafe)) as advance:
         for at, (image, cluster) in enumerate(zip(unsafe.image.tolist(), unsafe.cluster.tolist())):
             name = f"{place[at]:04d}_{file_name(Path(source.paths[image]).name)}.png"
-            Image.fromarray(source.picture(image)).save(out / folders[cluster] / name)
+            Image.fromarray(source.picture(image)).save(folder / folders[cluster] / name)
             advance(1)
+    return folder
+
+
+def _made(folder: Path, names: Sequence[str]) -> Path:
+    """Make a folder and those in it."""
+    for name in ("", *names):
+        (folder / name).mkdir(exist_ok=True)
+    return folder
 
 
 def _places(clusters: np.ndarray, order: np.ndarray) -> np.ndarray:

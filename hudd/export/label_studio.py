@@ -9,13 +9,12 @@ from urllib.parse import quote
 from PIL import Image
 
 from hudd import selection
-from hudd.export.errors import cluster_title, made
+from hudd.export.base import Exporter, register, write_one
 from hudd.progress import progress
-from hudd.review.reviewed import review_of
-from hudd.store.files import write_error, write_whole
 from hudd.summary import selection_table
 
 if TYPE_CHECKING:
+    from hudd.review.view import View
     from hudd.study import Study
 
 
@@ -29,7 +28,7 @@ def export_label_studio(study: Study, out: str | Path) -> Path:
     study : Study
         With a selection.
     out : str or Path
-        Directory; made if need be, files of an older export are replaced.
+        Directory; made if need be; an earlier export in it is replaced as a whole.
 
     Returns
     -------
@@ -41,26 +40,32 @@ def export_label_studio(study: Study, out: str | Path) -> Path:
     HuddError
         If the study has no selection yet or the directory cannot be written.
     """
-    unsafe, out = study.selection, Path(out)
-    made(out / "images")
-    table, source, review = selection_table(study), study.source("improvement"), review_of(study)
+    return write_one(LABEL_STUDIO, study, out, served_as=Path(out).name)[0]
+
+
+def _write(results: View, folder: Path, *, served_as: str = "label-studio") -> list[Path]:
+    unsafe, source = results.selection, results.source("improvement")
+    table = selection_table(results)
+    (folder / "images").mkdir()
     paths = table["path"].tolist()
     files = {path: f"{at:06d}.png" for at, path in enumerate(paths)}
-    titles = [cluster_title(number, review.of(number)["name"].strip()) for number in unsafe.cluster.tolist()]
-    try:
-        with progress("Label Studio export", len(paths)) as advance:
-            for path, image in zip(paths, unsafe.image.tolist()):
-                Image.fromarray(source.picture(image)).save(out / "images" / files[path])
-                advance(1)
-        write_whole(out / "interface.xml", selection.label_studio_interface(study.class_names).encode())
-        return selection.export_label_studio(
-            out / "tasks.json",
-            paths,
-            {"cluster": titles, "distance": unsafe.distance.tolist()},
-            labels=table["label"].tolist(),
-            predictions=table["prediction"].tolist(),
-            scores=study.split("improvement").score[unsafe.image].tolist(),
-            url=lambda path: f"/data/local-files/?d={quote(out.name)}/images/{files[path]}",
-        )
-    except OSError as error:
-        raise write_error(out, error) from error
+    titles = [results.clusters.title(number) for number in unsafe.cluster.tolist()]
+    with progress("Label Studio export", len(paths)) as advance:
+        for path, image in zip(paths, unsafe.image.tolist()):
+            Image.fromarray(source.picture(image)).save(folder / "images" / files[path])
+            advance(1)
+    interface = selection.label_studio_interface(results.class_names)
+    (folder / "interface.xml").write_bytes(interface.encode("utf-8", "backslashreplace"))
+    tasks = selection.export_label_studio(
+        folder / "tasks.json",
+        paths,
+        {"cluster": titles, "distance": unsafe.distance.tolist()},
+        labels=table["label"].tolist(),
+        predictions=table["prediction"].tolist(),
+        scores=results.split("improvement").score[unsafe.image].tolist(),
+        url=lambda path: f"/data/local-files/?d={quote(served_as)}/images/{files[path]}",
+    )
+    return [tasks]
+
+
+LABEL_STUDIO = register(Exporter("label-studio", _write, folder="label-studio"))

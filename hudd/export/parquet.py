@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +9,13 @@ import numpy as np
 from PIL import Image
 
 from hudd.errors import HuddError
-from hudd.export.errors import checked_layer, error_columns, made, overlaid, pictures, png
+from hudd.export.base import Exporter, register, write_one
+from hudd.export.errors import checked_layer, error_columns, overlaid, pictures, png
 from hudd.plot.places import places
-from hudd.store.files import write_whole
 from hudd.text import shown
 
 if TYPE_CHECKING:
+    from hudd.review.view import View
     from hudd.study import Study
 
 
@@ -32,7 +32,7 @@ def export_parquet(study: Study, out: str | Path, *, layer: str | None = None) -
     study : Study
         A study that is clustered.
     out : str or Path
-        Directory for the file; made if need be.
+        Directory for the file; made if need be; an earlier export in it is replaced as a whole.
     layer : str, optional
         Layer of the heatmaps; by default the chosen one.
 
@@ -46,25 +46,30 @@ def export_parquet(study: Study, out: str | Path, *, layer: str | None = None) -
     HuddError
         If pyarrow is not installed, the study has no clusters yet, or the file cannot be written.
     """
+    return write_one(PARQUET, study, out, layer=layer)[0]
+
+
+def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Path]:
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
         raise HuddError("the Parquet export needs pyarrow; install hudd[parquet].") from None
-    layer = checked_layer(study, layer)
-    columns, test = error_columns(study), study.split("test")
-    points = places(study, study.chosen_layer)
+    layer = checked_layer(results, layer)
+    columns, test = error_columns(results), results.split("test")
+    columns["path"] = [path.encode("utf-8", "backslashreplace").decode() for path in columns["path"]]
+    points = places(results, results.chosen_layer)
     if points is not None:
         columns["map"] = list(points.astype(np.float32))
     columns["picture"], columns["heatmap"] = [], []
-    for _, picture, relevance in pictures(study, layer, "Parquet export"):
+    for _, picture, relevance in pictures(results, layer, "Parquet export"):
         columns["picture"].append(png(Image.fromarray(picture)))
         columns["heatmap"].append(png(overlaid(picture, relevance)))
     for name, values in test.parameters.items():
-        columns[f"parameter: {shown(name)}"] = values[study.errors].tolist()
-    table, buffer = pyarrow.table(columns), io.BytesIO()
-    pyarrow.parquet.write_table(table, buffer)
-    path = Path(out) / "errors.parquet"
-    made(path.parent)
-    write_whole(path, buffer.getvalue())
-    return path
+        columns[f"parameter: {shown(name)}"] = values[results.errors].tolist()
+    path = folder / "errors.parquet"
+    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+    return [path]
+
+
+PARQUET = register(Exporter("parquet", _write, folder="parquet"))

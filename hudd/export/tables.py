@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from hudd.cells import frame_to_csv
-from hudd.export.errors import made
-from hudd.review.reviewed import review_of, reviewed
-from hudd.store.files import write_error
+from hudd.export.base import Exporter, register, write_one
 from hudd.summary import available_tables, table
 
 if TYPE_CHECKING:
+    from hudd.review.view import View
     from hudd.study import Study
 
 
@@ -25,7 +25,7 @@ def export_tables(study: Study, out: str | Path) -> list[Path]:
     study : Study
         The study, tested at least.
     out : str or Path
-        Directory; made if need be.
+        Directory; made if need be; an earlier export in it is replaced as a whole.
 
     Returns
     -------
@@ -37,30 +37,33 @@ def export_tables(study: Study, out: str | Path) -> list[Path]:
     HuddError
         If the directory cannot be written.
     """
-    out = Path(out)
-    made(out)
-    tables = {name: table(study, name) for name in available_tables(study)}
-    if (study.path / "review.json").exists() and study.has("clusters"):
-        tables["review"] = review_table(study)
-    try:
-        for name, frame in tables.items():
-            (out / f"{name}.csv").write_bytes(frame_to_csv(frame))
-    except OSError as error:
-        raise write_error(out, error) from error
-    return [out / f"{name}.csv" for name in tables]
+    return write_one(TABLES, study, out)
 
 
-def review_table(study: Study) -> pd.DataFrame:
+def _write(results: View, folder: Path) -> list[Path]:
+    tables = {name: table(results, name) for name in available_tables(results)}
+    if results.review and (
+        results.edits or any(map(any, (t.values() for t in results.review.texts.values())))
+    ):
+        tables["review"] = review_table(results)
+    for name, frame in tables.items():
+        (folder / f"{name}.csv").write_bytes(frame_to_csv(frame))
+    return [folder / f"{name}.csv" for name in tables]
+
+
+TABLES = register(Exporter("csv", _write))
+
+
+def review_table(results: View) -> pd.DataFrame:
     """One row an error: path, its cluster as edited, the cluster's name, note, and what was done to it."""
-    review = review_of(study)
-    paths, label = study.split("test").path, reviewed(study, review).clusters.label.tolist()
-    texts = {number: review.of(number) for number in review.groups.medoid}
+    paths, clusters = results.split("test").path, results.clusters
+    columns = {
+        "path": [paths[row] for row in results.errors.tolist()],
+        "cluster": clusters.label,
+        "name": [clusters.name_of(number) for number in clusters.label.tolist()],
+        "edited": [results.origin(number) for number in clusters.label.tolist()],
+        "note": [results.note(number) for number in clusters.label.tolist()],
+    }
     return pd.DataFrame(
-        {
-            "path": [paths[row] for row in study.errors.tolist()],
-            "cluster": label,
-            "name": [texts[number]["name"] for number in label],
-            "edited": [review.groups.origin.get(number, "") for number in label],
-            "note": [texts[number]["note"] for number in label],
-        }
+        {name: np.asarray(values, None if name == "cluster" else object) for name, values in columns.items()}
     )

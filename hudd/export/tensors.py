@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hudd.export.errors import checked_layer, file_name, made
+from hudd.export.base import Exporter, register, write_one
+from hudd.export.errors import checked_layer, file_name
 from hudd.progress import progress
-from hudd.store.files import write_error
+from hudd.text import to_json
 
 if TYPE_CHECKING:
+    from hudd.review.view import View
     from hudd.study import Study
 
 
@@ -27,14 +28,15 @@ def export_tensors(study: Study, out: str | Path, *, layers: Sequence[str] | Non
     something else than relevance, as the channel moments of the default preset, that is there as ``features``,
     (errors, ...) float32, and no ``attribution``. ``target`` is the explained
     class, as captum's argument of that name; ``label`` the true class, ``index`` the row of the test set and
-    ``cluster`` the root-cause cluster, int64. Metadata name layer, rules and model. Nothing is held in memory.
+    ``cluster`` the root-cause cluster, int64. Metadata name layer, rules,
+    model and clusters. Nothing is held in memory.
 
     Parameters
     ----------
     study : Study
         A study that is clustered.
     out : str or Path
-        Directory; made if need be, files of an older export are replaced.
+        Directory; made if need be; an earlier export in it is replaced as a whole.
     layers : sequence of str, optional
         By default the chosen layer.
 
@@ -50,47 +52,52 @@ def export_tensors(study: Study, out: str | Path, *, layers: Sequence[str] | Non
     HuddError
         If the study has no clusters yet or the directory cannot be written.
     """
-    wanted, out = [checked_layer(study, layer) for layer in layers or (None,)], Path(out)
-    made(out)
-    test, errors = study.split("test"), study.errors
+    return write_one(TENSORS, study, out, layers=list(layers) if layers else None)
+
+
+def _write(results: View, folder: Path, *, layers: Sequence[str] | None = None) -> list[Path]:
+    wanted = [checked_layer(results, layer) for layer in layers or (None,)]
+    test, errors = results.split("test"), results.errors
     small = {
-        "cluster": study.clusters.label,
+        "cluster": results.clusters.label,
         "index": errors,
         "label": test.label[errors],
         "target": test.prediction[errors],
     }
-    return [_write(study, layer, out / f"{file_name(layer)}.safetensors", small) for layer in wanted]
+    return [
+        _write_layer(results, layer, folder / f"{file_name(layer)}.safetensors", small) for layer in wanted
+    ]
 
 
-def _write(study: Study, layer: str, path: Path, small: dict[str, np.ndarray], batch: int = 64) -> Path:
-    rows = study.heatmaps_of(layer)
-    what = "attribution" if study.settings.choices.features == "relevance" else "features"
+TENSORS = register(Exporter("tensors", _write, folder="tensors"))
+
+
+def _write_layer(
+    results: View, layer: str, path: Path, small: dict[str, np.ndarray], batch: int = 64
+) -> Path:
+    rows, clusters = results.heatmaps_of(layer), results.clusters
+    what = "attribution" if results.settings.choices.features == "relevance" else "features"
     shapes = {what: ("F32", list(rows.shape), 4)}
     shapes |= {name: ("I64", [len(values)], 8) for name, values in small.items()}
     metadata = {
         "layer": layer,
-        "model": study.settings.model,
-        "rules": str(study.provenance.get("rules", "")),
+        "model": results.settings.model,
+        "rules": str(results.provenance.get("rules", "")),
+        "clusters": json.dumps({number: clusters.title(number) for number in clusters.numbers}),
     }
     header: dict[str, object] = {"__metadata__": metadata}
     end = 0
     for name, (dtype, shape, size) in shapes.items():
         start, end = end, end + size * int(np.prod(shape))
         header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
-    head = json.dumps(header, ensure_ascii=False).encode()
+    head = to_json(header)
     head += b" " * (-len(head) % 8)  # the format asks for aligned data
-    aside = path.with_name(f".aside-{os.getpid()}-{path.name}")
-    try:
-        with aside.open("wb") as file, progress("tensors", len(rows)) as advance:
-            file.write(struct.pack("<Q", len(head)) + head)
-            for start in range(0, len(rows), batch):
-                part = np.ascontiguousarray(rows[start : start + batch], "<f4")
-                file.write(part.tobytes())
-                advance(len(part))
-            for values in small.values():
-                file.write(np.ascontiguousarray(values, "<i8").tobytes())
-        aside.replace(path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise write_error(path, error) from error
+    with path.open("wb") as file, progress("tensors", len(rows)) as advance:
+        file.write(struct.pack("<Q", len(head)) + head)
+        for start in range(0, len(rows), batch):
+            part = np.ascontiguousarray(rows[start : start + batch], "<f4")
+            file.write(part.tobytes())
+            advance(len(part))
+        for values in small.values():
+            file.write(np.ascontiguousarray(values, "<i8").tobytes())
     return path

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
-from hudd.export.errors import checked_layer, drawn_at, made, pictures
+from hudd.export.base import Exporter, register, write_one
+from hudd.export.errors import checked_layer, drawn_at, pictures
 from hudd.plot.places import places
-from hudd.store.files import write_error, write_whole
-from hudd.text import shown
+from hudd.text import shown, to_json
 
 if TYPE_CHECKING:
+    from hudd.review.view import View
     from hudd.study import Study
 
 
@@ -31,7 +32,7 @@ def export_virelay(study: Study, out: str | Path, *, layer: str | None = None) -
     study : Study
         A study that is clustered.
     out : str or Path
-        Directory for the project's files; made if need be, files of an older export are replaced.
+        Directory for the project's files; made if need be; an earlier export in it is replaced as a whole.
     layer : str, optional
         Layer whose heatmaps are the attributions; by default the chosen one. They are summed over channels and
         stretched to the picture's size, one third of the sum in each of three channels, as ViRelAy adds them.
@@ -48,22 +49,22 @@ def export_virelay(study: Study, out: str | Path, *, layer: str | None = None) -
     HuddError
         If the study has no clusters yet or the directory cannot be written.
     """
-    layer, out = checked_layer(study, layer), Path(out)
-    made(out)
-    try:
-        size = _images(study, out, layer)
-        _analyses(study, out)
-    except OSError as error:
-        raise write_error(out, error) from error
-    names = [shown(name) for name in study.class_names]
+    return write_one(VIRELAY, study, out, layer=layer)[0]
+
+
+def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Path]:
+    layer = checked_layer(results, layer)
+    size = _images(results, folder, layer)
+    _analyses(results, folder)
+    names = [shown(name) for name in results.class_names]
     # The loader asks for a WordNet id of every label, whatever the data are.
     labels = [{"index": i, "name": name, "word_net_id": f"{i:08d}"} for i, name in enumerate(names)]
-    write_whole(out / "label-map.json", json.dumps(labels, ensure_ascii=False, indent=1).encode())
-    rules = study.provenance.get("rules", "LRP")
+    (folder / "label-map.json").write_bytes(to_json(labels, indent=1))
+    rules = results.provenance.get("rules", "LRP")
     # JSON is YAML, so no YAML writer is needed.
     project = {
-        "name": shown(study.path.name),
-        "model": shown(study.settings.model),
+        "name": shown(results.path.name),
+        "model": shown(results.settings.model),
         "label_map": "label-map.json",
         "dataset": {
             "name": "errors of the test set",
@@ -75,35 +76,38 @@ def export_virelay(study: Study, out: str | Path, *, layer: str | None = None) -
             "up_sampling_method": "none",
         },
         "attributions": {
-            "attribution_method": f"{shown(rules)} at {shown(drawn_at(study, layer))}",
+            "attribution_method": f"{shown(rules)} at {shown(drawn_at(results, layer))}",
             "attribution_strategy": "predicted_label",
             "sources": ["attribution.h5"],
         },
         "analyses": [{"analysis_method": "root-cause clusters", "sources": ["analysis.h5"]}],
     }
-    path = out / "project.yaml"
-    write_whole(path, json.dumps({"project": project}, ensure_ascii=False, indent=1).encode())
-    return path
+    path = folder / "project.yaml"
+    path.write_bytes(to_json({"project": project}, indent=1))
+    return [path]
 
 
-def _images(study: Study, out: Path, layer: str) -> tuple[int, int]:
+VIRELAY = register(Exporter("virelay", _write, folder="virelay"))
+
+
+def _images(results: View, folder: Path, layer: str) -> tuple[int, int]:
     """Write the errors' pictures and heatmaps; return the height and width of the first picture."""
-    errors, test, source = study.errors, study.split("test"), study.source("test")
+    errors, test, source = results.errors, results.split("test"), results.source("test")
     labels, count = test.label[errors].astype(np.uint16), len(errors)
     # Only the probability of the answer is stored; the other outputs are written as 0.
-    prediction = np.zeros((count, len(study.class_names)), np.float32)
+    prediction = np.zeros((count, len(results.class_names)), np.float32)
     prediction[np.arange(count), test.prediction[errors]] = test.score[errors]
     shapes = {source.picture(int(at)).shape for at in errors}
     with (
-        h5py.File(out / "dataset.h5", "w") as dataset,
-        h5py.File(out / "attribution.h5", "w") as attribution,
+        h5py.File(folder / "dataset.h5", "w") as dataset,
+        h5py.File(folder / "attribution.h5", "w") as attribution,
     ):
         _write_labels(dataset, labels, grouped=len(shapes) > 1)
         attribution["label"], attribution["prediction"] = labels, prediction
         attribution["index"] = np.arange(count, dtype=np.uint32)
         data = _series(dataset, "data", shapes, count, np.uint8)
         heatmaps = _series(attribution, "attribution", shapes, count, np.float32)
-        for row, picture, relevance in pictures(study, layer, "ViRelAy export"):
+        for row, picture, relevance in pictures(results, layer, "ViRelAy export"):
             _put(data, row, picture.transpose(2, 0, 1))
             _put(heatmaps, row, np.repeat(relevance[None] / 3, 3, axis=0))
     height, width, _ = min(shapes) if shapes else (0, 0, 3)
@@ -136,17 +140,19 @@ def _write_labels(file: h5py.File, labels: np.ndarray, *, grouped: bool) -> None
         file[f"label/{_key(row)}"] = label
 
 
-def _analyses(study: Study, out: Path) -> None:
-    with h5py.File(out / "analysis.h5", "w") as file:
-        for layer in study.layers:
-            found = study.clustering_of(layer)
+def _analyses(results: View, folder: Path) -> None:
+    with h5py.File(folder / "analysis.h5", "w") as file:
+        for layer in results.layers:
+            chosen = layer == results.chosen_layer
+            labels = results.clusters.label if chosen else results.clustering_of(layer).labels
             group = file.create_group(layer)
-            group["index"] = np.arange(len(found.labels), dtype=np.uint32)
-            points, embeddings = places(study, layer), group.create_group("embedding")
-            clusters = group.require_group("cluster").create_dataset(
-                "hudd", data=found.labels.astype(np.int64)
-            )
-            clusters.attrs["k"] = found.k
+            group["index"] = np.arange(len(labels), dtype=np.uint32)
+            points, embeddings = places(results, layer), group.create_group("embedding")
+            clusters = group.require_group("cluster").create_dataset("hudd", data=labels.astype(np.int64))
+            clusters.attrs["k"] = len(np.unique(labels))
+            if chosen:
+                titles = {number: results.clusters.title(number) for number in results.clusters.numbers}
+                clusters.attrs["names"] = json.dumps(titles)
             if points is not None:
                 embeddings["mds"] = points.astype(np.float32)
                 clusters.attrs.update(embedding="mds", index=np.arange(2))

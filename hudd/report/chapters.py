@@ -18,7 +18,7 @@ from hudd.report.material import Material
 from hudd.text import shown
 
 if TYPE_CHECKING:
-    from hudd.study import Study
+    from hudd.review.view import View
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class Chapter:
     unsafe: list[Card]
 
 
-def compose(study: Study, facts: Facts, album: Album, layers: list[str], images: int) -> list[Chapter]:
+def compose(study: View, facts: Facts, album: Album, layers: list[str], images: int) -> list[Chapter]:
     """Return the clusters' chapters, those of the highest risk first; their pictures go into the album.
 
     Parameters
     ----------
-    study : Study
+    study : View
         The study.
     facts : Facts
         What was gathered from it.
@@ -94,7 +94,7 @@ def compose(study: Study, facts: Facts, album: Album, layers: list[str], images:
     return chapters
 
 
-def broken_cards(study: Study, facts: Facts, album: Album, most: int = 12) -> list[Card]:
+def broken_cards(study: View, facts: Facts, album: Album, most: int = 12) -> list[Card]:
     """Return test images that were right and are wrong after retraining, those of most runs first."""
     if not facts.retrained:
         return []
@@ -158,7 +158,7 @@ def _mean(album: Album, cluster: Cluster, material: Material, place: int, layers
     return Mean(shot, overlays)
 
 
-def _unsafe_cards(study: Study, facts: Facts, album: Album, most: int = 12) -> dict[int, list[Card]]:
+def _unsafe_cards(study: View, facts: Facts, album: Album, most: int = 12) -> dict[int, list[Card]]:
     """Return the first few images chosen for each cluster, the nearest first."""
     if facts.unsafe is None or not len(facts.unsafe):
         return {}

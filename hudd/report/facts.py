@@ -14,14 +14,14 @@ from hudd.errors import HuddError
 from hudd.evaluation import NATURAL, SIGNIFICANT, most_telling
 from hudd.plot.pictures import distances_to
 from hudd.report.trust import Trust, verdict
-from hudd.review.review import Review
-from hudd.review.reviewed import reviewed
+from hudd.review.view import View, view
 from hudd.study.steps.evaluate import CAUSE
 from hudd.text import number, shown
 
 if TYPE_CHECKING:
     from hudd.selection import UnsafeSet
-    from hudd.study import Split, Study
+    from hudd.study import Study
+    from hudd.summary import Split
 
 T = TypeVar("T")
 UNKNOWN = "–"
@@ -198,12 +198,12 @@ def if_there(read: Callable[[], T]) -> T | None:
         return None
 
 
-def gather(study: Study, trust: Trust | None = None) -> Facts:
+def gather(study: Study | View, trust: Trust | None = None) -> Facts:
     """Read a study that is clustered, as people have left it, and as much more as there is.
 
     Parameters
     ----------
-    study : Study
+    study : Study or View
         The study.
     trust : Trust, optional
         What was measured of it already.
@@ -213,8 +213,8 @@ def gather(study: Study, trust: Trust | None = None) -> Facts:
     HuddError
         If the study has no clusters yet.
     """
-    review, trust = Review(study), trust or Trust(study)
-    study = reviewed(study, review)
+    study = view(study)
+    trust = trust or Trust(study.study)
     found, errors, test = study.clusters, study.errors, study.split("test")
     classes = [shown(name) for name in study.class_names]
     distances, count = study.distances_of(found.layer), len(errors)
@@ -233,7 +233,7 @@ def gather(study: Study, trust: Trust | None = None) -> Facts:
         order = np.argsort(distance, kind="stable")
         rows = members[order]
         share, severity = len(rows) / count, float(test.score[errors[rows]].mean())
-        origin = review.groups.origin.get(label, "")
+        origin = study.origin(label)
         rule = _rule(evaluation, label)
         parameters, p_value = _parameters(evaluation, values, rows, label, rule, study.settings.angles)
         clusters.append(
@@ -257,8 +257,8 @@ def gather(study: Study, trust: Trust | None = None) -> Facts:
                 unsafe=np.flatnonzero(unsafe.cluster == label)
                 if unsafe is not None
                 else np.empty(0, np.int64),
-                name=shown(review.of(label)["name"].strip()),
-                note=review.of(label)["note"],
+                name=found.name_of(label),
+                note=study.note(label),
             )
         )
     clusters.sort(key=lambda cluster: (-cluster.risk, cluster.label))
@@ -276,8 +276,8 @@ def gather(study: Study, trust: Trust | None = None) -> Facts:
         strategy,
         retrained,
         evaluation,
-        review.edits,
-        review.stale,
+        study.edits,
+        study.stale,
     )
 
 

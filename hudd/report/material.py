@@ -12,7 +12,7 @@ from PIL import Image
 from hudd import plot
 
 if TYPE_CHECKING:
-    from hudd.study import Study
+    from hudd.review.view import View
 
 
 class Material:
@@ -20,7 +20,7 @@ class Material:
 
     Parameters
     ----------
-    study : Study
+    study : View
         The study.
     members : list of ndarray
         For each cluster, the error rows to show.
@@ -28,7 +28,7 @@ class Material:
         Layers whose heatmaps are shown.
     """
 
-    def __init__(self, study: Study, members: list[np.ndarray], layers: list[str]) -> None:
+    def __init__(self, study: View, members: list[np.ndarray], layers: list[str]) -> None:
         self._study, self._members, self._layers = study, members, layers
         self._errors, self._source = study.errors, study.source("test")
         self._ends = np.cumsum([len(rows) for rows in members])

@@ -19,7 +19,7 @@ from hudd.report.charts import as_svg, themed
 from hudd.report.facts import Facts, gather
 from hudd.report.page import render
 from hudd.report.trust import Trust
-from hudd.review.reviewed import reviewed
+from hudd.review.view import View, view
 from hudd.store.files import write_error, write_whole
 from hudd.text import shown
 
@@ -125,8 +125,8 @@ class _Draft:
             raise UsageError(
                 f"layer '{unknown[0]}' is not in this study; choose among: {', '.join(study.layers)}."
             )
-        self.facts = gather(study, self.trust)
-        self.study = reviewed(study)
+        self.study = view(study)
+        self.facts = gather(self.study, self.trust)
         self.layers = list(dict.fromkeys(layers or (self.facts.layer, study.layers[0])))
         self.chapters = compose(self.study, self.facts, album, self.layers, images)
         self.broken = broken_cards(self.study, self.facts, album)
@@ -160,7 +160,7 @@ class _Draft:
 # -- charts ---------------------------------------------------------------------------------------------
 
 
-def _charts(study: Study, facts: Facts, trust: Trust) -> dict[str, Markup]:
+def _charts(study: View, facts: Facts, trust: Trust) -> dict[str, Markup]:
     clustering = study.clustering_of(facts.layer)
     charts = {}
     if len(clustering.ks):
@@ -183,7 +183,7 @@ def _charts(study: Study, facts: Facts, trust: Trust) -> dict[str, Markup]:
     return charts
 
 
-def _layer_table(study: Study, facts: Facts) -> list[dict[str, Any]]:
+def _layer_table(study: View, facts: Facts) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for layer in study.layers:
         found = study.clustering_of(layer)

@@ -1,20 +1,24 @@
-"""What people make of a study's clusters: names, notes, merges and splits, saved in ``review.json``.
+"""What people make of a study's clusters: names, notes, merges and splits.
 
 The study's own clustering stays as it is. An edit is saved by the images that it was about, and made again
-whenever the study is read: where the study has been clustered anew, edits of clusters that are no more do
+whenever the study is read: where the study has been clustered again, edits of clusters that no longer exist do
 nothing.
 """
 
 from __future__ import annotations
 
-import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from hudd.errors import HuddError, UsageError
 from hudd.review import grouping
-from hudd.store import read_inside
-from hudd.store.files import write_whole
+from hudd.review.grouping import Groups
+from hudd.review.journal import FIELDS, Edit, Journal
+from hudd.text import shown
 
 if TYPE_CHECKING:
     from hudd.study import Study
@@ -22,12 +26,61 @@ if TYPE_CHECKING:
 LONGEST = {"name": 120, "note": 10_000}
 """Characters that a cluster's name and note may have."""
 
+_REFUSED = {
+    "name": re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"),
+    "note": re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]"),  # lines and tabs are allowed
+}
+
+
+class EditConflict(HuddError):
+    """An edit of a cluster that somebody else has changed meanwhile.
+
+    Attributes
+    ----------
+    changes : dict
+        What is there now: ``name`` and ``note`` of the cluster where these were changed, and ``edits``, a list of
+        what was merged, split or undone.
+    """
+
+    def __init__(self, message: str, changes: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.changes = changes
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """What people have made of the clusters at one moment.
+
+    Attributes
+    ----------
+    groups : Groups
+        The clusters as edited.
+    texts : dict of int to dict
+        Number of each cluster to its ``name`` and ``note``, empty where there is none.
+    edits : int
+        Merges and splits that can be undone.
+    stale : int
+        Those of them whose clusters the study no longer has.
+    """
+
+    groups: Groups
+    texts: dict[int, dict[str, str]]
+    edits: int
+    stale: int
+
+    def name(self, cluster: int) -> str:
+        """Return the cluster's name as one line of visible characters, empty where it has none."""
+        return shown(self.texts[cluster]["name"].strip()) if cluster in self.texts else ""
+
 
 class Review:
-    """Names, notes and edits of the clusters. Every change is saved at once and whole.
+    """Names, notes and edits of the clusters. Every change is saved at once, beside those that others make.
 
     Names and notes belong to a cluster's medoid as it was found, not to its number: a study that is
-    clustered anew keeps those whose medoid is one still, and none turns up at another cluster.
+    clustered again keeps those whose medoid is one still, and none turns up at another cluster.
+
+    Every edit can say on which `revision` it is based; it is refused where others have since changed the same field
+    of the same cluster, or have merged or split it. Without a revision it is made in any case.
 
     Parameters
     ----------
@@ -36,26 +89,46 @@ class Review:
 
     Attributes
     ----------
-    groups : hudd.review.grouping.Groups
+    groups : Groups
         The clusters as edited.
     stale : int
-        Edits of clusters that the study has no more.
+        Edits of clusters that the study no longer has.
 
     Raises
     ------
     HuddError
-        If ``review.json`` is there but cannot be read.
+        If what was saved is there but cannot be read.
     """
 
     def __init__(self, study: Study) -> None:
-        self.file = study.path / "review.json"
         self._found, self._study = study.clusters, study
         paths = study.split("test").path
         self._paths = [paths[row] for row in study.errors.tolist()]
-        self._notes, self._edits = self._load()
-        self._replay()
+        self._lock = RLock()
+        self._made: dict[tuple[Edit, ...], tuple[Groups, int]] = {}
+        self._journal = Journal(study.path)
+        self.file = self._journal.file
+        self._read()
 
-    # -- names and notes
+    def refresh(self) -> bool:
+        """Read what others have saved since; say whether there was anything."""
+        with self._lock:
+            changed = self._journal.refresh()
+            if changed:
+                self._read()
+            return changed
+
+    # -- reading
+
+    @property
+    def revision(self) -> int:
+        """Number of edits saved so far, which an edit may be based on."""
+        return len(self._journal.edits)
+
+    @property
+    def edits(self) -> int:
+        """Number of merges and splits that can be undone."""
+        return len(self._standing)
 
     def of(self, cluster: int) -> dict[str, str]:
         """Return the cluster's ``name`` and ``note``, empty where there is none.
@@ -65,105 +138,230 @@ class Review:
         UsageError
             If there is no such cluster.
         """
-        return {"name": "", "note": "", **self._notes.get(self._key(cluster), {})}
+        texts = self._texts.get(self._key(cluster), {})
+        return {field: texts.get(field, ("", 0))[0] for field in FIELDS}
 
-    def set(self, cluster: int, **fields: str) -> None:
+    def now(self) -> Reviewed:
+        """Return what has been made of the clusters so far."""
+        with self._lock:
+            texts = {number: self.of(number) for number in sorted(self.groups.medoid)}
+            return Reviewed(self.groups, texts, self.edits, self.stale)
+
+    # -- editing
+
+    def set(self, cluster: int, *, revision: int | None = None, **fields: str) -> None:
         """Save a cluster's `name` or `note` or both.
 
         Raises
         ------
         UsageError
-            If there is no such cluster or field, or a text is too long.
+            If there is no such cluster or field, or a text is too long or holds what cannot be stored.
+        EditConflict
+            If others have changed these fields since `revision`.
         """
-        for field, text in fields.items():
-            if field not in LONGEST or not isinstance(text, str) or len(text) > LONGEST[field]:
-                allowed = ", ".join(f"{name} (text of at most {most})" for name, most in LONGEST.items())
-                raise UsageError(f"'{field}' of a cluster cannot be saved; give {allowed}.")
-        self._save({**self._notes, self._key(cluster): {**self.of(cluster), **fields}}, self._edits)
+        texts = tuple((field, _checked(field, text)) for field, text in fields.items())
 
-    # -- merging and splitting
+        def make() -> Edit:
+            key = self._meant(revision, cluster)[0]
+            there = self._texts.get(key, {})
+            late = {
+                field: there[field][0]
+                for field, text in texts
+                if revision is not None and field in there and there[field][1] > revision
+                if there[field][0] != text
+            }
+            if late:
+                told = " and ".join(f"its {field} is now '{text}'" for field, text in late.items())
+                raise EditConflict(f"cluster {cluster} was changed by others meanwhile: {told}.", late)
+            return Edit("text", (key,), texts)
 
-    @property
-    def edits(self) -> int:
-        """Number of merges and splits that can be undone."""
-        return len(self._edits)
+        self._append(make)
 
-    def merge(self, into: int, other: int) -> None:
-        """Merge cluster `other` into `into`, see :func:`hudd.review.grouping.merge`."""
-        grouping.merge(self.groups, into, other, self._distances)  # refuses before anything is saved
-        self._edit({"merge": [self._key(into), self._key(other)]})
+    def merge(self, into: int, other: int, *, revision: int | None = None) -> None:
+        """Merge cluster `other` into `into`, see :func:`hudd.review.grouping.merge`.
 
-    def split(self, cluster: int) -> None:
-        """Split a cluster in two, see :func:`hudd.review.grouping.split`."""
-        grouping.split(self.groups, cluster, self._distances)
-        self._edit({"split": self._key(cluster)})
+        Raises
+        ------
+        UsageError
+            If one of them does not exist, or both are the same.
+        EditConflict
+            If others have merged or split one of them since `revision`.
+        """
 
-    def undo(self) -> None:
+        def make() -> Edit:
+            if into == other:
+                raise UsageError(f"cluster {into} cannot be merged with itself; name two clusters.")
+            return Edit(
+                "merge", self._meant(revision, into, other, as_they_were=True), layer=self._found.layer
+            )
+
+        self._append(make)
+
+    def split(self, cluster: int, *, revision: int | None = None) -> None:
+        """Split a cluster in two, see :func:`hudd.review.grouping.split`.
+
+        Raises
+        ------
+        UsageError
+            If the cluster does not exist or is a single error.
+        EditConflict
+            If others have merged or split it since `revision`.
+        """
+
+        def make() -> Edit:
+            keys = self._meant(revision, cluster, as_they_were=True)
+            edit = Edit("split", keys, layer=self._found.layer)
+            grouping.split(self.groups, self._numbers(self.groups, edit)[0], self._distances)  # or refuses
+            return edit
+
+        self._append(make)
+
+    def undo(self, *, revision: int | None = None) -> None:
         """Take back the last merge or split.
 
         Raises
         ------
         UsageError
             If there is none.
+        EditConflict
+            If others have merged, split or undone anything since `revision`.
         """
-        if not self._edits:
-            raise UsageError("no merge or split is left to undo.")
-        self._save(self._notes, self._edits[:-1])
-        self._replay()
 
-    def _edit(self, edit: dict[str, Any]) -> None:
-        self._save(self._notes, [*self._edits, {"layer": self._found.layer, **edit}])
-        self._replay()
+        def make() -> Edit:
+            if late := self._edits_since(revision):
+                raise _conflict(late)
+            if not self._standing:
+                raise UsageError("no merge or split is left to undo.")
+            return Edit("undo", undone=self._standing[-1][0])
 
-    def _replay(self) -> None:
-        groups, self.stale = grouping.as_found(self._found), 0
-        for edit in self._edits:
-            number = {self._paths[row]: number for number, row in groups.key.items()}
-            named = edit.get("merge") or [edit.get("split")]
-            if edit.get("layer") != self._found.layer or any(path not in number for path in named):
-                self.stale += 1
-            elif "merge" in edit:
-                groups = grouping.merge(groups, number[named[0]], number[named[1]], self._distances)
-            elif (groups.label == number[named[0]]).sum() > 1:
-                groups = grouping.split(groups, number[named[0]], self._distances)
-        self.groups = groups
+        self._append(make)
+
+    # -- the journal
+
+    def _append(self, make: Callable[[], Edit]) -> None:
+        def current() -> Edit:
+            self._read()
+            return make()
+
+        with self._lock:
+            try:
+                self._journal.append(current)
+            finally:
+                self._read()
+
+    def _meant(self, revision: int | None, *clusters: int, as_they_were: bool = False) -> tuple[str, ...]:
+        """Return the keys of clusters that were named as they were numbered at a revision.
+
+        Refuses clusters that no longer exist, and `as_they_were` those that have other members now.
+        """
+        then = (
+            self.groups if revision is None else self._grouped(_standing(self._journal.edits[:revision]))[0]
+        )
+        keys = [self._key(cluster, then) for cluster in clusters]
+        number = {self._paths[row]: number for number, row in self.groups.key.items()}
+        for cluster, key in zip(clusters, keys):
+            same = key in number and (
+                not as_they_were or ((then.label == cluster) == (self.groups.label == number[key])).all()
+            )
+            if not same:
+                raise _conflict(self._edits_since(revision))
+        return tuple(keys)
+
+    def _edits_since(self, revision: int | None) -> list[str]:
+        """Say which merges and splits were made or undone since a revision."""
+        if revision is None:
+            return []
+        edits, told = self._journal.edits, []
+        for number, edit in enumerate(edits[revision:], start=revision + 1):
+            if edit.kind != "text":
+                done = edits[edit.undone - 1] if edit.kind == "undo" else edit
+                at = edit.undone if edit.kind == "undo" else number
+                before = self._grouped(_standing(edits[: at - 1]))[0]
+                undone = " was undone" if edit.kind == "undo" else ""
+                told.append(_words(done, self._numbers(before, done)) + undone)
+        return told
+
+    def _read(self) -> None:
+        """Put together what the journal says."""
+        texts: dict[str, dict[str, tuple[str, int]]] = {}
+        for number, edit in enumerate(self._journal.edits, start=1):
+            if edit.kind == "text":
+                texts.setdefault(edit.clusters[0], {}).update(
+                    {name: (text, number) for name, text in edit.texts}
+                )
+        self._texts, self._standing = texts, _standing(self._journal.edits)
+        self.groups, self.stale = self._grouped(self._standing)
+
+    def _grouped(self, standing: list[tuple[int, Edit]]) -> tuple[Groups, int]:
+        """Make merges and splits; return the clusters, and how many edits were of clusters that do not exist."""
+        made: tuple[Edit, ...] = ()
+        groups, stale = grouping.as_found(self._found), 0
+        for _, edit in standing:
+            made = (*made, edit)
+            if made not in self._made:
+                numbers = self._numbers(groups, edit)
+                if not numbers:
+                    stale += 1
+                elif edit.kind == "merge":
+                    groups = grouping.merge(groups, numbers[0], numbers[1], self._distances)
+                elif (groups.label == numbers[0]).sum() > 1:
+                    groups = grouping.split(groups, numbers[0], self._distances)
+                self._made[made] = groups, stale
+            groups, stale = self._made[made]
+        return groups, stale
+
+    def _numbers(self, groups: Groups, edit: Edit) -> list[int]:
+        """Return the numbers of the clusters that an edit is about; none where the study no longer has them."""
+        number = {self._paths[row]: number for number, row in groups.key.items()}
+        if edit.layer != self._found.layer or any(path not in number for path in edit.clusters):
+            return []
+        return [number[path] for path in edit.clusters]
 
     @cached_property
     def _distances(self) -> Any:
         return self._study.distances_of(self._found.layer)
 
-    # -- the file
-
-    def _key(self, cluster: int) -> str:
-        if cluster not in self.groups.key:
-            known = ", ".join(map(str, sorted(self.groups.key)))
+    def _key(self, cluster: int, groups: Groups | None = None) -> str:
+        key = (groups or self.groups).key
+        if cluster not in key:
+            known = ", ".join(map(str, sorted(key)))
             raise UsageError(f"there is no cluster {cluster}; choose one of: {known}.")
-        return self._paths[self.groups.key[cluster]]
-
-    def _save(self, notes: dict[str, dict[str, str]], edits: list[dict[str, Any]]) -> None:
-        content = {"format": "hudd-review", "version": 1, "clusters": notes, "edits": edits}
-        write_whole(self.file, json.dumps(content, indent=1, sort_keys=True).encode())
-        self._notes, self._edits = notes, edits
-
-    def _load(self) -> tuple[dict[str, dict[str, str]], list[dict[str, Any]]]:
-        if not self.file.exists():
-            return {}, []
-        try:
-            content = json.loads(read_inside(self.file))
-            notes = {
-                str(path): {name: str(entry[name]) for name in LONGEST if name in entry}
-                for path, entry in content["clusters"].items()
-            }
-            return notes, [_edit_of(entry) for entry in content.get("edits", [])]
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-            raise HuddError(f"'{self.file}' cannot be read ({error}); mend it or move it away.") from error
+        return self._paths[key[cluster]]
 
 
-def _edit_of(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return a saved edit, read strictly."""
-    if "merge" in entry:
-        into, other = entry["merge"]
-        if str(into) == str(other):
-            raise ValueError("a cluster merged with itself")
-        return {"layer": str(entry["layer"]), "merge": [str(into), str(other)]}
-    return {"layer": str(entry["layer"]), "split": str(entry["split"])}
+def _standing(edits: Sequence[Edit]) -> list[tuple[int, Edit]]:
+    """Return the merges and splits that were not undone, each with its number."""
+    undone = {edit.undone for edit in edits if edit.kind == "undo"}
+    return [
+        (number, edit)
+        for number, edit in enumerate(edits, start=1)
+        if edit.kind in ("merge", "split") and number not in undone
+    ]
+
+
+def _conflict(late: list[str]) -> EditConflict:
+    return EditConflict(f"the clusters were changed by others meanwhile: {'; '.join(late)}.", {"edits": late})
+
+
+def _checked(field: str, text: object) -> str:
+    if field not in LONGEST or not isinstance(text, str) or len(text) > LONGEST[field]:
+        allowed = ", ".join(f"{name} (text of at most {most})" for name, most in LONGEST.items())
+        raise UsageError(f"'{field}' of a cluster cannot be saved; give {allowed}.")
+    text = text.replace("\r\n", "\n")
+    text = text if field == "note" else text.strip("\n")
+    if found := _REFUSED[field].search(text):
+        allowed = " other than tabs and line breaks" if field == "note" else " and line breaks"
+        raise UsageError(
+            f"the {field} holds U+{ord(found[0]):04X}, which cannot be saved; leave out control characters{allowed} "
+            "and halves of surrogate pairs."
+        )
+    return text
+
+
+def _words(edit: Edit, numbers: list[int]) -> str:
+    """Say what an edit did, for people who were about to do something else."""
+    if not numbers:
+        return f"a {edit.kind} of clusters that no longer exist"
+    if edit.kind == "merge":
+        return f"cluster {numbers[1]} was merged into {numbers[0]}"
+    return f"cluster {numbers[0]} was split"

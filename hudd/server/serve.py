@@ -22,7 +22,7 @@ from hudd.report.page import render
 from hudd.report.report import LiveReport
 from hudd.review.labelling import Labels
 from hudd.review.review import Review
-from hudd.review.reviewed import reviewed
+from hudd.review.view import view
 from hudd.text import shown
 
 try:
@@ -228,7 +228,7 @@ class _Pages:
     def labels(self, request: Request) -> Response:
         """Answer all images to label, in the order of choice, with what is known about them."""
         labels, split = self._unsafe(), self.study.split("improvement")
-        unsafe, names = reviewed(self.study, self._review).selection, self._review.of
+        unsafe, names = view(self.study, self._review).selection, self._review.of
         images = [
             {
                 "image": image,

@@ -6,6 +6,9 @@ written to by another program.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import xxhash
 
 from hudd.store.superblock import SIGNATURE
@@ -17,6 +20,17 @@ _LENGTH = len(_MARK) + 32 + 1
 def sealed(content: bytes) -> bytes:
     """Return the bytes of an HDF5 file with their seal behind them."""
     return content + _MARK + xxhash.xxh3_128_hexdigest(content).encode() + b"\n"
+
+
+def digest_of(path: Path) -> str:
+    """Return the checksum that a study's file ends with; of a file without one, or of none, an empty text."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(-_LENGTH, os.SEEK_END)
+            end = stream.read(_LENGTH)
+    except OSError:
+        return ""
+    return end[-33:-1].decode("ascii", "replace") if end.startswith(_MARK) else ""
 
 
 def broken(content: bytes) -> str | None:

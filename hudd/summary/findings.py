@@ -49,21 +49,37 @@ class Split:
 
 @dataclass(frozen=True)
 class Clusters:
-    """The root-cause clusters: those of the chosen layer.
+    """The root-cause clusters: those of the chosen layer, as found or as people have left them.
 
     Attributes
     ----------
     label : ndarray
         (N_errors,) int64, cluster of each error, from 1.
     medoid : ndarray
-        (k,) int64, error row of each cluster's medoid.
+        (k,) int64, error row of each cluster's medoid; -1 for a number that no cluster has any more.
     layer : str
         The chosen layer.
+    name : tuple of str
+        (k,) name that people gave to each cluster, one printable line, empty where it has none; or no entries.
     """
 
     label: np.ndarray
     medoid: np.ndarray
     layer: str
+    name: tuple[str, ...] = ()
+
+    @property
+    def numbers(self) -> list[int]:
+        """Numbers of the clusters, ascending."""
+        return [number for number, row in enumerate(self.medoid.tolist(), start=1) if row >= 0]
+
+    def name_of(self, number: int) -> str:
+        """Return a cluster's name, empty where it has none."""
+        return self.name[number - 1] if 0 < number <= len(self.name) else ""
+
+    def title(self, number: int) -> str:
+        """Return how a cluster is called in another program: ``03``, or ``03 too dark``."""
+        return f"{number:02d} {self.name_of(number)}".rstrip()
 
 
 class Choices(Protocol):

@@ -87,10 +87,12 @@ def _headline(study: Findings) -> dict[str, str]:
     test = _split(study, "test")
     pairs = {"test errors": f"{test['errors']:,} of {test['images']:,} images ({1 - test['accuracy']:.1%})"}
     if study.has("clusters"):
-        sizes = np.bincount(study.clusters.label)[1:]
+        sizes = np.unique(study.clusters.label, return_counts=True)[1]
         single = int((sizes == 1).sum())
         note = f", {single} of them a single error" if single else ""
         pairs["root-cause clusters"] = f"{len(sizes)} (largest {sizes.max()}{note})"
+        if named := sum(map(bool, study.clusters.name)):
+            pairs["named clusters"] = str(named)
         chosen = study.settings.choices
         pairs |= {"chosen layer": study.chosen_layer} if chosen.layered else {"clustered by": chosen.alike}
     for text in _evaluated(study):

@@ -26,9 +26,17 @@ def errors_table(study: Findings) -> pd.DataFrame:
     if study.has("clusters"):
         clusters = study.clusters
         columns["cluster"] = clusters.label
+        columns |= _names(study, clusters.label)
         columns["medoid"] = np.isin(np.arange(len(rows)), clusters.medoid)
     columns.update({name: values[rows] for name, values in split.parameters.items() if name not in columns})
     return pd.DataFrame(columns)
+
+
+def _names(study: Findings, numbers: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the column of the names of clusters, where they have been reviewed."""
+    clusters = study.clusters
+    given = [clusters.name_of(number) for number in numbers.tolist()]
+    return {"cluster_name": np.array(given, object)} if clusters.name else {}
 
 
 def layers_table(study: Findings) -> pd.DataFrame:
@@ -52,15 +60,16 @@ def clusters_table(study: Findings) -> pd.DataFrame:
     errors, clusters = errors_table(study), study.clusters
     unsafe = study.selection.cluster if study.has("selection") else np.empty(0, np.int64)
     rows = []
-    for label, medoid in enumerate(clusters.medoid, start=1):
+    for label in clusters.numbers:
         members = errors[clusters.label == label]
         confusion = (members["label"] + " → " + members["prediction"]).mode()
         row = {
             "cluster": label,
+            **({"name": clusters.name_of(label)} if clusters.name else {}),
             "size": len(members),
             "commonest": confusion.iloc[0] if len(confusion) else "",
             "share": float((members["label"] + " → " + members["prediction"] == confusion.iloc[0]).mean()),
-            "medoid": errors["path"].iloc[medoid],
+            "medoid": errors["path"].iloc[clusters.medoid[label - 1]],
             "unsafe": int((unsafe == label).sum()),
         }
         if "cause" in errors:
@@ -79,6 +88,7 @@ def selection_table(study: Findings) -> pd.DataFrame:
         {
             "path": np.array(split.path, dtype=object)[unsafe.image],
             "cluster": unsafe.cluster,
+            **_names(study, unsafe.cluster),
             "distance": unsafe.distance,
             "rank": unsafe.rank,
             "outside": unsafe.outside,
@@ -115,6 +125,8 @@ def evaluation_table(study: Findings) -> pd.DataFrame:
     found = study.evaluation
     sizes = pd.Series(study.clusters.label).value_counts()
     table = pd.DataFrame({"size": sizes[sizes > 1].sort_index()}).rename_axis("cluster")
+    for name, values in _names(study, table.index.to_numpy()).items():
+        table[name] = values
     if "variance" in found:
         variance = found["variance"]
         named, names = in_rules(found), np.array(variance["parameter"], dtype=object)

@@ -93,7 +93,7 @@ def test_virelay_files_follow_the_layout(make_study, tmp_path):
     labels = json.loads((path.parent / "label-map.json").read_text())
     assert all({"index", "name", "word_net_id"} == set(label) for label in labels)
     with pytest.raises(UsageError, match="choose one of"):
-        export_virelay(study, tmp_path, layer="nowhere")
+        export_virelay(study, tmp_path / "other", layer="nowhere")
 
 
 def test_parquet_reads_back(make_study, tmp_path):
@@ -277,7 +277,7 @@ def test_edited_clusters_are_exported_as_they_were_left(make_study, tmp_path):
     review = Review(study)
     review.merge(1, 3)
     review.set(1, name="glare")
-    (path,) = export(study, tmp_path, formats=("coco",))
+    (path,) = export(study, tmp_path / "out", formats=("coco",))
     titles = {one["id"]: one["name"] for one in json.loads(path.read_text())["categories"]}
     assert titles == {1: "01 glare", 2: "02"}
 

@@ -10,7 +10,7 @@ from hudd.errors import HuddError, UsageError
 from hudd.review import grouping
 from hudd.review.labelling import Labels
 from hudd.review.review import Review
-from hudd.review.reviewed import reviewed
+from hudd.review.view import view
 from hudd.study import Clusters
 from hudd.study.steps.evaluate import rules_of
 
@@ -102,20 +102,21 @@ def test_edits_of_clusters_that_are_no_more_do_nothing(study):
     later = Review(study)
     assert later.stale == 1
     assert not later.groups.origin
-    assert reviewed(study) is study
+    np.testing.assert_array_equal(view(study).clusters.label, study.clusters.label)
+    assert (view(study).edits, view(study).stale) == (1, 1)
 
 
 def test_unsafe_set_and_rules_follow_the_edits(study):
     Review(study).split(1)
-    view = reviewed(study)
-    assert reviewed(view) is view
-    assert view.clusters.medoid.tolist()[3] >= 0
-    own, unsafe = study.selection, view.selection
+    found = view(study)
+    assert view(found) is found
+    assert found.clusters.medoid.tolist()[3] >= 0
+    own, unsafe = study.selection, found.selection
     assert (unsafe.cluster[own.cluster != 1] == own.cluster[own.cluster != 1]).all()
     assert set(unsafe.cluster[own.cluster == 1]) <= {1, 4}
     nearest = study.nearest_members(own.image, own.cluster)
-    np.testing.assert_array_equal(unsafe.cluster, view.clusters.label[nearest])
-    evaluation = view.evaluation
+    np.testing.assert_array_equal(unsafe.cluster, found.clusters.label[nearest])
+    evaluation = found.evaluation
     assert sorted(evaluation["rules"]["cluster"]) == [1, 2, 3, 4]
     assert evaluation["variance"]["reduction"].shape == (4, 1)
     assert set(evaluation["purity"]["cluster"]) == {1, 2, 3, 4}
@@ -127,15 +128,15 @@ def test_rules_of_edited_clusters_are_set_against_other_test_images(study):
     angle[:] = 0.0
     angle[study.errors] = 30.0  # every error, so that no rule among errors alone can be found
     Review(study).merge(1, 2)
-    found = reviewed(study).evaluation["rules"]
-    assert sorted(found["cluster"]) == [1, 3]
-    at = found["cluster"].tolist().index(1)
-    labels = reviewed(study).clusters.label
+    rules = view(study).evaluation["rules"]
+    assert sorted(rules["cluster"]) == [1, 3]
+    at = rules["cluster"].tolist().index(1)
+    labels = view(study).clusters.label
     (rule,) = rules_of(study, np.where(labels == 1, 1, 0))
-    assert found["text"][at] == rule.text
+    assert rules["text"][at] == rule.text
     assert rule.text.startswith("angle >")
-    assert found["recall"][at] == rule.recall == 1
-    assert found["precision"][at] == pytest.approx((labels == 1).mean())
+    assert rules["recall"][at] == rule.recall == 1
+    assert rules["precision"][at] == pytest.approx((labels == 1).mean())
 
 
 @pytest.mark.parametrize(
