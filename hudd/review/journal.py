@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from hudd.errors import HuddError
-from hudd.store import read_inside
+from hudd.store import open_inside, read_inside
 from hudd.store.files import sync_directory, write_error
 
 NAME, EARLIER = "review.jsonl", "review.json"
@@ -126,7 +126,7 @@ class Journal:
     def refresh(self) -> bool:
         """Read what was appended since; say whether there was anything."""
         try:
-            handle = os.open(self.file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            handle = open_inside(self.file, os.O_RDONLY)
         except FileNotFoundError:
             handle = -1
         except OSError as error:
@@ -163,7 +163,7 @@ class Journal:
         if not self._end:
             make()  # what is refused leaves no file behind
         try:
-            handle = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+            handle = open_inside(self.file, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise write_error(self.file, error) from error
         try:

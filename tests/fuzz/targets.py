@@ -127,9 +127,9 @@ def targets(folder: Path) -> dict[str, Target]:
         "shard": Target(lambda path: _shard(path, study), "shard.h5", (_shard_of(study).read_bytes(),)),
         "review": Target(
             lambda path: _review(path, study),
-            "review.json",
-            ((study.path / "review.json").read_bytes(),),
-            (*m.TEXT, m.json_rewritten),
+            "review.jsonl",
+            ((study.path / "review.jsonl").read_bytes(),),
+            m.TEXT,
         ),
         "lock": Target(_lock, "spoiled/.lock", (_LOCK, b""), (*m.TEXT, m.json_rewritten)),
         "weights-safetensors": Target(
@@ -267,7 +267,7 @@ def _shard(path: Path, study: Study) -> None:
 
 
 def _review(path: Path, study: Study) -> None:
-    shutil.copyfile(path, study.path / "review.json")
+    shutil.copyfile(path, study.path / "review.jsonl")
     review = Review(study)
     [review.of(number) for number in review.groups.medoid]
 
