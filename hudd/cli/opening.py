@@ -17,20 +17,33 @@ if TYPE_CHECKING:
     from hudd.study.settings import Settings
 
 
-def open_study(path: Path, *, break_lock: bool = False, force: str | None = None, **choices: Any) -> Study:
-    """Open the study, with the settings that were given on the command line changed."""
+def open_study(
+    path: Path, *, break_lock: bool = False, force: str | None = None, upgrade: bool = False, **choices: Any
+) -> Study:
+    """Open the study, with the settings that were given on the command line changed.
+
+    Results of another version of hudd are told; with `upgrade`, those that would come out otherwise now are forgotten.
+    """
     from hudd.ranks import join
     from hudd.study import Study
+    from hudd.study.versions import outdated, tell_version
 
     join()
     study = Study.open(path)
     study.break_lock = break_lock
+    if upgrade:
+        with study.file.reading() as h5:
+            steps = [old.step for old in outdated(h5)]
+        for step in steps:
+            study.force(step)
+    with study.file.reading() as h5:
+        tell_version(h5, study.path)
     study.configure(**_settings(study.settings, choices))
     return study.force(force) if force else study
 
 
 def open_or_create(
-    path: Path, *, break_lock: bool = False, force: str | None = None, **choices: Any
+    path: Path, *, break_lock: bool = False, force: str | None = None, upgrade: bool = False, **choices: Any
 ) -> Study:
     """Open the study if there is one, else make it."""
     from hudd.ranks import Ranks, join
@@ -38,7 +51,7 @@ def open_or_create(
 
     join()
     if Ranks.current().lead((path / "study.h5").exists):
-        return open_study(path, break_lock=break_lock, force=force, **choices)
+        return open_study(path, break_lock=break_lock, force=force, upgrade=upgrade, **choices)
     if choices.get("model") is None or choices.get("test") is None:
         missing = "--model" if choices.get("model") is None else "--test"
         raise UsageError(f"there is no study in '{path}' yet, and to make one {missing} is needed.")

@@ -308,7 +308,7 @@ Units = Annotated[
 # -- the machine
 BatchSize = Annotated[
     int | None,
-    typer.Option(help="Images a batch (default 32); no effect on results.", rich_help_panel="Machine"),
+    typer.Option(help="Images a batch (default 32); changes last digits at most.", rich_help_panel="Machine"),
 ]
 Workers = Annotated[
     int | None,
@@ -351,6 +351,14 @@ Force = Annotated[
     typer.Option(
         metavar="STEP",
         help="Take this step anew, and all that follow from it, though nothing has changed.",
+        rich_help_panel="Machine",
+    ),
+]
+Upgrade = Annotated[
+    bool,
+    typer.Option(
+        "--upgrade",
+        help="Compute again what an older version of hudd computed otherwise; without it, such results are kept.",
         rich_help_panel="Machine",
     ),
 ]

@@ -55,6 +55,7 @@ def run(
     compression: o.Compression = None,
     device: o.Device = None,
     force: o.Force = None,
+    upgrade: o.Upgrade = False,
     break_lock: o.BreakLock = False,
 ) -> None:
     """Take all steps, from the test to the report; go on where an earlier run stopped.
@@ -93,7 +94,7 @@ def run(
             budget=budget, strategy=strategy, angles=angles, units=units, seed=seed,
             epochs=epochs, lr=lr, optimizer=optimizer, runs=runs, modes=compare,
             batch_size=batch_size, workers=workers, store=store, dtype=dtype, compression=compression, device=device,
-            force=force,
+            force=force, upgrade=upgrade,
         )  # fmt: skip
 
     opened = quietly(ready, "Checking model and data")

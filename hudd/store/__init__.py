@@ -5,7 +5,16 @@ from hudd.store.files import check_space, size_text, sweep
 from hudd.store.inside import append_line, check_inside, open_inside, read_inside
 from hudd.store.lock import writer_lock
 from hudd.store.repair import repair
-from hudd.store.schema import FORMAT, VERSION, drop, read_text, read_values, write_dataset
+from hudd.store.schema import (
+    FORMAT,
+    MINOR,
+    VERSION,
+    drop,
+    minor_version,
+    read_text,
+    read_values,
+    write_dataset,
+)
 from hudd.store.shards import SHARD_BYTES, ShardSet
 from hudd.store.stored import Stored, read_whole
 from hudd.store.study_file import StudyFile
@@ -13,6 +22,7 @@ from hudd.store.study_file import StudyFile
 __all__ = [
     "COMPRESSIONS",
     "FORMAT",
+    "MINOR",
     "SHARD_BYTES",
     "VERSION",
     "ShardSet",
@@ -23,6 +33,7 @@ __all__ = [
     "check_inside",
     "check_space",
     "drop",
+    "minor_version",
     "open_inside",
     "read_inside",
     "read_text",

@@ -33,6 +33,7 @@ _OBJECTS: tuple[tuple[str, str, int], ...] = (
     ("evaluation/variance/shift", _REAL, 2),
 )
 _ATTRIBUTES: tuple[tuple[str, str, str, int], ...] = (
+    ("/", "version minor", _WHOLE, 0),
     ("/", "settings model preset hudd_version weights_told checksums", _TEXT, 0),
     ("splits/$", "fingerprint", _TEXT, 0),
     ("layers/$", "index channel_axis", _WHOLE, 0),
@@ -46,7 +47,7 @@ _ATTRIBUTES: tuple[tuple[str, str, str, int], ...] = (
     ("evaluation/variance", "share_reduced_by_half share_reduced_by_chance", _REAL, 0),
     ("steps/$ steps/$/$", "fingerprint finished hudd_version torch_version machine device", _TEXT, 0),
     ("steps/$ steps/$/$", "seconds", _REAL, 0),
-    ("steps/$ steps/$/$", "threads processes", _WHOLE, 0),
+    ("steps/$ steps/$/$", "threads processes algorithm_version", _WHOLE, 0),
 )
 
 

@@ -13,13 +13,28 @@ from hudd.errors import UsageError
 
 FORMAT = "hudd-study"
 VERSION = 1
+MINOR = 1  # raised when something is added that readers of the same VERSION may pass over; absent counts as 0
 
 # netCDF-4's convention for a dimension that has a length but no coordinates; it takes no storage.
 _BARE = "This is a netCDF dimension but not a netCDF variable.{:10d}"
 
 
-def check_format(file: h5py.File, path: Path) -> None:
+def minor_version(file: h5py.File) -> int:
+    """Return the minor version of a study's file; what a later one has added is not known here."""
+    return int(file.attrs.get("minor", 0))
+
+
+def check_format(file: h5py.File, path: Path, *, writing: bool = False) -> None:
     """Refuse what is no study of this version.
+
+    Parameters
+    ----------
+    file : h5py.File
+        Open.
+    path : Path
+        Where it stands.
+    writing : bool
+        Refuse a later minor version, too: what it has added would be lost.
 
     Raises
     ------
@@ -36,6 +51,13 @@ def check_format(file: h5py.File, path: Path) -> None:
         raise UsageError(
             f"'{path}' is a {FORMAT} of version {version}, written by hudd {writer}; this hudd reads version "
             f"{VERSION}: use the hudd that wrote it, or run the study anew in another directory."
+        )
+    if writing and minor_version(file) > MINOR:
+        writer = file.attrs.get("hudd_version", "unknown")
+        raise UsageError(
+            f"'{path}' is a {FORMAT} of version {VERSION}.{minor_version(file)}, written by hudd {writer}; this hudd "
+            f"reads it, but would lose what is later than version {VERSION}.{MINOR}: change it with the hudd that "
+            "wrote it, or run the study again in another directory."
         )
 
 

@@ -16,7 +16,7 @@ from hudd.store.contents import strange
 from hudd.store.files import lacking, read_error, write_whole
 from hudd.store.guard import check_contents
 from hudd.store.repair import recover
-from hudd.store.schema import FORMAT, VERSION, check_format
+from hudd.store.schema import FORMAT, MINOR, VERSION, check_format
 from hudd.store.seal import broken, sealed
 
 
@@ -66,7 +66,7 @@ class StudyFile:
         """
         self.check_absent()
         with h5py.File("study", "w", libver="v110", fs_strategy="fsm", fs_persist=True, **_MEMORY) as file:
-            file.attrs.update({"format": FORMAT, "version": VERSION, **attributes})
+            file.attrs.update({"format": FORMAT, "version": VERSION, "minor": MINOR, **attributes})
             self._save(file)
 
     @contextmanager
@@ -87,7 +87,9 @@ class StudyFile:
     def writing(self) -> Iterator[h5py.File]:
         """Open the file to change it; the change is on disk, whole, when the body ends, or not at all."""
         with self._open(mode="r+", **_MEMORY) as file:
+            check_format(file, self.path, writing=True)
             yield file
+            file.attrs["minor"] = MINOR
             self._save(file)
 
     def settle(self) -> None:

@@ -16,6 +16,7 @@ from hudd.retraining import TrainingConfig
 from hudd.selection import UnsafeSet
 from hudd.store import Stored, StudyFile, check_inside, read_text, read_values, read_whole
 from hudd.study.settings import Settings
+from hudd.study.versions import known_settings
 from hudd.summary import Clusters, Split, summarise, table, to_html
 
 
@@ -34,7 +35,7 @@ class Results:
         check_inside(self.path)
         self.file = StudyFile(self.path / "study.h5")
         with self.file.reading() as h5:
-            text = h5.attrs["settings"]
+            text = known_settings(h5, self.file.path, Settings.names())
         try:
             self.settings = Settings.from_json(text)
         except UsageError as error:

@@ -99,7 +99,7 @@ class Settings:
         Units of parameters, for the rules.
     batch_size, workers : int
         Images a batch, and decoding threads: with 0, images are decoded between the batches. They change the speed,
-        never the result.
+        and the batch size the last digits of scores and distances.
     store : {"all", "selected", "none"}
         Whose heatmaps are kept: every layer's, the chosen layer's, or none. What is not kept is made
         again where it is needed, some layers at a time. It changes time and space, never the result.
@@ -242,6 +242,11 @@ class Settings:
         """
         return dataclasses.replace(self, **_normalised(changes))._checked()
 
+    @classmethod
+    def names(cls) -> list[str]:
+        """Return the names of all settings, sorted."""
+        return sorted(f.name for f in dataclasses.fields(cls))
+
     def to_json(self) -> str:
         """Return the settings as JSON, for the study's file."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
@@ -285,10 +290,9 @@ _RESTORE = "restore 'study.h5' from a copy, or make the study anew in another di
 
 
 def _normalised(choices: dict[str, Any]) -> dict[str, Any]:
-    known = {f.name for f in dataclasses.fields(Settings)}
-    unknown = sorted(set(choices) - known)
+    unknown = sorted(set(choices) - set(Settings.names()))
     if unknown:
-        raise UsageError(f"setting '{unknown[0]}' is unknown; choose among: {', '.join(sorted(known))}.")
+        raise UsageError(f"setting '{unknown[0]}' is unknown; choose among: {', '.join(Settings.names())}.")
     result = dict(choices)
     for name in ("model", "weights", "test", "train", "improvement", "backbone"):
         if result.get(name) is not None:

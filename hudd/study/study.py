@@ -31,6 +31,7 @@ from hudd.study.fingerprint import digest_model, probe
 from hudd.study.provenance import record
 from hudd.study.results import Results
 from hudd.study.settings import SPLITS, Settings
+from hudd.study.versions import algorithm_of
 
 T = TypeVar("T")
 STEPS = ("test", "heatmaps", "distances", "cluster", "select", "retrain", "evaluate")
@@ -360,7 +361,8 @@ class Study(Results):
         seconds = time.perf_counter() - started
         with self.file.writing() as h5:
             yield h5
-            h5.require_group(f"steps/{key}").attrs.update(record(fingerprint, seconds, self.device))
+            made = record(fingerprint, seconds, self.device) | {"algorithm_version": algorithm_of(key)}
+            h5.require_group(f"steps/{key}").attrs.update(made)
         self.log("finished", step=key, seconds=round(seconds, 3))
 
     def forget(self, h5: h5py.File, *steps: str) -> None:

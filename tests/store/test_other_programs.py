@@ -98,7 +98,10 @@ def test_none_is_lost_and_none_accepted_wrongly(study, tmp_path, name):
         path, rng = place / "study.h5", Random(f"{name} {number}")
         wanted = content(path, tmp_path)
         assert wanted
-        wanted["/"][0].pop("checksums")
+        if not name.startswith(
+            ("bits", "bytes", "cut")
+        ):  # damage to the record is damage; other programs drop it
+            wanted["/"][0].pop("checksums")
         spoil(name, path, rng)
         spoiled = path.read_bytes()
         cleared = place / "cleared.h5"  # of the mark of a killed writer, which is no content

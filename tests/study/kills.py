@@ -66,7 +66,7 @@ def commands() -> dict[str, Command]:
         "label --export tasks": hudd("label", "STUDY", "--export", "STUDY/../todo.json", "--overwrite"),
         "label --export folder": hudd("label", "STUDY", "--export", "STUDY/../sorted"),
         "label --import": hudd("label", "STUDY", "--import", "STUDY/../labels-given.csv", "--overwrite"),
-        "retrain": hudd("retrain", "STUDY", "--modes", "hudd,random", "--runs", "1"),
+        "retrain": hudd("retrain", "STUDY", "--compare", "hudd,random", "--runs", "1"),
         "report": hudd("report", "STUDY", "--out", "STUDY/../report"),
         "review": edit,
         **{
