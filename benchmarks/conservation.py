@@ -272,6 +272,7 @@ def _page(rows: list[dict[str, object]]) -> str:
         f"loses {recommended:.1e}.",
         f"Under any, it is `{worst['layer']}` of {worst['model']}: {worst['worst_layer']:.1e}, {worst['composite']}.",
         "`attnlrp-gamma` is left out of both, see [lrp.md](lrp.md).",
+        "[conservation-zoo.md](conservation-zoo.md) has one model of each family of timm.",
         "",
     ]
     obstacles = [row for row in rows if "obstacle" in row]

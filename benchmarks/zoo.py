@@ -102,7 +102,10 @@ def measure(name: str) -> list[dict[str, object]]:
 def _worker(tasks: Connection) -> None:
     warnings.simplefilter("ignore")
     while True:
-        name = tasks.recv()
+        try:
+            name = tasks.recv()
+        except EOFError:  # all is measured
+            return
         try:
             tasks.send(measure(name))
         except Exception as error:

@@ -117,8 +117,8 @@ def _modules(node: fx.Node) -> tuple[str, ...]:
 
 
 _MAKERS = {
-    aten.empty_like.default, aten.full_like.default, aten.new_empty.default, aten.new_full.default,
-    aten.new_ones.default, aten.new_zeros.default, aten.ones_like.default, aten.zeros_like.default,
+    aten.empty_like.default, aten.fill.Scalar, aten.full_like.default, aten.new_empty.default, aten.new_full.default,
+    aten.new_ones.default, aten.new_zeros.default, aten.ones_like.default, aten.zero.default, aten.zeros_like.default,
 }  # fmt: skip
 
 
@@ -129,9 +129,8 @@ def _mark_dependence(graph: fx.Graph, inputs: set[str]) -> None:
         else:
             # Makers take an input's size and kind alone.
             sizes = isinstance(node.meta.get("val"), torch.SymInt) or node.target in {operator.mul, *_MAKERS}
-            node.meta["depends_on_input"] = not sizes and any(
-                carries(source) for source in node.all_input_nodes
-            )
+            read = node.all_input_nodes[1:] if node.target is aten.fill.Tensor else node.all_input_nodes
+            node.meta["depends_on_input"] = not sizes and any(carries(source) for source in read)
 
 
 def capture(model: nn.Module, example: Tensor | Sequence[Tensor]) -> RelevanceGraph:

@@ -226,7 +226,7 @@ def _ancestors(*outputs: fx.Node) -> set[fx.Node]:
 
 def _step(node: fx.Node, captured: RelevanceGraph, composite: Composite) -> Operation | RuledContraction:
     if not is_contraction(node, captured):
-        return operation_of(node)
+        return operation_of(node, captured)
     made = contraction_of(node, captured)
     source = data_input(node)
     first = not any(is_contraction(ancestor, captured) for ancestor in _ancestors(source))

@@ -21,6 +21,7 @@ aten = torch.ops.aten
 
 X = object()  # stands for the model's input among the arguments of a case
 ROW, SIGNAL, MAP, VOLUME, SQUARE = (3, 6), (3, 4, 6), (3, 4, 6, 6), (3, 2, 4, 4, 4), (3, 5, 5)
+GRID = torch.linspace(-0.9, 0.9, 3 * 5 * 4 * 2).view(3, 5, 4, 2)
 POSITIVE = (3, 5)  # its numbers are drawn from [0, 1)
 Case = tuple[tuple[int, ...], tuple[Any, ...]]  # shape of the input, arguments
 
@@ -37,6 +38,8 @@ ACTIVATIONS: dict[Any, Case] = {
     ),
     aten.clamp.default: (SIGNAL, (X, -0.5, 0.7)),
     aten.clamp_min.default: (SIGNAL, (X, 0.3)),
+    aten.clamp.Tensor: (SIGNAL, (X, torch.tensor(-0.5), torch.tensor(0.7))),
+    aten.pow.Tensor_Tensor: (POSITIVE, (X, torch.linspace(1, 3, 5))),
     aten.clamp_max.default: (SIGNAL, (X, 0.7)),
     aten.pow.Tensor_Scalar: (SIGNAL, (X, 3)),
     aten.prelu.default: (SIGNAL, (X, torch.tensor([0.3]))),
@@ -94,6 +97,15 @@ MOVES: dict[Any, Case] = {
         ROW,
         (X, torch.tensor([1, 0, 0, 1, 0, 0], dtype=torch.bool), torch.tensor(0.0)),
     ),
+    aten.copy.default: (SIGNAL, (torch.zeros(3, 4, 6), X)),
+    aten.diagonal_scatter.default: (SIGNAL, (X, torch.zeros(3, 4), 0, 1, 2)),
+    aten.index_copy.default: (SIGNAL, (X, 2, torch.tensor([1, 4]), torch.zeros(3, 4, 2))),
+    aten.masked_scatter.default: (
+        ROW,
+        (X, torch.tensor([1, 0, 0, 1, 0, 0], dtype=torch.bool), torch.zeros(3, 2)),
+    ),
+    aten.scatter.src: (ROW, (X, 1, torch.tensor([[0], [2], [5]]), torch.zeros(3, 1))),
+    aten.scatter.value: (ROW, (X, 1, torch.tensor([[0], [2], [5]]), 0.0)),
     aten.select_scatter.default: (SIGNAL, (X, torch.zeros(3, 6), 1, 2)),
     aten.slice_scatter.default: (SIGNAL, (torch.zeros(3, 4, 9), X, 2, 1, 7)),
     aten.where.ScalarOther: (ROW, (torch.tensor([1, 0, 0, 1, 0, 0], dtype=torch.bool), X, 0.0)),
@@ -140,7 +152,13 @@ SUMS: dict[Any, Case] = {
     aten.addcmul.default: (SIGNAL, (X, torch.full((6,), 0.5), X)),
     aten.col2im.default: ((3, 8, 9), (X, [4, 4], [2, 2], [1, 1], [0, 0], [1, 1])),
     aten.add.Tensor: (SIGNAL, (X, torch.zeros(6))),
+    aten.grid_sampler.default: (MAP, (X, GRID, 0, 0, False)),
+    aten.grid_sampler_2d.default: (MAP, (X, GRID, 0, 1, True)),
+    aten.grid_sampler_3d.default: (VOLUME, (X, torch.zeros(3, 2, 2, 2, 3), 0, 0, False)),
+    aten.index_add.default: (SIGNAL, (torch.zeros(3, 4, 6), 2, torch.tensor([0, 1, 1, 2, 5, 5]), X)),
+    aten.index_put.default: (SIGNAL, (X, [None, torch.tensor([2])], torch.zeros(3, 1, 6))),
     aten.neg.default: (SIGNAL, (X,)),
+    aten.scatter_add.default: (ROW, (X, 1, torch.tensor([[0], [2], [5]]), torch.zeros(3, 1))),
     aten.rsub.Scalar: (SIGNAL, (X, 0.0)),
     aten.rsub.Tensor: (SIGNAL, (X, torch.zeros(6))),
     aten.sub.Scalar: (SIGNAL, (X, 0.0)),
@@ -152,6 +170,7 @@ PRODUCTS: dict[Any, Case] = {
     aten.mul.Scalar: (SIGNAL, (X, -2.5)),
     aten.div.Tensor: (SIGNAL, (X, torch.tensor([[2.0], [-1.0], [0.5], [3.0]]))),
     aten.div.Scalar: (SIGNAL, (X, -2.5)),
+    aten.cosine_similarity.default: (SIGNAL, (X, torch.linspace(-1, 2, 4).view(1, 4, 1), 1, 1e-8)),
     aten.matmul.default: (SQUARE, (X, X)),
     aten.bmm.default: (SQUARE, (X, X)),
     aten.scaled_dot_product_attention.default: ((3, 2, 5, 4), (X, X, X)),

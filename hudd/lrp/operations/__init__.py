@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from hudd.capture.graph import carries, module_of, target_name
+from hudd.capture.graph import RelevanceGraph, carries, module_of, target_name
 from hudd.errors import UnsupportedOperation
 from hudd.lrp.operations import attention, passing, products, routing, sums
 from hudd.lrp.operations.attention import weighs, with_attnlrp
@@ -23,9 +23,9 @@ from hudd.lrp.operations.base import (
     activation_arguments,
     activations_read,
     call,
-    is_activation,
     origin,
 )
+from hudd.lrp.operations.obstacles import obstacle, remedy_for
 from hudd.lrp.operations.passing import IDENTITY, RECTIFIERS
 
 __all__ = [
@@ -45,10 +45,6 @@ __all__ = [
 ]
 
 aten = torch.ops.aten
-
-_REMEDY = (
-    "Rewrite that part of the model with operations that hudd knows, or explain the part that comes after it."
-)
 
 OPERATIONS: dict[Any, Operation] = {
     **passing.OPERATIONS,
@@ -86,8 +82,8 @@ def nonnegative(node: fx.Node) -> bool:
     return known and all(carries(read) and nonnegative(read) for read in origin(node).all_input_nodes)
 
 
-def operation_of(node: fx.Node) -> Operation:
-    """How relevance crosses this node.
+def operation_of(node: fx.Node, captured: RelevanceGraph | None = None) -> Operation:
+    """How relevance crosses this node; of `captured` the constants are looked at.
 
     Raises
     ------
@@ -100,24 +96,16 @@ def operation_of(node: fx.Node) -> Operation:
         raise UnsupportedOperation(
             target_name(origin(node)),
             module_of(node),
-            _REMEDY,
+            remedy_for(origin(node), captured),
         )
+    remedy = remedy_for(origin(node), captured)
     if not sources_of(node):
         raise UnsupportedOperation(
             target_name(node),
             module_of(node),
-            f"A constant over an activation has no part that could take the relevance. {_REMEDY}",
+            f"A constant over an activation has no part that could take the relevance. {remedy}",
         )
-    obstacle = _obstacle(origin(node))
-    if obstacle is not None:
-        raise UnsupportedOperation(target_name(origin(node)), module_of(node), f"{obstacle} {_REMEDY}")
+    reason = obstacle(origin(node), captured)
+    if reason is not None:
+        raise UnsupportedOperation(target_name(origin(node)), module_of(node), f"{reason} {remedy}")
     return found
-
-
-def _obstacle(node: fx.Node) -> str | None:
-    """What stands against the operation's rule with these arguments."""
-    if node.target is aten.pow.Tensor_Scalar and not float(node.args[1]) > 0:  # type: ignore[arg-type]
-        return "A negative power is no activation: it grows as its input vanishes."
-    if node.target is aten.addcmul.default and all(map(is_activation, node.args[1:3])):
-        return "A product of two activations and a sum at once has no rule."
-    return None

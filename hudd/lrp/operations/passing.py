@@ -14,7 +14,7 @@ from torch import fx
 from hudd.capture.simplify import identity
 from hudd.lrp.composites import Composite
 from hudd.lrp.message import Message
-from hudd.lrp.operations.base import Operation, Sent, Values, activations_read
+from hudd.lrp.operations.base import Operation, Sent, Values, activations_read, is_activation
 
 aten = torch.ops.aten
 
@@ -24,6 +24,16 @@ def _pass(node: fx.Node, message: Message, values: Values, composite: Composite)
     return [(source, message)]
 
 
+def _base(node: fx.Node) -> list[fx.Node]:
+    return [source for source in node.args[:1] if is_activation(source)]  # type: ignore[misc]
+
+
+def _power(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
+    (source,) = _base(node)
+    return [(source, Message(message.plain().value.sum_to_size(values[source].shape), None))]
+
+
+POWER = Operation(_power, own_factor=False, overwritable=True, sources=_base)
 PASS = Operation(_pass, own_factor=False, reads_values=False, overwritable=True)
 IDENTITY = Operation(_pass, own_factor=None, reads_values=False)
 
@@ -33,6 +43,7 @@ _ACTIVATIONS = [
     *RECTIFIERS,
     aten.abs.default,
     aten.celu.default,
+    aten.clamp.Tensor,
     aten.clamp.default,
     aten.clamp_max.default,
     aten.clamp_min.default,
@@ -59,7 +70,11 @@ _ACTIVATIONS = [
     aten.threshold.default,
 ]
 
-OPERATIONS: dict[Any, Operation] = {**dict.fromkeys(_ACTIVATIONS, PASS), identity: IDENTITY}
+OPERATIONS: dict[Any, Operation] = {
+    **dict.fromkeys(_ACTIVATIONS, PASS),
+    identity: IDENTITY,
+    aten.pow.Tensor_Tensor: POWER,
+}
 
 # Outputs that are never negative.
 NONNEGATIVE = {

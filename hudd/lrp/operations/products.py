@@ -82,6 +82,26 @@ def _product(node: fx.Node, message: Message, values: Values, composite: Composi
     ]
 
 
+def _cosine(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
+    """A product once the norms stand still; two signals share equally."""
+    named = arguments(node)
+    axis, least = named["dim"], named["eps"]
+    first, second = (resolve(named[name], values) for name in ("x1", "x2"))
+    sources = activations_read(node)
+    factors = sum(is_activation(named[name]) for name in ("x1", "x2"))
+    s = message.over(
+        values[node], epsilon=composite.epsilon, stabilizer=composite.stabilizer, scale=1 / factors
+    )
+    norms = [factor.norm(dim=axis, keepdim=True).clamp(min=least) for factor in (first, second)]
+    s = s.unsqueeze(axis if axis >= 0 else axis + s.ndim + 1) / (norms[0] * norms[1])
+    parts = [
+        (source, (s * other).sum_to_size(values[source].shape))
+        for source, other in ((named["x1"], second), (named["x2"], first))
+        if source in sources
+    ]
+    return [(source, Message(part, values[source])) for source, part in parts]
+
+
 def _value_of(node: fx.Node) -> list[fx.Node]:
     return [arguments(node)["value"]]
 
@@ -143,6 +163,7 @@ def _normalization_options(node: fx.Node, x: Tensor) -> tuple[list[int], fx.Node
     return [*leading, -1], named["weight"], float(epsilon), node.target is aten.layer_norm.default
 
 
+COSINE = Operation(_cosine, own_factor=True, redistributes=True, overwritable=True)
 PRODUCT = Operation(_product, own_factor=True, redistributes=True, overwritable=True, sources=signals_of)
 ATTENTION = Operation(_attention, own_factor=True, redistributes=True, overwritable=True, sources=_value_of)
 SOFTMAX = Operation(_softmax, own_factor=False, reads_values=False, overwritable=True)
@@ -151,6 +172,7 @@ NORMALIZATION = Operation(_normalization, own_factor=True, redistributes=True, o
 OPERATIONS: dict[Any, Operation] = {
     **dict.fromkeys([*_SCALES, *MATRIX_PRODUCTS], PRODUCT),
     **dict.fromkeys([aten.softmax.int, aten._softmax.default, aten.log_softmax.int], SOFTMAX),
+    aten.cosine_similarity.default: COSINE,
     aten.scaled_dot_product_attention.default: ATTENTION,
     aten.layer_norm.default: NORMALIZATION,
     aten.rms_norm.default: NORMALIZATION,

@@ -23,6 +23,7 @@ from hudd.lrp.operations.base import (
     activations_read,
     adjoint,
     factored_by_own_output,
+    is_activation,
     origin,
 )
 
@@ -117,11 +118,24 @@ def _pooling(node: fx.Node) -> dict[str, Any]:
     }
 
 
+def _written(node: fx.Node) -> list[fx.Node]:
+    return [source for source in node.args[1:2] if is_activation(source)]  # type: ignore[misc]
+
+
+def _copy(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
+    """Everything is written over; what was there before has no part in it."""
+    (source,) = _written(node)
+    message = factored_by_own_output(node, message, values)
+    value = message.value.sum_to_size(values[source].shape)
+    return [(source, Message(value, None if message.factor is None else values[source], exclusive=False))]
+
+
 RESHAPE = Operation(_reshape, own_factor=None)
 PERMUTE = Operation(_permute, own_factor=None)
 ROUTE = Operation(_route, own_factor=None)
 CHOICE = Operation(_choice, own_factor=None)
 WINNER = Operation(_choice, own_factor=None, redistributes=True)
+COPY = Operation(_copy, own_factor=None, sources=_written)
 CONCATENATION = Operation(_concatenation, own_factor=None)
 MAX_POOL = Operation(_max_pool, own_factor=None, redistributes=True)
 
@@ -156,9 +170,14 @@ _ROUTES = [
 ]
 _CHOICES = [
     aten.constant_pad_nd.default,
+    aten.diagonal_scatter.default,
+    aten.index_copy.default,
     aten.masked_fill.Scalar,
     aten.masked_fill.Tensor,
+    aten.masked_scatter.default,
     aten.pad.default,
+    aten.scatter.src,
+    aten.scatter.value,
     aten.select_scatter.default,
     aten.slice_scatter.default,
     aten.stack.default,
@@ -200,6 +219,7 @@ OPERATIONS: dict[Any, Operation] = {
     **dict.fromkeys(_MAX_POOLS, MAX_POOL),
     aten.permute.default: PERMUTE,
     aten.cat.default: CONCATENATION,
+    aten.copy.default: COPY,
 }
 # Not negative if nothing that they read is; a filling may be a negative constant.
 KEEP_SIGN = set(OPERATIONS) - {
@@ -207,6 +227,7 @@ KEEP_SIGN = set(OPERATIONS) - {
     aten.masked_fill.Scalar,
     aten.masked_fill.Tensor,
     aten.pad.default,
+    aten.scatter.value,
     aten.where.ScalarOther,
     aten.where.ScalarSelf,
 }

@@ -13,8 +13,19 @@ from torch import fx
 
 from hudd.capture.simplify import affine_channels
 from hudd.lrp.composites import Composite
+from hudd.lrp.contraction import arguments
 from hudd.lrp.message import Message
-from hudd.lrp.operations.base import Operation, Sent, Values, activations_read, adjoint, resolve, shift_of
+from hudd.lrp.operations import routing
+from hudd.lrp.operations.base import (
+    Operation,
+    Sent,
+    Values,
+    activations_read,
+    adjoint,
+    is_activation,
+    resolve,
+    shift_of,
+)
 
 aten = torch.ops.aten
 
@@ -46,6 +57,27 @@ def _affine_channels(node: fx.Node, message: Message, values: Values, composite:
     return [(source, Message(s.mul_(scale), values[source]))]
 
 
+def _put(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
+    """Numbers written into others, or added to them."""
+    if arguments(node)["accumulate"]:
+        return _share(node, message, values, composite)
+    return routing.CHOICE.cross(node, message.plain(), values, composite)
+
+
+def _image(node: fx.Node) -> list[fx.Node]:
+    return [source for source in node.args[:1] if is_activation(source)]  # type: ignore[misc]
+
+
+def _sampled(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
+    """A linear map of the image; the grid that says where to look is a gate."""
+    s = message.over(values[node], epsilon=composite.epsilon, stabilizer=composite.stabilizer)
+    (image,) = _image(node)
+    (gradient,) = adjoint(node, values, s, [image])
+    return [(image, Message(gradient, values[image], exclusive=False))]
+
+
+PUT = Operation(_put, own_factor=False, redistributes=True, overwritable=True)
+SAMPLED = Operation(_sampled, own_factor=True, redistributes=True, overwritable=True, sources=_image)
 SHARE = Operation(_share, own_factor=True, redistributes=True, overwritable=True)
 SUM_OF_TWO = Operation(_sum_of_two, own_factor=True, redistributes=True, overwritable=True)
 AFFINE_CHANNELS = Operation(_affine_channels, own_factor=True, redistributes=True, overwritable=True)
@@ -70,6 +102,8 @@ _SHIFTS = [
     aten.add.Scalar,
     aten.addcmul.default,
     aten.col2im.default,
+    aten.index_add.default,
+    aten.scatter_add.default,
     aten.neg.default,
     aten.rsub.Scalar,
     aten.rsub.Tensor,
@@ -82,6 +116,10 @@ OPERATIONS: dict[Any, Operation] = {
     **dict.fromkeys([*AVERAGES, *_SHIFTS], SHARE),
     aten.add.Tensor: SUM_OF_TWO,
     affine_channels: AFFINE_CHANNELS,
+    aten.index_put.default: PUT,
+    **dict.fromkeys(
+        [aten.grid_sampler.default, aten.grid_sampler_2d.default, aten.grid_sampler_3d.default], SAMPLED
+    ),
 }
 # Not negative if nothing that they read is.
 KEEP_SIGN = {*AVERAGES, aten.add.Tensor}
