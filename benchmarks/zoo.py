@@ -176,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _page(rows: list[dict[str, object]]) -> str:
     measured = [row for row in rows if "composite" in row]
     refused = [row for row in rows if "composite" not in row]
-    families_ = {row["family"] for row in measured}
+    count = len({row["family"] for row in rows})
     worst = {
         rules: max((row for row in measured if row["rules"] == rules), key=lambda row: row["worst_layer"])
         for rules in RULES
@@ -189,12 +189,15 @@ def _page(rows: list[dict[str, object]]) -> str:
         "the least size that goes through. *Worst layer* is the relevance that a layer loses or adds beyond what its",
         "biases absorb, as a share of what is explained, the greatest over all layers.",
         "",
-        f"{len(families_)} families conserve relevance, {len(refused)} are refused or could not be measured.",
+        f"{count} families, {len(refused)} of them refused or not measured.",
     ]
     for rules, row in worst.items():
-        lines.append(
-            f"The worst under {rules} is {row['model']}: {row['worst_layer']:.1e} at `{row['layer']}`."
-        )
+        loss = [found["worst_layer"] for found in measured if found["rules"] == rules]
+        kept = sum(each < 1e-4 for each in loss)  # type: ignore[operator]
+        lines += [
+            f"Under {rules} {kept} of {len(loss)} conserve within 1e-4; the worst is {row['model']}: "
+            f"{row['worst_layer']:.1e} at `{row['layer']}`."
+        ]
     lines.append("")
     if refused:
         lines += ["Refused or not measured:", ""]

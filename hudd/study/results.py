@@ -235,6 +235,9 @@ class Results:
         with self.file.sound():
             return summarise(self)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} '{self.path}': {self.settings.model}, preset {self.settings.preset}>"
+
     def _repr_html_(self) -> str:
         """Show the figures that matter and the clusters as tables, at the end of a notebook's cell."""
         return to_html(self)

@@ -73,3 +73,8 @@ def test_classes_of_their_own(made):
     np.testing.assert_array_equal(study.clusters.label, made[""].clusters.label)
     assert json.dumps(study.provenance, default=str)
     assert isinstance(study.model.module[-1], nn.Sigmoid)
+
+
+def test_a_study_is_told_in_a_line(made):
+    study = made["softmax"]
+    assert repr(study) == f"<Study '{study.path}': {study.settings.model}, preset hudd>"
