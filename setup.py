@@ -28,6 +28,7 @@ class CMakeBuild(build_ext):
             )
         target = Path(self.get_ext_fullpath(ext.name)).resolve()
         build = Path(self.build_temp).resolve() / "core"
+        drop_stale_cache(build, ROOT)
         build.mkdir(parents=True, exist_ok=True)
         configure = [
             "cmake",
@@ -40,8 +41,28 @@ class CMakeBuild(build_ext):
             *os.environ.get("HUDD_CMAKE_ARGS", "").split(),
         ]
         jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL") or str(os.cpu_count() or 1)
-        subprocess.run(configure, check=True)
-        subprocess.run(["cmake", "--build", str(build), "--parallel", jobs], check=True)
+        for command in (configure, ["cmake", "--build", str(build), "--parallel", jobs]):
+            if code := subprocess.run(command, check=False).returncode:
+                raise SystemExit(
+                    f"hudd's compiled core could not be built: 'cmake' ended with exit code {code}, for the reason it "
+                    "gives above. It needs CMake 3.20 or newer and a C++17 compiler (Debian: apt-get install cmake "
+                    "g++)."
+                )
+
+
+def drop_stale_cache(build: Path, source: Path) -> None:
+    """Remove a build folder that CMake made for sources elsewhere, as when the checkout was moved or copied.
+
+    CMake refuses such a folder.
+    """
+    cache = build / "CMakeCache.txt"
+    if not cache.is_file():
+        return
+    lines = cache.read_text(encoding="utf-8", errors="replace").splitlines()
+    made = dict(line.split(":INTERNAL=", 1) for line in lines if ":INTERNAL=" in line)
+    places = {"CMAKE_HOME_DIRECTORY": source, "CMAKE_CACHEFILE_DIR": build}
+    if any(name not in made or Path(made[name]).resolve() != place for name, place in places.items()):
+        shutil.rmtree(build)
 
 
 class BuildWithBenchmarks(build_py):

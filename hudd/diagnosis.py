@@ -48,7 +48,9 @@ def diagnose() -> dict[str, Any]:
     extras = {name: _version(name) for name in _EXTRAS}
     for name, (extra, purpose) in _EXTRAS.items():
         if extras[name] is None:
-            remedies.append(f"for {purpose}, install {name}: run 'pip install hudd[{extra}]'.")
+            remedies.append(
+                f"for {purpose}, install {name}: run pip install '.[{extra}]' in hudd's source tree."
+            )
     works = built["core"] is True and not missing
     return {
         "works": works, "built": built, "machine": machine, "caches": caches, "versions": versions,

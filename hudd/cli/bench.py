@@ -33,7 +33,7 @@ def bench(
 ) -> None:
     r"""Measure this machine: hudd beside its peers, in the same run.
 
-    Peers that are not installed are left out; 'pip install hudd\[bench]' has them all.
+    Peers that are not installed are left out; pip install '.\[bench]' in hudd's source tree has them all.
 
     [bold]Examples[/]
 

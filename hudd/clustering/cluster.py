@@ -157,7 +157,8 @@ def choose_layer(clusterings: Mapping[str, Clustering], *, preset: str = "hudd")
         Layers in the order of the network.
     preset : str
         ``hudd`` takes the lowest scaled WICD among the layers with more than one cluster; ``hudd-2021``
-        the lowest raw WICD, the first layer left out. The earlier layer wins ties.
+        the lowest raw WICD, the first layer left out. The earlier layer wins ties. A degenerate layer (see
+        :attr:`Clustering.degenerate`) wins only where all are.
 
     Returns
     -------
@@ -172,7 +173,10 @@ def choose_layer(clusterings: Mapping[str, Clustering], *, preset: str = "hudd")
     if not clusterings:
         raise UsageError("there is no layer to choose from; cluster at least one.")
     names = list(clusterings)
-    if get_preset(preset).layer_choice == "raw":
-        return min(names[1:] or names, key=lambda name: clusterings[name].wicd)
+    raw = get_preset(preset).layer_choice == "raw"
+    names = (names[1:] or names) if raw else names
+    names = [name for name in names if not clusterings[name].degenerate] or names
+    if raw:
+        return min(names, key=lambda name: clusterings[name].wicd)
     split = [name for name in names if clusterings[name].k > 1]
     return min(split or names, key=lambda name: clusterings[name].scaled_wicd)

@@ -20,7 +20,8 @@ def check_reduction(name: str) -> None:
         raise UsageError(f"reduction '{name}' is unknown; choose one of: {', '.join(get_args(Reduction))}.")
     if name == "umap" and find_spec("umap") is None:
         raise UsageError(
-            "reduction 'umap' needs the package umap-learn; install hudd[umap], or choose another."
+            "reduction 'umap' needs the package umap-learn; run pip install '.[umap]' in hudd's "
+            "source tree, or choose another."
         )
 
 

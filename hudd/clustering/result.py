@@ -8,6 +8,8 @@ import numpy as np
 
 from hudd.clustering.wicd import cluster_sums, medoids, wicd
 
+_NO_SPREAD = 1e-6  # of the scaled WICD, beyond which rounding does not reach
+
 
 @dataclass(frozen=True)
 class Clustering:
@@ -44,6 +46,14 @@ class Clustering:
     medoids: np.ndarray
     wicd: float
     scaled_wicd: float
+
+    @property
+    def degenerate(self) -> bool:
+        """Whether the rows fall together on as many points as there are clusters, so that nothing is grouped.
+
+        So do the heatmaps of a layer of one number an image, which differ by their sign alone once they have unit norm.
+        """
+        return self.k > 1 and self.scaled_wicd < _NO_SPREAD
 
     def _repr_html_(self) -> str:
         """Show the clusters as a table, at the end of a notebook's cell."""

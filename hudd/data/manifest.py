@@ -108,7 +108,8 @@ def _read(file: Path) -> Any:
         raise
     except ImportError as error:
         raise UsageError(
-            f"reading '{file}' needs pyarrow; install hudd[parquet], or use a CSV manifest."
+            f"reading '{file}' needs pyarrow; run pip install '.[parquet]' in hudd's source "
+            "tree, or use a CSV manifest."
         ) from error
     except pd.errors.EmptyDataError as error:
         raise UsageError(f"manifest '{file}' is empty; it needs a header with the column 'path'.") from error

@@ -54,7 +54,9 @@ def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Pat
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise HuddError("the Parquet export needs pyarrow; install hudd[parquet].") from None
+        raise HuddError(
+            "the Parquet export needs pyarrow; run pip install '.[parquet]' in hudd's source tree."
+        ) from None
     layer = checked_layer(results, layer)
     columns, test = error_columns(results), results.split("test")
     columns["path"] = [path.encode("utf-8", "backslashreplace").decode() for path in columns["path"]]

@@ -32,7 +32,9 @@ try:
     from starlette.routing import Route
     from starlette.types import ASGIApp, Receive, Scope, Send
 except ImportError:
-    raise UsageError("serving pages needs starlette and uvicorn; install hudd[serve].") from None
+    raise UsageError(
+        "serving pages needs starlette and uvicorn; run pip install '.[serve]' in hudd's source tree."
+    ) from None
 
 if TYPE_CHECKING:
     from hudd.study import Study

@@ -38,7 +38,8 @@ def check_compression(name: str) -> None:
         raise UsageError(f"compression '{name}' is unknown; choose one of: {', '.join(COMPRESSIONS)}.")
     if name in _PLUGINS and not _plugins():
         raise UsageError(
-            f"compression '{name}' needs hdf5plugin: 'pip install hudd[compression]', or choose gzip or lzf."
+            f"compression '{name}' needs hdf5plugin: run pip install '.[compression]' in hudd's source "
+            "tree, or choose gzip or lzf."
         )
 
 
@@ -102,7 +103,8 @@ def read(dataset: h5py.Dataset, key: Any = ...) -> np.ndarray:
             raise HuddError(f"'{dataset.file.filename}' cannot be read ({error}).") from error
     if not _plugins():
         raise HuddError(
-            f"'{dataset.file.filename}' is compressed by a filter of hdf5plugin: 'pip install hudd[compression]'."
+            f"'{dataset.file.filename}' is compressed by a filter of hdf5plugin: run pip install "
+            "'.[compression]' in hudd's source tree."
         )
     return dataset[key]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hudd.clustering.clusterers import is_counted
 from hudd.summary.findings import Findings
 from hudd.summary.tables import clusters_table, layers_table, plain, records, retraining_table
 
@@ -61,15 +62,41 @@ def describe(study: Findings, step: str) -> str:
         count = len(study.errors)
         return f"{count * (count - 1) // 2:,} pairs{_everywhere(study)}"
     if step == "cluster":
-        sizes = np.bincount(study.clusters.label)[1:]
-        where = f" at layer {study.chosen_layer}" if study.settings.choices.layered else ""
-        return f"{len(sizes)} clusters of {sizes.min()} to {sizes.max()} errors{where}"
+        return _clustered(study)
     if step == "select":
         images = len(study.split("improvement").path)
         return f"{len(study.selection):,} of {images:,} improvement images"
     if step == "retrain":
         return "; ".join(f"{mode} {text}" for mode, text in _retrained(study).items())
     return ", ".join(_evaluated(study)) or "nothing is known about the images beside their labels"
+
+
+def _clustered(study: Findings) -> str:
+    sizes, found = np.bincount(study.clusters.label)[1:], study.clustering_of(study.chosen_layer)
+    where = f" at layer {study.chosen_layer}" if study.settings.choices.layered else ""
+    noise, errors = unclustered(study), len(study.clusters.label)
+    clusterer = str(study.settings.choices.clusterer)
+    left = f"{clusterer.upper()} left {noise} of {errors} errors unclustered"
+    if noise and noise == errors:
+        return f"{left}; nothing can be selected; try --clusterer ward, which clusters them all"
+    if noise:
+        sizes = sizes[sizes > 1]
+    told = f"{len(sizes)} clusters of {sizes.min()} to {sizes.max()} errors{where}"
+    if noise:
+        return f"{told}; {left}"
+    if found.degenerate and len(sizes) < errors:
+        told += (
+            f"; they tell little: the errors fall together on {found.k} points; try another --layer or preset"
+        )
+    return told
+
+
+def unclustered(study: Findings) -> int:
+    """How many errors the clusterer left out as noise: each is a cluster of its own."""
+    found = study.clustering_of(study.chosen_layer)
+    if len(found.linkage) or is_counted(study.settings.choices.clusterer):
+        return 0
+    return int((np.bincount(study.clusters.label)[1:] == 1).sum())
 
 
 def _everywhere(study: Findings) -> str:

@@ -62,6 +62,22 @@ def test_number_of_clusters_without_a_knee():
     assert choose_k(ks, bent, np.zeros(8)) == 5
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.where(np.arange(90) < 30, -2.0, 3.0)[:, None],  # one number an image, of two signs
+        np.linspace(0.1, 5, 90)[:, None] * np.where(np.arange(90) % 3, 1, -1)[:, None],
+        np.eye(3)[np.arange(90) % 3] * np.arange(1, 91)[:, None],  # three directions
+        np.zeros((90, 4)),  # constant
+        np.ones((90, 1)),
+    ],
+)
+def test_a_degenerate_layer_never_wins(rows):
+    layers = {"few points": cluster(rows), "many": cluster(groups(noise=0.6)[0])}
+    assert choose_layer(layers) == "many"
+    assert choose_layer({"few points": layers["few points"]}) == "few points"
+
+
 @pytest.mark.parametrize("preset", ["hudd", "hudd-2021"])
 def test_finds_separate_groups(preset):
     x, truth = groups()

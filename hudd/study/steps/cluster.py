@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from math import prod
 
 import h5py
 import numpy as np
@@ -69,7 +70,8 @@ def _cluster(study: Study, todo: dict[str, str], mark: str) -> None:
             advance(1)
     if not study.is_done("choice", mark):
         found = {layer: study.clustering_of(layer) for layer in study.layers}
-        chosen = wanted or choose_layer(found, preset=study.settings.preset)
+        several = {layer: own for layer, own in found.items() if prod(study.heatmap_shape(layer)) > 1}
+        chosen = wanted or choose_layer(several or found, preset=study.settings.preset)
         with study.committing("choice", mark, started) as h5:
             study.forget(h5, *AFTER["choice"], "choice")
             _write_choice(h5, chosen, found[chosen])
