@@ -21,7 +21,7 @@ from hudd.errors import HuddError, UsageError
 from hudd.report.page import render
 from hudd.report.report import LiveReport
 from hudd.review.labelling import Labels
-from hudd.review.review import Review
+from hudd.review.review import LONGEST, EditConflict, Review
 from hudd.review.view import view
 from hudd.text import shown
 
@@ -184,11 +184,15 @@ class _Pages:
     def __init__(self, study: Study, token: str) -> None:
         self.study, self.token = study, token
         self._review = Review(study)
+        self._known: dict[int, dict[str, str]] = {}
         self._labels = Labels(study) if study.has("selection") else None
         self._report, self._page, self._composing = LiveReport(study, token), "", threading.Lock()
 
     def report(self, request: Request) -> Response:
         with self._composing:
+            if self._review.refresh():
+                self._page = ""
+            self._tell()
             self._page = self._page or self._report.page()
             return HTMLResponse(self._page)
 
@@ -197,15 +201,29 @@ class _Pages:
         return HTMLResponse(render("label", self.token, name=shown(self.study.path.name)))
 
     def notes(self, request: Request) -> Response:
-        review = self._review
-        return JSONResponse({str(label): review.of(label) for label in sorted(review.groups.medoid)})
+        self._review.refresh()
+        self._tell()
+        return JSONResponse({str(label): texts for label, texts in self._known.items()})
+
+    def _tell(self) -> None:
+        """Remember what the pages know of names and notes: what others change after that is not overwritten."""
+        self._known = self._review.now().texts
 
     async def save_note(self, request: Request) -> Response:
-        fields = await _content(request)
-        if not fields:
-            raise UsageError("nothing to save; send name or note.")
-        self._review.set(request.path_params["cluster"], **fields)
-        return JSONResponse(self._review.of(request.path_params["cluster"]))
+        fields, cluster = await _content(request), request.path_params["cluster"]
+        if not fields or not set(fields) <= set(LONGEST):
+            raise UsageError("nothing to save; send name, note or both, and nothing else.")
+        self._review.refresh()
+        there = self._review.of(cluster)
+        known = self._known.get(cluster, there)  # by this server's pages
+        changed = {field: text for field, text in fields.items() if text != known[field]}
+        if late := {f: there[f] for f, text in changed.items() if there[f] not in (known[f], text)}:
+            told = " and ".join(f"its {field} is now '{text}'" for field, text in late.items())
+            raise EditConflict(f"cluster {cluster} was changed by others meanwhile: {told}.", late)
+        if changed:
+            self._review.set(cluster, revision=self._review.revision, **changed)
+        self._known[cluster] = {**known, **changed}
+        return JSONResponse(self._review.of(cluster))
 
     async def edit(self, request: Request) -> Response:
         """Merge two clusters, split one, or take the last of that back; all at once or not at all."""
@@ -283,7 +301,7 @@ async def _content(request: Request) -> dict[str, Any]:
     """Return the JSON object that the request carries."""
     try:
         content = json.loads(await request.body())
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
         raise UsageError("the request carries no JSON object.")

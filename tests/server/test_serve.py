@@ -334,3 +334,31 @@ def test_shots_are_what_the_report_promised(client, study):
     for wrong in ("error-9999.webp", "study.h5", "..%2fstudy.h5", "%2e%2e/%2e%2e/etc/passwd"):
         assert 400 <= client.get(f"/shot/{wrong}").status_code < 500
     assert client.get(f"/shot/error-{row}.webp", headers={"X-Hudd-Token": ""}).status_code == 403
+
+
+def test_two_served_pages_lose_nothing(study, serving):
+    with serving(study) as one, serving(study) as two:
+        for page in (one, two):
+            page.get("/notes")
+        assert one.put("/notes/1", json={"name": "glare", "note": ""}).status_code == 200
+        assert two.put("/notes/1", json={"name": "", "note": "at noon"}).status_code == 200
+        late = two.put("/notes/1", json={"name": "dark", "note": "at noon"})
+        assert late.status_code == 409
+        assert "its name is now 'glare'" in late.text
+        assert Review(study).of(1) == {"name": "glare", "note": "at noon"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[" * 30_000,
+        b'{"name": "\\ud800"}',
+        b'{"name": "a\\u001b"}',
+        b'{"cluster": 1}',
+        b'{"name": [1]}',
+        b"\xff",
+    ],
+)
+def test_what_cannot_be_kept_is_refused(client, study, content):
+    assert client.put("/notes/1", content=content).status_code == 400
+    assert not (study.path / "review.jsonl").exists()
