@@ -124,15 +124,15 @@ def _make(folder: Path, count: int, chosen: argparse.Namespace) -> Path:
 
 def child_stages(path: Path, repeats: int) -> dict[str, Any]:
     """Images a second of each stage run alone and of the stream, stored and not, in turns."""
-    heatmaps.run(Study.open(path).configure(store="none"))  # describes the layers
+    Study.open(path).configure(store="none").heatmaps()  # describes the layers
     study = Study.open(path).configure(store="all")
-    errors, source, lrp = study.errors, study.source("test"), study.lrp(study.layers)
+    errors, source, lrp = study.errors, study.source("test"), study.inputs.lrp(study.layers)
     size, prediction = study.settings.batch_size, study.split("test").prediction
     parts = [errors[at : at + size] for at in range(0, len(errors), size)]
     batch, target = source.load(parts[0]), prediction[parts[0]]
-    shards = heatmaps._shards(study, "bench", study.layers)
+    shards = heatmaps._shards(study.inputs, study.journal, "bench", study.layers)
     nowhere = Nowhere(shards.directory, shards.rows, shards.rows_per_shard, shards.fingerprint)
-    arrays = heatmaps._explained(study, lrp, batch, target)
+    arrays = heatmaps._explained(study.inputs, lrp, batch, target)
     rows = np.arange(shards.rows_per_shard) % len(target)
     shard = {name: array[rows] for name, array in arrays.items()}
     ranges = shards.ranges()[: max(1, len(errors) // shards.rows_per_shard)]  # whole ones
@@ -145,12 +145,12 @@ def child_stages(path: Path, repeats: int) -> dict[str, Any]:
                 writing.end()
 
     def stream(into: ShardSet) -> Callable[[], None]:
-        return lambda: heatmaps._stream(study, into, lrp, ranges)
+        return lambda: heatmaps._stream(study.inputs, into, lrp, ranges)
 
     stages = {
         "decode": lambda: [None for _ in loaded_ahead(source, parts)],
         "relevance": lambda: [
-            heatmaps._explained(study, lrp, batch[: len(p)], target[: len(p)]) for p in parts
+            heatmaps._explained(study.inputs, lrp, batch[: len(p)], target[: len(p)]) for p in parts
         ],
         "write": write,
         "together, not stored": stream(nowhere),

@@ -116,7 +116,7 @@ def _inputs(study: Study) -> dict[str, np.ndarray]:
         "layer": np.array(study.chosen_layer),
         "entropy": improvement.entropy,
         "correct": improvement.correct,
-        "failure": doubt.failure(study),
+        "failure": doubt.failure(study.inputs, study.journal),
     }
 
 

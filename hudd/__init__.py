@@ -6,13 +6,9 @@ The names below are the public interface; each is loaded when it is first used, 
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-try:
-    __version__ = version("hudd")
-except PackageNotFoundError:  # a source tree that was never installed
-    __version__ = "0+unknown"
+from hudd.version import __version__
 
 if TYPE_CHECKING:
     from hudd import evaluation as evaluate
@@ -22,7 +18,7 @@ if TYPE_CHECKING:
     from hudd.distances import pairwise_distances
     from hudd.errors import HuddError, UnsupportedOperation, UsageError
     from hudd.lrp import LRP, Relevance
-    from hudd.retraining import retrain
+    from hudd.retraining.retrain import retrain
     from hudd.selection.balance import balance
     from hudd.selection.unsafe import UnsafeSet, select_unsafe
     from hudd.study import Study

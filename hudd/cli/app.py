@@ -39,7 +39,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from hudd import __version__
+        from hudd.version import __version__
 
         print(f"hudd {__version__}")
         raise typer.Exit

@@ -26,18 +26,19 @@ def open_study(
     """
     from hudd.ranks import join
     from hudd.study import Study
+    from hudd.study.study import GRAPH
     from hudd.study.versions import outdated, tell_version
 
     join()
     study = Study.open(path)
-    study.break_lock = break_lock
+    study.journal.break_lock = break_lock
     if upgrade:
         with study.file.reading() as h5:
-            steps = [old.step for old in outdated(h5)]
+            steps = [old.step for old in outdated(h5, GRAPH)]
         for step in steps:
             study.force(step)
     with study.file.reading() as h5:
-        tell_version(h5, study.path)
+        tell_version(h5, study.path, GRAPH)
     study.configure(**_settings(study.settings, choices))
     return study.force(force) if force else study
 

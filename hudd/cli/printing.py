@@ -79,7 +79,7 @@ def take(study: Study, step: str) -> None:
     from hudd.summary import describe
 
     before, started = study.marks(), time.perf_counter()
-    getattr(study, step)()
+    study.take(step)
     print_step(
         step, describe(study, step), None if study.marks() == before else time.perf_counter() - started
     )

@@ -100,7 +100,7 @@ def run(
     opened = quietly(ready, "Checking model and data")
     for step in opened.possible_steps():
         take(opened, step)
-    if not opened.ranks.first:
+    if not opened.journal.ranks.first:
         return
     if step == "retrain" and (len(opened.settings.compared) > 1 or opened.settings.runs > 1):
         write_comparison(opened)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from hudd import _core
+from hudd.distances.job import Job
 from hudd.distances.kernels import VANISHING
 from hudd.distances.rows import Columns, Rows
 from hudd.distances.threads import strips, thread_count
 from hudd.errors import UsageError
-
-if TYPE_CHECKING:
-    from hudd.distances.pairwise import Job
-
 
 _dlpack = torch.utils.dlpack.to_dlpack
 

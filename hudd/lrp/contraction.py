@@ -17,6 +17,7 @@ from torch.nn import functional
 from hudd.capture.graph import RelevanceGraph, carries, module_of, target_name
 from hudd.errors import HuddError, UnsupportedOperation
 from hudd.lrp import kernels
+from hudd.lrp.arguments import arguments
 from hudd.lrp.phases import Phases
 from hudd.lrp.transformed import Itself, Kept, identity
 from hudd.lrp.winograd import Winograd
@@ -25,7 +26,6 @@ aten = torch.ops.aten
 
 _FEW = 8  # input channels: half a vector of the widest unit
 _AT_HAND = 1 << 24  # bytes; larger blocks come fresh from the system, each page to be cleared first
-
 _CONVOLUTIONS = {aten.conv1d.default, aten.conv2d.default, aten.conv3d.default}
 _PADDED_CONVOLUTIONS = {aten.conv1d.padding, aten.conv2d.padding, aten.conv3d.padding}
 _TRANSPOSED = {aten.conv_transpose1d.default, aten.conv_transpose2d.input, aten.conv_transpose3d.input}
@@ -37,17 +37,6 @@ _WEIGHTED = {
     *_PADDED_CONVOLUTIONS,
     *_TRANSPOSED,
 }
-
-
-def arguments(node: fx.Node) -> dict[str, Any]:
-    """The arguments of a call by their names in the operation's schema, defaults included."""
-    schema = node.target._schema  # type: ignore[union-attr]
-    named = {
-        argument.name: argument.default_value for argument in schema.arguments if argument.has_default_value()
-    }
-    named.update(zip((argument.name for argument in schema.arguments), node.args))
-    named.update(node.kwargs)
-    return named
 
 
 class Contraction:

@@ -6,14 +6,24 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
-from hudd.store.encoding import FileImage
+from hudd.store.encoding import FileImage, Shapes
 
-if TYPE_CHECKING:
-    from hudd.store.shards import ShardSet
+
+class Shards(Protocol):
+    """Where shards belong, see :class:`hudd.store.ShardSet`."""
+
+    def shapes(self, start: int, like: Mapping[str, np.ndarray]) -> Shapes:
+        """Return what the shard whose first row is `start` holds, its rows being like those of some arrays."""
+
+    def image(self, shapes: Shapes) -> FileImage:
+        """Return a shard in memory, to be filled and saved."""
+
+    def save(self, start: int, image: FileImage) -> None:
+        """Write a filled shard whose first row is `start`."""
 
 
 class WriteBehind:
@@ -23,7 +33,7 @@ class WriteBehind:
 
     Parameters
     ----------
-    shards : ShardSet
+    shards : Shards
         Where the shards belong.
     waiting : int
         Shards that may wait while one is written; one more and the caller waits.
@@ -34,7 +44,7 @@ class WriteBehind:
         By any call, if a shard before could not be written.
     """
 
-    def __init__(self, shards: ShardSet, waiting: int = 1) -> None:
+    def __init__(self, shards: Shards, waiting: int = 1) -> None:
         self._shards, self._waiting = shards, waiting
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="hudd-write")
         self._pending: deque[Future[FileImage]] = deque()
@@ -42,7 +52,7 @@ class WriteBehind:
 
     @classmethod
     @contextmanager
-    def of(cls, shards: ShardSet) -> Iterator[WriteBehind]:
+    def of(cls, shards: Shards) -> Iterator[WriteBehind]:
         """Write behind while the body runs; all is on disk when it ends."""
         behind = cls(shards)
         with behind._pool:

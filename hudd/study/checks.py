@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,13 +11,11 @@ import torch
 from hudd.clustering import Pipeline
 from hudd.errors import HuddError, UsageError
 from hudd.retraining import TrainingConfig
-from hudd.study.settings import SPLITS
-
-if TYPE_CHECKING:
-    from hudd.study.study import Study
+from hudd.study.inputs import Inputs
+from hudd.study.settings import CHECKED, SPLITS, Settings
 
 
-def check(study: Study) -> None:
+def check(inputs: Inputs) -> None:
     """Make sure that the study can be taken through its steps.
 
     Raises
@@ -28,53 +25,66 @@ def check(study: Study) -> None:
         layer is none of the model's, or the training's options are not allowed; :class:`UnsupportedOperation` if
         the model cannot be captured.
     """
-    check_training(study)
-    source = study.source("test")
+    check_training(inputs)
+    source = inputs.source("test")
     if not len(source):
-        raise UsageError(f"the test set '{study.settings.test}' holds no image; name another one.")
-    example = source.load([0]).to(study.device)
-    outputs = _outputs(study, example)
+        raise UsageError(f"the test set '{inputs.settings.test}' holds no image; name another one.")
+    example = source.load([0]).to(inputs.device)
+    outputs = _outputs(inputs, example)
     for split in SPLITS:
-        if study.settings.data(split) is not None:
-            study.source(split).check()
-            _check_labels(study, split, outputs)
-    check_parameters(study)
-    study.lrp().prepare(example)
-    Pipeline(study.settings.choices.reduction, clusterer=study.settings.choices.clusterer)
-    check_layer(study)
+        if inputs.settings.data(split) is not None:
+            inputs.source(split).check()
+            _check_labels(inputs, split, outputs)
+    check_parameters(inputs)
+    inputs.lrp().prepare(example)
+    Pipeline(inputs.settings.choices.reduction, clusterer=inputs.settings.choices.clusterer)
+    check_layer(inputs)
 
 
-def check_training(study: Study) -> None:
+def check_change(inputs: Inputs, old: Settings) -> set[str]:
+    """Make sure of what a study's settings were changed to, and return the names of those that differ."""
+    new = inputs.settings
+    differs = {name for name in vars(new) if getattr(old, name) != getattr(new, name)}
+    if differs & set(CHECKED):
+        check(inputs)
+    if "training" in differs:
+        check_training(inputs)
+    if differs & {"angles", "units"}:
+        check_parameters(inputs)
+    return differs
+
+
+def check_training(inputs: Inputs) -> None:
     """Refuse options that no training has, or that are not for this model."""
-    options = study.settings.training
+    options = inputs.settings.training
     unknown = sorted(set(options) - set(TrainingConfig.__dataclass_fields__))
     if unknown:
         allowed = ", ".join(TrainingConfig.__dataclass_fields__)
         raise UsageError(f"training option '{unknown[0]}' is unknown; choose among: {allowed}.")
     config = TrainingConfig(**options)
     if config.freeze:
-        config.frozen(study.model.module)
+        config.frozen(inputs.model.module)
 
 
-def check_layer(study: Study, layers: Sequence[str] | None = None) -> None:
+def check_layer(inputs: Inputs, layers: Sequence[str] | None = None) -> None:
     """Refuse a layer to use that is none of `layers`, by default of those that features will come of."""
     if layers is None:
-        example = study.features.source("test").load([0]).to(study.device)
-        layers = study.features.extractor().prepare(example)
-    wanted = study.settings.layer
+        example = inputs.features.source("test").load([0]).to(inputs.device)
+        layers = inputs.features.extractor().prepare(example)
+    wanted = inputs.settings.layer
     if wanted is not None and wanted not in layers:
-        others = "" if study.settings.choices.layered else "; preset 'hudd' clusters layer by layer"
+        others = "" if inputs.settings.choices.layered else "; preset 'hudd' clusters layer by layer"
         raise UsageError(
             f"layer '{wanted}' is not in this study; give --layer auto, or one of: {', '.join(layers)}{others}."
         )
 
 
-def check_parameters(study: Study) -> None:
+def check_parameters(inputs: Inputs) -> None:
     """Refuse angles and units of what the test set does not have."""
-    for option, names in (("angles", study.settings.angles), ("units", study.settings.units)):
+    for option, names in (("angles", inputs.settings.angles), ("units", inputs.settings.units)):
         if not names:
             continue
-        known = study.source("test").parameters
+        known = inputs.source("test").parameters
         allowed = [name for name in known if option == "units" or known[name].dtype.kind in "biuf"]
         for name in names:
             if name not in allowed:
@@ -83,12 +93,12 @@ def check_parameters(study: Study) -> None:
                 raise UsageError(f"{option} has '{name}', which is no {kind} of the test set; {there}.")
 
 
-def _outputs(study: Study, example: torch.Tensor) -> int:
+def _outputs(inputs: Inputs, example: torch.Tensor) -> int:
     """Return the number of classes that the model tells apart."""
     shape = "x".join(map(str, example.shape[1:]))
     try:
         with torch.inference_mode():
-            output = study.model.module(example)
+            output = inputs.model.module(example)
     except HuddError:
         raise
     except Exception as error:
@@ -113,8 +123,8 @@ def _outputs(study: Study, example: torch.Tensor) -> int:
     return int(output.shape[1])
 
 
-def _check_labels(study: Study, split: str, outputs: int) -> None:
-    source = study.source(split)
+def _check_labels(inputs: Inputs, split: str, outputs: int) -> None:
+    source = inputs.source(split)
     if not len(source.labels):
         return
     if split != "improvement" and source.labels.min() < 0:

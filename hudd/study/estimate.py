@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hudd.progress import note
 from hudd.store import check_space, size_text
-
-if TYPE_CHECKING:
-    from hudd.study.study import Study
+from hudd.study.journal import Journal
 
 _LONG = 60.0  # seconds
 _LARGE = 1 << 30
 
 
-def foresee(study: Study, step: str, size: int, seconds: float) -> None:
+def foresee(journal: Journal, step: str, size: int, seconds: float) -> None:
     """Log what a step will take, tell it where it is much, and refuse it where the disk is too small.
 
     Parameters
     ----------
-    study : Study
-        The study.
+    journal : Journal
+        Where it will be written.
     step : str
         Name of the step.
     size : int
@@ -35,8 +33,8 @@ def foresee(study: Study, step: str, size: int, seconds: float) -> None:
     HuddError
         If less than `size` is free.
     """
-    check_space(study.path, size, f"the {step} still to be computed")
-    study.log("estimated", step=step, bytes=size, seconds=round(seconds, 1))
+    check_space(journal.path, size, f"the {step} still to be computed")
+    journal.log("estimated", step=step, bytes=size, seconds=round(seconds, 1))
     if seconds > _LONG or size > _LARGE:
         note(f"{step}: about {_duration(seconds)} and {size_text(size)}")
 

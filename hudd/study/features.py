@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from hudd.data import ImageSource, batches, open_source
 from hudd.features import Activations, Backbone, Extractor, Moments, Pixels
+from hudd.lrp import LRP
 from hudd.study.fingerprint import digest_model, stable_repr
-
-if TYPE_CHECKING:
-    from hudd.study.study import Study
+from hudd.study.results import Results
+from hudd.study.settings import Settings
 
 _REFERENCE_BATCH = 64  # whatever the settings' own, so that it makes no difference
 
@@ -30,38 +30,70 @@ ABOUT = {
 class StudyFeatures:
     """The features of one study's images.
 
+    Parameters
+    ----------
+    settings : Settings
+        The choices.
+    module : torch.nn.Module
+        The DNN.
+    device : torch.device
+        Where it runs.
+    source : callable
+        From a split's name to its images.
+    results : Results
+        What was found so far: some features are relative to those of images that were tested.
+
     Attributes
     ----------
     kind : {"relevance", "moments", "activation", "transfer", "pixels"}
     """
 
-    def __init__(self, study: Study) -> None:
-        self._study, self.kind = study, study.settings.choices.features
+    def __init__(
+        self,
+        settings: Settings,
+        module: torch.nn.Module,
+        device: torch.device,
+        source: Callable[[str], ImageSource],
+        results: Results,
+    ) -> None:
+        self._settings, self._module, self._device = settings, module, device
+        self._source, self._results, self.kind = source, results, settings.choices.features
 
     @cached_property
     def _backbone(self) -> Backbone:
-        backbone = Backbone(self._study.settings.backbone)
-        backbone.module.to(self._study.device)
+        backbone = Backbone(self._settings.backbone)
+        backbone.module.to(self._device)
         return backbone
 
     @cached_property
     def _moments(self) -> Moments:
-        study, settings = self._study, self._study.settings
         failures, normal = partial(self._tested, right=False), partial(self._tested, right=True)
-        return Moments(study.model.module, failures, normal, settings.effective_rules, settings.layers)
+        rules, layers = self._settings.effective_rules, self._settings.layers
+        return Moments(self._module, failures, normal, rules, layers)
 
     def _tested(self, most: int, *, right: bool) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Test images that the DNN gets right or wrong, evenly spaced, with what it takes them for."""
-        study = self._study
-        rows = np.flatnonzero(study.split("test").correct) if right else study.errors
+        split, errors = self._results.split("test"), self._results.errors
+        rows = np.flatnonzero(split.correct) if right else errors
         at = np.round(np.linspace(0, len(rows) - 1, min(len(rows), most))).astype(np.int64)
-        prediction, workers = study.split("test").prediction, study.settings.workers
-        for part, images in batches(study.source("test"), rows[at], _REFERENCE_BATCH, workers=workers):
-            yield images.to(study.device), torch.from_numpy(prediction[part]).to(study.device)
+        source, workers, device = self._source("test"), self._settings.workers, self._device
+        for part, images in batches(source, rows[at], _REFERENCE_BATCH, workers=workers):
+            yield images.to(device), torch.from_numpy(split.prediction[part]).to(device)
+
+    def lrp(self, layers: list[str] | None = None) -> LRP:
+        """Return the relevance engine for the settings' rules, at the settings' layers or at those given."""
+        settings = self._settings
+        wanted = settings.layers if layers is None else layers
+        return LRP(
+            self._module,
+            rules=settings.effective_rules,
+            layers=None if wanted is None else list(wanted),
+            pool=settings.effective_pool,
+            precision=settings.dtype,
+        )
 
     def extractor(self, layers: list[str] | None = None) -> Extractor:
         """Return what makes the features, at the settings' layers or at those given."""
-        study, settings = self._study, self._study.settings
         if self.kind == "moments":
             return self._moments
         if self.kind == "transfer":
@@ -69,16 +101,16 @@ class StudyFeatures:
         if self.kind == "pixels":
             return Pixels()
         if self.kind == "activation":
-            wanted = settings.layers if layers is None else layers
-            return Activations(study.model.module, wanted, settings.effective_pool)
-        return study.lrp(layers)
+            wanted = self._settings.layers if layers is None else layers
+            return Activations(self._module, wanted, self._settings.effective_pool)
+        return self.lrp(layers)
 
     def source(self, split: str) -> ImageSource:
         """Return the images of a split as the extractor takes them in."""
-        study, spec = self._study, self._study.settings.data(split)
+        spec = self._settings.data(split)
         if self.kind != "transfer" or self._backbone.transform is None or spec is None:
-            return study.source(split)
-        names = study.source(split).class_names
+            return self._source(split)
+        names = self._source(split).class_names
         return open_source(spec, transform=self._backbone.transform, class_names=names)
 
     def mark(self) -> list[Any]:
@@ -89,6 +121,6 @@ class StudyFeatures:
 
     def about(self, layer: str) -> tuple[str, str]:
         """Return a layer's description and units."""
-        settings = self._study.settings
+        settings = self._settings
         text = ABOUT[self.kind].format(layer=layer, pool=settings.effective_pool, backbone=settings.backbone)
         return text, "logit" if self.kind == "relevance" else "1"

@@ -5,16 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from hudd.data import ImageSource
 from hudd.errors import UsageError
-
-if TYPE_CHECKING:
-    from hudd.study.study import Study
 
 _PROBED = 3  # images, for one may be black
 _BINS = 64
@@ -54,12 +51,25 @@ def digest_picture(source: ImageSource, row: int) -> str:
     return digest(source.picture(row))
 
 
-def probe(study: Study, split: str) -> np.ndarray:
+def probe(
+    source: ImageSource, module: torch.nn.Module, device: torch.device, known: np.ndarray | None
+) -> np.ndarray:
     """Return what transform and DNN make of some images of a split, in brief.
 
     Code has no fingerprint that tells all: the source of a function says nothing of the constants and functions that
     it uses. So what the code does is compared, with what the file says it did when the split was tested. Within
     rounding, which differs between machines, the file's own numbers are returned, so that nothing gets stale by it.
+
+    Parameters
+    ----------
+    source : ImageSource
+        The images.
+    module : torch.nn.Module
+        The DNN.
+    device : torch.device
+        Where it runs.
+    known : np.ndarray or None
+        What the file says.
 
     Returns
     -------
@@ -71,7 +81,7 @@ def probe(study: Study, split: str) -> np.ndarray:
     UsageError
         If the transform makes something else of the same image each time.
     """
-    source, found = study.source(split), []
+    found = []
     for row in np.unique(np.linspace(0, len(source) - 1, _PROBED).astype(np.int64)).tolist():
         image = source.load([row])
         if not _same(_sketch(image), _sketch(source.load([row]))):
@@ -81,10 +91,8 @@ def probe(study: Study, split: str) -> np.ndarray:
             )
         # TF32 would round more than a CPU does
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            found += [_sketch(image), _sketch(study.model.module(image.to(study.device)))]
+            found += [_sketch(image), _sketch(module(image.to(device)))]
     now = np.stack(found)
-    with study.file.reading() as h5:
-        known = h5[f"splits/{split}"].attrs.get("probe") if f"splits/{split}" in h5 else None
     return known if isinstance(known, np.ndarray) and known.dtype == now.dtype and _same(known, now) else now
 
 

@@ -58,7 +58,7 @@ def export_labels(
         raise UsageError(
             f"'{path}' exists, perhaps with labels filled in; name another file, or give --overwrite."
         )
-    rows = wanted(study)
+    rows = wanted(study.inputs, study.journal)
     if unlabelled_only:
         rows = rows[study.labels[rows] < 0]
     split, unsafe, names = study.split("improvement"), study.selection, np.array(study.class_names, object)
@@ -141,13 +141,13 @@ def import_labels(study: Study, path: str | Path, *, overwrite: bool = False) ->
         for name, about in _COLUMNS.items():
             write_dataset(group, name, found[name], dims=("path",), scale=name == "path", description=about)
     changed = int((labels != known).sum())
-    study.log("labelled", file=str(path), labels=changed)
+    study.journal.log("labelled", file=str(path), labels=changed)
     return changed
 
 
 def _check_images(study: Study) -> None:
     """Refuse to work with images that took the place of those that were tested: they may have the same names."""
-    if study.data_fingerprints["improvement"] != study.split("improvement").fingerprint:
+    if study.inputs.data_fingerprints["improvement"] != study.split("improvement").fingerprint:
         raise HuddError(
             f"the improvement set has changed since the DNN was tested on it; 'hudd select {study.path}' comes first."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import time
@@ -11,9 +12,10 @@ from typing import Any
 
 import torch
 
-from hudd import __version__
 from hudd.memory import memory_bytes
 from hudd.ranks import Ranks
+from hudd.study.inputs import Inputs
+from hudd.version import __version__
 
 
 def record(fingerprint: str, seconds: float, device: torch.device) -> dict[str, Any]:
@@ -28,6 +30,23 @@ def record(fingerprint: str, seconds: float, device: torch.device) -> dict[str, 
         "processes": Ranks.current().world,
         "machine": machine(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+    }
+
+
+def root_attributes(inputs: Inputs) -> dict[str, Any]:
+    """Return the attributes of the study's file: what it is made from."""
+    settings = inputs.settings
+    rules = settings.effective_rules
+    return {
+        "hudd_version": __version__,
+        "model": settings.model,
+        "weights_sha256": inputs.model.weights_sha256,
+        "weights_told": inputs.model.told,
+        "model_sha256": inputs.model_digest,
+        "rules": rules if isinstance(rules, str) else json.dumps(rules, sort_keys=True),
+        "preset": settings.preset,
+        "seed": settings.seed,
+        "settings": settings.to_json(),
     }
 
 

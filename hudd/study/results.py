@@ -23,21 +23,31 @@ from hudd.summary import Clusters, Split, summarise, table, to_html
 class Results:
     """The reading half of a study.
 
+    Parameters
+    ----------
+    path : str or Path
+        The study's directory, or its file.
+    settings : Settings, optional
+        Its settings; by default those in the file.
+
     Attributes
     ----------
     path : Path
         The study's directory.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, settings: Settings | None = None) -> None:
         path = Path(path).absolute()
         self.path = path.parent if path.name == "study.h5" and path.is_file() else path
         check_inside(self.path)
         self.file = StudyFile(self.path / "study.h5")
+        self.settings = self._read_settings() if settings is None else settings
+
+    def _read_settings(self) -> Settings:
         with self.file.reading() as h5:
             text = known_settings(h5, self.file.path, Settings.names())
         try:
-            self.settings = Settings.from_json(text)
+            return Settings.from_json(text)
         except UsageError as error:
             raise UsageError(f"the settings in '{self.file.path}' cannot be used: {error}") from error
 
@@ -56,6 +66,12 @@ class Results:
                     raise ValueError(f"{key} of {name} has shape {values.shape} for {len(paths)} images")
             tested = str(group.attrs["fingerprint"])
             return Split(path=paths, parameters=parameters, fingerprint=tested, **columns)
+
+    def probe(self, split: str) -> np.ndarray | None:
+        """Return what transform and DNN made of some of a split's images when it was tested, if it was."""
+        with self.file.reading() as h5:
+            found = h5[f"splits/{split}"].attrs.get("probe") if f"splits/{split}" in h5 else None
+        return found if isinstance(found, np.ndarray) else None
 
     @property
     def class_names(self) -> list[str]:

@@ -37,6 +37,12 @@ _ALLOWED = {
     "reduction": (None, *get_args(Reduction)),
 }
 
+# A change of these is checked as a whole new study is.
+CHECKED = (
+    *("model", "weights", "trust_pickle", "weights_key", "output", *SPLITS, "transform", "device"),
+    *("rules", "layers", "layer", "pool", "preset", "features", "backbone", "reduction", "clusterer"),
+)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -270,7 +276,16 @@ class Settings:
 
     @classmethod
     def of(cls, **choices: Any) -> Settings:
-        """Return settings, with paths made absolute so that they hold from any directory."""
+        """Return settings, with paths made absolute so that they hold from any directory.
+
+        Raises
+        ------
+        UsageError
+            If `model` or `test` is missing, a field does not exist, or a value is not allowed.
+        """
+        for name in ("model", "test"):
+            if not choices.get(name):
+                raise UsageError(f"a study needs {name}; give it.")
         return cls(**_normalised(choices))._checked()
 
     def _checked(self) -> Settings:

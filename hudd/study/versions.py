@@ -7,22 +7,14 @@ import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 
-from hudd import __version__
 from hudd.errors import HuddWarning
 from hudd.store import MINOR, VERSION, minor_version
-
-# Version of each step's algorithm. Raise it when the same input gives another result, and for nothing else.
-ALGORITHMS = {
-    "test": 1, "heatmaps": 1, "distances": 1, "cluster": 1, "select": 1, "retrain": 1, "evaluate": 1,
-}  # fmt: skip
-_STEP_OF = {
-    "choice": "cluster",
-    "layers": "heatmaps",
-}  # where a result is noted under another name than its step's
-
+from hudd.study.graph import Graph
+from hudd.version import __version__
 
 @dataclass(frozen=True)
 class Outdated:
@@ -47,36 +39,32 @@ class Outdated:
         return f"{self.step} (algorithm {self.made_by} of hudd {self.hudd_version}, now {self.now})"
 
 
-def algorithm_of(key: str) -> int:
-    """Return the version of the algorithm that makes the result `key`, such as "choice" or "cluster/conv1"."""
-    name = key.partition("/")[0]
-    return ALGORITHMS[_STEP_OF.get(name, name)]
-
-
-def outdated(h5: h5py.File) -> list[Outdated]:
+def outdated(h5: h5py.File, graph: Graph[Any]) -> list[Outdated]:
     """Return the steps whose results an older version of their algorithm has made, in the order of the steps.
 
     Parameters
     ----------
     h5 : h5py.File
         A study's file, open.
+    graph : Graph
+        The steps of this hudd, each with the version of its algorithm.
     """
     found: dict[str, Outdated] = {}
     for key, note in _notes(h5):
-        name = key.partition("/")[0]
-        step = _STEP_OF.get(name, name)
-        made_by, now = int(note.attrs.get("algorithm_version", 1)), ALGORITHMS.get(step, 1)
-        if made_by < now and (step not in found or made_by < found[step].made_by):
-            found[step] = Outdated(step, made_by, now, _maker(note))
-    return [found[step] for step in ALGORITHMS if step in found]
+        if not graph.makes(key):
+            continue
+        step, made_by = graph.maker(key), int(note.attrs.get("algorithm_version", 1))
+        if made_by < step.version and (step.name not in found or made_by < found[step.name].made_by):
+            found[step.name] = Outdated(step.name, made_by, step.version, _maker(note))
+    return [found[name] for name in graph.names if name in found]
 
 
-def tell_version(h5: h5py.File, path: Path) -> None:
+def tell_version(h5: h5py.File, path: Path, graph: Graph[Any]) -> None:
     """Warn where another hudd has made results of a study, with the steps that would come out otherwise now."""
     others = sorted({_maker(note) for _, note in _notes(h5)} - {__version__})
     if not others:
         return
-    steps = outdated(h5)
+    steps = outdated(h5, graph)
     changed = (
         f"these would come out otherwise now and are kept as they are: {', '.join(map(str, steps))}; 'hudd run {path} "
         "--upgrade' computes them again"

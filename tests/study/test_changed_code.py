@@ -95,7 +95,7 @@ def test_a_transform_of_chance_is_refused(written):
 
 @pytest.mark.parametrize("probe", ["nothing", np.zeros(3), np.full((6, 128), np.nan)])
 def test_a_probe_that_is_none_is_taken_anew(finished, probe):
-    known = finished.probes["test"]
+    known = finished.inputs.probes["test"]
     with finished.file.writing() as h5:
         h5["splits/test"].attrs["probe"] = probe
-    np.testing.assert_allclose(Study.open(finished.path).probes["test"], known, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(Study.open(finished.path).inputs.probes["test"], known, rtol=1e-4, atol=1e-6)

@@ -42,7 +42,10 @@ def test_a_comparison_cut_off_loses_an_epoch_at_most(finished, tmp_path, monkeyp
 
 def test_budgets_and_bags_are_equal(finished):
     finished.configure(**CHOICES)
-    sizes = {mode: [bag(finished, mode, seed) for seed in range(2)] for mode in CHOICES["modes"]}
+    sizes = {
+        mode: [bag(finished.inputs, finished.journal, mode, seed) for seed in range(2)]
+        for mode in CHOICES["modes"]
+    }
     budget = len(finished.selection)
     assert {len(rows) for found in sizes.values() for _, rows in found} == {len(sizes["hudd"][0][1])}
     for mode in ("hudd", "hybrid", "random"):
@@ -68,7 +71,7 @@ def test_files(finished):
 
 def test_all_that_is_compared_is_written_out_for_labelling(finished, tmp_path):
     finished.configure(**CHOICES)
-    rows = wanted(finished)
+    rows = wanted(finished.inputs, finished.journal)
     assert rows[: len(finished.selection)].tolist() == finished.selection.image.tolist()
     assert export_labels(finished, tmp_path / "todo.csv") == len(rows) == len(set(rows.tolist()))
 

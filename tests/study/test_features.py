@@ -34,7 +34,7 @@ def test_the_safe_preset_from_test_to_selection(material, tmp_path, backbone):
     assert study.layers == ["transfer"]
     features = study.heatmaps_of("transfer")[...]
     assert features.shape == (len(study.errors), 3 * 4 * 4)
-    image = study.features.source("test").load(study.errors[:1])
+    image = study.inputs.features.source("test").load(study.errors[:1])
     assert image.shape == (1, 3, 16, 16)
     wanted = torch.nn.functional.avg_pool2d(image, 4).flatten(1)
     np.testing.assert_allclose(features[:1], wanted, rtol=1e-6)

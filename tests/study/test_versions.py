@@ -2,13 +2,16 @@
 
 import json
 import warnings
+from dataclasses import replace
 
 import pytest
 
 from hudd.cli import call
 from hudd.errors import HuddWarning, UsageError
 from hudd.store import MINOR
-from hudd.study import Study, versions
+from hudd.study import STEPS, Study, versions
+from hudd.study.graph import Graph
+from hudd.study.study import GRAPH
 
 
 def marks(study):
@@ -24,10 +27,8 @@ def made_by_another(study, version="0.0.9", **attributes):
 
 def test_every_result_says_which_version_of_its_algorithm_made_it(finished):
     notes = finished.provenance["steps"]
-    assert {name.partition("/")[0] for name in notes} >= set(versions.ALGORITHMS)
-    assert {name: step["algorithm_version"] for name, step in notes.items()} == {
-        name: versions.algorithm_of(name) for name in notes
-    }
+    assert {GRAPH.maker(name).name for name in notes} == set(STEPS)
+    assert all(step["algorithm_version"] == GRAPH.maker(name).version for name, step in notes.items())
 
 
 def test_a_study_of_this_version_says_nothing(finished, capfd):
@@ -44,7 +45,8 @@ def test_a_study_of_another_version_says_so(finished, capfd):
 
 def test_results_of_an_older_algorithm_are_kept_until_the_upgrade(finished, monkeypatch, capfd):
     made_by_another(finished)
-    monkeypatch.setitem(versions.ALGORITHMS, "select", 2)
+    steps = [replace(GRAPH[name], version=2 if name == "select" else 1) for name in STEPS]
+    monkeypatch.setattr("hudd.study.study.GRAPH", Graph(steps))
     before = marks(finished)
     assert call(["run", str(finished.path)]) == 0
     err = capfd.readouterr().err
@@ -63,7 +65,7 @@ def test_results_of_an_older_algorithm_are_kept_until_the_upgrade(finished, monk
 def test_results_of_a_newer_algorithm_are_kept(finished):
     made_by_another(finished, "9.0", algorithm_version=7)
     with finished.file.reading() as h5:
-        assert versions.outdated(h5) == []
+        assert versions.outdated(h5, GRAPH) == []
 
 
 def of_format(study, minor, **settings):

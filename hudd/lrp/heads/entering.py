@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, fx
 
 from hudd.errors import UsageError
-from hudd.lrp.contraction import arguments
+from hudd.lrp.arguments import arguments
 from hudd.lrp.heads.trends import reduced_axes
 from hudd.lrp.heads.walk import Head, HeadStep
 from hudd.lrp.message import Message

@@ -17,7 +17,7 @@ from torch import Tensor, fx
 from hudd.capture.graph import RelevanceGraph
 from hudd.capture.samples import RESHAPES
 from hudd.capture.simplify import identity
-from hudd.lrp.contraction import arguments
+from hudd.lrp.arguments import arguments
 from hudd.lrp.operations import routing
 from hudd.lrp.operations.base import is_activation, origin
 

@@ -17,8 +17,8 @@ from torch import Tensor, fx
 from hudd.capture.graph import RelevanceGraph, carries, module_of, target_name
 from hudd.capture.simplify import identity
 from hudd.errors import UnsupportedOperation
+from hudd.lrp.arguments import arguments
 from hudd.lrp.composites import Composite
-from hudd.lrp.contraction import arguments
 from hudd.lrp.message import Message
 from hudd.lrp.operations import products, routing
 from hudd.lrp.operations.base import Operation, Sent, Values, resolve

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from hudd.lrp.arguments import arguments
 from hudd.lrp.composites import Composite
-from hudd.lrp.contraction import arguments
 from hudd.lrp.message import Message
 from hudd.lrp.operations import passing, routing, sums
 from hudd.lrp.operations.base import (

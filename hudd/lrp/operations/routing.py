@@ -13,8 +13,8 @@ from torch import fx
 
 from hudd.capture.samples import RESHAPES
 from hudd.lrp import kernels
+from hudd.lrp.arguments import arguments
 from hudd.lrp.composites import Composite
-from hudd.lrp.contraction import arguments
 from hudd.lrp.message import Message
 from hudd.lrp.operations.base import (
     Operation,

@@ -1,1 +1,1 @@
-"""The steps of a study, one module each: ``run(study)`` brings the step's own result up to date."""
+"""The steps of a study. A module that declares a :class:`hudd.study.step.Step` as its ``STEP`` is one of them."""

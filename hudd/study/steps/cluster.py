@@ -11,31 +11,33 @@ import numpy as np
 
 from hudd.clustering import CLUSTERERS, Clustering, choose_layer, cluster
 from hudd.progress import progress
-from hudd.store import drop, write_dataset
+from hudd.store import write_dataset
 from hudd.study.checks import check_layer
 from hudd.study.fingerprint import digest
+from hudd.study.inputs import Inputs
+from hudd.study.journal import Journal
+from hudd.study.step import Step
 from hudd.study.steps import distances, heatmaps
-from hudd.study.study import AFTER, Study
 
 
-def fingerprints(study: Study) -> dict[str, str]:
+def fingerprints(inputs: Inputs) -> dict[str, str]:
     """Everything that the clusters of each layer depend on."""
-    chosen = study.settings.choices
-    how: list[object] = [chosen.linkage_on, chosen.wicd_on, chosen.max_clusters, study.settings.max_clusters]
-    how += [chosen.cluster_size, study.settings.cluster_size]
+    chosen = inputs.settings.choices
+    how: list[object] = [chosen.linkage_on, chosen.wicd_on, chosen.max_clusters, inputs.settings.max_clusters]
+    how += [chosen.cluster_size, inputs.settings.cluster_size]
     if chosen.linkage_on == "none":
-        how += [chosen.reduction, chosen.clusterer, study.settings.seed]
+        how += [chosen.reduction, chosen.clusterer, inputs.settings.seed]
         if (mark := CLUSTERERS.mark(chosen.clusterer)) is not None:
             how.append(mark)
-    return {layer: digest("cluster", mark, how) for layer, mark in distances.fingerprints(study).items()}
+    return {layer: digest("cluster", mark, how) for layer, mark in distances.fingerprints(inputs).items()}
 
 
-def fingerprint(study: Study) -> str:
+def fingerprint(inputs: Inputs) -> str:
     """Everything that the root-cause clusters depend on."""
-    return digest("choice", fingerprints(study), study.settings.choices.layer_choice, study.settings.layer)
+    return digest("choice", fingerprints(inputs), inputs.settings.choices.layer_choice, inputs.settings.layer)
 
 
-def run(study: Study, *, checksums: bool = False) -> None:
+def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     """Cluster every layer that is not clustered yet, then choose.
 
     Raises
@@ -43,43 +45,45 @@ def run(study: Study, *, checksums: bool = False) -> None:
     UsageError
         If the layer that the settings name is not among those of the study.
     """
-    study.lead(lambda: check_layer(study, study.layers))
+    journal.lead(lambda: check_layer(inputs, inputs.results.layers))
     todo = {
         layer: mark
-        for layer, mark in fingerprints(study).items()
-        if not study.is_done(f"cluster/{layer}", mark)
+        for layer, mark in fingerprints(inputs).items()
+        if not journal.is_done(f"cluster/{layer}", mark)
     }
     if todo:
-        distances.run(study, checksums=True)
-    if study.settings.choices.linkage_on == "none":
+        distances.run(inputs, journal, checksums=True)
+    if inputs.settings.choices.linkage_on == "none":
         for layer, own in todo.items():
-            with heatmaps.at(study, [layer]) as stored:
-                study.lead(partial(_layer, study, layer, own, stored[layer].numpy()))
+            with heatmaps.at(inputs, journal, [layer]) as stored:
+                journal.lead(partial(_layer, inputs, journal, layer, own, stored[layer].numpy()))
         todo = {}
-    mark = fingerprint(study)
-    if todo or not study.is_done("choice", mark):
-        study.lead(lambda: _cluster(study, todo, mark))
-        heatmaps.keep(study)
+    mark = fingerprint(inputs)
+    if todo or not journal.is_done("choice", mark):
+        journal.lead(lambda: _cluster(inputs, journal, todo, mark))
+        heatmaps.keep(inputs, journal)
 
 
-def _cluster(study: Study, todo: dict[str, str], mark: str) -> None:
-    wanted, started = study.settings.layer, time.perf_counter()
+def _cluster(inputs: Inputs, journal: Journal, todo: dict[str, str], mark: str) -> None:
+    wanted, started = inputs.settings.layer, time.perf_counter()
     with progress("clusters", len(todo), unit="layers") as advance:
         for layer, own in todo.items():
-            _layer(study, layer, own, study.distances_of(layer))
+            _layer(inputs, journal, layer, own, inputs.results.distances_of(layer))
             advance(1)
-    if not study.is_done("choice", mark):
-        found = {layer: study.clustering_of(layer) for layer in study.layers}
-        several = {layer: own for layer, own in found.items() if prod(study.heatmap_shape(layer)) > 1}
-        chosen = wanted or choose_layer(several or found, preset=study.settings.preset)
-        with study.committing("choice", mark, started) as h5:
-            study.forget(h5, *AFTER["choice"], "choice")
+    if not journal.is_done("choice", mark):
+        results = inputs.results
+        found = {layer: results.clustering_of(layer) for layer in results.layers}
+        several = {layer: own for layer, own in found.items() if prod(results.heatmap_shape(layer)) > 1}
+        chosen = wanted or choose_layer(several or found, preset=inputs.settings.preset)
+        with journal.committing("choice", mark, started) as h5:
+            journal.forget(h5, "choice")
+            journal.forget_after(h5, "choice")
             _write_choice(h5, chosen, found[chosen])
 
 
-def _layer(study: Study, layer: str, mark: str, rows: np.ndarray) -> None:
+def _layer(inputs: Inputs, journal: Journal, layer: str, mark: str, rows: np.ndarray) -> None:
     """Cluster the distances of a layer, or its features where these are to be reduced or not linked."""
-    started, settings = time.perf_counter(), study.settings
+    started, settings = time.perf_counter(), inputs.settings
     found = cluster(
         rows,
         preset=settings.preset,
@@ -90,10 +94,10 @@ def _layer(study: Study, layer: str, mark: str, rows: np.ndarray) -> None:
         unit_norm=settings.choices.unit_norm,
         seed=settings.seed,
     )
-    with study.committing(f"cluster/{layer}", mark, started) as h5:
-        study.forget(h5, *AFTER["cluster"])
+    with journal.committing(f"cluster/{layer}", mark, started) as h5:
+        journal.forget(h5, f"cluster/{layer}")
+        journal.forget_after(h5, f"cluster/{layer}")
         group = h5[f"layers/{layer}"]
-        drop(group, distances.OF_A_LAYER)
         about = "merge of two clusters: their numbers, height, number of errors; as SciPy's linkage"
         write_dataset(group, "linkage", found.linkage, dims=("merge", "merge_field"), description=about)
         write_dataset(
@@ -117,3 +121,16 @@ def _write_choice(h5: h5py.File, layer: str, found: Clustering) -> None:
     )
     about = "error row of the cluster's most central member"
     write_dataset(group, "medoid", found.medoids, dims=("cluster",), description=about)
+
+
+STEP = Step(
+    name="cluster",
+    requires=("distances",),
+    outputs={"cluster": ("linkage", "wicd", "label", "medoid"), "choice": ("clusters",)},
+    by_layer=frozenset({"cluster"}),
+    run=run,
+    fingerprint=lambda inputs, journal: {
+        **{f"cluster/{layer}": mark for layer, mark in fingerprints(inputs).items()},
+        "choice": fingerprint(inputs),
+    },
+)

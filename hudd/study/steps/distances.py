@@ -10,72 +10,78 @@ import numpy as np
 
 from hudd.distances import pairwise_distances
 from hudd.progress import progress
-from hudd.store import SHARD_BYTES, ShardSet, Stored, drop, write_dataset
+from hudd.store import SHARD_BYTES, ShardSet, Stored, write_dataset
 from hudd.study.estimate import foresee
 from hudd.study.fingerprint import digest
+from hudd.study.inputs import Inputs
+from hudd.study.journal import Journal
+from hudd.study.step import Step
 from hudd.study.steps import heatmaps
-from hudd.study.study import AFTER, Study
 
 _Ranges = list[tuple[int, int]]
 
-OF_A_LAYER = ("linkage", "wicd", "label", "medoid")
 _IN_MEMORY = 512 << 20  # heatmaps of a layer up to this size are read once
 
 
-def fingerprints(study: Study) -> dict[str, str]:
+def fingerprints(inputs: Inputs) -> dict[str, str]:
     """Everything that the distances of each layer depend on."""
-    mark = heatmaps.fingerprint(study)
+    mark = heatmaps.fingerprint(inputs)
     return {
-        layer: digest("distances", mark, layer, study.settings.choices.unit_norm) for layer in study.layers
+        layer: digest("distances", mark, layer, inputs.settings.choices.unit_norm)
+        for layer in inputs.results.layers
     }
 
 
-def run(study: Study, *, checksums: bool = False) -> None:
+def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     """Compute the distances of every layer that lacks them.
 
     Parameters
     ----------
-    study : Study
-        The study.
+    inputs : Inputs
+        DNN, data and settings.
+    journal : Journal
+        Where results are.
     checksums : bool
         Read every shard and compute the damaged ones again, also where the step is done.
     """
-    todo = study.lead(lambda: _missing(study, checksums))
+    todo = journal.lead(lambda: _missing(inputs, journal, checksums))
     if not todo:
         return
     pairs = sum(stop - start for ranges in todo.values() for start, stop in ranges)
-    study.lead(lambda: foresee(study, "distances", 4 * pairs, 0.0))
-    for group in heatmaps.groups(study):
+    journal.lead(lambda: foresee(journal, "distances", 4 * pairs, 0.0))
+    for group in heatmaps.groups(inputs):
         wanted = [layer for layer in group if layer in todo]
         if any(todo[layer] for layer in wanted):
-            with heatmaps.at(study, group) as stored:
-                seconds = _compute(study, {layer: stored[layer] for layer in wanted}, todo)
-                _commit(study, wanted, stored, seconds)
+            with heatmaps.at(inputs, journal, group) as stored:
+                seconds = _compute(inputs, journal, {layer: stored[layer] for layer in wanted}, todo)
+                _commit(inputs, journal, wanted, stored, seconds)
         else:
-            _commit(study, wanted, {}, {})
+            _commit(inputs, journal, wanted, {}, {})
 
 
-def _shards(study: Study, layer: str, mark: str) -> ShardSet:
-    rows = len(study.errors)
-    directory = study.shards(f"distances/{layer}", mark)
-    return ShardSet(directory, rows * (rows - 1) // 2, SHARD_BYTES // 4, mark, study.settings.compression)
+def _shards(inputs: Inputs, journal: Journal, layer: str, mark: str) -> ShardSet:
+    rows = len(inputs.results.errors)
+    directory = journal.shards(f"distances/{layer}", mark)
+    return ShardSet(directory, rows * (rows - 1) // 2, SHARD_BYTES // 4, mark, inputs.settings.compression)
 
 
-def _missing(study: Study, checksums: bool) -> dict[str, _Ranges]:
+def _missing(inputs: Inputs, journal: Journal, checksums: bool) -> dict[str, _Ranges]:
     """Ranges of pairs that are missing, for every layer that is not done or lacks some."""
     found = {}
-    for layer, mark in fingerprints(study).items():
-        done = study.is_done(f"distances/{layer}", mark)
-        missing = _shards(study, layer, mark).missing(checksums=checksums or not done)
+    for layer, mark in fingerprints(inputs).items():
+        done = journal.is_done(f"distances/{layer}", mark)
+        missing = _shards(inputs, journal, layer, mark).missing(checksums=checksums or not done)
         if missing or not done:
             found[layer] = missing
     return found
 
 
-def _compute(study: Study, stored: dict[str, Stored], todo: dict[str, _Ranges]) -> dict[str, float]:
+def _compute(
+    inputs: Inputs, journal: Journal, stored: dict[str, Stored], todo: dict[str, _Ranges]
+) -> dict[str, float]:
     """Compute the shards that are missing, each rank its share of those of all layers; return the seconds."""
-    marks = fingerprints(study)
-    mine = study.ranks.mine([(layer, piece) for layer in stored for piece in todo[layer]])
+    marks = fingerprints(inputs)
+    mine = journal.ranks.mine([(layer, piece) for layer in stored for piece in todo[layer]])
 
     def work() -> dict[str, float]:
         taken = {}
@@ -85,17 +91,17 @@ def _compute(study: Study, stored: dict[str, Stored], todo: dict[str, _Ranges]) 
                 size = rows.dtype.itemsize * int(np.prod(rows.shape, dtype=np.int64))
                 source = rows.numpy() if ranges and size <= _IN_MEMORY else rows
                 for start, stop in ranges:
-                    found = _pairs(study, source, start, stop)
-                    _shards(study, layer, marks[layer]).write(start, {"distance": found})
+                    found = _pairs(inputs, source, start, stop)
+                    _shards(inputs, journal, layer, marks[layer]).write(start, {"distance": found})
                     advance(1)
                 taken[layer] = time.perf_counter() - started
         return taken
 
-    ranks = study.ranks.each(work)
+    ranks = journal.ranks.each(work)
     return {layer: max(taken[layer] for taken in ranks) for layer in stored}
 
 
-def _pairs(study: Study, rows: Any, start: int, stop: int) -> np.ndarray:
+def _pairs(inputs: Inputs, rows: Any, start: int, stop: int) -> np.ndarray:
     """Compute the distances `start` to `stop` of the condensed matrix, whatever the other shards are.
 
     They belong to the rows `first` to `last`: a triangle of these among themselves, and a block of these
@@ -105,8 +111,8 @@ def _pairs(study: Study, rows: Any, start: int, stop: int) -> np.ndarray:
     offsets = np.arange(count) * (2 * count - np.arange(count) - 1) // 2  # where each row's pairs begin
     first, last = np.searchsorted(offsets, [start, stop - 1], side="right") - [1, 0]
     last = count if last == count - 1 else last  # the last row has no pairs of its own
-    device = None if study.device.type == "cpu" else study.device
-    between = partial(pairwise_distances, unit_norm=study.settings.choices.unit_norm, device=device)
+    device = None if inputs.device.type == "cpu" else inputs.device
+    between = partial(pairwise_distances, unit_norm=inputs.settings.choices.unit_norm, device=device)
     if first == 0 and last == count:
         return between(rows, condensed=True)[start:stop]
     own = _part(rows, first, last)
@@ -138,29 +144,50 @@ class _Rows:
         return self.rows[(slice(self.first + start, self.first + stop, step), *rest)]
 
 
-def _commit(study: Study, layers: list[str], stored: dict[str, Stored], seconds: dict[str, float]) -> None:
+def _commit(
+    inputs: Inputs, journal: Journal, layers: list[str], stored: dict[str, Stored], seconds: dict[str, float]
+) -> None:
     """Show the finished shards of some layers in the file."""
-    marks = fingerprints(study)
+    marks = fingerprints(inputs)
 
     def commit() -> None:
         for layer in layers:
-            if not study.is_done(f"distances/{layer}", marks[layer]):
+            if not journal.is_done(f"distances/{layer}", marks[layer]):
                 started = time.perf_counter() - seconds.get(layer, 0.0)
-                _show(study, layer, _shards(study, layer, marks[layer]), stored.get(layer), started)
+                _show(
+                    inputs,
+                    journal,
+                    layer,
+                    _shards(inputs, journal, layer, marks[layer]),
+                    stored.get(layer),
+                    started,
+                )
 
-    study.lead(commit)
+    journal.lead(commit)
 
 
-def _show(study: Study, layer: str, shards: ShardSet, rows: Stored | None, started: float) -> None:
-    unit_norm = study.settings.choices.unit_norm
-    with study.committing(f"distances/{layer}", shards.fingerprint, started) as h5:
-        drop(h5, [f"layers/{layer}/{name}" for name in OF_A_LAYER] + [f"steps/cluster/{layer}"])
-        study.forget(h5, *AFTER["cluster"])
-        layout = shards.virtual_layout("distance", study.path) if shards.rows else np.empty(0, np.float32)
+def _show(
+    inputs: Inputs, journal: Journal, layer: str, shards: ShardSet, rows: Stored | None, started: float
+) -> None:
+    unit_norm = inputs.settings.choices.unit_norm
+    with journal.committing(f"distances/{layer}", shards.fingerprint, started) as h5:
+        journal.forget_after(h5, f"distances/{layer}")
+        layout = shards.virtual_layout("distance", journal.path) if shards.rows else np.empty(0, np.float32)
         what, units = ("unit-norm heatmaps", "1") if unit_norm else ("heatmaps", "logit")
         about = f"Euclidean distance of two errors' {what}; upper triangle by rows, as SciPy's pdist"
         write_dataset(h5, f"layers/{layer}/distance", layout, dims=("pair",), units=units, description=about)
         if rows is not None:
-            heatmaps.write_conservation(study, h5, layer, rows)
+            heatmaps.write_conservation(inputs, h5, layer, rows)
     if shards.rows:
-        study.keep_shards(shards.directory)
+        journal.keep_shards(shards.directory)
+
+
+STEP = Step(
+    name="distances",
+    requires=("heatmaps",),
+    outputs={"distances": ("distance",)},
+    by_layer=frozenset({"distances"}),
+    shards=("distances",),
+    run=run,
+    fingerprint=lambda inputs, journal: {f"distances/{k}": mark for k, mark in fingerprints(inputs).items()},
+)

@@ -8,16 +8,17 @@ from hudd.progress import progress
 from hudd.selection import failure_rate
 from hudd.store import ShardSet
 from hudd.study.fingerprint import digest
+from hudd.study.inputs import Inputs
+from hudd.study.journal import Journal
 from hudd.study.steps import cluster, test
 from hudd.study.steps.relevance import Relevance
-from hudd.study.study import Study
 
 _ROWS_PER_SHARD = 1024
 _MOST_TEST_IMAGES, _MEMORY = 5000, 256 << 20  # of the sample of the test set and of its heatmaps
 _NEIGHBOURS = 10
 
 
-def failure(study: Study) -> np.ndarray:
+def failure(inputs: Inputs, journal: Journal) -> np.ndarray:
     """Estimate the probability of failure of every improvement image, see :func:`hudd.selection.failure_rate`.
 
     The heatmaps of the correct test images are not in the study, so they are made here, of a sample of 5,000
@@ -28,19 +29,21 @@ def failure(study: Study) -> np.ndarray:
     np.ndarray
         (M,) float64.
     """
-    settings, correct = study.settings, study.split("test").correct
-    improvement = test.fingerprint(study, "improvement")
-    mark = digest("doubt", cluster.fingerprint(study), improvement, settings.choices.unit_norm, settings.seed)
-    count = len(study.source("improvement"))
-    shards = ShardSet(study.shards("doubt", mark), count, _ROWS_PER_SHARD, mark)
-    missing = study.lead(shards.missing)
+    settings, correct = inputs.settings, inputs.results.split("test").correct
+    improvement = test.fingerprint(inputs, "improvement")
+    mark = digest(
+        "doubt", cluster.fingerprint(inputs), improvement, settings.choices.unit_norm, settings.seed
+    )
+    count = len(inputs.source("improvement"))
+    shards = ShardSet(journal.shards("doubt", mark), count, _ROWS_PER_SHARD, mark)
+    missing = journal.lead(shards.missing)
     if missing:
-        sample, heatmaps = _sample(study, correct)
+        sample, heatmaps = _sample(inputs, correct)
 
         def work() -> None:
-            mine = study.ranks.mine(missing)
+            mine = journal.ranks.mine(missing)
             with progress("failure rates", sum(stop - start for start, stop in mine)) as advance:
-                blocks = Relevance(study, "improvement", advance)
+                blocks = Relevance(inputs, "improvement", advance)
                 for start, stop in mine:
                     rate = failure_rate(
                         blocks.of(np.arange(start, stop)),
@@ -51,15 +54,15 @@ def failure(study: Study) -> np.ndarray:
                     )
                     shards.write(start, {"failure": rate})
 
-        study.ranks.each(work)
-        study.lead(lambda: study.keep_shards(shards.directory))
+        journal.ranks.each(work)
+        journal.lead(lambda: journal.keep_shards(shards.directory))
     return shards.columns(["failure"])["failure"]
 
 
-def _sample(study: Study, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _sample(inputs: Inputs, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows of the test set drawn at random, and their heatmaps."""
-    relevance = Relevance(study, "test")
+    relevance = Relevance(inputs, "test")
     row_bytes = next(relevance.of(np.arange(1))).nbytes
     most = int(np.clip(_MEMORY // row_bytes, 1, _MOST_TEST_IMAGES))
-    rows = np.sort(np.random.default_rng([study.settings.seed, 1 << 22]).permutation(len(correct))[:most])
+    rows = np.sort(np.random.default_rng([inputs.settings.seed, 1 << 22]).permutation(len(correct))[:most])
     return rows, np.concatenate(list(relevance.of(rows)))

@@ -21,8 +21,11 @@ from hudd.evaluation import (
 )
 from hudd.store import write_dataset
 from hudd.study.fingerprint import digest
+from hudd.study.inputs import Inputs
+from hudd.study.journal import Journal
+from hudd.study.results import Results
+from hudd.study.step import Step
 from hudd.study.steps import cluster
-from hudd.study.study import Study
 
 CAUSE = "cause"
 """The parameter that says what is wrong with an image, where that is known."""
@@ -30,35 +33,39 @@ _CONTENTS = 2  # 1 had neither shifts nor the parameters of rules
 _PERMUTATIONS = {"variance": 99, "rules": 19}  # 19 tell a rule from chance at the 5 % level
 
 
-def fingerprint(study: Study) -> str:
+def fingerprint(inputs: Inputs) -> str:
     """Everything that the evaluation depends on."""
-    settings = study.settings
+    settings = inputs.settings
     return digest(
-        "evaluate", _CONTENTS, cluster.fingerprint(study), settings.seed, settings.angles, settings.units
+        "evaluate", _CONTENTS, cluster.fingerprint(inputs), settings.seed, settings.angles, settings.units
     )
 
 
-def run(study: Study, *, checksums: bool = False) -> None:
+def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     """Measure the clusters by what is known about the images; a parameter "cause" is the known cause."""
-    mark = fingerprint(study)
-    if not study.is_done("evaluate", mark):
-        study.lead(lambda: _measure(study, mark))
+    mark = fingerprint(inputs)
+    if not journal.is_done("evaluate", mark):
+        journal.lead(lambda: _measure(inputs, journal, mark))
 
 
-def _measure(study: Study, mark: str) -> None:
-    started, labels = time.perf_counter(), study.clusters.label
-    known = {name: values[study.errors] for name, values in study.split("test").parameters.items()}
-    variance = variance_of(study, labels)
-    purity = purity_of(study, labels)
-    rules = rules_of(study, labels)
-    with study.committing("evaluate", mark, started) as h5:
-        study.forget(h5, "evaluate")
+def _measure(inputs: Inputs, journal: Journal, mark: str) -> None:
+    started, labels = time.perf_counter(), inputs.results.clusters.label
+    known = {
+        name: values[inputs.results.errors]
+        for name, values in inputs.results.split("test").parameters.items()
+    }
+    variance = variance_of(inputs.results, labels)
+    purity = purity_of(inputs.results, labels)
+    rules = rules_of(inputs.results, labels)
+    with journal.committing("evaluate", mark, started) as h5:
+        journal.forget(h5, "evaluate")
+        journal.forget_after(h5, "evaluate")
         group = h5.create_group("evaluation")
-        group.attrs["clusters"] = len(study.clusters.medoid)
+        group.attrs["clusters"] = len(inputs.results.clusters.medoid)
         group.attrs["singletons"] = int((np.bincount(labels)[1:] == 1).sum())
         if variance:
             _write_variance(group.create_group("variance"), variance)
-            ranges = unsafe_ranges(known, labels, variance, angles=study.settings.angles)
+            ranges = unsafe_ranges(known, labels, variance, angles=inputs.settings.angles)
             if ranges:
                 _write_ranges(group.create_group("ranges"), ranges)
         if purity:
@@ -67,57 +74,57 @@ def _measure(study: Study, mark: str) -> None:
             _write_rules(group.create_group("rules"), rules)
 
 
-def purity_of(study: Study, labels: np.ndarray) -> PurityCoverage | None:
+def purity_of(results: Results, labels: np.ndarray) -> PurityCoverage | None:
     """Hold clusters, (N_errors,) int, against the errors' known causes; None where no cause is known."""
-    parameters = study.split("test").parameters
+    parameters = results.split("test").parameters
     if CAUSE not in parameters:
         return None
-    causes = parameters[CAUSE][study.errors]
+    causes = parameters[CAUSE][results.errors]
     known = is_known(causes)
     return purity_coverage(labels[known], causes[known].astype(str)) if known.any() else None
 
 
-def variance_of(study: Study, labels: np.ndarray) -> VarianceReduction | None:
+def variance_of(results: Results, labels: np.ndarray) -> VarianceReduction | None:
     """Compare the parameters' variances inside clusters, (N_errors,) int, with those over all errors, and chance.
 
     None where no parameter but the cause is a number.
     """
-    everything = study.split("test").parameters
-    known = {name: values[study.errors] for name, values in everything.items() if name != CAUSE}
+    everything = results.split("test").parameters
+    known = {name: values[results.errors] for name, values in everything.items() if name != CAUSE}
     if not any(values.dtype.kind in "biuf" for values in known.values()):
         return None
     return variance_reduction(
         known,
         labels,
-        angles=study.settings.angles,
+        angles=results.settings.angles,
         permutations=_PERMUTATIONS["variance"],
-        seed=study.settings.seed,
+        seed=results.settings.seed,
     )
 
 
-def rules_of(study: Study, labels: np.ndarray) -> list[Rule]:
+def rules_of(results: Results, labels: np.ndarray) -> list[Rule]:
     """Find what sets the clusters' images apart from other test images of the same classes.
 
     Parameters
     ----------
-    study : Study
+    results : Results
         With a test set; its column "cause" is left out, since a rule of it would only say the purity again.
     labels : np.ndarray
         (N_errors,) int clusters from 1; errors with a label below 1 count among the others.
     """
-    test = study.split("test")
+    test = results.split("test")
     told_by = {name: values for name, values in test.parameters.items() if name != CAUSE}
     if not told_by:
         return []
     everywhere = np.zeros(len(test.label), np.int64)
-    everywhere[study.errors] = labels
+    everywhere[results.errors] = labels
     return cluster_rules(
         told_by,
         everywhere,
         classes=test.label,
-        units=study.settings.units,
+        units=results.settings.units,
         permutations=_PERMUTATIONS["rules"],
-        seed=study.settings.seed,
+        seed=results.settings.seed,
     )
 
 
@@ -185,3 +192,12 @@ def _write_rules(group: h5py.Group, rules: list[Rule]) -> None:
     for name, about in descriptions.items():
         values = np.array([getattr(rule, name) for rule in rules])
         write_dataset(group, name, values, dims=("cluster",), description=about)
+
+
+STEP = Step(
+    name="evaluate",
+    requires=("cluster",),
+    outputs={"evaluate": ("evaluation",)},
+    run=run,
+    fingerprint=lambda inputs, journal: {"evaluate": fingerprint(inputs)},
+)

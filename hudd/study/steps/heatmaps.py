@@ -20,32 +20,36 @@ from hudd.progress import progress
 from hudd.store import ShardSet, Stored, drop, write_dataset
 from hudd.study.estimate import foresee, seconds_of
 from hudd.study.fingerprint import digest
+from hudd.study.inputs import Inputs
+from hudd.study.journal import Journal
+from hudd.study.step import Step
 from hudd.study.steps import test
-from hudd.study.study import AFTER, Study
 
 _CONSERVATION = "conservation of "
 _TOGETHER = 1 << 30  # bytes of heatmaps that are made at a time where they are not kept
 
 
-def fingerprint(study: Study) -> str:
+def fingerprint(inputs: Inputs) -> str:
     """Everything that the heatmaps depend on."""
-    settings = study.settings
+    settings = inputs.settings
     layers = None if settings.layers is None else list(settings.layers)
     how = [settings.effective_rules, settings.effective_pool, settings.dtype, layers]
-    if study.features.kind != "relevance":
-        how.append(study.features.mark())
+    if inputs.features.kind != "relevance":
+        how.append(inputs.features.mark())
     if marks := rule_marks(settings.effective_rules):
         how.append(marks)
-    return digest("heatmaps", test.fingerprint(study, "test"), how)
+    return digest("heatmaps", test.fingerprint(inputs, "test"), how)
 
 
-def run(study: Study, *, checksums: bool = False) -> None:
+def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     """Find out what heatmaps there are, and keep those that the settings say.
 
     Parameters
     ----------
-    study : Study
-        The study.
+    inputs : Inputs
+        DNN, data and settings.
+    journal : Journal
+        Where results are.
     checksums : bool
         Read every shard and compute the damaged ones again, also where the step is done.
 
@@ -54,103 +58,114 @@ def run(study: Study, *, checksums: bool = False) -> None:
     HuddError
         If the DNN makes no error, or the disk is too small.
     """
-    mark, started = fingerprint(study), time.perf_counter()
-    errors = study.errors
+    mark, started = fingerprint(inputs), time.perf_counter()
+    errors = inputs.results.errors
     if not len(errors):
-        count = len(study.split("test").label)
+        count = len(inputs.results.split("test").label)
         raise HuddError(
             f"the DNN makes no error on the {count} images of the test set, so there is nothing to explain; "
             "test it on harder images."
         )
     extractor = None
-    if not study.is_done("layers", mark):
-        extractor, target = study.features.extractor(), study.split("test").prediction[errors[:1]]
-        found = _explained(study, extractor, study.features.source("test").load(errors[:1]), target)
-        head = getattr(extractor, "head", "")
-        study.lead(lambda: _describe(study, mark, started, found, _channels(extractor), head))
-    keep(study, checksums=checksums, extractor=extractor)
+    if not journal.is_done("layers", mark):
+        extractor, target = inputs.features.extractor(), inputs.results.split("test").prediction[errors[:1]]
+        found = _explained(inputs, extractor, inputs.features.source("test").load(errors[:1]), target)
+        head, channels = getattr(extractor, "head", ""), _channels(extractor)
+        journal.lead(lambda: _describe(inputs, journal, mark, started, found, channels, head))
+    keep(inputs, journal, checksums=checksums, extractor=extractor)
 
 
-def keep(study: Study, *, checksums: bool = False, extractor: Extractor | None = None) -> None:
+def keep(
+    inputs: Inputs, journal: Journal, *, checksums: bool = False, extractor: Extractor | None = None
+) -> None:
     """Bring the heatmaps that are stored in line with ``--store``: all, the chosen layer's, or none.
 
     Parameters
     ----------
-    study : Study
-        The study.
+    inputs : Inputs
+        DNN, data and settings.
+    journal : Journal
+        Where results are.
     checksums : bool
         As for :func:`run`.
     extractor : Extractor, optional
         One for every layer, where there is one already.
     """
-    layers, started = _wanted(study), time.perf_counter()
-    shards = _shards(study, "heatmaps", layers)
-    done = study.is_done("heatmaps", shards.fingerprint)
-    damaged = study.lead(lambda: shards.missing(checksums=checksums)) if done and layers else []
+    layers, started = _wanted(inputs), time.perf_counter()
+    shards = _shards(inputs, journal, "heatmaps", layers)
+    done = journal.is_done("heatmaps", shards.fingerprint)
+    damaged = journal.lead(lambda: shards.missing(checksums=checksums)) if done and layers else []
     if done and not damaged:
         return
     if layers:
-        _compute(study, shards, layers, extractor if layers == study.layers else None)
+        _compute(inputs, journal, shards, layers, extractor if layers == inputs.results.layers else None)
     if not done:  # else a damaged shard was mended: the same numbers
-        study.lead(lambda: _show(study, shards, layers, started))
+        journal.lead(lambda: _show(inputs, journal, shards, layers, started))
 
 
 @contextmanager
-def at(study: Study, layers: list[str]) -> Iterator[dict[str, Stored]]:
+def at(inputs: Inputs, journal: Journal, layers: list[str]) -> Iterator[dict[str, Stored]]:
     """Give the heatmaps of some layers while the body runs: those that are kept, or else made for the purpose."""
-    if set(layers) <= set(_wanted(study)):
-        keep(study, checksums=True)
-        yield {layer: study.heatmaps_of(layer) for layer in layers}
+    if set(layers) <= set(_wanted(inputs)):
+        keep(inputs, journal, checksums=True)
+        yield {layer: inputs.results.heatmaps_of(layer) for layer in layers}
         return
-    shards = _shards(study, "passing", layers)
-    _compute(study, shards, layers)
+    shards = _shards(inputs, journal, "passing", layers)
+    _compute(inputs, journal, shards, layers)
     view = shards.directory / "view.h5"
-    study.lead(lambda: shards.write_view(view))
+    journal.lead(lambda: shards.write_view(view))
     yield {layer: Stored(view, layer) for layer in layers}
-    study.lead(lambda: shutil.rmtree(shards.directory.parent, ignore_errors=True))
+    journal.lead(lambda: shutil.rmtree(shards.directory.parent, ignore_errors=True))
 
 
-def groups(study: Study) -> Iterator[list[str]]:
+def groups(inputs: Inputs) -> Iterator[list[str]]:
     """Cut the layers into groups whose heatmaps are on the disk at one time."""
-    if study.settings.store == "all":
-        yield study.layers
+    if inputs.settings.store == "all":
+        yield inputs.results.layers
         return
-    sizes, group = _row_bytes(study), list[str]()
-    for layer in study.layers:
-        if group and sum(sizes[name] for name in (*group, layer)) * len(study.errors) > _TOGETHER:
+    sizes, group = _row_bytes(inputs), list[str]()
+    for layer in inputs.results.layers:
+        if group and sum(sizes[name] for name in (*group, layer)) * len(inputs.results.errors) > _TOGETHER:
             yield group
             group = []
         group.append(layer)
     yield group
 
 
-def write_conservation(study: Study, h5: h5py.File, layer: str, rows: Stored) -> None:
+def write_conservation(inputs: Inputs, h5: h5py.File, layer: str, rows: Stored) -> None:
     """Put in how much relevance the layer lost, where the heatmaps themselves are not kept."""
-    if f"layers/{layer}/conservation" not in h5 and _conserved(study, [layer]):
+    if f"layers/{layer}/conservation" not in h5 and _conserved(inputs, [layer]):
         _write_conservation(h5, layer, Stored(rows.path, _CONSERVATION + layer)[...])
 
 
-def _wanted(study: Study) -> list[str]:
+def _wanted(inputs: Inputs) -> list[str]:
     """Layers whose heatmaps are kept."""
-    if study.settings.store == "all":
-        return study.layers
-    return [study.chosen_layer] if study.settings.store == "selected" and study.has("clusters") else []
+    if inputs.settings.store == "all":
+        return inputs.results.layers
+    return (
+        [inputs.results.chosen_layer]
+        if inputs.settings.store == "selected" and inputs.results.has("clusters")
+        else []
+    )
 
 
-def _row_bytes(study: Study) -> dict[str, int]:
+def _row_bytes(inputs: Inputs) -> dict[str, int]:
     """Size of an error's heatmap, and of its conservation, by layer."""
-    number = np.dtype(study.settings.dtype).itemsize
+    number = np.dtype(inputs.settings.dtype).itemsize
     return {
-        layer: int(np.prod(study.heatmap_shape(layer), dtype=np.int64)) * number + 4 for layer in study.layers
+        layer: int(np.prod(inputs.results.heatmap_shape(layer), dtype=np.int64)) * number + 4
+        for layer in inputs.results.layers
     }
 
 
-def _shards(study: Study, kind: str, layers: list[str]) -> ShardSet:
+def _shards(inputs: Inputs, journal: Journal, kind: str, layers: list[str]) -> ShardSet:
     """Shards of some layers. How the rows are cut does not depend on which, so that neither do the numbers."""
-    mark, rows = fingerprint(study), ShardSet.rows_for(sum(_row_bytes(study).values()))
-    if set(layers) != set(study.layers):
+    mark, rows = fingerprint(inputs), ShardSet.rows_for(sum(_row_bytes(inputs).values()))
+    if set(layers) != set(inputs.results.layers):
         mark = digest(mark, layers)
-    return ShardSet(study.shards(kind, mark), len(study.errors), rows, mark, study.settings.compression)
+    return ShardSet(
+        journal.shards(kind, mark), len(inputs.results.errors), rows, mark, inputs.settings.compression
+    )
 
 
 def _channels(extractor: Extractor | None) -> dict[str, int]:
@@ -159,7 +174,8 @@ def _channels(extractor: Extractor | None) -> dict[str, int]:
 
 
 def _describe(
-    study: Study,
+    inputs: Inputs,
+    journal: Journal,
     mark: str,
     started: float,
     found: dict[str, np.ndarray],
@@ -170,40 +186,41 @@ def _describe(
 
     And what is explained where the DNN ends in a head.
     """
-    with study.committing("layers", mark, started) as h5:
+    with journal.committing("layers", mark, started) as h5:
         h5.attrs["explained"] = head or "the output of the predicted class"
-        study.forget(h5, *AFTER["heatmaps"], "heatmaps")
+        journal.forget(h5, "layers")
+        journal.forget_after(h5, "layers")
         names = [name for name in found if not name.startswith(_CONSERVATION)]
         for index, layer in enumerate(names):
             group = h5.create_group(f"layers/{layer}")
             group.attrs["index"] = index
             group.attrs["shape"] = np.array(found[layer].shape[1:], np.int64)
-            if study.settings.effective_pool == "none" and layer in channels:
+            if inputs.settings.effective_pool == "none" and layer in channels:
                 group.attrs["channel_axis"] = channels[layer] % found[layer].ndim
 
 
-def _show(study: Study, shards: ShardSet, layers: list[str], started: float) -> None:
+def _show(inputs: Inputs, journal: Journal, shards: ShardSet, layers: list[str], started: float) -> None:
     """Show the shards as one dataset a layer; heatmaps of other layers are no longer kept."""
-    pool = study.settings.effective_pool
-    lost = shards.columns(_conserved(study, layers))
-    with study.committing("heatmaps", shards.fingerprint, started) as h5:
-        for layer in study.layers:
+    pool = inputs.settings.effective_pool
+    lost = shards.columns(_conserved(inputs, layers))
+    with journal.committing("heatmaps", shards.fingerprint, started) as h5:
+        for layer in inputs.results.layers:
             drop(h5, [f"layers/{layer}/relevance"])
             if layer not in layers:
                 continue
-            layout = shards.virtual_layout(layer, study.path)
-            about, units = study.features.about(layer)
-            dims = ("error", *_axes(pool, len(layout.shape) - 1, study.channel_axis(layer)))
+            layout = shards.virtual_layout(layer, journal.path)
+            about, units = inputs.features.about(layer)
+            dims = ("error", *_axes(pool, len(layout.shape) - 1, inputs.results.channel_axis(layer)))
             name = f"layers/{layer}/relevance"
             write_dataset(h5, name, layout, dims=dims, units=units, description=about)
             if _CONSERVATION + layer in lost:
                 _write_conservation(h5, layer, lost[_CONSERVATION + layer])
-    study.keep_shards(shards.directory)
+    journal.keep_shards(shards.directory)
 
 
-def _conserved(study: Study, layers: list[str]) -> list[str]:
+def _conserved(inputs: Inputs, layers: list[str]) -> list[str]:
     """Columns of the shards that tell conservation: relevance is conserved, other features are not."""
-    conserved = study.features.kind in ("relevance", "moments")
+    conserved = inputs.features.kind in ("relevance", "moments")
     return [_CONSERVATION + layer for layer in layers] if conserved else []
 
 
@@ -212,29 +229,33 @@ def _write_conservation(h5: h5py.File, layer: str, values: np.ndarray) -> None:
     write_dataset(h5, f"layers/{layer}/conservation", values, dims=("error",), description=about)
 
 
-def _compute(study: Study, shards: ShardSet, layers: list[str], extractor: Extractor | None = None) -> None:
+def _compute(
+    inputs: Inputs, journal: Journal, shards: ShardSet, layers: list[str], extractor: Extractor | None = None
+) -> None:
     """Compute the shards that are missing: images are decoded ahead, shards written behind."""
-    missing = study.lead(shards.missing)
+    missing = journal.lead(shards.missing)
     if not missing:
         return
-    extractor = extractor or study.features.extractor(layers)
-    _foresee(study, extractor, layers, sum(stop - start for start, stop in missing))
-    study.ranks.each(partial(_stream, study, shards, extractor, study.ranks.mine(missing)))
+    extractor = extractor or inputs.features.extractor(layers)
+    _foresee(inputs, journal, extractor, layers, sum(stop - start for start, stop in missing))
+    journal.ranks.each(partial(_stream, inputs, shards, extractor, journal.ranks.mine(missing)))
 
 
-def _stream(study: Study, shards: ShardSet, extractor: Extractor, ranges: Sequence[tuple[int, int]]) -> None:
+def _stream(
+    inputs: Inputs, shards: ShardSet, extractor: Extractor, ranges: Sequence[tuple[int, int]]
+) -> None:
     """Compute some shards, as one stream of batches that never cross a shard's border."""
-    source, errors, size = study.features.source("test"), study.errors, study.settings.batch_size
-    prediction = study.split("test").prediction
+    source, errors, size = inputs.features.source("test"), inputs.results.errors, inputs.settings.batch_size
+    prediction = inputs.results.split("test").prediction
     cuts = [(start, at, min(at + size, stop)) for start, stop in ranges for at in range(start, stop, size)]
     ends = {stop for _, stop in ranges}
-    batches = loaded_ahead(source, (errors[at:end] for _, at, end in cuts), study.settings.workers)
+    batches = loaded_ahead(source, (errors[at:end] for _, at, end in cuts), inputs.settings.workers)
     with (
         progress("heatmaps", sum(stop - start for start, stop in ranges)) as advance,
         shards.written_behind() as writing,
     ):
         for (start, at, end), (rows, images) in zip(cuts, batches):
-            found = _explained(study, extractor, images, prediction[rows])
+            found = _explained(inputs, extractor, images, prediction[rows])
             if at == start:
                 shard = writing.begin(start, found)
             for name, part in found.items():
@@ -245,10 +266,10 @@ def _stream(study: Study, shards: ShardSet, extractor: Extractor, ranges: Sequen
 
 
 def _explained(
-    study: Study, extractor: Extractor, images: torch.Tensor, target: np.ndarray
+    inputs: Inputs, extractor: Extractor, images: torch.Tensor, target: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Heatmaps and conservation of some images, by dataset name."""
-    found = extractor.attribute(images.to(study.device), target=torch.from_numpy(target).to(study.device))
+    found = extractor.attribute(images.to(inputs.device), target=torch.from_numpy(target).to(inputs.device))
     arrays = {}
     for layer, heatmap in found.layers.items():
         if heatmap.dtype == torch.float16 and heatmap.isinf().any():
@@ -261,14 +282,17 @@ def _explained(
     return arrays
 
 
-def _foresee(study: Study, extractor: Extractor, layers: list[str], count: int) -> None:
+def _foresee(inputs: Inputs, journal: Journal, extractor: Extractor, layers: list[str], count: int) -> None:
     """Estimate space and time before the work begins."""
-    sizes, rows, seconds = _row_bytes(study), study.errors[: study.settings.batch_size], 0.0
+    sizes, rows, seconds = _row_bytes(inputs), inputs.results.errors[: inputs.settings.batch_size], 0.0
     if count > 20 * len(rows):
-        images, target = study.features.source("test").load(rows), study.split("test").prediction[rows]
-        seconds = seconds_of(lambda: _explained(study, extractor, images, target)) * count / len(rows)
+        images, target = (
+            inputs.features.source("test").load(rows),
+            inputs.results.split("test").prediction[rows],
+        )
+        seconds = seconds_of(lambda: _explained(inputs, extractor, images, target)) * count / len(rows)
     needed = count * sum(sizes[layer] for layer in layers)
-    study.lead(lambda: foresee(study, "heatmaps", needed, seconds / study.ranks.world))
+    journal.lead(lambda: foresee(journal, "heatmaps", needed, seconds / journal.ranks.world))
 
 
 def _axes(pool: str, count: int, channels: int) -> tuple[str, ...]:
@@ -282,3 +306,19 @@ def _axes(pool: str, count: int, channels: int) -> tuple[str, ...]:
     if count > 1:
         names.insert(channels - 1, "channel")
     return tuple(names)
+
+
+def fingerprints(inputs: Inputs, journal: Journal) -> dict[str, str]:
+    """Everything that the layers' description and the heatmaps that are kept depend on, by the key of the result."""
+    kept = _shards(inputs, journal, "heatmaps", _wanted(inputs))
+    return {"layers": fingerprint(inputs), "heatmaps": kept.fingerprint}
+
+
+STEP = Step(
+    name="heatmaps",
+    requires=("test/test",),
+    outputs={"layers": ("layers",), "heatmaps": ("layers/*/relevance", "layers/*/conservation")},
+    shards=("heatmaps", "passing"),
+    run=run,
+    fingerprint=fingerprints,
+)

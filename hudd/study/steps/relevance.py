@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from hudd.data import batches
-from hudd.study.study import Study
+from hudd.study.inputs import Inputs
 
 
 class Relevance:
@@ -16,22 +16,22 @@ class Relevance:
 
     Parameters
     ----------
-    study : Study
-        With clusters.
+    inputs : Inputs
+        Of a study with clusters.
     split : str
         "test" or "improvement".
     advance : callable, optional
         Called with the number of images after each batch.
     """
 
-    def __init__(self, study: Study, split: str, advance: Callable[[int], None] = lambda n: None) -> None:
-        self._study, self._source, self._advance = study, study.features.source(split), advance
-        self._layer, self._prediction = study.chosen_layer, study.split(split).prediction
-        self._extractor = study.features.extractor([self._layer])
+    def __init__(self, inputs: Inputs, split: str, advance: Callable[[int], None] = lambda n: None) -> None:
+        self._inputs, self._source, self._advance = inputs, inputs.features.source(split), advance
+        self._layer, self._prediction = inputs.results.chosen_layer, inputs.results.split(split).prediction
+        self._extractor = inputs.features.extractor([self._layer])
 
     def of(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the (b, ...) float32 heatmaps of the rows in order."""
-        settings, device = self._study.settings, self._study.device
+        settings, device = self._inputs.settings, self._inputs.device
         for part, images in batches(self._source, rows, settings.batch_size, workers=settings.workers):
             target = torch.from_numpy(self._prediction[part]).to(device)
             found = self._extractor.attribute(images.to(device), target=target)

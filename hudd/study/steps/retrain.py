@@ -15,11 +15,14 @@ from hudd.retraining import CachedImages, Retraining, TrainingConfig, retrain
 from hudd.selection import balance, shuffled_order, smart_bagging, strategies
 from hudd.store import drop, sweep, write_dataset
 from hudd.study.fingerprint import digest
+from hudd.study.inputs import Inputs
+from hudd.study.journal import Journal
+from hudd.study.results import Results
+from hudd.study.step import Step
 from hudd.study.steps import doubt, select, test
-from hudd.study.study import Study
 
 
-def run(study: Study, *, checksums: bool = False) -> None:
+def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     """Retrain by every strategy and run that is not there yet.
 
     Raises
@@ -29,42 +32,67 @@ def run(study: Study, *, checksums: bool = False) -> None:
     HuddError
         If nothing was selected, or an image to retrain on has no label.
     """
-    if study.settings.train is None:
-        raise UsageError(f"'{study.path}' has no training set to retrain on; give one with --train.")
-    if not len(study.selection):
+    if inputs.settings.train is None:
+        raise UsageError(f"'{journal.path}' has no training set to retrain on; give one with --train.")
+    if not len(inputs.results.selection):
         raise HuddError(
             "no image was selected (every cluster has a single member), so there is nothing to retrain on."
         )
-    runs = [(mode, number) for mode in study.settings.compared for number in range(study.settings.runs)]
-    bags = {(mode, number): bag(study, mode, study.settings.seed + number) for mode, number in runs}
-    study.lead(lambda: _check_labels(study, [rows for pair in bags.values() for rows in pair]))
-    images = {split: CachedImages(study.source(split)) for split in ("train", "test", "improvement")}
+    bags = _bags(inputs, journal)
+    journal.lead(lambda: _check_labels(inputs, [rows for pair in bags.values() for rows in pair]))
+    images = {split: CachedImages(inputs.source(split)) for split in ("train", "test", "improvement")}
     for (mode, number), (labelled, rows) in bags.items():
-        _one(study, images, mode, number, labelled, rows)
+        _one(inputs, journal, images, mode, number, labelled, rows)
     stale = {
-        f"{mode}/{number}" for mode, found in study.retraining.items() for number in range(len(found))
-    } - {f"{mode}/{number}" for mode, number in runs}
+        f"{mode}/{number}"
+        for mode, found in inputs.results.retraining.items()
+        for number in range(len(found))
+    } - {f"{mode}/{number}" for mode, number in bags}
     if stale:
-        study.lead(lambda: _drop(study, stale))
-    study.lead(lambda: _clear(study))
+        journal.lead(lambda: _drop(inputs, journal, stale))
+    journal.lead(lambda: _clear(journal.path / "models"))
 
 
-def _clear(study: Study) -> None:
+def fingerprints(inputs: Inputs, journal: Journal) -> dict[str, str]:
+    """Everything that each retraining depends on, by the key of its result."""
+    return {
+        f"retrain/{mode}/{number}": _fingerprint(inputs, mode, inputs.settings.seed + number, rows)
+        for (mode, number), (_, rows) in _bags(inputs, journal).items()
+    }
+
+
+def _fingerprint(inputs: Inputs, mode: str, seed: int, rows: np.ndarray) -> str:
+    config, results = TrainingConfig(**inputs.settings.training), inputs.results
+    data = [test.fingerprint(inputs, split) for split in ("train", "test", "improvement")]
+    how = config.describe()
+    return digest("retrain", mode, data, how, seed, rows, results.labels[rows], results.clusters.label)
+
+
+def _bags(inputs: Inputs, journal: Journal) -> dict[tuple[str, int], tuple[np.ndarray, np.ndarray]]:
+    """What is labelled and retrained on by each strategy in each run, see :func:`bag`."""
+    settings = inputs.settings
+    return {
+        (mode, number): bag(inputs, journal, mode, settings.seed + number)
+        for mode in settings.compared
+        for number in range(settings.runs)
+    }
+
+
+def _clear(models: Path) -> None:
     """Remove what a kill left behind: checkpoints of finished runs, and weights that were not renamed yet."""
-    models = study.path / "models"
     for left in models.glob("*-*-*.checkpoint*"):
         left.unlink()
     sweep(models)
 
 
-def _drop(study: Study, stale: set[str]) -> None:
-    with study.file.writing() as h5:
+def _drop(inputs: Inputs, journal: Journal, stale: set[str]) -> None:
+    with journal.file.writing() as h5:
         drop(h5, [f"{place}/{key}" for key in stale for place in ("retraining", "steps/retrain")])
-        for mode in {key.split("/")[0] for key in stale} - set(study.settings.compared):
+        for mode in {key.split("/")[0] for key in stale} - set(inputs.settings.compared):
             drop(h5, [f"retraining/{mode}", f"steps/retrain/{mode}"])
 
 
-def bag(study: Study, mode: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def bag(inputs: Inputs, journal: Journal, mode: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return what a strategy pays labels for and what it retrains on; all budgets and bags have one size.
 
     The strategy that the study selected by keeps its selection, since its labels are paid for; only the bag is
@@ -72,8 +100,10 @@ def bag(study: Study, mode: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
     Parameters
     ----------
-    study : Study
-        With a selection.
+    inputs : Inputs
+        Of a study with a selection.
+    journal : Journal
+        Where the probabilities of failure are kept that the strategy "hybrid" draws by.
     mode : str
         See :data:`hudd.selection.STRATEGIES`.
     seed : int
@@ -84,99 +114,105 @@ def bag(study: Study, mode: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     labelled, bag : np.ndarray
         int64 rows of the improvement set, the second with repeats.
     """
-    unsafe, improvement, settings = study.selection, study.split("improvement"), study.settings
+    unsafe, improvement, settings = (
+        inputs.results.selection,
+        inputs.results.split("improvement"),
+        inputs.settings,
+    )
     if settings.choices.bagging == "hudd-2021":
         order = shuffled_order(len(improvement.label), settings.seed)
         factor = settings.factor or settings.choices.selection_factor
-        own = smart_bagging(select.read_closest(study), unsafe, factor=factor, order=order, seed=seed)
+        own = smart_bagging(
+            select.read_closest(inputs.results), unsafe, factor=factor, order=order, seed=seed
+        )
     else:
         own = balance(unsafe, seed=seed)
     if mode == settings.strategy:
         return unsafe.image, own
     others = strategies(
         [mode],
-        select.read_closest(study),
-        study.clusters.label,
+        select.read_closest(inputs.results),
+        inputs.results.clusters.label,
         budget=len(unsafe),
         entropy=improvement.entropy,
-        correct=improvement.prediction == study.labels,
-        failure=doubt.failure(study) if mode == "hybrid" else None,
+        correct=improvement.prediction == inputs.results.labels,
+        failure=doubt.failure(inputs, journal) if mode == "hybrid" else None,
         size=len(own),
     )
     return others[mode](seed)
 
 
-def wanted(study: Study) -> np.ndarray:
+def wanted(inputs: Inputs, journal: Journal) -> np.ndarray:
     """Rows of the improvement set that need a label for all that is to be retrained by, the selection first."""
-    settings = study.settings
-    parts = [study.selection.image]
+    settings = inputs.settings
+    parts = [inputs.results.selection.image]
     for mode in settings.compared:
         seeds = range(settings.seed, settings.seed + settings.runs) if mode != settings.strategy else ()
-        parts += [bag(study, mode, seed)[0] for seed in seeds]
+        parts += [bag(inputs, journal, mode, seed)[0] for seed in seeds]
     return np.array(list(dict.fromkeys(np.concatenate(parts).tolist())), np.int64)
 
 
-def _check_labels(study: Study, parts: list[np.ndarray]) -> None:
+def _check_labels(inputs: Inputs, parts: list[np.ndarray]) -> None:
     rows = np.unique(np.concatenate(parts))
-    unknown = int((study.labels[rows] < 0).sum())
+    unknown = int((inputs.results.labels[rows] < 0).sum())
     if unknown:
         raise HuddError(
             f"{unknown:,} of the {len(rows):,} images to retrain on have no label; write them out with "
-            f"'hudd label {study.path} --export labels.csv', fill it in and read it with "
-            f"--import.{study.about_labels_aside()}"
+            f"'hudd label {inputs.path} --export labels.csv', fill it in and read it with "
+            f"--import.{inputs.results.about_labels_aside()}"
         )
 
 
 def _one(
-    study: Study,
+    inputs: Inputs,
+    journal: Journal,
     images: dict[str, CachedImages],
     mode: str,
     number: int,
     labelled: np.ndarray,
     rows: np.ndarray,
 ) -> None:
-    key, started, seed = f"{mode}/{number}", time.perf_counter(), study.settings.seed + number
-    config, labels = TrainingConfig(**study.settings.training), study.labels
-    data = [test.fingerprint(study, split) for split in ("train", "test", "improvement")]
-    mark = digest("retrain", mode, data, config.describe(), seed, rows, labels[rows], study.clusters.label)
-    models = study.path / "models"
+    key, started, seed = f"{mode}/{number}", time.perf_counter(), inputs.settings.seed + number
+    config, labels = TrainingConfig(**inputs.settings.training), inputs.results.labels
+    mark = _fingerprint(inputs, mode, seed, rows)
+    models = journal.path / "models"
     weights = models / f"{mode}-0.safetensors" if number == 0 else None  # of the others, figures are enough
-    there = study.lead(lambda: weights is None or weights.is_file())
-    if there and study.is_done(f"retrain/{key}", mark):
+    there = journal.lead(lambda: weights is None or weights.is_file())
+    if there and journal.is_done(f"retrain/{key}", mark):
         return
     checkpoint = models / f"{mode}-{number}-{mark[:16]}.checkpoint"
     others = [path for path in models.glob(f"{mode}-{number}-*.checkpoint") if path != checkpoint]
-    study.lead(lambda: _remove(others))
+    journal.lead(lambda: _remove(others))
     with progress(
-        f"retraining {mode} {number + 1}/{study.settings.runs}", config.epochs, unit="epochs"
+        f"retraining {mode} {number + 1}/{inputs.settings.runs}", config.epochs, unit="epochs"
     ) as advance:
         found = retrain(
-            study.model.module,
+            inputs.model.module,
             images["train"],
             images["improvement"],
             rows,
             config,
             seed=seed,
-            train_labels=study.source("train").labels,
+            train_labels=inputs.source("train").labels,
             improvement_labels=labels,
             test=images["test"],
-            test_labels=study.source("test").labels,
-            before=study.split("test").correct,
-            clusters=study.clusters.label,
+            test_labels=inputs.source("test").labels,
+            before=inputs.results.split("test").correct,
+            clusters=inputs.results.clusters.label,
             checkpoint=checkpoint,
             weights=weights,
             on_epoch=lambda entry: advance(1),
         )
 
     def commit() -> None:
-        with study.committing(f"retrain/{key}", mark, started) as h5:
+        with journal.committing(f"retrain/{key}", mark, started) as h5:
             drop(h5, [f"retraining/{key}"])
             group = h5.create_group(f"retraining/{key}")
             group.attrs.update(seed=seed, labelled=len(np.unique(labelled)))
             _write(group, found, rows, weights)
         checkpoint.unlink(missing_ok=True)
 
-    study.lead(commit)
+    journal.lead(commit)
 
 
 def _remove(files: list[Path]) -> None:
@@ -212,3 +248,20 @@ def _write(group: h5py.Group, found: Retraining, rows: np.ndarray, weights: Path
             write_dataset(
                 group, f"history/{name}", values, dims=("epoch_number",), description=f"{name} of each epoch"
             )
+
+
+def _possible(results: Results) -> bool:
+    """Whether there is something to retrain on, and everything that was selected has a label."""
+    if results.settings.train is None or results.settings.improvement is None or not len(results.selection):
+        return False
+    return bool((results.labels[results.selection.image] >= 0).all())
+
+
+STEP = Step(
+    name="retrain",
+    requires=("select", "test/test", "test/train", "test/improvement"),
+    outputs={"retrain": ("retraining",)},
+    run=run,
+    fingerprint=fingerprints,
+    possible=_possible,
+)

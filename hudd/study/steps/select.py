@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -12,27 +13,30 @@ from hudd.progress import progress
 from hudd.selection import ClosestMembers, UnsafeSet, closest_members, sampled_doubt, select_unsafe
 from hudd.store import ShardSet, read_whole, write_dataset
 from hudd.study.fingerprint import digest
+from hudd.study.inputs import Inputs
+from hudd.study.journal import Journal
+from hudd.study.results import Results
+from hudd.study.step import Step
 from hudd.study.steps import cluster, doubt, heatmaps, test
 from hudd.study.steps.relevance import Relevance
-from hudd.study.study import AFTER, Study
 
 _ROWS_PER_SHARD = 1024
 
 
-def nearest_fingerprint(study: Study) -> str:
+def nearest_fingerprint(inputs: Inputs) -> str:
     """Everything that the distances of the improvement images to the clusters depend on."""
-    improvement = test.fingerprint(study, "improvement")
-    return digest("nearest", cluster.fingerprint(study), improvement, study.settings.choices.unit_norm)
+    improvement = test.fingerprint(inputs, "improvement")
+    return digest("nearest", cluster.fingerprint(inputs), improvement, inputs.settings.choices.unit_norm)
 
 
-def fingerprint(study: Study) -> str:
+def fingerprint(inputs: Inputs) -> str:
     """Everything that the selection depends on."""
-    chosen = study.settings
+    chosen = inputs.settings
     how = [chosen.preset, chosen.factor, chosen.budget, chosen.seed, chosen.strategy]
-    return digest("select", nearest_fingerprint(study), how)
+    return digest("select", nearest_fingerprint(inputs), how)
 
 
-def run(study: Study, *, checksums: bool = False) -> None:
+def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     """Measure the improvement images that are not measured yet, then select.
 
     Raises
@@ -40,69 +44,72 @@ def run(study: Study, *, checksums: bool = False) -> None:
     UsageError
         If the study has no improvement set.
     """
-    if study.settings.improvement is None:
+    if inputs.settings.improvement is None:
         raise UsageError(
-            f"'{study.path}' has no improvement set to select from; give one with --improvement."
+            f"'{journal.path}' has no improvement set to select from; give one with --improvement."
         )
-    mark, started = fingerprint(study), time.perf_counter()
-    nearest_mark = nearest_fingerprint(study)
-    rows = len(study.source("improvement"))
-    shards = ShardSet(study.shards("nearest", nearest_mark), rows, _ROWS_PER_SHARD, nearest_mark)
-    if study.is_done("select", mark) and not study.lead(lambda: shards.missing(checksums=checksums)):
+    mark, started = fingerprint(inputs), time.perf_counter()
+    nearest_mark = nearest_fingerprint(inputs)
+    rows = len(inputs.source("improvement"))
+    shards = ShardSet(journal.shards("nearest", nearest_mark), rows, _ROWS_PER_SHARD, nearest_mark)
+    if journal.is_done("select", mark) and not journal.lead(lambda: shards.missing(checksums=checksums)):
         return
-    closest = _measure(study, shards)
-    if study.is_done("select", mark):
+    closest = _measure(inputs, journal, shards)
+    if journal.is_done("select", mark):
         return
-    settings = study.settings
+    settings = inputs.settings
     unsafe = select_unsafe(
         closest,
-        study.clusters.label,
+        inputs.results.clusters.label,
         preset=settings.preset,
         factor=settings.factor,
         budget=settings.budget,
-        uncertainty=uncertainty(study, settings.seed) if settings.strategy == "hybrid" else None,
+        uncertainty=uncertainty(inputs, journal, settings.seed) if settings.strategy == "hybrid" else None,
         seed=settings.seed,
     )
 
     def commit() -> None:
-        with study.committing("select", mark, started) as h5:
-            study.forget(h5, *AFTER["select"], "select")
-            _write(h5.create_group("selection"), unsafe, closest, shards, study)
-        study.keep_shards(shards.directory)
+        with journal.committing("select", mark, started) as h5:
+            journal.forget(h5, "select")
+            journal.forget_after(h5, "select")
+            _write(h5.create_group("selection"), unsafe, closest, shards, journal.path)
+        journal.keep_shards(shards.directory)
 
-    study.lead(commit)
+    journal.lead(commit)
 
 
-def uncertainty(study: Study, seed: int) -> np.ndarray:
+def uncertainty(inputs: Inputs, journal: Journal, seed: int) -> np.ndarray:
     """Draw the hybrid's scores of the improvement images, see :func:`hudd.selection.sampled_doubt`."""
-    return sampled_doubt(doubt.failure(study) * study.split("improvement").entropy, seed=seed)
+    return sampled_doubt(
+        doubt.failure(inputs, journal) * inputs.results.split("improvement").entropy, seed=seed
+    )
 
 
-def read_closest(study: Study) -> ClosestMembers:
+def read_closest(results: Results) -> ClosestMembers:
     """Return the distances that the selection was made from."""
-    with study.file.reading() as h5:
+    with results.file.reading() as h5:
         group = h5["selection/nearest"]
         names = ("clusters", "size", "distance", "member", "reach")
         return ClosestMembers(**{name: read_whole(group[name]) for name in names})
 
 
-def _measure(study: Study, shards: ShardSet) -> ClosestMembers:
+def _measure(inputs: Inputs, journal: Journal, shards: ShardSet) -> ClosestMembers:
     """Distance of every improvement image to the closest member of each cluster, shard by shard."""
-    missing, labels = study.lead(shards.missing), study.clusters.label
-    unit_norm = study.settings.choices.unit_norm
-    with heatmaps.at(study, [study.chosen_layer]) as stored:
-        members = stored[study.chosen_layer]
+    missing, labels = journal.lead(shards.missing), inputs.results.clusters.label
+    unit_norm = inputs.settings.choices.unit_norm
+    with heatmaps.at(inputs, journal, [inputs.results.chosen_layer]) as stored:
+        members = stored[inputs.results.chosen_layer]
 
         def work() -> None:
-            mine = study.ranks.mine(missing)
+            mine = journal.ranks.mine(missing)
             with progress("improvement set", sum(stop - start for start, stop in mine)) as advance:
-                blocks = Relevance(study, "improvement", advance)
+                blocks = Relevance(inputs, "improvement", advance)
                 for start, stop in mine:
                     rows = blocks.of(np.arange(start, stop))
                     found = closest_members(rows, members, labels, unit_norm=unit_norm, reach=False)
                     shards.write(start, {"distance": found.distance, "member": found.member})
 
-        study.ranks.each(work)
+        journal.ranks.each(work)
         frame = closest_members([], members, labels, unit_norm=unit_norm)
     distance = np.concatenate([block for _, block in shards.read("distance")])
     member = np.concatenate([block for _, block in shards.read("member")])
@@ -110,7 +117,7 @@ def _measure(study: Study, shards: ShardSet) -> ClosestMembers:
 
 
 def _write(
-    group: h5py.Group, unsafe: UnsafeSet, closest: ClosestMembers, shards: ShardSet, study: Study
+    group: h5py.Group, unsafe: UnsafeSet, closest: ClosestMembers, shards: ShardSet, study: Path
 ) -> None:
     descriptions = {
         "image": "row of the improvement split",
@@ -129,8 +136,19 @@ def _write(
     about = "largest distance of a member to its closest fellow"
     write_dataset(nearest, "reach", closest.reach, dims=("clusters",), description=about)
     both = ("image", "clusters")
-    layout = shards.virtual_layout("distance", study.path)
+    layout = shards.virtual_layout("distance", study)
     about = "distance of the improvement image to the cluster's closest member"
     write_dataset(nearest, "distance", layout, dims=both, description=about)
-    layout = shards.virtual_layout("member", study.path)
+    layout = shards.virtual_layout("member", study)
     write_dataset(nearest, "member", layout, dims=both, description="error row of that member")
+
+
+STEP = Step(
+    name="select",
+    requires=("cluster", "test/improvement"),
+    outputs={"select": ("selection",)},
+    shards=("nearest", "doubt"),
+    run=run,
+    fingerprint=lambda inputs, journal: {"select": fingerprint(inputs)},
+    possible=lambda results: results.settings.improvement is not None,
+)

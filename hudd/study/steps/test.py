@@ -17,26 +17,28 @@ from hudd.progress import progress
 from hudd.retraining import Predictions
 from hudd.store import ShardSet, drop, read_text, write_dataset
 from hudd.study.fingerprint import digest, digest_picture, stable_repr
-from hudd.study.outputs import scale_of
+from hudd.study.inputs import Inputs
+from hudd.study.journal import Journal
 from hudd.study.settings import SPLITS
-from hudd.study.study import AFTER, Study
+from hudd.study.step import Step
 
 _ROWS_PER_SHARD = 1024
 _COLUMNS = ("prediction", "score", "entropy")
-_MADE_FROM = {"test": AFTER["test"], "train": ("retrain",), "improvement": ("select", *AFTER["select"])}
 
 
-def fingerprint(study: Study, split: str) -> str:
+def fingerprint(inputs: Inputs, split: str) -> str:
     """Everything that the predictions on `split` depend on."""
-    names = study.source(split).class_names
-    transform = stable_repr(study.transform)
-    made = study.probes[split]
+    names = inputs.source(split).class_names
+    transform = stable_repr(inputs.transform)
+    made = inputs.probes[split]
     # Scores of what is no logit are not those of a softmax.
-    scale = [] if scale_of(study) == "logits" else [scale_of(study)]
-    return digest("test", study.model_digest, transform, made, names, study.data_fingerprints[split], *scale)
+    scale = [] if inputs.output_scale == "logits" else [inputs.output_scale]
+    return digest(
+        "test", inputs.model_digest, transform, made, names, inputs.data_fingerprints[split], *scale
+    )
 
 
-def run(study: Study, *, checksums: bool = False) -> None:
+def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     """Predict every split that the study has.
 
     Raises
@@ -44,15 +46,15 @@ def run(study: Study, *, checksums: bool = False) -> None:
     UsageError
         If the DNN would be tested on the images that it is retrained on.
     """
-    study.lead(lambda: _check_apart(study))
+    journal.lead(lambda: _check_apart(inputs))
     for split in SPLITS:
-        if study.settings.data(split) is not None:
-            _predict(study, split)
+        if inputs.settings.data(split) is not None:
+            _predict(inputs, journal, split)
 
 
-def _check_apart(study: Study) -> None:
+def _check_apart(inputs: Inputs) -> None:
     """Refuse a test set that is the training or improvement set: what was learnt by heart would count as progress."""
-    data = study.data_fingerprints
+    data = inputs.data_fingerprints
     for split in ("train", "improvement"):
         if data.get(split) == data["test"]:
             raise UsageError(
@@ -61,36 +63,36 @@ def _check_apart(study: Study) -> None:
             )
 
 
-def _predict(study: Study, split: str) -> None:
-    mark, started = fingerprint(study, split), time.perf_counter()
-    if study.is_done(f"test/{split}", mark):
+def _predict(inputs: Inputs, journal: Journal, split: str) -> None:
+    mark, started = fingerprint(inputs, split), time.perf_counter()
+    if journal.is_done(f"test/{split}", mark):
         return
-    source = study.source(split)
-    shards = ShardSet(study.shards(f"test/{split}", mark), len(source), _ROWS_PER_SHARD, mark)
-    missing = study.lead(shards.missing)
-    study.ranks.each(lambda: _outputs(study, source, split, shards, study.ranks.mine(missing)))
+    source = inputs.source(split)
+    shards = ShardSet(journal.shards(f"test/{split}", mark), len(source), _ROWS_PER_SHARD, mark)
+    missing = journal.lead(shards.missing)
+    journal.ranks.each(lambda: _outputs(inputs, source, split, shards, journal.ranks.mine(missing)))
 
     def commit() -> None:
         found = shards.columns(_COLUMNS)
-        with study.committing(f"test/{split}", mark, started) as h5:
-            study.forget(h5, *_MADE_FROM[split])
+        with journal.committing(f"test/{split}", mark, started) as h5:
+            journal.forget_after(h5, f"test/{split}")
             _write(h5, split, source, found)
-            h5.attrs["outputs"] = scale_of(study)
+            h5.attrs["outputs"] = inputs.output_scale
             h5[f"splits/{split}"].attrs.update(
-                fingerprint=study.data_fingerprints[split], probe=study.probes[split]
+                fingerprint=inputs.data_fingerprints[split], probe=inputs.probes[split]
             )
             if split == "improvement" and "labels" in h5:
                 _find_labelled(h5["labels"], source)
         shutil.rmtree(shards.directory.parent, ignore_errors=True)
 
-    study.lead(commit)
+    journal.lead(commit)
 
 
 def _outputs(
-    study: Study, source: ImageSource, split: str, shards: ShardSet, ranges: Sequence[tuple[int, int]]
+    inputs: Inputs, source: ImageSource, split: str, shards: ShardSet, ranges: Sequence[tuple[int, int]]
 ) -> None:
     """Run the DNN over some ranges of images, decoded ahead, and keep what it says of each."""
-    size = study.settings.batch_size
+    size = inputs.settings.batch_size
     ends = {stop: start for start, stop in ranges}
     parts = (np.arange(at, min(at + size, stop)) for start, stop in ranges for at in range(start, stop, size))
     outputs: list[np.ndarray] = []
@@ -98,8 +100,8 @@ def _outputs(
         progress(f"{split} set", sum(stop - start for start, stop in ranges)) as advance,
         torch.inference_mode(),
     ):
-        for rows, images in loaded_ahead(source, parts, study.settings.workers):
-            output = study.model.module(images.to(study.device))
+        for rows, images in loaded_ahead(source, parts, inputs.settings.workers):
+            output = inputs.model.module(images.to(inputs.device))
             bad = ~torch.isfinite(output).all(dim=1)
             if bad.any():
                 path = source.paths[rows[int(bad.nonzero()[0])]]
@@ -109,7 +111,7 @@ def _outputs(
             outputs.append(output.cpu().numpy())
             end = int(rows[-1]) + 1
             if end in ends:
-                found = Predictions(np.concatenate(outputs), scale_of(study))
+                found = Predictions(np.concatenate(outputs), inputs.output_scale)
                 score, entropy = found.score.astype("f4"), found.entropy.astype("f4")
                 shards.write(ends[end], {"prediction": found.prediction, "score": score, "entropy": entropy})
                 outputs = []
@@ -152,3 +154,17 @@ def _find_labelled(labels: h5py.Group, source: ImageSource) -> None:
     known = read_text(labels["content"])
     found = [row if row >= 0 and digest_picture(source, row) == own else -1 for row, own in zip(rows, known)]
     labels["image"][...] = np.array(found, np.int64)
+
+
+def fingerprints(inputs: Inputs, journal: Journal) -> dict[str, str]:
+    """Everything that the predictions on each split depend on, by the key of the result."""
+    return {f"test/{split}": fingerprint(inputs, split) for split in inputs.sources}
+
+
+STEP = Step(
+    name="test",
+    outputs={"test": ("splits", "error", "class")},
+    shards=("test",),
+    run=run,
+    fingerprint=fingerprints,
+)

@@ -1,0 +1,127 @@
+"""What a study is made from: the DNN, the images, how they are shown to it, and fingerprints of all of these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hudd.capture.loading import LoadedModel, load_model
+from hudd.data import ImageSource, Transform, open_source
+from hudd.errors import UsageError
+from hudd.lrp import LRP
+from hudd.lrp.heads import OutputScale, output_scale
+from hudd.ranks import Ranks
+from hudd.study.device import choose_device
+from hudd.study.features import StudyFeatures
+from hudd.study.fingerprint import digest_model, probe
+from hudd.study.results import Results
+from hudd.study.settings import Settings
+
+_EXAMPLES = 8  # images that show what the outputs are
+
+
+class Inputs:
+    """Model and data of a study, each loaded when it is first asked for.
+
+    Parameters
+    ----------
+    results : Results
+        What the study has found so far: reference statistics are of images that were tested.
+
+    Attributes
+    ----------
+    settings : Settings
+    path : Path
+        The study's directory.
+    """
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+        self.settings: Settings = results.settings
+        self.path: Path = results.path
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where the DNN runs."""
+        return choose_device(self.settings.device)
+
+    @cached_property
+    def model(self) -> LoadedModel:
+        """The DNN, in eval mode, on its device."""
+        settings = self.settings
+        loaded = load_model(settings.model, settings.weights, **settings.loading)
+        if self.device.type != "cpu":
+            loaded.module.to(self.device)
+        return loaded
+
+    @cached_property
+    def model_digest(self) -> str:
+        """Fingerprint of the DNN's structure and weights."""
+        return digest_model(self.model.module, self.settings.output)
+
+    @cached_property
+    def output_scale(self) -> OutputScale:
+        """What the DNN's outputs are, see :func:`hudd.lrp.heads.output_scale`; the same in every process."""
+        source, module = self.source("test"), self.model.module
+        examples = source.load(np.arange(min(_EXAMPLES, len(source)))).to(self.device)
+        return Ranks.current().lead(lambda: output_scale(module, examples))
+
+    @property
+    def transform(self) -> Callable[..., torch.Tensor] | None:
+        """From pixels to the DNN's input: the settings', else the model's own."""
+        if self.settings.transform is not None:
+            return Transform.of(self.settings.transform)
+        return self.model.transform
+
+    @cached_property
+    def sources(self) -> dict[str, ImageSource]:
+        """The images of every split that the settings name."""
+        names, sources = self.model.class_names, {}
+        for split in ("train", "test", "improvement"):  # the first of them names the classes
+            spec = self.settings.data(split)
+            if spec is not None:
+                sources[split] = open_source(spec, transform=self.transform, class_names=names)
+                names = names or sources[split].class_names
+        return sources
+
+    def source(self, split: str) -> ImageSource:
+        """Return the images of "test", "train" or "improvement".
+
+        Raises
+        ------
+        UsageError
+            If the study has no such split.
+        """
+        if self.settings.data(split) is None:
+            raise UsageError(f"'{self.path}' has no {split} set; give one with --{split}.")
+        return self.sources[split]
+
+    @cached_property
+    def data_fingerprints(self) -> dict[str, str]:
+        """Fingerprint of the data of every split."""
+        return {split: source.fingerprint() for split, source in self.sources.items()}
+
+    @cached_property
+    def probes(self) -> dict[str, np.ndarray]:
+        """What transform and DNN make of some images of every split, the same numbers in every process."""
+
+        def take() -> dict[str, np.ndarray]:
+            module, device, known = self.model.module, self.device, self.results.probe
+            return {
+                split: probe(source, module, device, known(split)) for split, source in self.sources.items()
+            }
+
+        return Ranks.current().lead(take)
+
+    @cached_property
+    def features(self) -> StudyFeatures:
+        """What is clustered of an image."""
+        return StudyFeatures(self.settings, self.model.module, self.device, self.source, self.results)
+
+    def lrp(self, layers: list[str] | None = None) -> LRP:
+        """Return the relevance engine for the settings' rules, at the settings' layers or at those given."""
+        return self.features.lrp(layers)
