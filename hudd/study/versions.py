@@ -16,6 +16,7 @@ from hudd.store import MINOR, VERSION, minor_version
 from hudd.study.graph import Graph
 from hudd.version import __version__
 
+
 @dataclass(frozen=True)
 class Outdated:
     """A step whose results were made by an older version of its algorithm.

@@ -2,7 +2,6 @@
 
 import json
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from hudd.export import FORMATS, export
 from hudd.report import write_report
 from hudd.store import StudyFile
 from hudd.study import STEPS, Study
-from hudd.study.graph import Graph
 from hudd.study.study import GRAPH
 from hudd.summary import TABLES
 
