@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hudd import __version__
 from hudd.errors import UsageError
+from hudd.version import __version__
 
 NAME = "hudd-export.json"
 FORMAT, VERSION = "hudd-export", 1
