@@ -148,7 +148,7 @@ def child_stages(path: Path, repeats: int) -> dict[str, Any]:
         return lambda: heatmaps._stream(study.inputs, into, lrp, ranges)
 
     stages = {
-        "decode": lambda: [None for _ in loaded_ahead(source, parts)],
+        "decode": lambda: [None for _ in loaded_ahead(source.load, parts)],
         "relevance": lambda: [
             heatmaps._explained(study.inputs, lrp, batch[: len(p)], target[: len(p)]) for p in parts
         ],

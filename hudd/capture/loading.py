@@ -17,6 +17,7 @@ from torch import nn
 
 from hudd.capture.checkpoints import find_weights
 from hudd.capture.outputs import choose_output
+from hudd.capture.untrained import watching
 from hudd.capture.weights import files_of, line_of, read_entries
 from hudd.errors import UsageError
 from hudd.specs import call_factory
@@ -40,6 +41,8 @@ class LoadedModel:
         Hash of the weights file; of the program file for ``.pt2``; "" where there is neither.
     told : str
         What was chosen among the file's contents or converted, for the provenance; "" for weights that fit as they are.
+    untrained : bool
+        No weights were given, and the factory was not seen to load any.
     """
 
     module: nn.Module
@@ -48,6 +51,7 @@ class LoadedModel:
     class_names: list[str] | None = None
     weights_sha256: str = ""
     told: str = ""
+    untrained: bool = False
 
 
 def load_model(
@@ -100,7 +104,8 @@ def load_model(
             f"'{spec}' is no model; give package.module:factory, path/file.py:factory or a program saved by "
             "torch.export.save (.pt2)."
         )
-    factory, module = call_factory(spec)
+    with watching() as watch:
+        factory, module = call_factory(spec)
     if not isinstance(module, nn.Module):
         raise UsageError(
             f"'{spec}' made an object of type {type(module).__name__}; it must return a torch.nn.Module."
@@ -128,6 +133,7 @@ def load_model(
         [str(name) for name in names] if names is not None else None,
         _sha256(*files) if files else "",
         "; ".join(filter(None, told)),
+        path is None and watch.untrained,
     )
 
 

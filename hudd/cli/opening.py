@@ -79,6 +79,10 @@ def _settings(old: Settings | None, choices: dict[str, Any]) -> dict[str, Any]:
     for name in ("layers", "modes"):
         if name in given:
             given[name] = _names(given[name])
+    if "classes" in given:
+        from hudd.data.names import read_class_names  # torch takes seconds, and the help needs none
+
+        given["classes"] = read_class_names(given["classes"])
     if "=" in given.get("rules", ""):
         given["rules"] = _pairs("rules", given["rules"])
     if "modes" in given:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,20 +76,26 @@ def print_pairs(title: str, pairs: dict[str, str]) -> None:
 
 def take(study: Study, step: str) -> None:
     """Take one step and print a line that says what came of it."""
-    from hudd.summary import describe
+    from hudd.summary import cautions, describe
 
     before, started = study.marks(), time.perf_counter()
     study.take(step)
-    print_step(
-        step, describe(study, step), None if study.marks() == before else time.perf_counter() - started
-    )
+    seconds = None if study.marks() == before else time.perf_counter() - started
+    doubts = cautions(study) if step == "test" else []
+    print_step(step, describe(study, step), seconds, doubtful=bool(doubts))
+    print_cautions(doubts)
 
 
-def print_step(step: str, text: str, seconds: float | None) -> None:
-    """Print the line of a step: how long it took, or that it was up to date."""
-    mark, note = (
-        ("[dim]=[/]", "[dim]up to date[/]") if seconds is None else ("[green]✓[/]", f"{seconds:.1f} s")
-    )
+def print_cautions(doubts: Sequence[str]) -> None:
+    """Print what casts doubt on the error rate, a line each."""
+    for doubt in doubts:
+        console.print(f"[yellow]![/] {escape(one_line(doubt))}", soft_wrap=True)
+
+
+def print_step(step: str, text: str, seconds: float | None, *, doubtful: bool = False) -> None:
+    """Print the line of a step: how long it took, or that it was up to date, and whether its result is in doubt."""
+    done = "[yellow]![/]" if doubtful else "[green]✓[/]"
+    mark, note = ("[dim]=[/]", "[dim]up to date[/]") if seconds is None else (done, f"{seconds:.1f} s")
     console.print(f"{mark} [bold]{step:<10}[/] {escape(text)}  {note}", soft_wrap=True)
 
 

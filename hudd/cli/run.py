@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hudd.cli import data_options as d
 from hudd.cli import options as o
 from hudd.cli.opening import open_or_create
 
@@ -21,6 +22,10 @@ def run(
     test: o.TestData = None,
     train: o.TrainData = None,
     improvement: o.ImprovementData = None,
+    classes: d.Classes = None,
+    allow_overlap: d.AllowOverlap = None,
+    skip_bad: d.SkipBad = None,
+    exif_orient: d.ExifOrient = None,
     resize: o.Resize = None,
     scale: o.Scale = None,
     mean: o.Mean = None,
@@ -88,7 +93,8 @@ def run(
             study, break_lock=break_lock, model=model, weights=weights, trust_pickle=trust_pickle,
             weights_key=weights_key, output=output,
             test=test, train=train,
-            improvement=improvement, resize=resize, scale=scale, mean=mean, std=std, grayscale=gray, preset=preset,
+            improvement=improvement, classes=classes, allow_overlap=allow_overlap, skip_bad=skip_bad,
+            exif_orient=exif_orient, resize=resize, scale=scale, mean=mean, std=std, grayscale=gray, preset=preset,
             rules=rules, layers=layers, pool=pool, features=features, backbone=backbone, reduction=reduction,
             clusterer=clusterer, max_clusters=max_clusters, cluster_size=cluster_size, layer=layer, factor=factor,
             budget=budget, strategy=strategy, angles=angles, units=units, seed=seed,

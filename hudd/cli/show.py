@@ -27,9 +27,9 @@ def show(
 
       hudd show signs --provenance
     """
-    from hudd.cli.printing import console, escape, print_json, print_pairs, print_table
+    from hudd.cli.printing import console, escape, print_cautions, print_json, print_pairs, print_table
     from hudd.review.view import view
-    from hudd.summary import headline, summarise, table
+    from hudd.summary import cautions, headline, summarise, table
 
     opened = open_study(study)
     if json:
@@ -50,10 +50,10 @@ def show(
         return
     results = view(opened)
     print_pairs(str(study), headline(results))
+    print_cautions(cautions(results))
+    shown = {"classes": "class", "layers": "layers", "clusters": "clusters", "retraining": "retraining"}
     with opened.file.sound():
-        tables = {
-            name: table(results, name) for name in ("layers", "clusters", "retraining") if opened.has(name)
-        }
+        tables = {name: table(results, name) for name, needs in shown.items() if opened.has(needs)}
     for name, frame in tables.items():
         print_table(name.capitalize(), frame)
     for hint in opened.hints():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hudd.cli import data_options as d
 from hudd.cli import options as o
 from hudd.cli.opening import open_or_create
 
@@ -16,6 +17,10 @@ def run_test(
     test: o.TestData = None,
     train: o.TrainData = None,
     improvement: o.ImprovementData = None,
+    classes: d.Classes = None,
+    allow_overlap: d.AllowOverlap = None,
+    skip_bad: d.SkipBad = None,
+    exif_orient: d.ExifOrient = None,
     resize: o.Resize = None,
     scale: o.Scale = None,
     mean: o.Mean = None,
@@ -44,7 +49,8 @@ def run_test(
             study, break_lock=break_lock, model=model, weights=weights, trust_pickle=trust_pickle,
             weights_key=weights_key, output=output,
             test=test, train=train,
-            improvement=improvement, resize=resize, scale=scale, mean=mean, std=std, grayscale=gray, preset=preset,
+            improvement=improvement, classes=classes, allow_overlap=allow_overlap, skip_bad=skip_bad,
+            exif_orient=exif_orient, resize=resize, scale=scale, mean=mean, std=std, grayscale=gray, preset=preset,
             seed=seed, batch_size=batch_size, workers=workers, device=device,
         ),
         "Checking model and data",

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from hudd.data.assignment import UNKNOWN
 from hudd.data.base import ImageSource
-from hudd.data.labels import UNKNOWN, renumber
+from hudd.data.classes import renumber
 from hudd.data.transforms import Transform
 from hudd.errors import UsageError
 from hudd.memory import check_memory
@@ -100,6 +101,7 @@ def open_archive(
     if images.size == 0:  # (2**40, 0, 1) too, of which no byte is there
         raise UsageError(f"'{file}' holds no images; name another archive.")
     own = [str(name) for name in np.atleast_1d(arrays.pop("class_names", np.array([], dtype=str))).ravel()]
+    labelled = "labels" in arrays
     labels = arrays.pop("labels", np.full(count, UNKNOWN))
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
         raise UsageError(
@@ -110,9 +112,13 @@ def open_archive(
             raise UsageError(
                 f"'{name}' in '{file}' has shape {values.shape}; a parameter has one value an image, ({count},)."
             )
-    labels, known = renumber(labels, own, class_names, lambda row: f"image {row} of '{file}'")
+    assignment = renumber(labels, own, class_names, lambda row: f"image {row} of '{file}'")
     paths = [f"{file.name}[{row}]" for row in range(count)]
-    return ArraySource(images, paths, labels, known, arrays, transform)
+    source = ArraySource(images, paths, assignment.labels, assignment.class_names, arrays, transform)
+    source.assignment = assignment
+    if not labelled:
+        source.without_labels = f"'{file}' has no array 'labels'; write one whole number an image into it"
+    return source
 
 
 def _read(file: Path) -> dict[str, np.ndarray]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from copy import copy
+from typing import Any, Self
 
 import numpy as np
 import torch
 
+from hudd.data.assignment import Assignment
 from hudd.data.transforms import Transform, apply
 from hudd.errors import UsageError
 
@@ -41,7 +43,23 @@ class ImageSource(ABC):
     class_names : list of str
     parameters : dict of str to numpy.ndarray
     transform : Transform or callable
+    assignment : Assignment or None
+        How the labels were taken for outputs of the network; None where that is not known.
+    remarks : list of str
+        What a user should know about how the images were read, a sentence each.
+    without_labels : str
+        Why there are no labels and what helps, in words; "" where there are labels.
+    skipped : list of (str, str)
+        Images that were left out because they cannot be decoded, and why.
+    scanned : str
+        Fingerprint of the source before any was left out; "" where that was not asked for.
     """
+
+    assignment: Assignment | None = None
+    remarks: Sequence[str] = ()
+    without_labels: str = ""
+    skipped: Sequence[tuple[str, str]] = ()
+    scanned: str = ""
 
     def __init__(
         self,
@@ -85,6 +103,27 @@ class ImageSource(ABC):
                     f"image '{path}' has a name that is not UTF-8; rename it or leave it out."
                 ) from error
 
+    def faults(self) -> list[tuple[int, str]]:
+        """Return row and reason of every image that cannot be decoded, as far as that shows before it is used."""
+        return []
+
+    def without(self, bad: Mapping[int, str]) -> Self:
+        """Return the source without some rows, each with the reason why it is left out."""
+        if not bad:
+            return self
+        kept = np.array([row for row in range(len(self)) if row not in bad], np.int64)
+        other = copy(self)
+        other.paths = [self.paths[row] for row in kept]
+        other.labels = self.labels[kept]
+        other.parameters = {name: values[kept] for name, values in self.parameters.items()}
+        other.skipped = [*self.skipped, *((self.paths[row], reason) for row, reason in sorted(bad.items()))]
+        other._keep(kept)
+        return other
+
+    def _keep(self, rows: np.ndarray) -> None:
+        """Keep only some images of a copy, in a subclass whose images can be left out."""
+        raise NotImplementedError(f"{type(self).__name__} reports faults and cannot leave images out")
+
     def load(self, indices: Iterable[int]) -> torch.Tensor:
         """Decode and transform images.
 
@@ -104,12 +143,16 @@ class ImageSource(ABC):
             If an image cannot be decoded, or the images differ in size.
         """
         rows = [int(index) for index in indices]
-        images = [apply(self.transform, self.pixels(row), self.paths[row]) for row in rows]
-        for row, image in zip(rows, images):
+        return self.prepare(rows, [self.pixels(row) for row in rows])
+
+    def prepare(self, indices: Sequence[int] | np.ndarray, decoded: Sequence[np.ndarray]) -> torch.Tensor:
+        """Transform images that are decoded already; see :meth:`load`."""
+        images = [apply(self.transform, pixels, self.paths[row]) for row, pixels in zip(indices, decoded)]
+        for row, image in zip(indices, images):
             if image.shape != images[0].shape:
                 raise UsageError(
-                    f"image '{self.paths[row]}' is {_size(image)} and '{self.paths[rows[0]]}' is {_size(images[0])}; "
-                    f"a batch needs one size: {RESIZE}."
+                    f"image '{self.paths[row]}' is {_size(image)} and '{self.paths[indices[0]]}' is "
+                    f"{_size(images[0])}; a batch needs one size: {RESIZE}."
                 )
         return torch.stack(images) if images else torch.empty(0)
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torch.utils.data import Subset
 
 from hudd.data.base import ImageSource
+from hudd.data.classes import renumber
 from hudd.data.files import check_depth
-from hudd.data.labels import renumber
 from hudd.errors import UsageError
 from hudd.specs import call_factory
 
@@ -53,6 +54,23 @@ class DatasetSource(ImageSource):
             )
         return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
 
+    def faults(self) -> list[tuple[int, str]]:
+        """Take every image once; see :meth:`ImageSource.faults`."""
+        found = []
+        for row in range(len(self)):
+            try:
+                self.pixels(row)
+            except UsageError as error:
+                found.append((row, str(error)))
+            except Exception as error:  # the dataset's own code
+                found.append(
+                    (row, f"image '{self.paths[row]}' cannot be read ({type(error).__name__}: {error})")
+                )
+        return found
+
+    def _keep(self, rows: np.ndarray) -> None:
+        self.dataset = Subset(self.dataset, rows.tolist())
+
     def contents(self) -> Iterator[bytes]:
         """Yield every image's bytes: a dataset has no cheaper sign of change."""
         for index in range(len(self)):
@@ -88,9 +106,10 @@ def open_factory(
     if isinstance(made, ImageSource):
         if class_names is not None:
             where = made.paths
-            made.labels, made.class_names = renumber(
+            made.assignment = renumber(
                 made.labels, made.class_names, class_names, lambda row: f"image '{where[row]}' of '{spec}'"
             )
+            made.labels, made.class_names = made.assignment.labels, made.assignment.class_names
         if transform is not None:
             made.transform = transform
         return _filled(made, spec)
@@ -107,8 +126,10 @@ def open_factory(
     except (TypeError, ValueError, IndexError, KeyError) as error:
         raise UsageError(f"'{spec}' must hold pairs (image, class number): {error}.") from error
     own = [str(label) for label in getattr(made, "classes", [])]
-    labels, known = renumber(targets, own, class_names, lambda row: f"image {row} of '{spec}'")
-    return _filled(DatasetSource(made, paths, labels, known, transform), spec)
+    assignment = renumber(targets, own, class_names, lambda row: f"image {row} of '{spec}'")
+    source = DatasetSource(made, paths, assignment.labels, assignment.class_names, transform)
+    source.assignment = assignment
+    return _filled(source, spec)
 
 
 def _filled(source: ImageSource, spec: str) -> ImageSource:

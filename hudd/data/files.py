@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from hudd.data.base import RESIZE, ImageSource
+from hudd.data.intact import is_whole
 from hudd.data.transforms import Transform
 from hudd.errors import UsageError
 
@@ -37,7 +41,14 @@ class FileSource(ImageSource):
     ----------
     files : sequence of Path
         One a row; the other parameters are those of :class:`ImageSource`.
+
+    Attributes
+    ----------
+    exif_orient : bool
+        Turn and mirror the images as their EXIF data say; cameras write the pixels as the sensor lay.
     """
+
+    exif_orient = False
 
     def __init__(
         self,
@@ -53,40 +64,59 @@ class FileSource(ImageSource):
 
     def pixels(self, index: int) -> np.ndarray:
         """Decode one file: (H, W, 3) uint8."""
-        return decode(self.files[index])
+        return decode(self.files[index], exif_orient=self.exif_orient)
+
+    def faults(self) -> list[tuple[int, str]]:
+        """Look at every file, and decode those that may be cut off; see :meth:`ImageSource.faults`."""
+        return [(row, found) for row, found in enumerate(self._scanned()) if isinstance(found, str)]
 
     def check(self) -> None:
-        """Read the header of every file; see :meth:`ImageSource.check`. All that cannot be used are named."""
+        """Look at every file; see :meth:`ImageSource.check`. All that cannot be used are named."""
         super().check()
-        refused, sizes = [], dict[tuple[int, int], Path]()
-        for file in self.files:
-            try:
-                with _opened(file) as image:
-                    sizes.setdefault(image.size, file)
-            except UsageError as error:
-                refused.append((file, error))
+        found = self._scanned()
+        refused = [(file, sentence) for file, sentence in zip(self.files, found) if isinstance(sentence, str)]
         if refused:
-            others = first((str(file) for file, _ in refused[1:]), most=3)
-            more = (
-                f" So it is with {len(refused) - 1:,} more of {len(self.files):,}: {others}."
-                if others
-                else ""
-            )
-            raise UsageError(f"{refused[0][1]}{more}") from refused[0][1]
+            more = ""
+            if len(refused) > 1:
+                others = first((str(file) for file, _ in refused[1:]), most=9)
+                more = f" So it is with {len(refused) - 1:,} more of {len(self.files):,}: {others}."
+            raise UsageError(f"{refused[0][1]}{more} --skip-bad leaves such images out.")
+        sizes: dict[tuple[int, int], Path] = {}
+        turned = 0
+        for file, header in zip(self.files, found):
+            assert isinstance(header, _Header)
+            sizes.setdefault(header.shown if self.exif_orient else header.size, file)
+            turned += header.turned
+        if turned and not self.exif_orient:
+            self.remarks = [
+                *self.remarks,
+                f"{turned:,} images say by EXIF that they are to be turned, which is not done; --exif-orient does it.",
+            ]
         if len(sizes) > 1 and isinstance(self.transform, Transform) and self.transform.resize is None:
             one, other = (
                 f"'{file}' is {height}x{width}" for (width, height), file in list(sizes.items())[:2]
             )
             raise UsageError(f"image {one} and {other}; a batch needs one size: {RESIZE}.")
 
+    def _scanned(self) -> list[_Header | str]:
+        """Return of every file its header, or the sentence that says why it cannot be used."""
+        with ThreadPoolExecutor(min(_SCANNERS, os.cpu_count() or 1)) as pool:
+            return list(pool.map(_scan, self.files))
+
+    def _keep(self, rows: np.ndarray) -> None:
+        self.files = [self.files[row] for row in rows]
+
     def contents(self) -> Iterator[bytes]:
         """Yield size and time of last change of every file."""
+        if self.exif_orient:
+            yield b"turned by EXIF\n"
         for file in self.files:
             try:
                 status = file.stat()
             except (OSError, ValueError) as error:  # a ValueError where the name cannot be one of a file
                 raise UsageError(
-                    f"image '{file}' cannot be read ({_reason(error)}); correct the path or leave it out."
+                    f"image '{file}' cannot be read ({_reason(error)}){_slashes(file)}; correct the path or "
+                    "leave it out."
                 ) from error
             yield f"{status.st_size} {status.st_mtime_ns}\n".encode()
 
@@ -132,12 +162,16 @@ class _opened:
             raise UsageError(self._too_large()) from error
         if isinstance(error, FileNotFoundError):
             raise UsageError(
-                f"image '{self.file}' does not exist; correct the path or leave it out."
+                f"image '{self.file}' does not exist{_slashes(self.file)}; correct the path or leave it out."
             ) from error
         if isinstance(error, Exception):  # Pillow's decoders raise errors of any kind
             raise UsageError(
                 f"image '{self.file}' cannot be decoded ({_reason(error)}); replace it or leave it out."
             ) from error
+
+
+def _slashes(file: Path) -> str:
+    return " (it is written with backslashes; here folders are separated by '/')" if "\\" in str(file) else ""
 
 
 def _reason(error: BaseException) -> str:
@@ -146,13 +180,15 @@ def _reason(error: BaseException) -> str:
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).rstrip(".")
 
 
-def decode(file: Path) -> np.ndarray:
+def decode(file: Path, *, exif_orient: bool = False) -> np.ndarray:
     """Decode an image file.
 
     Parameters
     ----------
     file : Path
         Any 8-bit kind that Pillow reads; palettes are resolved, transparency is dropped.
+    exif_orient : bool
+        Turn and mirror the image as its EXIF data say.
 
     Returns
     -------
@@ -165,7 +201,34 @@ def decode(file: Path) -> np.ndarray:
         Naming the file, if it is missing, damaged, not an image, too large or deeper than 8 bits.
     """
     with _opened(file) as image:
-        return np.asarray(image.convert("RGB"))
+        shown = ImageOps.exif_transpose(image) if exif_orient else image
+        return np.asarray(shown.convert("RGB"))
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What a file says before it is decoded: width and height, as stored and as EXIF has it shown."""
+
+    size: tuple[int, int]
+    turned: bool
+    shown: tuple[int, int]
+
+
+def _scan(file: Path) -> _Header | str:
+    """Return the header of a file that can be decoded; else the sentence that says why it cannot."""
+    try:
+        with _opened(file) as image:
+            kind, size = image.format or "", image.size
+            orientation = image.getexif().get(_ORIENTATION, 1) if "exif" in image.info else 1
+        if not is_whole(file, kind):
+            decode(file)
+    except UsageError as error:
+        return str(error)
+    return _Header(size, orientation not in (0, 1), size[::-1] if orientation in (5, 6, 7, 8) else size)
+
+
+_ORIENTATION = 0x0112
+_SCANNERS = 8  # threads
 
 
 def check_depth(image: Image.Image, identifier: str) -> None:

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
+from hudd.data.assignment import CLASSES, Assignment, unlabelled
+from hudd.data.beside import is_left_behind, is_sidecar
+from hudd.data.classes import from_names
 from hudd.data.files import IMAGE_SUFFIXES, FileSource, first, inside
-from hudd.data.labels import UNKNOWN, from_names
 from hudd.errors import UsageError
 
-# What lies beside images without being one: annotations, notes, and what file browsers leave behind.
-_SIDECAR_SUFFIXES = frozenset(
-    (".csv", ".tsv", ".txt", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".html", ".log", ".parquet")
-)
-_SIDECAR_NAMES = frozenset(
-    ("thumbs.db", "desktop.ini", "readme", "license", "licence", "notice", "checksums")
-)
+# What folders of whole sets are called; where nothing else is there, the folder above was named.
+_SETS = frozenset((
+    "train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation", "holdout",
+    "improvement", "field", "train_set", "test_set", "val_set", "trainset", "testset", "images",
+))  # fmt: skip
 
 
 def open_folder(
@@ -30,8 +29,9 @@ def open_folder(
     """Open an image folder.
 
     With folders inside, each is a class (deeper folders belong to it) and the class names are the folder names,
-    sorted. With images only, the labels are unknown (-1). Hidden files and sidecars (.csv, .txt, .json, Thumbs.db
-    and the like) are passed over; any other file that is not an image is refused.
+    sorted as text. With images only, the labels are unknown (-1). Sidecars (.csv, .txt, .json and the like) are passed
+    over, and so are hidden entries and what file managers leave behind (``__MACOSX``, ``@eaDir``, ``Thumbs.db``,
+    thumbnails), unless it is called like a class; any other file that is not an image is refused.
 
     Parameters
     ----------
@@ -40,16 +40,17 @@ def open_folder(
     transform : callable, optional
         See :class:`hudd.data.ImageSource`.
     class_names : sequence of str, optional
-        The network's classes; folders are matched by name, or by class number if no folder name is
-        a class name and all are whole numbers (``00000``, ``00001``, ...).
+        The network's classes; folders are matched as :func:`hudd.data.classes.match` says: by name, or by class
+        number where they are whole numbers and no names (``00000``, ``00001``, ...).
 
     Raises
     ------
     UsageError
-        If the folder is empty or mixes labelled and unlabelled images, a file is no image, a link leads out of
-        the tree, or a folder is no known class.
+        If the folder is empty, holds whole sets in place of classes, or mixes labelled and unlabelled images, a file is
+        no image, a link leads out of the tree, or a folder is no known class.
     """
-    files = sorted(_images(root, root.resolve(), ()))
+    tree = _Tree(root, frozenset(class_names or ()))
+    files = sorted(tree.images(root, ()))
     if not files:
         raise UsageError(
             f"folder '{root}' holds no images; put images in it, or in one folder a class, e.g. {root}/cat/1.png."
@@ -62,53 +63,98 @@ def open_folder(
             "move them into a class folder, or take them out."
         )
     paths = [path.as_posix() for path in relative]
+    assignment = unlabelled(len(files), class_names) if loose else _assign(root, paths, tree, class_names)
+    source = FileSource(files, paths, assignment.labels, assignment.class_names, None, transform)
+    source.assignment = assignment
+    source.remarks = tree.remarks()
     if loose:
-        return FileSource(files, paths, np.full(len(files), UNKNOWN), class_names or [], None, transform)
-    names = [path.parts[0] for path in relative]
-    folders = sorted(
-        entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-    )
-    if class_names is None:
-        labels, known = from_names(names, folders, lambda row: f"image '{paths[row]}'")
-    else:
-        names = _numbered(names, class_names)
-        labels, known = from_names(names, class_names, lambda row: f"image '{paths[row]}' in '{root}'")
-    return FileSource(files, paths, labels, known, None, transform)
+        source.without_labels = (
+            f"the images in '{root}' lie in no class folders; move them into one folder a class"
+        )
+    return source
 
 
-def _numbered(names: list[str], class_names: Sequence[str]) -> list[str]:
-    """Class names for folders called by class number; the folders' own names otherwise."""
-    folders = set(names)
-    if folders & set(class_names) or not all(
-        name.isdecimal() and int(name) < len(class_names) for name in folders
-    ):
-        return names
-    return [class_names[int(name)] for name in names]
+def _assign(root: Path, paths: list[str], tree: _Tree, class_names: Sequence[str] | None) -> Assignment:
+    names = [path.split("/", 1)[0] for path in paths]
+    _check_level(root, paths, class_names)
+
+    def where(row: int) -> str:
+        return f"image '{paths[row]}' in '{root}'"
+
+    return from_names(names, class_names, where, also=tree.folders)
 
 
-def _images(folder: Path, root: Path, parents: tuple[Path, ...]) -> Iterator[Path]:
-    """Yield the image files beneath `folder`; `root` is the resolved root of the tree."""
-    try:
-        entries = list(folder.iterdir())
-    except OSError as error:
-        raise UsageError(f"folder '{folder}' cannot be read: {error.strerror}.") from error
-    for entry in entries:
-        if entry.name.startswith(".") or entry.name.lower() in _SIDECAR_NAMES:
-            continue
-        if entry.is_symlink() and not inside(entry, root):
-            raise UsageError(
-                f"'{entry}' is a link that leads out of the data tree, to '{entry.resolve()}'; "
-                "copy what it points to, or list the files in a manifest."
-            )
-        if entry.is_dir():
-            here = entry.resolve()
-            if here in parents or here == root:
-                raise UsageError(f"'{entry}' is a link to a folder that holds it; remove the link.")
-            yield from _images(entry, root, (*parents, here))
-        elif entry.suffix.lower() in IMAGE_SUFFIXES:
-            yield entry
-        elif entry.suffix.lower() not in _SIDECAR_SUFFIXES:
-            raise UsageError(
-                f"'{entry}' in the image folder is not an image (known suffixes: "
-                f"{' '.join(sorted(IMAGE_SUFFIXES))}); move it elsewhere."
-            )
+def _check_level(root: Path, paths: list[str], class_names: Sequence[str] | None) -> None:
+    """Refuse a folder whose folders are sets, or hold the classes: the one above the set was named."""
+    parts = [path.split("/") for path in paths]
+    tops = {part[0] for part in parts}
+    below = {part[1] for part in parts if len(part) > 2}
+    known = set(class_names or ())
+    if tops <= known:
+        return
+    sets = all(name.lower() in _SETS for name in tops)
+    if sets or (below and below <= known and not tops & known):
+        example = f"{root}/{min(tops)}"
+        also = f", or {CLASSES}, if these are classes" if class_names is None else ""
+        what = "sets" if sets else "folders of classes"
+        raise UsageError(
+            f"folder '{root}' holds {what} ({first(sorted(tops), 3)}), not classes; name one of them, e.g. "
+            f"'{example}'{also}."
+        )
+
+
+class _Tree:
+    """The walk over a tree: finds its images, and remembers what it passed over.
+
+    Attributes
+    ----------
+    folders : list of str
+        Names of the folders that may be classes, empty ones too.
+    passed : list of str
+        What was passed over by name, relative to the root.
+    """
+
+    def __init__(self, root: Path, classes: frozenset[str]) -> None:
+        self.root, self.resolved, self.classes = root, root.resolve(), classes
+        self.folders: list[str] = []
+        self.passed: list[str] = []
+
+    def images(self, folder: Path, parents: tuple[Path, ...]) -> Iterator[Path]:
+        """Yield the image files beneath `folder`."""
+        try:
+            entries = sorted(folder.iterdir())
+        except OSError as error:
+            raise UsageError(f"folder '{folder}' cannot be read: {error.strerror}.") from error
+        stems = {entry.stem.lower() for entry in entries}
+        top = folder == self.root
+        for entry in entries:
+            if is_left_behind(entry, stems, self.classes if top else frozenset()):
+                self.passed.append(entry.relative_to(self.root).as_posix())
+                continue
+            if entry.is_symlink() and not inside(entry, self.resolved):
+                raise UsageError(
+                    f"'{entry}' is a link that leads out of the data tree, to '{entry.resolve()}'; "
+                    "copy what it points to, or list the files in a manifest."
+                )
+            if entry.is_dir():
+                here = entry.resolve()
+                if here in parents or here == self.resolved:
+                    raise UsageError(f"'{entry}' is a link to a folder that holds it; remove the link.")
+                if top:
+                    self.folders.append(entry.name)
+                yield from self.images(entry, (*parents, here))
+            elif entry.suffix.lower() in IMAGE_SUFFIXES:
+                yield entry
+            elif not is_sidecar(entry):
+                raise UsageError(
+                    f"'{entry}' in the image folder is not an image (known suffixes: "
+                    f"{' '.join(sorted(IMAGE_SUFFIXES))}); move it elsewhere."
+                )
+
+    def remarks(self) -> list[str]:
+        """Say what was passed over."""
+        if not self.passed:
+            return []
+        count = len(self.passed)
+        entries = "entry that is" if count == 1 else "entries that are"
+        return [f"{count:,} {entries} no data by name passed over in '{self.root}': {first(self.passed, 3)}."]

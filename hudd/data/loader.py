@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from hudd.data.base import ImageSource
 from hudd.errors import UsageError
+
+T = TypeVar("T")
 
 
 def batches(
@@ -52,19 +55,19 @@ def batches(
             f"row {rows.max() if rows.min() >= 0 else rows.min()} does not exist; rows: 0 to {len(source) - 1}."
         )
     return loaded_ahead(
-        source, (rows[start : start + batch_size] for start in range(0, rows.size, batch_size)), workers
+        source.load, (rows[start : start + batch_size] for start in range(0, rows.size, batch_size)), workers
     )
 
 
 def loaded_ahead(
-    source: ImageSource, parts: Iterable[np.ndarray], workers: int = 2
-) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-    """Yield ``(rows, images)`` for each part in order, decoded ahead in threads; see :func:`batches`.
+    load: Callable[[np.ndarray], T], parts: Iterable[np.ndarray], workers: int = 2
+) -> Iterator[tuple[np.ndarray, T]]:
+    """Yield ``(rows, load(rows))`` for each part in order, loaded ahead in threads; see :func:`batches`.
 
     Parameters
     ----------
-    source : ImageSource
-        Where the images come from.
+    load : callable
+        Rows to what is wanted of them, such as :meth:`ImageSource.load`.
     parts : iterable of (b,) int64 arrays
         Rows of each batch; taken one by one as there is room.
     workers : int
@@ -72,13 +75,13 @@ def loaded_ahead(
     """
     if workers == 0:
         for part in parts:
-            yield part, source.load(part)
+            yield part, load(part)
         return
     pool = ThreadPoolExecutor(workers, thread_name_prefix="hudd-decode")
-    waiting: deque[tuple[np.ndarray, Future[torch.Tensor]]] = deque()
+    waiting: deque[tuple[np.ndarray, Future[T]]] = deque()
     try:
         for part in parts:
-            waiting.append((part, pool.submit(source.load, part)))
+            waiting.append((part, pool.submit(load, part)))
             if len(waiting) > workers:
                 done, images = waiting.popleft()
                 yield done, images.result()

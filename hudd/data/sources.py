@@ -10,12 +10,13 @@ import torch
 from hudd.data.arrays import open_archive
 from hudd.data.base import ImageSource
 from hudd.data.factory import open_factory
+from hudd.data.files import FileSource
 from hudd.data.folder import open_folder
 from hudd.data.manifest import MANIFEST_SUFFIXES, open_manifest
 from hudd.errors import UsageError
 from hudd.specs import is_factory
 
-_KINDS = "an image folder, a .csv or .parquet manifest, an .npz archive, or module:factory"
+_KINDS = "an image folder, a .csv, .tsv or .parquet manifest, an .npz archive, or module:factory"
 
 _LONGEST = 255  # characters of a file's name
 
@@ -25,6 +26,7 @@ def open_source(
     *,
     transform: Callable[..., torch.Tensor] | None = None,
     class_names: Sequence[str] | None = None,
+    exif_orient: bool = False,
 ) -> ImageSource:
     """Open image data by its spec.
 
@@ -32,7 +34,7 @@ def open_source(
     spec                            what it is
     ==============================  =======================================================================
     ``data/test``                   image tree, one folder a class (or unlabelled images in one folder)
-    ``data/test.csv``, ``.parquet`` manifest with columns path, label and any parameters
+    ``data/test.csv``, ``.parquet`` manifest with columns path, label and any parameters (also ``.tsv``)
     ``data/manifest.csv::test``     the rows of a manifest whose column ``split`` says ``test``
     ``data/test.npz``               arrays images, labels, class_names and any parameters
     ``package.module:factory``      your own code, see :func:`hudd.data.factory.open_factory`
@@ -47,12 +49,23 @@ def open_source(
         From pixels to what the network takes; None is ``Transform()``.
     class_names : sequence of str, optional
         The network's classes in order; None takes those of the data.
+    exif_orient : bool
+        Turn and mirror image files as their EXIF data say.
 
     Raises
     ------
     UsageError
         If there is nothing of that kind at `spec`, or what is there cannot be used.
     """
+    source = _open(spec, transform, class_names)
+    if exif_orient and isinstance(source, FileSource):
+        source.exif_orient = True
+    return source
+
+
+def _open(
+    spec: str | Path, transform: Callable[..., torch.Tensor] | None, class_names: Sequence[str] | None
+) -> ImageSource:
     text = str(spec)
     if "\0" in text or max(map(len, Path(text).parts), default=0) > _LONGEST:
         raise UsageError(f"'{text}' cannot be the name of a file; give {_KINDS}.")

@@ -64,6 +64,12 @@ class Transform:
                 f"the transform {dict(fields)} cannot be made ({error}); give numbers, and resize as two whole ones."
             ) from error
 
+    @classmethod
+    def changed(cls, own: Any, fields: Mapping[str, Any]) -> Transform:
+        """Make a transform from fields by name; those not given are those of the model's own, if it is a Transform."""
+        kept = {name: getattr(own, name) for name in cls.__dataclass_fields__} if isinstance(own, cls) else {}
+        return cls.of(kept | dict(fields))
+
     def __post_init__(self) -> None:
         if self.resize is not None:
             sides = tuple(int(side) for side in self.resize)

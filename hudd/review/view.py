@@ -20,6 +20,7 @@ from hudd.summary import Clusters, Split
 if TYPE_CHECKING:
     from hudd.clustering import Clustering
     from hudd.data import ImageSource
+    from hudd.data.overlap import Overlap
     from hudd.selection import UnsafeSet
     from hudd.store import Stored, StudyFile
     from hudd.study import Settings, Study
@@ -219,6 +220,15 @@ class View:
     @cached_property
     def _splits(self) -> dict[str, Split]:
         return {}
+
+    @property
+    def overlap(self) -> Overlap:
+        """See :attr:`hudd.study.Results.overlap`."""
+        return self.study.overlap
+
+    def reading(self, name: str) -> dict[str, Any]:
+        """See :meth:`hudd.study.Results.reading`."""
+        return self.study.reading(name)
 
     def split(self, name: str) -> Split:
         """See :meth:`hudd.study.Results.split`."""

@@ -17,6 +17,9 @@ _OBJECTS: tuple[tuple[str, str, int], ...] = (
     ("class splits/$/path labels/path labels/content", _TEXT, 1),
     ("evaluation/variance/parameter evaluation/ranges/parameter evaluation/purity/majority", _TEXT, 1),
     ("evaluation/rules/text evaluation/rules/parameters", _TEXT, 1),
+    ("splits/$/reading", _TEXT, 0),
+    ("splits/$/pixels", _WHOLE, 2),
+    ("splits/$/thumbnail", _WHOLE, 3),
     ("splits/$/parameters/$", _TEXT + _REAL, 1),
     ("error splits/$/label splits/$/prediction layers/$/label layers/$/medoid layers/$/wicd/k", _WHOLE, 1),
     ("clusters/label clusters/medoid selection/image selection/cluster selection/rank", _WHOLE, 1),
@@ -35,6 +38,7 @@ _OBJECTS: tuple[tuple[str, str, int], ...] = (
 _ATTRIBUTES: tuple[tuple[str, str, str, int], ...] = (
     ("/", "version minor", _WHOLE, 0),
     ("/", "settings model preset hudd_version weights_told checksums", _TEXT, 0),
+    ("splits", "overlap overlap_fingerprint", _TEXT, 0),
     ("splits/$", "fingerprint", _TEXT, 0),
     ("layers/$", "index channel_axis", _WHOLE, 0),
     ("layers/$", "shape", _WHOLE, 1),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from copy import copy
 
-import numpy as np
 import torch
 
 from hudd.clustering import Pipeline
+from hudd.data import Transform
 from hudd.errors import HuddError, UsageError
 from hudd.retraining import TrainingConfig
+from hudd.study.classes import check_classes
 from hudd.study.inputs import Inputs
 from hudd.study.settings import CHECKED, SPLITS, Settings
 
@@ -29,12 +31,11 @@ def check(inputs: Inputs) -> None:
     source = inputs.source("test")
     if not len(source):
         raise UsageError(f"the test set '{inputs.settings.test}' holds no image; name another one.")
-    example = source.load([0]).to(inputs.device)
-    outputs = _outputs(inputs, example)
     for split in SPLITS:
         if inputs.settings.data(split) is not None:
             inputs.source(split).check()
-            _check_labels(inputs, split, outputs)
+    example = source.load([0]).to(inputs.device)
+    check_classes(inputs, count_outputs(inputs, example))
     check_parameters(inputs)
     inputs.lrp().prepare(example)
     Pipeline(inputs.settings.choices.reduction, clusterer=inputs.settings.choices.clusterer)
@@ -93,7 +94,7 @@ def check_parameters(inputs: Inputs) -> None:
                 raise UsageError(f"{option} has '{name}', which is no {kind} of the test set; {there}.")
 
 
-def _outputs(inputs: Inputs, example: torch.Tensor) -> int:
+def count_outputs(inputs: Inputs, example: torch.Tensor) -> int:
     """Return the number of classes that the model tells apart."""
     shape = "x".join(map(str, example.shape[1:]))
     try:
@@ -108,10 +109,10 @@ def _outputs(inputs: Inputs, example: torch.Tensor) -> int:
                 f"the model cannot take an image of float32 ({reason}); let its forward compute in float32, without "
                 ".half(), .to(dtype) or autocast, and let the factory return model.float()."
             ) from error
-        raise UsageError(
-            f"the model cannot take an image of {shape} ({reason}); give the transform that it was trained "
-            "with, such as --resize."
-        ) from error
+        remedy = _other_channels(inputs, example) or (
+            "give the transform that it was trained with, such as --resize"
+        )
+        raise UsageError(f"the model cannot take an image of {shape} ({reason}); {remedy}.") from error
     if not isinstance(output, torch.Tensor) or output.ndim != 2 or output.shape[1] < 2:
         found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         remedy = ""
@@ -123,15 +124,22 @@ def _outputs(inputs: Inputs, example: torch.Tensor) -> int:
     return int(output.shape[1])
 
 
-def _check_labels(inputs: Inputs, split: str, outputs: int) -> None:
-    source = inputs.source(split)
-    if not len(source.labels):
-        return
-    if split != "improvement" and source.labels.min() < 0:
-        path = source.paths[int(np.argmin(source.labels))]
-        raise UsageError(f"'{path}' of the {split} set has no label; label every image or leave it out.")
-    if source.labels.max() >= outputs:
-        raise UsageError(
-            f"the {split} set has labels up to {source.labels.max()}, but the model has {outputs} outputs "
-            f"(0 to {outputs - 1}); give the model and the data of the same task."
-        )
+def _other_channels(inputs: Inputs, example: torch.Tensor) -> str:
+    """Return the options by which the model takes the image, where it wants grey for colour or the other way round."""
+    grey = example.shape[1] == 3
+    wanted = {"grayscale": grey} | (inputs.settings.transform or {})
+    options = "--gray" if grey else "--colour"
+    source = copy(inputs.source("test"))
+    try:
+        transform = Transform.changed(inputs.model.transform, wanted | {"grayscale": grey})
+    except UsageError:  # mean or std of three channels
+        values = {"mean": 0.5, "std": 0.5}
+        options += " --mean NUMBER --std NUMBER"
+        transform = Transform.changed(inputs.model.transform, wanted | {"grayscale": grey} | values)
+    source.transform = transform
+    try:
+        with torch.inference_mode():
+            inputs.model.module(source.load([0]).to(inputs.device))
+    except Exception:  # the network's own code: then it is not the channels
+        return ""
+    return f"it takes {'grey' if grey else 'colour'} images: give {options}"

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from hudd.capture.loading import LoadedModel, load_model
-from hudd.data import ImageSource, Transform, open_source
+from hudd.data import ImageSource, Transform
 from hudd.errors import UsageError
 from hudd.lrp import LRP
 from hudd.lrp.heads import OutputScale, output_scale
@@ -18,6 +18,7 @@ from hudd.ranks import Ranks
 from hudd.study.device import choose_device
 from hudd.study.features import StudyFeatures
 from hudd.study.fingerprint import digest_model, probe
+from hudd.study.intake import open_sources
 from hudd.study.results import Results
 from hudd.study.settings import Settings
 
@@ -73,20 +74,18 @@ class Inputs:
     @property
     def transform(self) -> Callable[..., torch.Tensor] | None:
         """From pixels to the DNN's input: the settings', else the model's own."""
-        if self.settings.transform is not None:
-            return Transform.of(self.settings.transform)
-        return self.model.transform
+        own = self.model.transform
+        return own if self.settings.transform is None else Transform.changed(own, self.settings.transform)
+
+    @property
+    def given_class_names(self) -> list[str] | None:
+        """Names of the outputs in order: the settings', else the model's own; None where neither has any."""
+        return list(self.settings.classes) if self.settings.classes is not None else self.model.class_names
 
     @cached_property
     def sources(self) -> dict[str, ImageSource]:
         """The images of every split that the settings name."""
-        names, sources = self.model.class_names, {}
-        for split in ("train", "test", "improvement"):  # the first of them names the classes
-            spec = self.settings.data(split)
-            if spec is not None:
-                sources[split] = open_source(spec, transform=self.transform, class_names=names)
-                names = names or sources[split].class_names
-        return sources
+        return open_sources(self.settings, self.transform, self.given_class_names, self.results.reading)
 
     def source(self, split: str) -> ImageSource:
         """Return the images of "test", "train" or "improvement".

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from hudd.clustering import Clustering
+from hudd.data.overlap import Overlap
 from hudd.errors import HuddError, UsageError
 from hudd.retraining import TrainingConfig
 from hudd.selection import UnsafeSet
@@ -85,6 +86,21 @@ class Results:
         """(N_errors,) int64 rows of the test split that the DNN gets wrong."""
         with self.file.reading() as h5:
             return _rows(self._get(h5, "error", "test"), len(h5["splits/test/path"]))
+
+    def reading(self, name: str) -> dict[str, Any]:
+        """Return how images and labels of a split were read: remarks, and labels as written with their outputs."""
+        if not self.file.path.exists():
+            return {}
+        with self.file.reading() as h5:
+            found = h5.get(f"splits/{name}/reading")
+            return {} if found is None else json.loads(found.asstr()[()])
+
+    @property
+    def overlap(self) -> Overlap:
+        """What the sets share; nothing where they have not been compared yet."""
+        with self.file.reading() as h5:
+            text = h5["splits"].attrs.get("overlap") if "splits" in h5 else None
+            return Overlap() if text is None else Overlap.from_json(json.loads(text))
 
     # -- layers
 

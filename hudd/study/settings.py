@@ -40,6 +40,7 @@ _ALLOWED = {
 # A change of these is checked as a whole new study is.
 CHECKED = (
     *("model", "weights", "trust_pickle", "weights_key", "output", *SPLITS, "transform", "device"),
+    *("classes", "skip_bad", "exif_orient"),
     *("rules", "layers", "layer", "pool", "preset", "features", "backbone", "reduction", "clusterer"),
 )
 
@@ -78,7 +79,8 @@ class Settings:
     seed : int
         Seed of everything that is drawn, below 2**32.
     transform : dict or None
-        Fields of :class:`hudd.data.Transform` that replace the model's own transform.
+        Fields of :class:`hudd.data.Transform` that replace those of the model's own transform; a transform of another
+        kind is replaced as a whole.
     max_clusters : int or None
         Upper end of the range of k.
     cluster_size : int or None
@@ -99,6 +101,14 @@ class Settings:
     strategy : {"hudd", "hybrid"}
         How images are selected: those closest to the clusters, or those within the clusters' reach drawn by
         the DNN's doubt.
+    classes : tuple of str or None
+        Name of every output of the model, in order, in place of the model's own ``class_names``.
+    allow_overlap : bool
+        Go on though test images are among those trained or improved with, or labels of an image contradict.
+    skip_bad : bool
+        Leave out images that cannot be decoded; the study lists them.
+    exif_orient : bool
+        Turn and mirror image files as their EXIF data say.
     angles : dict of str to float
         Parameters that are angles, with their period.
     units : dict of str to str
@@ -144,6 +154,10 @@ class Settings:
     runs: int = 1
     modes: tuple[str, ...] = ()
     strategy: Literal["hudd", "hybrid"] = "hudd"
+    classes: tuple[str, ...] | None = None
+    allow_overlap: bool = False
+    skip_bad: bool = False
+    exif_orient: bool = False
     angles: dict[str, float] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
     batch_size: int = 32
@@ -317,7 +331,7 @@ def _normalised(choices: dict[str, Any]) -> dict[str, Any]:
         result |= {name: _part(value)} if isinstance(value, str) else {}
     if isinstance(result.get("rules"), dict):
         result["rules"] = {layer: _part(rule) for layer, rule in result["rules"].items()}
-    for name in ("layers", "modes"):
+    for name in ("layers", "modes", "classes"):
         if result.get(name) is not None:
             value = result[name]
             result[name] = (value,) if isinstance(value, str) else _as_tuple(value)

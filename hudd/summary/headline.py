@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from hudd.clustering.clusterers import is_counted
+from hudd.summary.cautions import assignment_line, cautions
 from hudd.summary.findings import Findings
-from hudd.summary.tables import clusters_table, layers_table, plain, records, retraining_table
+from hudd.summary.tables import classes_table, clusters_table, layers_table, plain, records, retraining_table
 
 
 def summarise(study: Findings) -> dict[str, Any]:
@@ -23,6 +24,12 @@ def summarise(study: Findings) -> dict[str, Any]:
     for split in ("test", "train", "improvement"):
         if study.has(f"splits/{split}"):
             summary[split] = _split(study, split)
+    if study.has("splits/test"):
+        summary["classes"] = {
+            "taken": study.reading("test").get("how"),
+            "outputs": records(classes_table(study)),
+        }
+        summary["cautions"] = cautions(study)
     if study.has("layers"):
         summary["layers"] = records(layers_table(study))
     if study.has("clusters"):
@@ -113,6 +120,8 @@ def headline(study: Findings) -> dict[str, str]:
 def _headline(study: Findings) -> dict[str, str]:
     test = _split(study, "test")
     pairs = {"test errors": f"{test['errors']:,} of {test['images']:,} images ({1 - test['accuracy']:.1%})"}
+    labels = assignment_line(study)
+    pairs |= {"labels taken": labels} if labels else {}
     if study.has("clusters"):
         sizes = np.unique(study.clusters.label, return_counts=True)[1]
         single = int((sizes == 1).sum())

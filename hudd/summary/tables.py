@@ -14,6 +14,27 @@ from hudd.evaluation import SIGNIFICANT, is_known, most_telling, spelled
 from hudd.summary.findings import Findings
 
 
+def classes_table(study: Findings) -> pd.DataFrame:
+    """One row an output: its class, the labels as written, images of the test set and how often it is predicted."""
+    split, names, reading = study.split("test"), study.class_names, study.reading("test")
+    count = max(len(names), int(split.label.max(initial=-1)) + 1, int(split.prediction.max(initial=-1)) + 1)
+    written: list[list[str]] = [[] for _ in range(count)]
+    for text, output in zip(reading.get("written", []), reading.get("outputs", [])):
+        if 0 <= output < count:
+            written[output].append(text)
+    known = split.label >= 0
+    return pd.DataFrame(
+        {
+            "output": np.arange(count),
+            "class": [names[output] if output < len(names) else "" for output in range(count)],
+            "written": [", ".join(texts) for texts in written],
+            "images": np.bincount(split.label[known], minlength=count),
+            "correct": np.bincount(split.label[known & split.correct], minlength=count),
+            "predicted": np.bincount(split.prediction, minlength=count),
+        }
+    )
+
+
 def errors_table(study: Findings) -> pd.DataFrame:
     """One row an error: path, label, prediction, score, cluster where there is one, parameters."""
     split, rows, names = study.split("test"), study.errors, np.array(study.class_names, dtype=object)
@@ -190,6 +211,7 @@ def steps_table(study: Findings) -> pd.DataFrame:
 
 
 TABLES = {
+    "classes": (classes_table, "splits/test"),
     "errors": (errors_table, "splits/test"),
     "layers": (layers_table, "layers"),
     "clusters": (clusters_table, "clusters"),

@@ -102,7 +102,7 @@ def test_mnist_without_its_package(monkeypatch):
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(UsageError, match=r"hudd\[demo\]"):
+    with pytest.raises(UsageError, match=r"\.\[demo\]"):
         mnist.make(0)
 
 

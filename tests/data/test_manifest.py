@@ -130,7 +130,7 @@ def test_parquet(write, tmp_path):
 
 def test_parquet_without_its_reader(write, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(UsageError, match=r"hudd\[parquet\]"):
+    with pytest.raises(UsageError, match=r"\.\[parquet\]"):
         open_source(write("", "m.parquet"))
 
 

@@ -51,6 +51,7 @@ def studied(folder, tmp_path, images, labels, known=None, **choices):
     given = {
         **sound,
         "train": None,
+        "allow_overlap": True,
         **splits,
         **({"model": model, "weights": None} if model else {}),
         **choices,

@@ -249,7 +249,7 @@ def _stream(
     prediction = inputs.results.split("test").prediction
     cuts = [(start, at, min(at + size, stop)) for start, stop in ranges for at in range(start, stop, size)]
     ends = {stop for _, stop in ranges}
-    batches = loaded_ahead(source, (errors[at:end] for _, at, end in cuts), inputs.settings.workers)
+    batches = loaded_ahead(source.load, (errors[at:end] for _, at, end in cuts), inputs.settings.workers)
     with (
         progress("heatmaps", sum(stop - start for start, stop in ranges)) as advance,
         shards.written_behind() as writing,

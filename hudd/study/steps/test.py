@@ -12,18 +12,21 @@ import torch
 
 from hudd.data import ImageSource
 from hudd.data.loader import loaded_ahead
+from hudd.data.prints import Prints, load_with_prints
 from hudd.errors import HuddError, UsageError
 from hudd.progress import progress
 from hudd.retraining import Predictions
 from hudd.store import ShardSet, drop, read_text, write_dataset
+from hudd.study.classes import reading_of
 from hudd.study.fingerprint import digest, digest_picture, stable_repr
 from hudd.study.inputs import Inputs
 from hudd.study.journal import Journal
 from hudd.study.settings import SPLITS
+from hudd.study.sharing import compare_sets
 from hudd.study.step import Step
 
 _ROWS_PER_SHARD = 1024
-_COLUMNS = ("prediction", "score", "entropy")
+_COLUMNS = ("prediction", "score", "entropy", "pixels", "thumbnail")
 
 
 def fingerprint(inputs: Inputs, split: str) -> str:
@@ -44,12 +47,13 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     Raises
     ------
     UsageError
-        If the DNN would be tested on the images that it is retrained on.
+        If the DNN would be tested on the images that it is retrained on, or labels contradict each other.
     """
     journal.lead(lambda: _check_apart(inputs))
     for split in SPLITS:
         if inputs.settings.data(split) is not None:
             _predict(inputs, journal, split)
+    journal.lead(lambda: compare_sets(inputs, journal))
 
 
 def _check_apart(inputs: Inputs) -> None:
@@ -68,7 +72,8 @@ def _predict(inputs: Inputs, journal: Journal, split: str) -> None:
     if journal.is_done(f"test/{split}", mark):
         return
     source = inputs.source(split)
-    shards = ShardSet(journal.shards(f"test/{split}", mark), len(source), _ROWS_PER_SHARD, mark)
+    directory = journal.shards(f"test/{split}", digest(mark, _COLUMNS))
+    shards = ShardSet(directory, len(source), _ROWS_PER_SHARD, mark)
     missing = journal.lead(shards.missing)
     journal.ranks.each(lambda: _outputs(inputs, source, split, shards, journal.ranks.mine(missing)))
 
@@ -78,6 +83,8 @@ def _predict(inputs: Inputs, journal: Journal, split: str) -> None:
             journal.forget_after(h5, f"test/{split}")
             _write(h5, split, source, found)
             h5.attrs["outputs"] = inputs.output_scale
+            reading, about = reading_of(inputs, split), "how images and labels were read, JSON"
+            write_dataset(h5[f"splits/{split}"], "reading", reading, dims=(), description=about)
             h5[f"splits/{split}"].attrs.update(
                 fingerprint=inputs.data_fingerprints[split], probe=inputs.probes[split]
             )
@@ -96,11 +103,14 @@ def _outputs(
     ends = {stop: start for start, stop in ranges}
     parts = (np.arange(at, min(at + size, stop)) for start, stop in ranges for at in range(start, stop, size))
     outputs: list[np.ndarray] = []
+    prints: list[Prints] = []
     with (
         progress(f"{split} set", sum(stop - start for start, stop in ranges)) as advance,
         torch.inference_mode(),
     ):
-        for rows, images in loaded_ahead(source, parts, inputs.settings.workers):
+        decoded = loaded_ahead(lambda rows: load_with_prints(source, rows), parts, inputs.settings.workers)
+        for rows, (images, marks) in decoded:
+            prints.append(marks)
             output = inputs.model.module(images.to(inputs.device))
             bad = ~torch.isfinite(output).all(dim=1)
             if bad.any():
@@ -113,8 +123,11 @@ def _outputs(
             if end in ends:
                 found = Predictions(np.concatenate(outputs), inputs.output_scale)
                 score, entropy = found.score.astype("f4"), found.entropy.astype("f4")
-                shards.write(ends[end], {"prediction": found.prediction, "score": score, "entropy": entropy})
-                outputs = []
+                pixels = np.concatenate([mark.pixels for mark in prints])
+                thumbnail = np.concatenate([mark.thumbnail for mark in prints])
+                columns = (found.prediction, score, entropy, pixels, thumbnail)
+                shards.write(ends[end], dict(zip(_COLUMNS, columns)))
+                outputs, prints = [], []
             advance(len(rows))
 
 
@@ -132,6 +145,10 @@ def _write(h5: h5py.File, split: str, source: ImageSource, found: dict[str, np.n
     write_dataset(group, "score", found["score"], dims=one, description=about)
     about = "entropy of the probabilities"
     write_dataset(group, "entropy", found["entropy"], dims=one, units="nat", description=about)
+    about = "128 bits of the BLAKE2b hash of the decoded pixels"
+    write_dataset(group, "pixels", found["pixels"], dims=("path", "half"), description=about)
+    about = "mean grey levels of 8 rows and 9 columns of fields"
+    write_dataset(group, "thumbnail", found["thumbnail"], dims=("path", "row", "column"), description=about)
     for name, values in source.parameters.items():
         description = f"parameter '{name}' of the image"
         write_dataset(

@@ -1,0 +1,88 @@
+"""Prints of images: by them the same image is found in two sets, and images that look alike."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from hudd.data.base import ImageSource
+
+ROWS, COLUMNS = (
+    8,
+    9,
+)  # of a thumbnail; the signs of its 8 x 8 differences along the rows are the difference hash
+_SAMPLED = 96  # pixels a side that a thumbnail is made of, at most
+
+
+@dataclass(frozen=True)
+class Prints:
+    """Of n images.
+
+    Attributes
+    ----------
+    pixels : numpy.ndarray
+        (n, 2) uint64, the first 128 bits of the BLAKE2b hash of the decoded pixels as RGB, and of their size.
+    thumbnail : numpy.ndarray
+        (n, 8, 9) uint8, mean grey levels of the image cut into 8 rows and 9 columns.
+    """
+
+    pixels: np.ndarray
+    thumbnail: np.ndarray
+
+
+def prints_of(images: Sequence[np.ndarray]) -> Prints:
+    """Return the prints of decoded images, each (H, W) or (H, W, 3) uint8."""
+    pixels = np.array([_hash(image) for image in images], dtype=np.uint64).reshape(len(images), 2)
+    shapes = {image.shape for image in images}
+    if len(shapes) == 1:
+        return Prints(pixels, _thumbnails(np.asarray(images)))
+    thumbnails = [_thumbnails(image[None])[0] for image in images]
+    return Prints(pixels, np.array(thumbnails, np.uint8).reshape(-1, ROWS, COLUMNS))
+
+
+def load_with_prints(source: ImageSource, rows: np.ndarray) -> tuple[torch.Tensor, Prints]:
+    """Load images as :meth:`ImageSource.load` does, and return their prints; files are decoded once."""
+    if type(source).load is ImageSource.load:
+        decoded = [source.pixels(int(row)) for row in rows]
+        return source.prepare(rows, decoded), prints_of(decoded)
+    return source.load(rows), prints_of([source.pixels(int(row)) for row in rows])
+
+
+def difference_hash(thumbnail: np.ndarray) -> np.ndarray:
+    """Return the 64-bit difference hashes, (n,) uint64, of (n, 8, 9) thumbnails.
+
+    A bit says whether a field is brighter than the one to its left.
+
+    References
+    ----------
+    N. Krawetz, "Kind of like that", The Hacker Factor Blog, 2013.
+    """
+    bits = thumbnail[:, :, 1:] > thumbnail[:, :, :-1]
+    packed = np.packbits(bits.reshape(len(bits), 64), axis=1)
+    return np.ascontiguousarray(packed).view(">u8").reshape(-1).astype(np.uint64)
+
+
+def _hash(image: np.ndarray) -> tuple[int, int]:
+    colour = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+    sha = hashlib.blake2b(np.ascontiguousarray(colour).data, digest_size=16)
+    sha.update(f"{image.shape[0]}x{image.shape[1]}".encode())
+    digest = sha.digest()
+    return int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:], "big")
+
+
+def _thumbnails(images: np.ndarray) -> np.ndarray:
+    """Mean grey levels of (n, H, W[, 3]) images of one size."""
+    height, width = images.shape[1:3]
+    images = images[:, :: -(-height // _SAMPLED), :: -(-width // _SAMPLED)]
+    grey = images.mean(axis=3, dtype=np.float32) if images.ndim == 4 else images.astype(np.float32)
+    for axis, fields in ((1, ROWS), (2, COLUMNS)):
+        length = grey.shape[axis]
+        edges = np.arange(fields + 1) * length // fields
+        counts = np.maximum(np.diff(edges), 1).astype(np.float32)
+        sums = np.add.reduceat(grey, edges[:-1], axis=axis)  # a field of no pixel takes the one at its edge
+        grey = sums / counts.reshape([-1 if at == axis else 1 for at in range(3)])
+    return np.round(grey).astype(np.uint8)

@@ -1,0 +1,64 @@
+"""The images of a study as its settings ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from hudd.data import ImageSource, open_source
+from hudd.errors import UsageError
+from hudd.study.settings import Settings
+
+_ORDER = ("train", "test", "improvement")  # the first that has names of classes names them for the others
+Known = Callable[[str], Mapping[str, Any]]
+
+
+def open_sources(
+    settings: Settings,
+    transform: Callable[..., torch.Tensor] | None,
+    names: Sequence[str] | None,
+    known: Known,
+) -> dict[str, ImageSource]:
+    """Open every set that the study has, its labels in the order of the model's outputs as far as names tell.
+
+    Parameters
+    ----------
+    settings : Settings
+    transform : callable or None
+        From pixels to the model's input.
+    names : sequence of str or None
+        Names of the outputs in order, where they are given.
+    known : callable
+        ``known(split)`` returns how a split was read when it was tested.
+    """
+    found, sources = list(names) if names is not None else None, dict[str, ImageSource]()
+    for split in _ORDER:
+        spec = settings.data(split)
+        if spec is None:
+            continue
+        source = open_source(spec, transform=transform, class_names=found, exif_orient=settings.exif_orient)
+        sources[split] = _without_bad(split, source, known(split)) if settings.skip_bad else source
+        found = found or sources[split].class_names
+    return sources
+
+
+def _without_bad(split: str, source: ImageSource, known: Mapping[str, Any]) -> ImageSource:
+    """Leave out the images that cannot be decoded: those that were found when these very files were tested, or now."""
+    try:
+        mark = source.fingerprint()
+    except UsageError:  # a file that is not there
+        mark = ""
+    if mark and known.get("scanned") == mark:
+        reasons = {str(path): str(reason) for path, reason in known["skipped"]}
+        bad = {row: reasons[path] for row, path in enumerate(source.paths) if path in reasons}
+    else:
+        bad = dict(source.faults())
+    kept = source.without(bad)
+    if not len(kept):
+        raise UsageError(
+            f"none of the {len(source):,} images of the {split} set can be decoded; give others."
+        )
+    kept.scanned = mark
+    return kept

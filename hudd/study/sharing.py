@@ -1,0 +1,66 @@
+"""What the sets of a study share, by the prints of their images: kept in its file, refused where it voids results."""
+
+from __future__ import annotations
+
+import json
+
+import h5py
+
+from hudd.data.overlap import Imprint, Overlap, Shared, find_overlap
+from hudd.data.prints import Prints
+from hudd.errors import UsageError
+from hudd.study.fingerprint import digest
+from hudd.study.inputs import Inputs
+from hudd.study.journal import Journal
+from hudd.study.settings import SPLITS
+
+
+def compare_sets(inputs: Inputs, journal: Journal) -> None:
+    """Compare the sets by the prints of their images, unless that was done, and refuse what voids the results.
+
+    Raises
+    ------
+    UsageError
+        If test images are in the training or improvement set, or copies of an image have different labels, and
+        ``allow_overlap`` is not set.
+    """
+    with journal.file.reading() as h5:
+        sets = {split: h5[f"splits/{split}"] for split in SPLITS if f"splits/{split}/pixels" in h5}
+        mark = digest([str(h5[f"steps/test/{split}"].attrs["fingerprint"]) for split in sets], sorted(sets))
+        known = h5["splits"].attrs.get("overlap_fingerprint") == mark
+        imprints = {} if known else {split: _imprint(group) for split, group in sets.items()}
+    if not known:
+        found = find_overlap(imprints, inputs.results.class_names)
+        with journal.file.writing() as h5:
+            h5["splits"].attrs.update(
+                overlap=json.dumps(found.to_json(), ensure_ascii=False), overlap_fingerprint=mark
+            )
+    if not inputs.settings.allow_overlap:
+        _refuse(inputs.results.overlap, str(inputs.path))
+
+
+def _imprint(group: h5py.Group) -> Imprint:
+    paths = group["path"].asstr()[...].tolist()
+    return Imprint(paths, group["label"][...], Prints(group["pixels"][...], group["thumbnail"][...]))
+
+
+def _refuse(found: Overlap, where: str) -> None:
+    go_on = f"take them out of one set, or 'hudd run {where} --allow-overlap' goes on"
+    for shared in found.shared:
+        if shared.same and shared.sets[0] == "test":
+            raise UsageError(
+                f"{shared.same:,} test images are in the {shared.sets[1]} set too, pixel by pixel ({_listed(shared)}); "
+                f"errors on what a DNN learns from say nothing of others: {go_on}."
+            )
+    if found.contradicting:
+        one, label, other, other_label = found.contradictions[0]
+        more = f", and {found.contradicting - 1:,} more" if found.contradicting > 1 else ""
+        raise UsageError(
+            f"{found.contradicting:,} images have copies with other labels ('{one}' is '{label}' and '{other}' is "
+            f"'{other_label}'{more}); correct the labels, or 'hudd run {where} --allow-overlap' goes on."
+        )
+
+
+def _listed(shared: Shared, most: int = 3) -> str:
+    pairs = [f"'{a}'" if a == b else f"'{a}' as '{b}'" for a, b in shared.pairs[:most]]
+    return ", ".join(pairs) + (", ..." if shared.same > len(pairs) else "")
