@@ -88,6 +88,7 @@ class FakeStudy:
         self.chosen_layer = "features.3"
         self.labels = self._splits["improvement"].label
         self.inputs = SimpleNamespace(data_fingerprints={"improvement": "improvement"})
+        self.journal = SimpleNamespace(log=lambda event, **fields: None)
         self.provenance = {
             "hudd_version": "0",
             "settings": {"model": "cnn.py:cnn", "weights": None},
@@ -121,9 +122,6 @@ class FakeStudy:
     def writing(self):
         with h5py.File(self.path / "study.h5", "a") as file:
             yield file
-
-    def log(self, event, **fields):
-        pass
 
     def has(self, name):
         if name.startswith("layers/"):
