@@ -12,6 +12,7 @@ from scipy.cluster.hierarchy import fcluster
 from scipy.cluster.hierarchy import linkage as ward
 from scipy.spatial.distance import pdist
 
+from hudd.data.overlap import Overlap
 from hudd.errors import HuddError
 from hudd.presets import get_preset
 
@@ -101,6 +102,11 @@ class FakeStudy:
                 }
             },
         }
+
+        self.overlap = Overlap()
+
+    def reading(self, name):
+        return {}
 
     def _split(self, name, count):
         rng = np.random.default_rng(len(name))
