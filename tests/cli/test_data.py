@@ -137,7 +137,7 @@ def test_test_images_in_the_training_set_are_refused_until_allowed(place, capfd)
     shutil.copy(place / "test/ant/0.png", place / "train/ant/other-name.png")
     assert call(["test", "study", *RUN, "--train", "train"]) == 2
     assert "--allow-overlap" in (said := capfd.readouterr().err)
-    assert "1 test images" in said
+    assert "holds 1 of the 12 test images" in said
     assert call(["test", "study", "--allow-overlap"]) == 0
     capfd.readouterr()
     assert call(["show", "study", "--json"]) == 0
