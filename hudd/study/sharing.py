@@ -51,7 +51,8 @@ def _refuse(found: Overlap, tested: int, where: str) -> None:
     for shared in found.shared:
         if shared.sets[0] == "test" and shared.same > _TOLERATED * tested:
             raise UsageError(
-                f"the {shared.sets[1]} set holds {shared.same:,} of the {tested:,} test images, pixel by pixel ({_listed(shared)}); "
+                f"the {shared.sets[1]} set holds {shared.same:,} of the {tested:,} test images, pixel by pixel "
+                f"({_listed(shared)}); "
                 f"errors on what a DNN learns from say nothing of others: {go_on}."
             )
     if found.contradicting > _TOLERATED * tested:

@@ -110,7 +110,7 @@ def _about_overlap(found: Overlap) -> list[str]:
         a, b = shared.sets
         if shared.same:
             told.append(
-                f"{shared.same:,} of the {a} images also in the {b} set, pixel by pixel: {_pairs(shared.pairs)}."
+                f"{shared.same:,} of the {a} images {'is' if shared.same == 1 else 'are'} also in the {b} set, pixel by pixel: {_pairs(shared.pairs)}."
             )
         if shared.alike:
             of = f" of {shared.compared:,} compared"
