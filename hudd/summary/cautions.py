@@ -109,8 +109,9 @@ def _about_overlap(found: Overlap) -> list[str]:
     for shared in found.shared:
         a, b = shared.sets
         if shared.same:
+            be = "is" if shared.same == 1 else "are"
             told.append(
-                f"{shared.same:,} of the {a} images {'is' if shared.same == 1 else 'are'} also in the {b} set, pixel by pixel: {_pairs(shared.pairs)}."
+                f"{shared.same:,} of the {a} images {be} also in the {b} set, pixel by pixel: {_pairs(shared.pairs)}."
             )
         if shared.alike:
             of = f" of {shared.compared:,} compared"

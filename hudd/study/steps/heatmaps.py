@@ -16,6 +16,7 @@ from hudd.data.loader import loaded_ahead
 from hudd.errors import HuddError
 from hudd.features import Activations, Extractor
 from hudd.lrp import LRP, rule_marks
+from hudd.lrp.streaming import streamed, transfer_to
 from hudd.progress import progress
 from hudd.store import ShardSet, Stored, drop, write_dataset
 from hudd.study.estimate import foresee, seconds_of
@@ -248,38 +249,48 @@ def _stream(
     source, errors, size = inputs.features.source("test"), inputs.results.errors, inputs.settings.batch_size
     prediction = inputs.results.split("test").prediction
     cuts = [(start, at, min(at + size, stop)) for start, stop in ranges for at in range(start, stop, size)]
-    ends = {stop for _, stop in ranges}
-    batches = loaded_ahead(source.load, (errors[at:end] for _, at, end in cuts), inputs.settings.workers)
+    loaded = loaded_ahead(source.load, (errors[at:end] for _, at, end in cuts), inputs.settings.workers)
+    batches = ((images, torch.from_numpy(prediction[rows])) for rows, images in loaded)
     with (
         progress("heatmaps", sum(stop - start for start, stop in ranges)) as advance,
         shards.written_behind() as writing,
     ):
-        for (start, at, end), (rows, images) in zip(cuts, batches):
-            found = _explained(inputs, extractor, images, prediction[rows])
-            if at == start:
+        remaining = iter(ranges)
+        start, stop = next(remaining, (0, 0))
+        row = start
+        for count, found in streamed(
+            partial(_results, inputs, extractor), batches, transfer_to(inputs.device)
+        ):
+            if row == start:
                 shard = writing.begin(start, found)
             for name, part in found.items():
-                shard[name][at - start : end - start] = part
-            if end in ends:
+                shard[name][row - start : row - start + count] = part
+            row += count
+            if row == stop:
                 writing.end()
-            advance(len(rows))
+                start, stop = next(remaining, (row, row))
+                row = start
+            advance(count)
+
+
+def _results(
+    inputs: Inputs, extractor: Extractor, images: torch.Tensor, target: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """Heatmaps and conservation of some images, by dataset name, on the device."""
+    # The LRP engine takes the target from the CPU, so that it need not wait for the GPU.
+    there = target if isinstance(extractor, LRP) else target.to(inputs.device)
+    found = extractor.attribute(images, target=there)
+    lost = {_CONSERVATION + layer: deviation.float() for layer, deviation in found.conservation.items()}
+    return {**found.layers, **lost}
 
 
 def _explained(
     inputs: Inputs, extractor: Extractor, images: torch.Tensor, target: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Heatmaps and conservation of some images, by dataset name."""
-    found = extractor.attribute(images.to(inputs.device), target=torch.from_numpy(target).to(inputs.device))
-    arrays = {}
-    for layer, heatmap in found.layers.items():
-        if heatmap.dtype == torch.float16 and heatmap.isinf().any():
-            raise HuddError(
-                f"relevance at layer '{layer}' exceeds float16 (65,504); keep the heatmaps with --dtype float32."
-            )
-        arrays[layer] = heatmap.cpu().numpy()
-    for layer, deviation in found.conservation.items():
-        arrays[_CONSERVATION + layer] = deviation.float().cpu().numpy()
-    return arrays
+    batch = [(images, torch.from_numpy(target))]
+    parts = streamed(partial(_results, inputs, extractor), batch, transfer_to(inputs.device))
+    return next(found for _, found in parts)
 
 
 def _foresee(inputs: Inputs, journal: Journal, extractor: Extractor, layers: list[str], count: int) -> None:
