@@ -8,7 +8,6 @@ from typing import Literal
 from hudd.errors import UsageError
 
 Pool = Literal["none", "channel", "space"]
-FeatureKind = Literal["relevance", "moments", "activation", "transfer", "pixels"]
 Reduction = Literal["none", "pca", "umap", "random-projection"]
 
 
@@ -26,8 +25,8 @@ class Preset:
         Reduction of a heatmap before it is stored: none, one number a channel, one number a pixel.
     unit_norm : bool
         Divide each image's relevance by its Euclidean norm before distances are taken.
-    features : {"relevance", "moments", "activation", "transfer", "pixels"}
-        What of an image is clustered, see :mod:`hudd.features` and :mod:`hudd.features.moments`.
+    features : str
+        What of an image is clustered, see :data:`hudd.features.FEATURES`.
     reduction : {"none", "pca", "umap", "random-projection"}
         Reduction of the features' dimension before they are clustered.
     clusterer : str
@@ -55,7 +54,7 @@ class Preset:
     rules: str
     pool: Pool
     unit_norm: bool
-    features: FeatureKind
+    features: str
     reduction: Reduction
     clusterer: str
     linkage_on: Literal["distances", "profiles", "none"]
@@ -66,22 +65,6 @@ class Preset:
     selection_factor: float
     distance_cap: float | None
     bagging: Literal["exact", "hudd-2021"]
-
-    @property
-    def layered(self) -> bool:
-        """Whether the features are of one layer, so that a layer is chosen."""
-        return self.features in ("relevance", "activation")
-
-    @property
-    def alike(self) -> str:
-        """What errors of a cluster have alike, in words."""
-        return {
-            "relevance": "heatmaps",
-            "moments": "channel moments",
-            "activation": "activations",
-            "transfer": "transfer features",
-            "pixels": "pixels",
-        }[self.features]
 
 
 DEFAULT_PRESET = "moments"  # of a study: docs/root-cause-quality.md says why

@@ -162,6 +162,10 @@ class Registry(Mapping[str, Any]):
             released = ", ".join(f"{owner} {version(owner)}" for owner in sorted(set(owners)))
         return f"{released} {_digest(module)}"
 
+    def label(self, name: str) -> str:
+        """Return the name of a part as file names and groups of HDF5 can hold it: a spec's path without slashes."""
+        return name.replace("/", ".").lstrip(".")
+
     def packages(self) -> dict[str, str]:
         """Return the names that other packages register, each with the package and its version."""
         return {entry.name: _titled(entry) for entry in _installed(self.group)}

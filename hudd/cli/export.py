@@ -23,7 +23,8 @@ def export(
             "--to",
             "--format",
             metavar="NAMES",
-            help="Any of csv, images, virelay, fiftyone, parquet (Spotlight, pandas), coco, label-studio, tensors.",
+            help="Any of csv, images, virelay, fiftyone, parquet (Spotlight, pandas), coco, label-studio, tensors, "
+            "those that packages register, or package.module:EXPORTER.",
         ),
     ] = "csv,images",
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hudd.errors import UsageError
-from hudd.export.base import EXPORTERS, write_export
+from hudd.export.base import EXPORTERS, Exporter, find_exporter, write_export
 from hudd.export.coco import export_coco
 from hudd.export.fiftyone import export_fiftyone
 from hudd.export.folders import export_folders
@@ -14,10 +14,13 @@ from hudd.export.parquet import export_parquet
 from hudd.export.tables import export_tables
 from hudd.export.tensors import export_tensors
 from hudd.export.virelay import export_virelay
+from hudd.specs import is_factory
 from hudd.study import Study
 
 __all__ = [
+    "EXPORTERS",
     "FORMATS",
+    "Exporter",
     "export",
     "export_coco",
     "export_fiftyone",
@@ -29,11 +32,11 @@ __all__ = [
     "export_virelay",
 ]
 
-FORMATS = ("csv", "images", "virelay", "fiftyone", "parquet", "coco", "label-studio", "tensors")
-"""Names of the formats: the first two go to the directory itself, a tool's to a folder of its name."""
+FORMATS = tuple(EXPORTERS.own)
+"""Names of hudd's own formats."""
 
 
-def export(study: Study, out: str | Path, *, formats: tuple[str, ...] = FORMATS[:2]) -> list[Path]:
+def export(study: Study, out: str | Path, *, formats: tuple[str, ...] = ("csv", "images")) -> list[Path]:
     """Write what the study has found in forms that other programs read.
 
     Clusters are those that people have left: named, merged and split as on the served report. The directory is
@@ -47,7 +50,7 @@ def export(study: Study, out: str | Path, *, formats: tuple[str, ...] = FORMATS[
     out : str or Path
         Directory to write to; made if need be.
     formats : tuple of str
-        Any of :data:`FORMATS`.
+        Any of :data:`FORMATS`, those that packages register, or specs ``package.module:EXPORTER``.
 
     Returns
     -------
@@ -61,9 +64,10 @@ def export(study: Study, out: str | Path, *, formats: tuple[str, ...] = FORMATS[
     HuddError
         If the study has not come far enough, a package is missing or a file cannot be written.
     """
-    unknown = [name for name in formats if name not in FORMATS]
+    unknown = [name for name in formats if name not in EXPORTERS and not is_factory(name)]
     if unknown or not formats:
         raise UsageError(
-            f"export format '{', '.join(unknown)}' is unknown; choose among: {', '.join(FORMATS)}."
+            f"export format '{', '.join(unknown)}' is unknown; choose among: {', '.join(EXPORTERS)}; or give "
+            "package.module:EXPORTER."
         )
-    return write_export(study, out, [(EXPORTERS[name], {}) for name in dict.fromkeys(formats)])
+    return write_export(study, out, [(find_exporter(name), {}) for name in dict.fromkeys(formats)])

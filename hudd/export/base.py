@@ -20,8 +20,10 @@ from hudd.export.manifest import (
     hash_file,
     keep_files,
 )
+from hudd.registry import Registry
 from hudd.review.journal import stamp
 from hudd.review.view import view
+from hudd.specs import is_factory
 from hudd.store.aside import whole_folder
 from hudd.store.files import write_error
 from hudd.store.seal import digest_of
@@ -41,26 +43,49 @@ class Exporter:
     name : str
         What it is called on the command line.
     write : callable
-        ``write(results, folder, **options)`` writes into a folder and returns the files to open. `results` is the
-        :class:`hudd.review.view.View` of the study, with the clusters as they were reviewed; options are what JSON
-        can hold. The folder may hold the files of other exporters.
+        ``write(results, folder, **options)`` writes into a folder and returns the file or files to open. `results` is
+        the :class:`hudd.review.view.View` of the study, with the clusters as they were reviewed; options are what
+        JSON can hold. The folder may hold the files of other exporters.
     folder : str
         Where in an export of several formats its files lie; empty for the export's own folder.
     """
 
     name: str
-    write: Callable[..., list[Path]]
+    write: Callable[..., Path | list[Path]]
     folder: str = ""
 
 
-EXPORTERS: dict[str, Exporter] = {}
-"""Name to exporter, of all that there are."""
+EXPORTERS = Registry(
+    "hudd.exporters",
+    "export format",
+    {
+        "csv": "hudd.export.tables:TABLES",
+        "images": "hudd.export.folders:FOLDERS",
+        "virelay": "hudd.export.virelay:VIRELAY",
+        "fiftyone": "hudd.export.fiftyone:FIFTYONE",
+        "parquet": "hudd.export.parquet:PARQUET",
+        "coco": "hudd.export.coco:COCO",
+        "label-studio": "hudd.export.label_studio:LABEL_STUDIO",
+        "tensors": "hudd.export.tensors:TENSORS",
+    },
+)
+"""The formats, by name."""
 
 
-def register(exporter: Exporter) -> Exporter:
-    """Make an exporter known."""
-    EXPORTERS[exporter.name] = exporter
-    return exporter
+def find_exporter(name: str) -> Exporter:
+    """Return the exporter of a format, or that of the spec ``package.module:EXPORTER``, under that name.
+
+    Raises
+    ------
+    UsageError
+        If there is none, it cannot be imported, or it is no :class:`Exporter`.
+    """
+    found: Any = EXPORTERS.find(name)
+    if not isinstance(found, Exporter):
+        raise UsageError(
+            f"export format '{name}' is an object of type {type(found).__name__}; it must be a hudd.extend.Exporter."
+        )
+    return replace(found, name=name)
 
 
 def write_one(exporter: Exporter, study: Study, out: str | Path, **options: Any) -> list[Path]:
@@ -134,7 +159,13 @@ def _write_once(study: Study, out: Path, wanted: Sequence[tuple[Exporter, dict[s
         def fill(exporter: Exporter, options: dict[str, Any]) -> list[Path]:
             before, folder = files_in(aside), aside / exporter.folder
             folder.mkdir(parents=True, exist_ok=True)
-            found = exporter.write(results, folder, **options)
+            with EXPORTERS.blamed(exporter.name):
+                written = exporter.write(results, folder, **options)
+            found = [Path(path) for path in (written if isinstance(written, list) else [written])]
+            if missing := [path for path in found if aside not in path.parents or not path.exists()]:
+                raise HuddError(
+                    f"export format '{exporter.name}' names '{missing[0]}', which it has not written to its folder."
+                )
             new = sorted(files_in(aside) - before)
             hashes = {path: hash_file(aside / path) for path in new}
             records[exporter.name] = Record(exporter.folder, options, hashes)
@@ -146,8 +177,8 @@ def _write_once(study: Study, out: Path, wanted: Sequence[tuple[Exporter, dict[s
                 if earlier and earlier.state == state:
                     keep_files(out, aside, record.files)
                     records[name] = record
-                elif name in EXPORTERS:
-                    fill(replace(EXPORTERS[name], folder=record.folder), record.options)
+                elif name in EXPORTERS or is_factory(name):
+                    fill(replace(find_exporter(name), folder=record.folder), record.options)
         except Exception:
             if has_changed():  # what was read was of two states
                 raise _ChangedError from None

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from hudd import plot
-from hudd.export.base import Exporter, register, write_one
+from hudd.export.base import Exporter, write_one
 from hudd.export.errors import checked_layer, drawn_at, error_columns, pictures
 from hudd.text import shown, to_json
 
@@ -89,7 +89,7 @@ def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Pat
     return [path]
 
 
-COCO = register(Exporter("coco", _write, folder="coco"))
+COCO = Exporter("coco", _write, folder="coco")
 
 
 def region(relevance: np.ndarray) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from hudd.errors import UsageError
+from hudd.features import feature_kind
 from hudd.plot.colours import relevance_indices, relevance_palette
 from hudd.plot.pictures import distances_to
 from hudd.progress import progress
@@ -62,7 +63,7 @@ def checked_layer(results: View, layer: str | None) -> str:
 
 def drawn_at(results: View, layer: str) -> str:
     """Return where the relevance that is drawn for `layer` is: there, or at the input where it has other features."""
-    return layer if results.settings.choices.features == "relevance" else "input"
+    return layer if feature_kind(results.settings.choices.features).drawn else "input"
 
 
 def pictures(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from hudd.export.base import Exporter, register, write_one
+from hudd.export.base import Exporter, write_one
 from hudd.export.errors import checked_layer, drawn_at, error_columns, pictures
 from hudd.plot.colours import relevance_indices
 from hudd.plot.places import places
@@ -74,7 +74,7 @@ def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Pat
     return [path]
 
 
-FIFTYONE = register(Exporter("fiftyone", _write, folder="fiftyone"))
+FIFTYONE = Exporter("fiftyone", _write, folder="fiftyone")
 
 
 def _errors(results: View, out: Path, layer: str) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from hudd.export.base import Exporter, register, write_one
+from hudd.export.base import Exporter, write_one
 from hudd.export.errors import checked_layer, error_columns, file_name, overlaid, pictures
 from hudd.progress import progress
 
@@ -61,7 +61,7 @@ def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Pat
     return [errors, *([_unsafe(results, folder / "unsafe", folders)] if results.has("selection") else [])]
 
 
-FOLDERS = register(Exporter("images", _write))
+FOLDERS = Exporter("images", _write)
 
 
 def _unsafe(results: View, folder: Path, folders: dict[int, str]) -> Path:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from PIL import Image
 
 from hudd import selection
-from hudd.export.base import Exporter, register, write_one
+from hudd.export.base import Exporter, write_one
 from hudd.progress import progress
 from hudd.summary import selection_table
 
@@ -68,4 +68,4 @@ def _write(results: View, folder: Path, *, served_as: str = "label-studio") -> l
     return [tasks]
 
 
-LABEL_STUDIO = register(Exporter("label-studio", _write, folder="label-studio"))
+LABEL_STUDIO = Exporter("label-studio", _write, folder="label-studio")

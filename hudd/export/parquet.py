@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from hudd.errors import HuddError
-from hudd.export.base import Exporter, register, write_one
+from hudd.export.base import Exporter, write_one
 from hudd.export.errors import checked_layer, error_columns, overlaid, pictures, png
 from hudd.plot.places import places
 from hudd.text import shown
@@ -74,4 +74,4 @@ def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Pat
     return [path]
 
 
-PARQUET = register(Exporter("parquet", _write, folder="parquet"))
+PARQUET = Exporter("parquet", _write, folder="parquet")

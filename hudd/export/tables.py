@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hudd.cells import frame_to_csv
-from hudd.export.base import Exporter, register, write_one
+from hudd.export.base import Exporter, write_one
 from hudd.summary import available_tables, table
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _write(results: View, folder: Path) -> list[Path]:
     return [folder / f"{name}.csv" for name in tables]
 
 
-TABLES = register(Exporter("csv", _write))
+TABLES = Exporter("csv", _write)
 
 
 def review_table(results: View) -> pd.DataFrame:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hudd.export.base import Exporter, register, write_one
+from hudd.export.base import Exporter, write_one
 from hudd.export.errors import checked_layer, file_name
+from hudd.features import feature_kind
 from hudd.progress import progress
 from hudd.text import to_json
 
@@ -69,14 +70,14 @@ def _write(results: View, folder: Path, *, layers: Sequence[str] | None = None) 
     ]
 
 
-TENSORS = register(Exporter("tensors", _write, folder="tensors"))
+TENSORS = Exporter("tensors", _write, folder="tensors")
 
 
 def _write_layer(
     results: View, layer: str, path: Path, small: dict[str, np.ndarray], batch: int = 64
 ) -> Path:
     rows, clusters = results.heatmaps_of(layer), results.clusters
-    what = "attribution" if results.settings.choices.features == "relevance" else "features"
+    what = "attribution" if feature_kind(results.settings.choices.features).drawn else "features"
     shapes = {what: ("F32", list(rows.shape), 4)}
     shapes |= {name: ("I64", [len(values)], 8) for name, values in small.items()}
     metadata = {

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
-from hudd.export.base import Exporter, register, write_one
+from hudd.export.base import Exporter, write_one
 from hudd.export.errors import checked_layer, drawn_at, pictures
 from hudd.plot.places import places
 from hudd.text import shown, to_json
@@ -87,7 +87,7 @@ def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Pat
     return [path]
 
 
-VIRELAY = register(Exporter("virelay", _write, folder="virelay"))
+VIRELAY = Exporter("virelay", _write, folder="virelay")
 
 
 def _images(results: View, folder: Path, layer: str) -> tuple[int, int]:

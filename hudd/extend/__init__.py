@@ -11,12 +11,14 @@ group                what is registered              used as
 ``hudd.features``    class of :class:`Features`      ``--features NAME``
 ``hudd.clusterers``  :class:`Clusterer`              ``--clusterer NAME``, ``hudd.cluster(...)``
 ``hudd.strategies``  :class:`SelectionStrategy`      ``--strategy NAME``, ``--compare NAMES``
+``hudd.exporters``   object of :class:`Exporter`     ``hudd export --to NAME``
 ``hudd.cases``       object of :class:`Case`         ``hudd demo --case NAME``
 ===================  ==============================  ============================================
 """
 
 from hudd.clustering.clusterers import CLUSTERERS, Clusterer
 from hudd.data.cases import CASES, Case
+from hudd.export.base import EXPORTERS, Exporter
 from hudd.features.base import Extractor, Features, FeatureValues, Subject
 from hudd.features.kinds import FEATURES
 from hudd.lrp.composites import RULES
@@ -31,6 +33,7 @@ from hudd.selection.unsafe import UnsafeSet
 __all__ = [
     "CASES",
     "CLUSTERERS",
+    "EXPORTERS",
     "FEATURES",
     "RULES",
     "STRATEGIES",
@@ -39,6 +42,7 @@ __all__ = [
     "Clusterer",
     "Contraction",
     "Crossing",
+    "Exporter",
     "Extractor",
     "FeatureValues",
     "Features",

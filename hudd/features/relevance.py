@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hudd.features.base import Extractor, Features, Subject
+from hudd.features.base import Features, Subject
 from hudd.lrp import LRP
 
 
@@ -17,7 +17,7 @@ class Heatmaps(Features):
     conserves = True
 
     @classmethod
-    def of(cls, subject: Subject) -> Extractor:
+    def of(cls, subject: Subject) -> LRP:
         """Return the relevance engine."""
         return LRP(
             subject.model,

@@ -15,11 +15,11 @@ from torch import Tensor, fx
 from torch.nn import functional
 
 from hudd.capture.graph import RelevanceGraph, carries, module_of, target_name
-from hudd.errors import HuddError, UnsupportedOperation
+from hudd.errors import UnsupportedOperation
 from hudd.lrp import kernels
 from hudd.lrp.arguments import arguments
 from hudd.lrp.phases import Phases
-from hudd.lrp.transformed import Itself, Kept, identity
+from hudd.lrp.transformed import Itself, Kept, identity, same_shape
 from hudd.lrp.winograd import Winograd
 
 aten = torch.ops.aten
@@ -86,8 +86,7 @@ class Contraction:
         name : str
             What messages call the change.
         change : callable
-            From a tensor to one of the same shape. What was made is found again by what `change` does: by its code
-            and what it captures, see :func:`hudd.lrp.transformed.identity`.
+            From a tensor to one of its shape. What was made is found by it, see :func:`hudd.lrp.transformed.identity`.
         bias : bool
             Change the bias, too; without, there is none.
 
@@ -99,9 +98,9 @@ class Contraction:
 
         def make() -> Contraction:
             changed = (
-                None if self.bias is None or not bias else _same_shape(name, change(self.bias), self.bias)
+                None if self.bias is None or not bias else same_shape(name, change(self.bias), self.bias)
             )
-            return self._with(_same_shape(name, change(self.weight), self.weight), changed)
+            return self._with(same_shape(name, change(self.weight), self.weight), changed)
 
         return self._modified.get((identity(change), bias), make)
 
@@ -122,16 +121,6 @@ class Contraction:
             Itself(other),
             lambda: self._with(torch.cat([self.weight, other.weight], self._inputs_axis), self.bias),
         )
-
-
-def _same_shape(name: str, changed: Any, tensor: Tensor) -> Tensor:
-    if not isinstance(changed, Tensor) or changed.shape != tensor.shape:
-        found = tuple(changed.shape) if isinstance(changed, Tensor) else type(changed).__name__
-        raise HuddError(
-            f"weights '{name}' of an LRP rule are {found}, made of {tuple(tensor.shape)}; return a tensor of the same "
-            "shape."
-        )
-    return changed
 
 
 class BySign:

@@ -9,6 +9,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
 
+from torch import Tensor
+
+from hudd.errors import HuddError
+
 Made = TypeVar("Made")
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
@@ -81,3 +85,14 @@ def identity(thing: Any) -> Hashable:
 
 def _is_frozen(thing: Any) -> bool:
     return dataclasses.is_dataclass(thing) and bool(getattr(type(thing), "__dataclass_params__").frozen)  # noqa: B009
+
+
+def same_shape(name: str, changed: Any, tensor: Tensor) -> Tensor:
+    """Return what a rule made of weights, if it is a tensor of their shape; `name` is what the rule calls it."""
+    if not isinstance(changed, Tensor) or changed.shape != tensor.shape:
+        found = tuple(changed.shape) if isinstance(changed, Tensor) else type(changed).__name__
+        raise HuddError(
+            f"weights '{name}' of an LRP rule are {found}, made of {tuple(tensor.shape)}; return a tensor of the same "
+            "shape."
+        )
+    return changed

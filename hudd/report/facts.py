@@ -12,6 +12,7 @@ import numpy as np
 
 from hudd.errors import HuddError
 from hudd.evaluation import NATURAL, SIGNIFICANT, most_telling
+from hudd.features import feature_kind
 from hudd.plot.pictures import distances_to
 from hudd.report.trust import Trust, verdict
 from hudd.review.view import View, view
@@ -263,7 +264,7 @@ def gather(study: Study | View, trust: Trust | None = None) -> Facts:
         )
     clusters.sort(key=lambda cluster: (-cluster.risk, cluster.label))
     ranked = [replace(cluster, rank=rank) for rank, cluster in enumerate(clusters, start=1)]
-    chosen = study.settings.choices
+    chosen = feature_kind(study.settings.choices.features)
     alike = f"{chosen.alike} at layer {shown(found.layer)}" if chosen.layered else chosen.alike
     return Facts(
         classes,

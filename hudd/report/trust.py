@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hudd.clustering import Stability, stability
+from hudd.features import feature_kind
 from hudd.plot.places import MOST_ERRORS, places
 from hudd.text import shown
 
@@ -63,7 +64,11 @@ class Trust:
                 continue  # features that are no relevance
             lost = np.abs(self._study.conservation_of(layer))
             median, high, most = np.percentile(lost, (50, 95, 100)).tolist()
-            name = shown(layer) if self._study.settings.choices.layered else "the worst of all"
+            name = (
+                shown(layer)
+                if feature_kind(self._study.settings.choices.features).layered
+                else "the worst of all"
+            )
             found.append(Conservation(name, median, high, most))
         return found
 

@@ -35,6 +35,7 @@ REGISTERED = Registry(
 )
 STRATEGIES = tuple(REGISTERED.own)
 """hudd's own strategies, by name."""
+_COMPARED = ("none", "bl1", "bl2")  # those that draw one image more than once, or know what is wrong
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,9 @@ class SelectionStrategy(Protocol):
     """What selects improvement images to label: a function, or a class whose objects are called like one.
 
     It returns distinct rows of the improvement set, (S,) int64, at most `budget`, in the order of choice: each is then
-    listed with its closest cluster, and a bag to retrain on is filled up by bootstrap. Or it returns an
-    :class:`UnsafeSet`, which says for which cluster each was chosen; the bag is then balanced over the clusters. The
-    same seed must give the same rows.
+    listed with its closest cluster, and in a comparison its bag to retrain on is filled up by bootstrap. Or it returns
+    an :class:`UnsafeSet`, which says for which cluster each was chosen; the bag is then balanced over the clusters.
+    The same seed must give the same rows.
     """
 
     def __call__(self, candidates: Candidates, budget: int, *, seed: int) -> np.ndarray | UnsafeSet | Drawn:
@@ -242,7 +243,7 @@ def strategies(
     budget: int,
     entropy: np.ndarray,
     correct: np.ndarray,
-    failure: np.ndarray | None = None,
+    failure: np.ndarray | Callable[[], np.ndarray] | None = None,
     size: int | None = None,
 ) -> dict[str, Strategy]:
     """Make strategies that all pay for the same number of labels and fill bags of the same size.
@@ -264,9 +265,9 @@ def strategies(
         (M,) entropy of the DNN's output.
     correct : np.ndarray
         (M,) bool, whether the DNN is right; read by BL1 for the images that it draws.
-    failure : np.ndarray, optional
-        (M,) estimated probability of failure, see :func:`failure_rate`; the hybrid's doubt is then its product
-        with the entropy.
+    failure : np.ndarray or callable, optional
+        (M,) estimated probability of failure, see :func:`failure_rate`, or what returns it when it is needed; the
+        hybrid's doubt is then its product with the entropy.
     size : int, optional
         Images in each bag; by default what ``hudd``'s balanced bag has.
 
@@ -281,7 +282,7 @@ def strategies(
         If a name is unknown.
     """
     check_strategies(names)
-    estimate = None if failure is None else lambda: failure
+    estimate = failure if failure is None or callable(failure) else lambda: failure
     candidates = Candidates(closest, labels, entropy, correct=correct, estimate=estimate)
 
     def bag_size(seed: int) -> int:
@@ -316,4 +317,19 @@ def check_strategies(names: Sequence[str]) -> None:
         raise UsageError(
             f"strategies {unknown} are unknown; choose any of: {', '.join(REGISTERED)}; or give "
             "package.module:function."
+        )
+
+
+def check_selecting(name: str) -> None:
+    """Refuse a strategy that selects no different images, or is neither registered nor a spec.
+
+    Raises
+    ------
+    UsageError
+        Naming what is there.
+    """
+    known = [other for other in REGISTERED if other not in _COMPARED]
+    if name not in known and not is_factory(name):
+        raise UsageError(
+            f"strategy is '{name}'; choose one of: {', '.join(known)}; or give package.module:function."
         )

@@ -74,7 +74,7 @@ def check_layer(inputs: Inputs, layers: Sequence[str] | None = None) -> None:
         layers = inputs.features.extractor().prepare(example)
     wanted = inputs.settings.layer
     if wanted is not None and wanted not in layers:
-        others = "" if inputs.settings.choices.layered else "; preset 'hudd' clusters layer by layer"
+        others = "" if inputs.settings.kind.layered else "; preset 'hudd' clusters layer by layer"
         raise UsageError(
             f"layer '{wanted}' is not in this study; give --layer auto, or one of: {', '.join(layers)}{others}."
         )

@@ -10,21 +10,13 @@ import numpy as np
 import torch
 
 from hudd.data import ImageSource, batches, open_source
-from hudd.features import Activations, Backbone, Extractor, Moments, Pixels
+from hudd.features import FEATURES, Extractor, Heatmaps, Subject
 from hudd.lrp import LRP
 from hudd.study.fingerprint import digest_model, stable_repr
 from hudd.study.results import Results
 from hudd.study.settings import Settings
 
 _REFERENCE_BATCH = 64  # whatever the settings' own, so that it makes no difference
-
-ABOUT = {
-    "relevance": "relevance at the input of '{layer}' for the predicted class, pooling {pool}",
-    "moments": "channel moments of relevance and activation and the last activation, against images answered rightly",
-    "activation": "activation at the input of '{layer}', pooling {pool}",
-    "transfer": "what the backbone '{backbone}' makes of the image",
-    "pixels": "the image as the DNN takes it in",
-}
 
 
 class StudyFeatures:
@@ -45,7 +37,8 @@ class StudyFeatures:
 
     Attributes
     ----------
-    kind : {"relevance", "moments", "activation", "transfer", "pixels"}
+    kind : str
+        Name of the features, see :data:`hudd.features.FEATURES`.
     """
 
     def __init__(
@@ -57,19 +50,8 @@ class StudyFeatures:
         results: Results,
     ) -> None:
         self._settings, self._module, self._device = settings, module, device
-        self._source, self._results, self.kind = source, results, settings.choices.features
-
-    @cached_property
-    def _backbone(self) -> Backbone:
-        backbone = Backbone(self._settings.backbone)
-        backbone.module.to(self._device)
-        return backbone
-
-    @cached_property
-    def _moments(self) -> Moments:
-        failures, normal = partial(self._tested, right=False), partial(self._tested, right=True)
-        rules, layers = self._settings.effective_rules, self._settings.layers
-        return Moments(self._module, failures, normal, rules, layers)
+        self._source, self._results = source, results
+        self.kind, self._class = settings.choices.features, settings.kind
 
     def _tested(self, most: int, *, right: bool) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Test images that the DNN gets right or wrong, evenly spaced, with what it takes them for."""
@@ -80,47 +62,58 @@ class StudyFeatures:
         for part, images in batches(source, rows[at], _REFERENCE_BATCH, workers=workers):
             yield images.to(device), torch.from_numpy(split.prediction[part]).to(device)
 
-    def lrp(self, layers: list[str] | None = None) -> LRP:
-        """Return the relevance engine for the settings' rules, at the settings' layers or at those given."""
+    def _subject(self, layers: list[str] | None) -> Subject:
         settings = self._settings
-        wanted = settings.layers if layers is None else layers
-        return LRP(
+        return Subject(
             self._module,
+            self._device,
             rules=settings.effective_rules,
-            layers=None if wanted is None else list(wanted),
+            layers=settings.layers if layers is None else layers,
             pool=settings.effective_pool,
             precision=settings.dtype,
+            backbone=settings.backbone,
+            failures=partial(self._tested, right=False),
+            normal=partial(self._tested, right=True),
         )
+
+    def lrp(self, layers: list[str] | None = None) -> LRP:
+        """Return the relevance engine for the settings' rules, at the settings' layers or at those given."""
+        return Heatmaps.of(self._subject(layers))
+
+    @cached_property
+    def _whole(self) -> Extractor:
+        """What makes features that are not those of layers, once: it may have seen reference images."""
+        return self._made(None)
+
+    def _made(self, layers: list[str] | None) -> Extractor:
+        with FEATURES.blamed(self.kind):
+            return self._class.of(self._subject(layers))
 
     def extractor(self, layers: list[str] | None = None) -> Extractor:
         """Return what makes the features, at the settings' layers or at those given."""
-        if self.kind == "moments":
-            return self._moments
-        if self.kind == "transfer":
-            return self._backbone
-        if self.kind == "pixels":
-            return Pixels()
-        if self.kind == "activation":
-            wanted = self._settings.layers if layers is None else layers
-            return Activations(self._module, wanted, self._settings.effective_pool)
-        return self.lrp(layers)
+        return self._made(layers) if self._class.layered else self._whole
 
     def source(self, split: str) -> ImageSource:
         """Return the images of a split as the extractor takes them in."""
         spec = self._settings.data(split)
-        if self.kind != "transfer" or self._backbone.transform is None or spec is None:
+        transform = getattr(self._whole, "transform", None) if self._class.own_network else None
+        if transform is None or spec is None:
             return self._source(split)
-        names = self._source(split).class_names
-        return open_source(spec, transform=self._backbone.transform, class_names=names)
+        return open_source(spec, transform=transform, class_names=self._source(split).class_names)
 
     def mark(self) -> list[Any]:
-        """Return what the features depend on beside the DNN, its rules and layers."""
-        if self.kind == "transfer":
-            return [self.kind, digest_model(self._backbone.module), stable_repr(self._backbone.transform)]
-        return [self.kind]
+        """Return what the features depend on beside the DNN, its rules and layers; nothing for its own relevance."""
+        if self._class is Heatmaps:
+            return []
+        found: list[Any] = [self.kind]
+        if self._class.own_network:
+            network: Any = self._whole
+            found += [digest_model(network.module), stable_repr(network.transform)]
+        if (mark := FEATURES.mark(self.kind)) is not None:
+            found.append(mark)
+        return found
 
     def about(self, layer: str) -> tuple[str, str]:
         """Return a layer's description and units."""
-        settings = self._settings
-        text = ABOUT[self.kind].format(layer=layer, pool=settings.effective_pool, backbone=settings.backbone)
-        return text, "logit" if self.kind == "relevance" else "1"
+        pool, backbone = self._settings.effective_pool, self._settings.backbone
+        return self._class.description.format(layer=layer, pool=pool, backbone=backbone), self._class.units

@@ -12,28 +12,25 @@ from typing import Any, Literal, get_args
 from hudd.clustering import CLUSTERERS, check_counted
 from hudd.data import Transform
 from hudd.errors import UsageError
-from hudd.features import DEFAULT_BACKBONE
+from hudd.features import DEFAULT_BACKBONE, FEATURES, Features, feature_kind
 from hudd.kinds import check_kinds
 from hudd.presets import (
     DEFAULT_PRESET,
-    FeatureKind,
     Pool,
     Preset,
     Reduction,
     get_preset,
 )
-from hudd.selection import STRATEGIES
+from hudd.selection import REGISTERED, check_selecting
 from hudd.specs import is_factory
 from hudd.store import check_compression
 
 SPLITS = ("test", "train", "improvement")
 LARGEST_SEED = 2**32 - 1
 _ALLOWED = {
-    "strategy": ("hudd", "hybrid"),
     "store": ("all", "selected", "none"),
     "dtype": ("float32", "float16"),
     "device": ("auto", "cpu", "cuda"),
-    "features": (None, *get_args(FeatureKind)),
     "reduction": (None, *get_args(Reduction)),
 }
 
@@ -98,9 +95,9 @@ class Settings:
         Retrainings of each mode, each with a bag and a seed of its own.
     modes : tuple of str
         Strategies to retrain by and compare, see :data:`hudd.selection.STRATEGIES`; none means `strategy` alone.
-    strategy : {"hudd", "hybrid"}
-        How images are selected: those closest to the clusters, or those within the clusters' reach drawn by
-        the DNN's doubt.
+    strategy : str
+        How images are selected: ``hudd``, those closest to the clusters; ``hybrid``, those within the clusters' reach
+        drawn by the DNN's doubt; or another, see :data:`hudd.selection.REGISTERED`.
     classes : tuple of str or None
         Name of every output of the model, in order, in place of the model's own ``class_names``.
     allow_overlap : bool
@@ -139,7 +136,7 @@ class Settings:
     rules: str | dict[str, str] | None = None
     layers: tuple[str, ...] | None = None
     pool: Pool | None = None
-    features: FeatureKind | None = None
+    features: str | None = None
     backbone: str = DEFAULT_BACKBONE
     reduction: Reduction | None = None
     clusterer: str | None = None
@@ -153,7 +150,7 @@ class Settings:
     training: dict[str, Any] = field(default_factory=dict)
     runs: int = 1
     modes: tuple[str, ...] = ()
-    strategy: Literal["hudd", "hybrid"] = "hudd"
+    strategy: str = "hudd"
     classes: tuple[str, ...] | None = None
     allow_overlap: bool = False
     skip_bad: bool = False
@@ -172,7 +169,7 @@ class Settings:
         get_preset(self.preset)
         if self.pool not in (None, *get_args(Pool)):
             raise UsageError(f"pool is '{self.pool}'; choose one of: {', '.join(get_args(Pool))}.")
-        if self.pool not in (None, "none") and not self.choices.layered:
+        if self.pool not in (None, "none") and not self.kind.layered:
             raise UsageError(
                 f"pool is '{self.pool}', but {self.choices.features} are not pooled; choose preset 'hudd' beside it."
             )
@@ -181,11 +178,6 @@ class Settings:
                 names = ", ".join(filter(None, allowed))
                 raise UsageError(f"{name} is '{getattr(self, name)}'; choose one of: {names}.")
         check_compression(self.compression)
-        unknown = sorted(set(self.modes) - set(STRATEGIES))
-        if unknown:
-            raise UsageError(
-                f"retraining modes are {list(self.modes)}; choose among: {', '.join(STRATEGIES)}."
-            )
         least = {"batch_size": 1, "workers": 0, "runs": 1, "budget": 1, "cluster_size": 2, "max_clusters": 2}
         for name, lowest in least.items():
             value = getattr(self, name)
@@ -227,13 +219,15 @@ class Settings:
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         preset = get_preset(self.preset)
         chosen = dataclasses.replace(preset, **given)
-        if (
-            chosen.features != preset.features
-        ):  # moments and transfer features have a length that means something
-            unit_norm = chosen.features not in ("moments", "transfer")
-            chosen = dataclasses.replace(chosen, unit_norm=unit_norm)
+        if chosen.features != preset.features:
+            chosen = dataclasses.replace(chosen, unit_norm=feature_kind(chosen.features).unit_norm)
         own = (chosen.reduction, chosen.clusterer) == (preset.reduction, preset.clusterer)
         return chosen if own else dataclasses.replace(chosen, linkage_on="none")
+
+    @property
+    def kind(self) -> type[Features]:
+        """What is clustered of an image, with what is true of all features of that kind."""
+        return feature_kind(self.choices.features)
 
     @property
     def effective_rules(self) -> str | dict[str, str]:
@@ -306,6 +300,14 @@ class Settings:
         """Refuse names of parts that are not there; a study that was made with them can still be opened."""
         if self.clusterer is not None:
             CLUSTERERS.check(self.clusterer)
+        if self.features is not None:
+            FEATURES.check(self.features)
+        check_selecting(self.strategy)
+        if any(mode not in REGISTERED and not is_factory(mode) for mode in self.modes):
+            raise UsageError(
+                f"retraining modes are {list(self.modes)}; choose among: {', '.join(REGISTERED)}; or give "
+                "package.module:function."
+            )
         return self
 
 
@@ -326,7 +328,7 @@ def _normalised(choices: dict[str, Any]) -> dict[str, Any]:
     for name in ("model", "weights", "test", "train", "improvement", "backbone"):
         if result.get(name) is not None:
             result[name] = _absolute(str(result[name]))
-    for name in ("clusterer", "rules"):
+    for name in ("clusterer", "features", "strategy", "rules"):
         value = result.get(name)
         result |= {name: _part(value)} if isinstance(value, str) else {}
     if isinstance(result.get("rules"), dict):
@@ -335,6 +337,8 @@ def _normalised(choices: dict[str, Any]) -> dict[str, Any]:
         if result.get(name) is not None:
             value = result[name]
             result[name] = (value,) if isinstance(value, str) else _as_tuple(value)
+    if isinstance(result.get("modes"), tuple):
+        result["modes"] = tuple(map(_part, result["modes"]))
     return result
 
 

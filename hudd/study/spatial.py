@@ -17,7 +17,7 @@ def spatial_heatmaps(inputs: Inputs, rows: np.ndarray, layer: str) -> np.ndarray
     """
     results, settings = inputs.results, inputs.settings
     rows = np.asarray(rows, np.int64)
-    shape, explained = results.heatmap_shape(layer), settings.choices.features == "relevance"
+    shape, explained = results.heatmap_shape(layer), settings.kind.drawn
     if explained and len(shape) == 3 and results.has(f"layers/{layer}/relevance"):
         unique, back = np.unique(rows, return_inverse=True)
         channels = results.channel_axis(layer)

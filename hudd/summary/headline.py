@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hudd.clustering.clusterers import is_counted
+from hudd.features import feature_kind
 from hudd.summary.cautions import assignment_line, cautions
 from hudd.summary.findings import Findings
 from hudd.summary.tables import classes_table, clusters_table, layers_table, plain, records, retraining_table
@@ -63,7 +64,7 @@ def describe(study: Findings, step: str) -> str:
         test = _split(study, "test")
         return f"{1 - test['accuracy']:.1%} wrong: {test['errors']:,} of {test['images']:,} images"
     if step == "heatmaps":
-        errors, chosen = f"{len(study.errors):,} errors", study.settings.choices
+        errors, chosen = f"{len(study.errors):,} errors", feature_kind(study.settings.choices.features)
         return f"{errors}{_everywhere(study)}" if chosen.layered else f"{chosen.alike} of {errors}"
     if step == "distances":
         count = len(study.errors)
@@ -80,7 +81,7 @@ def describe(study: Findings, step: str) -> str:
 
 def _clustered(study: Findings) -> str:
     sizes, found = np.bincount(study.clusters.label)[1:], study.clustering_of(study.chosen_layer)
-    where = f" at layer {study.chosen_layer}" if study.settings.choices.layered else ""
+    where = f" at layer {study.chosen_layer}" if feature_kind(study.settings.choices.features).layered else ""
     noise, errors = unclustered(study), len(study.clusters.label)
     clusterer = str(study.settings.choices.clusterer)
     left = f"{clusterer.upper()} left {noise} of {errors} errors unclustered"
@@ -108,7 +109,11 @@ def unclustered(study: Findings) -> int:
 
 def _everywhere(study: Findings) -> str:
     layers = len(study.layers)
-    return f" at {layers} layer{'s' * (layers != 1)}" if study.settings.choices.layered else ""
+    return (
+        f" at {layers} layer{'s' * (layers != 1)}"
+        if feature_kind(study.settings.choices.features).layered
+        else ""
+    )
 
 
 def headline(study: Findings) -> dict[str, str]:
@@ -129,7 +134,7 @@ def _headline(study: Findings) -> dict[str, str]:
         pairs["root-cause clusters"] = f"{len(sizes)} (largest {sizes.max()}{note})"
         if named := sum(map(bool, study.clusters.name)):
             pairs["named clusters"] = str(named)
-        chosen = study.settings.choices
+        chosen = feature_kind(study.settings.choices.features)
         pairs |= {"chosen layer": study.chosen_layer} if chosen.layered else {"clustered by": chosen.alike}
     for text in _evaluated(study):
         name, _, value = text.rpartition(" ")

@@ -14,7 +14,7 @@ import torch
 
 from hudd.data.loader import loaded_ahead
 from hudd.errors import HuddError
-from hudd.features import Activations, Extractor
+from hudd.features import Extractor
 from hudd.lrp import LRP, rule_marks
 from hudd.lrp.streaming import streamed, transfer_to
 from hudd.progress import progress
@@ -35,8 +35,8 @@ def fingerprint(inputs: Inputs) -> str:
     settings = inputs.settings
     layers = None if settings.layers is None else list(settings.layers)
     how = [settings.effective_rules, settings.effective_pool, settings.dtype, layers]
-    if inputs.features.kind != "relevance":
-        how.append(inputs.features.mark())
+    if mark := inputs.features.mark():
+        how.append(mark)
     if marks := rule_marks(settings.effective_rules):
         how.append(marks)
     return digest("heatmaps", test.fingerprint(inputs, "test"), how)
@@ -171,7 +171,7 @@ def _shards(inputs: Inputs, journal: Journal, kind: str, layers: list[str]) -> S
 
 def _channels(extractor: Extractor | None) -> dict[str, int]:
     """The axis of the channels by layer, from the end, of features that are those of layers."""
-    return extractor.channels if isinstance(extractor, (LRP, Activations)) else {}
+    return getattr(extractor, "channels", {})
 
 
 def _describe(
@@ -221,8 +221,7 @@ def _show(inputs: Inputs, journal: Journal, shards: ShardSet, layers: list[str],
 
 def _conserved(inputs: Inputs, layers: list[str]) -> list[str]:
     """Columns of the shards that tell conservation: relevance is conserved, other features are not."""
-    conserved = inputs.features.kind in ("relevance", "moments")
-    return [_CONSERVATION + layer for layer in layers] if conserved else []
+    return [_CONSERVATION + layer for layer in layers] if inputs.settings.kind.conserves else []
 
 
 def _write_conservation(h5: h5py.File, layer: str, values: np.ndarray) -> None:

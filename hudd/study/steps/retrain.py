@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from hudd.errors import HuddError, UsageError
 from hudd.progress import progress
 from hudd.retraining import CachedImages, Retraining, TrainingConfig, retrain
-from hudd.selection import balance, shuffled_order, smart_bagging, strategies
+from hudd.selection import REGISTERED, balance, shuffled_order, smart_bagging, strategies
 from hudd.store import drop, sweep, write_dataset
 from hudd.study.fingerprint import digest
 from hudd.study.inputs import Inputs
@@ -47,7 +48,7 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
         f"{mode}/{number}"
         for mode, found in inputs.results.retraining.items()
         for number in range(len(found))
-    } - {f"{mode}/{number}" for mode, number in bags}
+    } - {f"{REGISTERED.label(mode)}/{number}" for mode, number in bags}
     if stale:
         journal.lead(lambda: _drop(inputs, journal, stale))
     journal.lead(lambda: _clear(journal.path / "models"))
@@ -56,7 +57,9 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
 def fingerprints(inputs: Inputs, journal: Journal) -> dict[str, str]:
     """Everything that each retraining depends on, by the key of its result."""
     return {
-        f"retrain/{mode}/{number}": _fingerprint(inputs, mode, inputs.settings.seed + number, rows)
+        f"retrain/{REGISTERED.label(mode)}/{number}": _fingerprint(
+            inputs, mode, inputs.settings.seed + number, rows
+        )
         for (mode, number), (_, rows) in _bags(inputs, journal).items()
     }
 
@@ -88,7 +91,9 @@ def _clear(models: Path) -> None:
 def _drop(inputs: Inputs, journal: Journal, stale: set[str]) -> None:
     with journal.file.writing() as h5:
         drop(h5, [f"{place}/{key}" for key in stale for place in ("retraining", "steps/retrain")])
-        for mode in {key.split("/")[0] for key in stale} - set(inputs.settings.compared):
+        for mode in {key.split("/")[0] for key in stale} - set(
+            map(REGISTERED.label, inputs.settings.compared)
+        ):
             drop(h5, [f"retraining/{mode}", f"steps/retrain/{mode}"])
 
 
@@ -136,7 +141,7 @@ def bag(inputs: Inputs, journal: Journal, mode: str, seed: int) -> tuple[np.ndar
         budget=len(unsafe),
         entropy=improvement.entropy,
         correct=improvement.prediction == inputs.results.labels,
-        failure=doubt.failure(inputs, journal) if mode == "hybrid" else None,
+        failure=partial(doubt.failure, inputs, journal),
         size=len(own),
     )
     return others[mode](seed)
@@ -172,16 +177,17 @@ def _one(
     labelled: np.ndarray,
     rows: np.ndarray,
 ) -> None:
-    key, started, seed = f"{mode}/{number}", time.perf_counter(), inputs.settings.seed + number
+    label = REGISTERED.label(mode)
+    key, started, seed = f"{label}/{number}", time.perf_counter(), inputs.settings.seed + number
     config, labels = TrainingConfig(**inputs.settings.training), inputs.results.labels
     mark = _fingerprint(inputs, mode, seed, rows)
     models = journal.path / "models"
-    weights = models / f"{mode}-0.safetensors" if number == 0 else None  # of the others, figures are enough
+    weights = models / f"{label}-0.safetensors" if number == 0 else None  # of the others, figures are enough
     there = journal.lead(lambda: weights is None or weights.is_file())
     if there and journal.is_done(f"retrain/{key}", mark):
         return
-    checkpoint = models / f"{mode}-{number}-{mark[:16]}.checkpoint"
-    others = [path for path in models.glob(f"{mode}-{number}-*.checkpoint") if path != checkpoint]
+    checkpoint = models / f"{label}-{number}-{mark[:16]}.checkpoint"
+    others = [path for path in models.glob(f"{label}-{number}-*.checkpoint") if path != checkpoint]
     journal.lead(lambda: _remove(others))
     with progress(
         f"retraining {mode} {number + 1}/{inputs.settings.runs}", config.epochs, unit="epochs"

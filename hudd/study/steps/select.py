@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -10,12 +11,21 @@ import numpy as np
 
 from hudd.errors import UsageError
 from hudd.progress import progress
-from hudd.selection import ClosestMembers, UnsafeSet, closest_members, sampled_doubt, select_unsafe
+from hudd.selection import (
+    REGISTERED,
+    Candidates,
+    ClosestMembers,
+    UnsafeSet,
+    closest_members,
+    cluster_budgets,
+    unsafe_set,
+)
 from hudd.store import ShardSet, read_whole, write_dataset
 from hudd.study.fingerprint import digest
 from hudd.study.inputs import Inputs
 from hudd.study.journal import Journal
 from hudd.study.results import Results
+from hudd.study.settings import Settings
 from hudd.study.step import Step
 from hudd.study.steps import cluster, doubt, heatmaps, test
 from hudd.study.steps.relevance import Relevance
@@ -33,6 +43,8 @@ def fingerprint(inputs: Inputs) -> str:
     """Everything that the selection depends on."""
     chosen = inputs.settings
     how = [chosen.preset, chosen.factor, chosen.budget, chosen.seed, chosen.strategy]
+    if (mark := REGISTERED.mark(chosen.strategy)) is not None:
+        how.append(mark)
     return digest("select", nearest_fingerprint(inputs), how)
 
 
@@ -58,15 +70,16 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     if journal.is_done("select", mark):
         return
     settings = inputs.settings
-    unsafe = select_unsafe(
+    candidates = Candidates(
         closest,
         inputs.results.clusters.label,
+        inputs.results.split("improvement").entropy,
         preset=settings.preset,
-        factor=settings.factor,
-        budget=settings.budget,
-        uncertainty=uncertainty(inputs, journal, settings.seed) if settings.strategy == "hybrid" else None,
-        seed=settings.seed,
+        shares=_shares(settings, closest),
+        estimate=partial(doubt.failure, inputs, journal),
     )
+    budget = settings.budget or min(sum((candidates.shares or {}).values()), len(candidates))
+    unsafe = unsafe_set(settings.strategy, candidates, budget, seed=settings.seed)
 
     def commit() -> None:
         with journal.committing("select", mark, started) as h5:
@@ -78,11 +91,12 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     journal.lead(commit)
 
 
-def uncertainty(inputs: Inputs, journal: Journal, seed: int) -> np.ndarray:
-    """Draw the hybrid's scores of the improvement images, see :func:`hudd.selection.sampled_doubt`."""
-    return sampled_doubt(
-        doubt.failure(inputs, journal) * inputs.results.split("improvement").entropy, seed=seed
-    )
+def _shares(settings: Settings, closest: ClosestMembers) -> dict[int, int] | None:
+    """Images for each cluster, where there is no budget for all of them."""
+    if settings.budget is not None:
+        return None
+    factor = settings.choices.selection_factor if settings.factor is None else settings.factor
+    return dict(zip(closest.clusters.tolist(), cluster_budgets(closest.size, factor).tolist()))
 
 
 def read_closest(results: Results) -> ClosestMembers:
