@@ -208,7 +208,7 @@ def test_a_failing_export_leaves_the_old_one(study, tmp_path, monkeypatch, name)
         calls.append(folder)
         raise HuddError("a picture cannot be read")
 
-    monkeypatch.setitem(whole.EXPORTERS, name, whole.replace(original, write=fail))
+    monkeypatch.setattr(whole.EXPORTERS.own[name].replace(":", "."), whole.replace(original, write=fail))
     with pytest.raises(HuddError, match="a picture"):
         export(study, out, formats=(name,))
     assert calls
@@ -225,7 +225,7 @@ def test_an_export_starts_again_where_the_review_changes_meanwhile(study, tmp_pa
         tries.append(folder)
         return original.write(results, folder)
 
-    monkeypatch.setitem(whole.EXPORTERS, "csv", whole.replace(original, write=write))
+    monkeypatch.setattr("hudd.export.tables.TABLES", whole.replace(original, write=write))
     export(study, tmp_path / "out", formats=("images", "csv"))
     assert len(tries) == 2
     assert len(list((tmp_path / "out" / "errors").iterdir())) == CLUSTERS - 1
@@ -234,7 +234,7 @@ def test_an_export_starts_again_where_the_review_changes_meanwhile(study, tmp_pa
         Review(study).set(1, note=str(time.time()))
         return original.write(results, folder)
 
-    monkeypatch.setitem(whole.EXPORTERS, "csv", whole.replace(original, write=never_at_rest))
+    monkeypatch.setattr("hudd.export.tables.TABLES", whole.replace(original, write=never_at_rest))
     before = files(tmp_path / "out")
     with pytest.raises(HuddError, match="being changed by others"):
         export(study, tmp_path / "out", formats=("csv",))
@@ -266,7 +266,7 @@ def test_the_folder_one_is_in_is_not_replaced(study, tmp_path, monkeypatch):
 KILLED = """
 import runpy, sys, time
 from pathlib import Path
-from hudd.export import base, export
+from hudd.export import base, export, tables
 
 study = runpy.run_path(sys.argv[1])["FakeStudy"](Path(sys.argv[2]) / "study")
 original = base.EXPORTERS["csv"]
@@ -277,7 +277,7 @@ def write(results, folder):
     time.sleep(float(sys.argv[3]))
     return found
 
-base.EXPORTERS["csv"] = base.replace(original, write=write)
+tables.TABLES = base.replace(original, write=write)
 export(study, Path(sys.argv[2]) / "out", formats=("images", "csv"))
 """
 

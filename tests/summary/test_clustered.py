@@ -23,7 +23,7 @@ def findings(labels, clusterer="hdbscan", linkage=0, scaled=0.5):
         0.1,
         scaled,
     )
-    choices = SimpleNamespace(layered=False, clusterer=clusterer)
+    choices = SimpleNamespace(features="moments", clusterer=clusterer)
     return SimpleNamespace(
         clusters=SimpleNamespace(label=labels),
         settings=SimpleNamespace(choices=choices),
