@@ -30,7 +30,7 @@ distances.SHARD_BYTES = 40_000
 
 
 def attempt(path, step, at_write, after):
-    sync, bring, count = os.fsync, Study._bring, 0
+    sync, bring, count = os.fsync, Study.take, 0
 
     def fsync(handle):
         nonlocal count
@@ -45,7 +45,7 @@ def attempt(path, step, at_write, after):
         stage.write_text(step)
         return bring(study, step)
 
-    os.fsync, Study._bring = fsync, told
+    os.fsync, Study.take = fsync, told
     torch.set_num_threads(1)
     (Study.open(path) if (path / "study.h5").exists() else Study.create(path, **choices)).run()
     os._exit(0)
