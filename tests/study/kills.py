@@ -85,6 +85,8 @@ def run(command: Command, study: Path, kill: Callable[[], None] | None = None) -
         os.dup2(log, 1)
         os.dup2(log, 2)
         torch.set_num_threads(1)
+        for number in SIGNALS[1:]:
+            signal.signal(number, signal.SIG_DFL)  # one that is ignored here, as under nohup, is inherited
         if kill is not None:
             kill()
         code = 1
@@ -124,11 +126,11 @@ def at_time(seconds: float, sent: int) -> Callable[[], None]:
     """Have this process killed after a while, by the kernel's timer, whatever it does then."""
 
     def prepare() -> None:
-        if os.fork() == 0:  # a process that waits and kills
-            parent = os.getppid()
+        killed = os.getpid()
+        if os.fork() == 0:  # a process that waits and kills, and nobody else where that one has ended
             time.sleep(seconds)
-            if os.getppid() == parent:
-                os.kill(parent, sent)
+            if os.getppid() == killed:
+                os.kill(killed, sent)
             os._exit(0)
 
     return prepare
@@ -233,7 +235,7 @@ def main(root: Path, kills: int, wanted: list[str]) -> None:
                 key for key in expected.keys() | found.keys() if found.get(key) != expected.get(key)
             )
             assert not differs, f"after a kill of {name} the study differs in {differs}"
-        over = [str(path) for path in root.rglob(".aside-*")]
+        over = [str(path) for path in study.rglob(".aside-*")]
         assert not over, f"{name} left {over}"
     print(json.dumps({"commands": killed, "signals": signals, "attempts": attempts}))
 
