@@ -27,7 +27,16 @@ _INSTRUCTIONS = "HUDD_BENCHMARK_INSTRUCTIONS"  # set of the compiled core, read 
 
 # What is compared, by name: globs of datasets.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "data and errors": ("class", "error", "splits/*/path", "splits/*/label", "splits/*/parameters/*"),
+    "data and errors": (
+        "class",
+        "error",
+        "splits/*/path",
+        "splits/*/label",
+        "splits/*/parameters/*",
+        "splits/*/pixels",
+        "splits/*/thumbnail",
+        "splits/*/reading",
+    ),  # fmt: skip
     "predictions": ("splits/*/prediction", "splits/*/correct"),
     "scores, entropies": ("splits/*/score", "splits/*/entropy"),
     "features, relevance": ("layers/*/relevance",),
