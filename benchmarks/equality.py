@@ -36,7 +36,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "splits/*/pixels",
         "splits/*/thumbnail",
         "splits/*/reading",
-    ),  # fmt: skip
+    ),
     "predictions": ("splits/*/prediction", "splits/*/correct"),
     "scores, entropies": ("splits/*/score", "splits/*/entropy"),
     "features, relevance": ("layers/*/relevance",),
@@ -184,10 +184,11 @@ def group_of(name: str) -> str:
 
 def difference(one: np.ndarray, other: np.ndarray, *, absolute: bool = False) -> dict[str, float]:
     """Compare two datasets: share of values that differ, and by how much of the largest value at most."""
+    one, other = np.asarray(one), np.asarray(other)
     if one.shape != other.shape:
         return {"differ": 1.0, "largest": float("inf")}
     if one.dtype.kind not in "fiub":
-        apart = one != other
+        apart = np.asarray(one != other)
         return {
             "differ": float(apart.mean()) if one.size else 0.0,
             "largest": float("inf") if apart.any() else 0.0,
