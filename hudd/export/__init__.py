@@ -5,32 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from hudd.errors import UsageError
-from hudd.export.base import EXPORTERS, Exporter, find_exporter, write_export
-from hudd.export.coco import export_coco
-from hudd.export.fiftyone import export_fiftyone
-from hudd.export.folders import export_folders
-from hudd.export.label_studio import export_label_studio
-from hudd.export.parquet import export_parquet
-from hudd.export.tables import export_tables
-from hudd.export.tensors import export_tensors
-from hudd.export.virelay import export_virelay
+from hudd.export.base import EXPORTERS, Exporter, export_one, find_exporter, write_export
 from hudd.specs import is_factory
 from hudd.study import Study
 
-__all__ = [
-    "EXPORTERS",
-    "FORMATS",
-    "Exporter",
-    "export",
-    "export_coco",
-    "export_fiftyone",
-    "export_folders",
-    "export_label_studio",
-    "export_parquet",
-    "export_tables",
-    "export_tensors",
-    "export_virelay",
-]
+__all__ = ["EXPORTERS", "FORMATS", "Exporter", "export", "export_one"]
 
 FORMATS = tuple(EXPORTERS.own)
 """Names of hudd's own formats."""

@@ -88,9 +88,34 @@ def find_exporter(name: str) -> Exporter:
     return replace(found, name=name)
 
 
-def write_one(exporter: Exporter, study: Study, out: str | Path, **options: Any) -> list[Path]:
-    """Write one format into a folder of its own, see :func:`write_export`."""
-    return write_export(study, out, [(replace(exporter, folder=""), options)])
+def export_one(study: Study, out: str | Path, name: str, **options: Any) -> list[Path]:
+    """Write one format into a folder of its own, with the options of that format.
+
+    Parameters
+    ----------
+    study : Study
+        The study, as far as the format needs it; see :func:`hudd.export.export`.
+    out : str or Path
+        Folder; made if need be; an earlier export in it is replaced as a whole.
+    name : str
+        Any of :data:`EXPORTERS`, or a spec ``package.module:EXPORTER``.
+    **options
+        Keyword arguments of the format's ``write``: ``layer`` where heatmaps are drawn, by default the chosen one;
+        ``layers`` of ``tensors``; ``served_as`` of ``label-studio``.
+
+    Returns
+    -------
+    list of Path
+        What was made, or the file to open with the tool.
+
+    Raises
+    ------
+    UsageError
+        If the format is unknown, a layer is not in the study, or the folder holds what hudd has not exported.
+    HuddError
+        If the study has not come far enough, a package is missing or a file cannot be written.
+    """
+    return write_export(study, out, [(replace(find_exporter(name), folder=""), options)])
 
 
 def write_export(

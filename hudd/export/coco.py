@@ -9,50 +9,24 @@ import numpy as np
 from PIL import Image
 
 from hudd import plot
-from hudd.export.base import Exporter, write_one
+from hudd.export.base import Exporter
 from hudd.export.errors import checked_layer, drawn_at, error_columns, pictures
 from hudd.text import shown, to_json
 
 if TYPE_CHECKING:
     from hudd.review.view import View
-    from hudd.study import Study
 
 SHARE = 0.5
 """Of the relevance that is drawn in full colour: from there on a pixel belongs to the region."""
 
 
-def export_coco(study: Study, out: str | Path, *, layer: str | None = None) -> Path:
+def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Path]:
     """Write ``annotations.json`` and ``images/`` as COCO's instances: an annotation an error.
 
     Its ``segmentation`` (run lengths, ``iscrowd`` 1) holds the pixels with at least half of the relevance that is
     drawn in full colour, ``bbox`` encloses them, ``category_id`` is the cluster, ``score`` the DNN's confidence.
     Path, true class and answer are fields of the image.
-
-    Parameters
-    ----------
-    study : Study
-        A study that is clustered.
-    out : str or Path
-        Directory; made if need be; an earlier export in it is replaced as a whole.
-    layer : str, optional
-        Layer of the heatmaps; by default the chosen one.
-
-    Returns
-    -------
-    Path
-        ``annotations.json``.
-
-    Raises
-    ------
-    UsageError
-        If the layer is not in the study.
-    HuddError
-        If the study has no clusters yet or the directory cannot be written.
     """
-    return write_one(COCO, study, out, layer=layer)[0]
-
-
-def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Path]:
     layer = checked_layer(results, layer)
     (folder / "images").mkdir()
     columns = error_columns(results)

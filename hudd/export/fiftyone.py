@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from hudd.export.base import Exporter, write_one
+from hudd.export.base import Exporter
 from hudd.export.errors import checked_layer, drawn_at, error_columns, pictures
 from hudd.plot.colours import relevance_indices
 from hudd.plot.places import places
@@ -20,10 +20,9 @@ from hudd.text import shown, to_json
 
 if TYPE_CHECKING:
     from hudd.review.view import View
-    from hudd.study import Study
 
 
-def export_fiftyone(study: Study, out: str | Path, *, layer: str | None = None) -> Path:
+def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Path]:
     """Write a dataset that FiftyOne opens by ``Dataset.from_dir(OUT, dataset_type=types.LegacyFiftyOneDataset)``.
 
     Errors carry the tag ``error`` and the fields ``ground_truth``, ``prediction``, ``root_cause`` (classifications),
@@ -31,32 +30,7 @@ def export_fiftyone(study: Study, out: str | Path, *, layer: str | None = None) 
     in the plane, for ``fiftyone.brain.compute_visualization(points=...)``). Unsafe images carry the tag ``unsafe``,
     ``prediction``, ``root_cause`` and ``distance``, and ``ground_truth`` where it is known. What is known about the
     images goes to ``parameter_...``.
-
-    Parameters
-    ----------
-    study : Study
-        A study that is clustered.
-    out : str or Path
-        Directory; made if need be; an earlier export in it is replaced as a whole.
-    layer : str, optional
-        Layer of the heatmaps; by default the chosen one.
-
-    Returns
-    -------
-    Path
-        ``samples.json``.
-
-    Raises
-    ------
-    UsageError
-        If the layer is not in the study.
-    HuddError
-        If the study has no clusters yet or the directory cannot be written.
     """
-    return write_one(FIFTYONE, study, out, layer=layer)[0]
-
-
-def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Path]:
     layer = checked_layer(results, layer)
     (folder / "data").mkdir()
     (folder / "fields" / "relevance").mkdir(parents=True)

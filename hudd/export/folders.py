@@ -9,46 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from hudd.export.base import Exporter, write_one
+from hudd.export.base import Exporter
 from hudd.export.errors import checked_layer, error_columns, file_name, overlaid, pictures
 from hudd.progress import progress
 
 if TYPE_CHECKING:
     from hudd.review.view import View
-    from hudd.study import Study
 
 
-def export_folders(study: Study, out: str | Path, *, layer: str | None = None) -> list[Path]:
+def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Path]:
     """Write ``errors/cluster_01/0000_NAME.png``, the medoid first and the others by their distance to it.
 
     Beside each lies ``0000_NAME_heatmap.png``. The unsafe set, where there is one, goes to
     ``unsafe/cluster_01/``, the nearest first. Folders carry the names that people gave to the clusters.
-
-    Parameters
-    ----------
-    study : Study
-        A study that is clustered.
-    out : str or Path
-        Directory; made if need be; an earlier export in it is replaced as a whole.
-    layer : str, optional
-        Layer of the heatmaps; by default the chosen one.
-
-    Returns
-    -------
-    list of Path
-        The folders made.
-
-    Raises
-    ------
-    UsageError
-        If the layer is not in the study.
-    HuddError
-        If the study has no clusters yet or the directory cannot be written.
     """
-    return write_one(FOLDERS, study, out, layer=layer)
-
-
-def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Path]:
     layer, columns, clusters = checked_layer(results, layer), error_columns(results), results.clusters
     folders = {number: f"cluster_{file_name(clusters.title(number))}" for number in clusters.numbers}
     order = np.lexsort((columns["distance"], ~columns["medoid"], columns["cluster"]))

@@ -9,41 +9,21 @@ from urllib.parse import quote
 from PIL import Image
 
 from hudd import selection
-from hudd.export.base import Exporter, write_one
+from hudd.export.base import Exporter
 from hudd.progress import progress
 from hudd.summary import selection_table
 
 if TYPE_CHECKING:
     from hudd.review.view import View
-    from hudd.study import Study
 
 
-def export_label_studio(study: Study, out: str | Path) -> Path:
+def _write(results: View, folder: Path, *, served_as: str = "label-studio") -> list[Path]:
     """Write ``tasks.json``, ``interface.xml`` and ``images/``; ``hudd label --import`` reads the labels back.
 
     Label Studio serves the pictures where ``LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT`` is the directory's parent.
 
-    Parameters
-    ----------
-    study : Study
-        With a selection.
-    out : str or Path
-        Directory; made if need be; an earlier export in it is replaced as a whole.
-
-    Returns
-    -------
-    Path
-        ``tasks.json``.
-
-    Raises
-    ------
-    HuddError
-        If the study has no selection yet or the directory cannot be written.
+    `served_as` is the name that the folder will have.
     """
-    return write_one(LABEL_STUDIO, study, out, served_as=Path(out).name)[0]
-
-
-def _write(results: View, folder: Path, *, served_as: str = "label-studio") -> list[Path]:
     unsafe, source = results.selection, results.source("improvement")
     table = selection_table(results)
     (folder / "images").mkdir()

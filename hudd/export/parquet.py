@@ -9,47 +9,23 @@ import numpy as np
 from PIL import Image
 
 from hudd.errors import HuddError
-from hudd.export.base import Exporter, write_one
+from hudd.export.base import Exporter
 from hudd.export.errors import checked_layer, error_columns, overlaid, pictures, png
 from hudd.plot.places import places
 from hudd.text import shown
 
 if TYPE_CHECKING:
     from hudd.review.view import View
-    from hudd.study import Study
 
 
-def export_parquet(study: Study, out: str | Path, *, layer: str | None = None) -> Path:
+def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Path]:
     """Write ``errors.parquet``: a row an error, with its picture, the heatmap over it, cluster and parameters.
 
     ``spotlight.show("errors.parquet", dtype={"picture": "Image", "heatmap": "Image", "map": "Embedding"})``
     shows it. Columns: path, label, prediction, score, cluster, cluster_name, medoid (bool), distance (to the
     medoid), map (two float32, classical scaling of the distances; left out beyond 12,000 errors), picture and
     heatmap (PNG bytes), and one a parameter, named ``parameter: NAME``.
-
-    Parameters
-    ----------
-    study : Study
-        A study that is clustered.
-    out : str or Path
-        Directory for the file; made if need be; an earlier export in it is replaced as a whole.
-    layer : str, optional
-        Layer of the heatmaps; by default the chosen one.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Raises
-    ------
-    HuddError
-        If pyarrow is not installed, the study has no clusters yet, or the file cannot be written.
     """
-    return write_one(PARQUET, study, out, layer=layer)[0]
-
-
-def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Path]:
     try:
         import pyarrow
         import pyarrow.parquet

@@ -9,38 +9,15 @@ import numpy as np
 import pandas as pd
 
 from hudd.cells import frame_to_csv
-from hudd.export.base import Exporter, write_one
+from hudd.export.base import Exporter
 from hudd.summary import available_tables, table
 
 if TYPE_CHECKING:
     from hudd.review.view import View
-    from hudd.study import Study
-
-
-def export_tables(study: Study, out: str | Path) -> list[Path]:
-    """Write a CSV file a table of the study; ``review.csv`` where clusters were named or edited.
-
-    Parameters
-    ----------
-    study : Study
-        The study, tested at least.
-    out : str or Path
-        Directory; made if need be; an earlier export in it is replaced as a whole.
-
-    Returns
-    -------
-    list of Path
-        The files.
-
-    Raises
-    ------
-    HuddError
-        If the directory cannot be written.
-    """
-    return write_one(TABLES, study, out)
 
 
 def _write(results: View, folder: Path) -> list[Path]:
+    """Write a CSV file a table of the study; ``review.csv`` where clusters were named or edited."""
     tables = {name: table(results, name) for name in available_tables(results)}
     if results.review and (
         results.edits or any(map(any, (t.values() for t in results.review.texts.values())))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hudd.export.base import Exporter, write_one
+from hudd.export.base import Exporter
 from hudd.export.errors import checked_layer, file_name
 from hudd.features import feature_kind
 from hudd.progress import progress
@@ -18,10 +18,9 @@ from hudd.text import to_json
 
 if TYPE_CHECKING:
     from hudd.review.view import View
-    from hudd.study import Study
 
 
-def export_tensors(study: Study, out: str | Path, *, layers: Sequence[str] | None = None) -> list[Path]:
+def _write(results: View, folder: Path, *, layers: Sequence[str] | None = None) -> list[Path]:
     """Write a ``.safetensors`` file a layer, one row an error.
 
     ``attribution`` has the shape of the layer's input, batch first, float32, as
@@ -31,32 +30,7 @@ def export_tensors(study: Study, out: str | Path, *, layers: Sequence[str] | Non
     class, as captum's argument of that name; ``label`` the true class, ``index`` the row of the test set and
     ``cluster`` the root-cause cluster, int64. Metadata name layer, rules,
     model and clusters. Nothing is held in memory.
-
-    Parameters
-    ----------
-    study : Study
-        A study that is clustered.
-    out : str or Path
-        Directory; made if need be; an earlier export in it is replaced as a whole.
-    layers : sequence of str, optional
-        By default the chosen layer.
-
-    Returns
-    -------
-    list of Path
-        A file a layer.
-
-    Raises
-    ------
-    UsageError
-        If a layer is not in the study.
-    HuddError
-        If the study has no clusters yet or the directory cannot be written.
     """
-    return write_one(TENSORS, study, out, layers=list(layers) if layers else None)
-
-
-def _write(results: View, folder: Path, *, layers: Sequence[str] | None = None) -> list[Path]:
     wanted = [checked_layer(results, layer) for layer in layers or (None,)]
     test, errors = results.split("test"), results.errors
     small = {

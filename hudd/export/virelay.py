@@ -14,45 +14,17 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
-from hudd.export.base import Exporter, write_one
+from hudd.export.base import Exporter
 from hudd.export.errors import checked_layer, drawn_at, pictures
 from hudd.plot.places import places
 from hudd.text import shown, to_json
 
 if TYPE_CHECKING:
     from hudd.review.view import View
-    from hudd.study import Study
-
-
-def export_virelay(study: Study, out: str | Path, *, layer: str | None = None) -> Path:
-    """Write a project that ``virelay OUT/project.yaml`` opens.
-
-    Parameters
-    ----------
-    study : Study
-        A study that is clustered.
-    out : str or Path
-        Directory for the project's files; made if need be; an earlier export in it is replaced as a whole.
-    layer : str, optional
-        Layer whose heatmaps are the attributions; by default the chosen one. They are summed over channels and
-        stretched to the picture's size, one third of the sum in each of three channels, as ViRelAy adds them.
-
-    Returns
-    -------
-    Path
-        ``project.yaml``.
-
-    Raises
-    ------
-    UsageError
-        If the layer is not in the study.
-    HuddError
-        If the study has no clusters yet or the directory cannot be written.
-    """
-    return write_one(VIRELAY, study, out, layer=layer)[0]
 
 
 def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Path]:
+    """Write a project that ``virelay OUT/project.yaml`` opens."""
     layer = checked_layer(results, layer)
     size = _images(results, folder, layer)
     _analyses(results, folder)

@@ -13,17 +13,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from hudd.errors import HuddError, UsageError
-from hudd.export import (
-    FORMATS,
-    export,
-    export_coco,
-    export_fiftyone,
-    export_folders,
-    export_label_studio,
-    export_parquet,
-    export_tensors,
-    export_virelay,
-)
+from hudd.export import FORMATS, export, export_one
 from hudd.export.coco import region
 from hudd.export.errors import file_name
 from hudd.plot import relevance_scale
@@ -49,7 +39,7 @@ def varied(study):
 def test_virelay_opens_the_project(make_study, tmp_path, make):
     model = pytest.importorskip("virelay.model", reason="virelay is not installed")
     study = make(make_study(names=["<b>stop</b>", "naïve: 日本", "- a\n- b"]))
-    project = model.Project(str(export_virelay(study, tmp_path / "out")))
+    project = model.Project(str(export_one(study, tmp_path / "out", "virelay")[0]))
     assert project.name == "study"
     method = project.get_analysis_methods()[0]
     assert {c.name for c in project.get_analysis_categories(method)} == set(study.layers)
@@ -76,7 +66,7 @@ def test_virelay_opens_the_project(make_study, tmp_path, make):
 
 def test_virelay_files_follow_the_layout(make_study, tmp_path):
     study = make_study()
-    path = export_virelay(study, tmp_path / "out", layer="features.0")
+    path = export_one(study, tmp_path / "out", "virelay", layer="features.0")[0]
     project = json.loads(path.read_text())["project"]
     assert {"name", "model", "label_map", "dataset", "attributions", "analyses"} == set(project)
     rows = len(study.errors)
@@ -93,14 +83,14 @@ def test_virelay_files_follow_the_layout(make_study, tmp_path):
     labels = json.loads((path.parent / "label-map.json").read_text())
     assert all({"index", "name", "word_net_id"} == set(label) for label in labels)
     with pytest.raises(UsageError, match="choose one of"):
-        export_virelay(study, tmp_path / "other", layer="nowhere")
+        export_one(study, tmp_path / "other", "virelay", layer="nowhere")
 
 
 def test_parquet_reads_back(make_study, tmp_path):
     pandas = pytest.importorskip("pandas")
     pytest.importorskip("pyarrow", reason="pyarrow is not installed")
     study = make_study(names=["<script>", "b", "c"])
-    frame = pandas.read_parquet(export_parquet(study, tmp_path / "a" / "b"))
+    frame = pandas.read_parquet(export_one(study, tmp_path / "a" / "b", "parquet")[0])
     assert len(frame) == len(study.errors)
     np.testing.assert_array_equal(frame["cluster"], study.clusters.label)
     assert frame["medoid"].sum() == len(study.clusters.medoid)
@@ -128,7 +118,7 @@ def test_pictures_lie_in_a_folder_a_cluster(make_study, tmp_path):
     study = make_study(prefix='../../etc/<b>"x"')
     study.path.mkdir()
     Review(study).set(2, name="../too dark\n")
-    errors, unsafe = export_folders(study, tmp_path / "out")
+    errors, unsafe = export_one(study, tmp_path / "out", "images")
     assert {folder.name for folder in errors.iterdir()} == {
         "cluster_01",
         "cluster_02_.._too_dark",
@@ -169,7 +159,7 @@ def test_coco_regions_are_run_lengths_down_the_columns(relevance):
 
 def test_coco_opens_the_file(make_study, tmp_path):
     study = make_study(names=["<b>stop</b>", "naïve: 日本", "- a"])
-    path = export_coco(study, tmp_path / "out")
+    path = export_one(study, tmp_path / "out", "coco")[0]
     content = json.loads(path.read_text("utf-8"))
     assert [image["id"] for image in content["images"]] == list(range(1, 37))
     assert {one["category_id"] for one in content["annotations"]} == {
@@ -188,7 +178,7 @@ def test_coco_opens_the_file(make_study, tmp_path):
 
 def test_fiftyone_samples_are_whole(make_study, tmp_path):
     study = make_study(names=["<b>stop</b>", "naïve: 日本", "- a\n- b"], parameter="head yaw.°")
-    path = export_fiftyone(study, tmp_path / "out")
+    path = export_one(study, tmp_path / "out", "fiftyone")[0]
     samples = json.loads(path.read_text("utf-8"))["samples"]
     assert len(samples) == len(study.errors) + len(study.selection)
     assert sum("medoid" in one["tags"] for one in samples) == len(study.clusters.medoid)
@@ -212,7 +202,7 @@ def test_label_studio_labels_come_back(make_study, tmp_path):
     study = make_study(names=["<stop>", 'a "b"', "c & d"])
     study.labels[3:] = -1
     study.split("improvement").label[3:] = -1
-    tasks = export_label_studio(with_table(study), tmp_path / "out")
+    tasks = export_one(with_table(study), tmp_path / "out", "label-studio", served_as="out")[0]
     content = json.loads(tasks.read_text("utf-8"))
     images = study.selection.image.tolist()
     assert [one["data"]["path"] for one in content] == [study.split("improvement").path[i] for i in images]
@@ -245,7 +235,7 @@ def with_table(study):
 @pytest.mark.parametrize("layer", ["features.3", "classifier.1"])
 def test_tensors_open_in_safetensors(make_study, tmp_path, layer):
     study = make_study()
-    (path,) = export_tensors(study, tmp_path / "out", layers=[layer])
+    (path,) = export_one(study, tmp_path / "out", "tensors", layers=[layer])
     found = load_file(path)
     np.testing.assert_array_equal(found["attribution"], study.heatmaps_of(layer))
     np.testing.assert_array_equal(found["target"], study.split("test").prediction[study.errors])
@@ -258,16 +248,16 @@ def test_tensors_open_in_safetensors(make_study, tmp_path, layer):
 def test_other_features_are_not_called_attributions_nor_drawn(make_study, tmp_path):
     study = make_study()
     study.settings.choices = get_preset("moments")
-    (path,) = export_tensors(study, tmp_path / "tensors")
+    (path,) = export_one(study, tmp_path / "tensors", "tensors")
     found = load_file(path)
     assert "attribution" not in found
     np.testing.assert_array_equal(found["features"], study.heatmaps_of(study.chosen_layer))
-    coco = json.loads(export_coco(study, tmp_path / "coco").read_text())
+    coco = json.loads(export_one(study, tmp_path / "coco", "coco")[0].read_text())
     assert coco["info"]["description"].endswith("heatmaps at input")
-    export_fiftyone(study, tmp_path / "fiftyone")
+    export_one(study, tmp_path / "fiftyone", "fiftyone")[0]
     info = json.loads((tmp_path / "fiftyone" / "metadata.json").read_text())["info"]
     assert info["layer"] == "input"
-    project = json.loads(export_virelay(study, tmp_path / "virelay").read_text())["project"]
+    project = json.loads(export_one(study, tmp_path / "virelay", "virelay")[0].read_text())["project"]
     assert project["attributions"]["attribution_method"].endswith(" at input")
 
 
@@ -300,10 +290,10 @@ def test_exports_of_very_many_errors_have_no_map(make_study, tmp_path, monkeypat
     pytest.importorskip("pyarrow", reason="pyarrow is not installed")
     study = make_study()
     monkeypatch.setattr("hudd.plot.places.MOST_ERRORS", len(study.errors) - 1)
-    assert "map" not in pandas.read_parquet(export_parquet(study, tmp_path / "table"))
-    samples = json.loads(export_fiftyone(study, tmp_path / "samples").read_text("utf-8"))["samples"]
+    assert "map" not in pandas.read_parquet(export_one(study, tmp_path / "table", "parquet")[0])
+    samples = json.loads(export_one(study, tmp_path / "samples", "fiftyone")[0].read_text("utf-8"))["samples"]
     assert not any("map" in one for one in samples)
-    path = export_virelay(study, tmp_path / "project")
+    path = export_one(study, tmp_path / "project", "virelay")[0]
     with h5py.File(path.parent / "analysis.h5") as file:
         for layer in study.layers:
             assert len(file[layer]["embedding"]) == 0

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from hudd.errors import HuddError, UsageError
-from hudd.export import FORMATS, export, export_coco
+from hudd.export import FORMATS, export, export_one
 from hudd.export import base as whole
 from hudd.export.manifest import NAME, Manifest
 from hudd.review.review import Review
@@ -245,7 +245,7 @@ def test_links_are_followed_outside_a_study_only(study, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (tmp_path / "link").symlink_to(elsewhere)
-    export_coco(study, tmp_path / "link" / "out")
+    export_one(study, tmp_path / "link" / "out", "coco")
     assert (elsewhere / "out" / "annotations.json").exists()
     (study.path / "export").symlink_to(elsewhere)
     for place in ("export", "export/out"):
