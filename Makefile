@@ -4,9 +4,9 @@
 # make docs   the same set-up, then the documentation's pages, in site/
 # make sanitize   the same set-up, then the tests of the compiled core under AddressSanitizer and UBSan, but for those of
 #                 resident memory: their allocator keeps what is freed
-# make fuzz   the same set-up, then FUZZ_MINUTES of spoiled files and calls for every reader, 2 by default
+# make fuzz   the same set-up, then FUZZ_MINUTES of corrupted files and calls for every reader, 2 by default
 # make gpu    no set-up and no network: on a machine with a GPU, torch for CUDA and nvcc, build hudd against the torch of
-#             PYTHON, run the tests marked cuda, compute-sanitizer and the benchmarks; goes on where it was interrupted
+#             PYTHON, run the tests marked cuda, compute-sanitizer and the benchmarks; resumes where it was interrupted
 # The set-up is skipped while nothing that it depends on has changed.
 
 PYTHON ?= python3

@@ -114,7 +114,7 @@ class Browser:
         one = f"document.querySelector({json.dumps(css)})"
         box: list[float] | None = None
         end = time.monotonic() + 30
-        while box is None:  # a page read anew scrolls back to where it was, some frames after it is loaded
+        while box is None:  # a page read again scrolls back to where it was, some frames after it is loaded
             assert time.monotonic() < end, f"never to be clicked: {css}"
             box = self.js(
                 f"(async () => {{ const one = {one}, at = () => one.getBoundingClientRect();"

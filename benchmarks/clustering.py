@@ -132,7 +132,7 @@ def cuts(n: int, repeats: int) -> dict[str, Any]:
 
 
 def vectors(n: int) -> dict[str, Any]:
-    """Ward on vectors beside distances and Ward on the matrix."""
+    """Ward on vectors, and distances and Ward on the matrix."""
     rows = grouped(n, 256)
     linkage_vectors(rows[:10])
     start = perf_counter()

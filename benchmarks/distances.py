@@ -159,7 +159,7 @@ def child(path: str, budget: int, out: str) -> None:
 
 
 def out_of_core(n: int, features: int, budget: int) -> dict[str, Any]:
-    """Distances of an HDF5 file's rows within a budget, beside those of the rows in memory."""
+    """Distances of an HDF5 file's rows within a budget, and those of the rows in memory."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "rows.h5")
         with h5py.File(path, "w") as file:

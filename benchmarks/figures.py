@@ -107,7 +107,7 @@ def _pipeline(record: Mapping[str, Any]) -> Iterable[str]:
     )
     yield (
         f"{long['errors']:,} errors: {long['seconds']:.0f} s, {long['images_per_second']:,.0f} images/s, "
-        f"{long['bytes_an_image'] / 1000:.0f} kB an image, {long['peak_memory_mib']} MiB at most. Two processes of a "
+        f"{long['bytes_an_image'] / 1000:.0f} kB per image, {long['peak_memory_mib']} MiB at most. Two processes of a "
         f"thread each take {processes['two_over_one']:.2f} of the time of one process with two threads, and write the "
         "same shards."
     )
@@ -131,7 +131,7 @@ _SECTIONS = (
     (
         "Relevance",
         "lrp",
-        "Every layer of the network at once, beside one forward and backward pass of autograd.",
+        "Every layer of the network at once, compared with one forward and backward pass of autograd.",
         _lrp,
     ),
     (

@@ -1,6 +1,6 @@
 """Everything that a machine with a GPU can say of hudd: built, tested, watched, measured.
 
-    python benchmarks/gpu.py              # `make gpu`; goes on where it was interrupted
+    python benchmarks/gpu.py              # `make gpu`; resumes where it was interrupted
     python benchmarks/gpu.py --again      # from the beginning
     python benchmarks/gpu.py --list       # what it would run
 

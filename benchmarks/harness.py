@@ -90,7 +90,7 @@ def memory(name: str) -> int:
 
 
 def forget_peak() -> None:
-    """Start VmHWM, the peak of resident memory, anew."""
+    """Start VmHWM, the peak of resident memory, again."""
     Path("/proc/self/clear_refs").write_text("5")
 
 

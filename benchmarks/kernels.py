@@ -1,4 +1,4 @@
-"""The fused kernels' memory traffic beside that of a copy of the same size, measured in turns.
+"""The fused kernels' memory traffic compared with that of a copy of the same size, measured in turns.
 
 python benchmarks/kernels.py                 # on a GPU where there is one
 python benchmarks/kernels.py --device cpu

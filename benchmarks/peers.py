@@ -11,7 +11,7 @@ Runner = Callable[[Tensor], object]
 
 
 def torchvision_models() -> object:
-    """torchvision.models, also beside a torch build that lacks torchvision's compiled operators."""
+    """torchvision.models, also with a torch build that lacks torchvision's compiled operators."""
     try:
         torch.ops.torchvision.nms  # noqa: B018
     except (AttributeError, RuntimeError):

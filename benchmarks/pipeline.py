@@ -194,7 +194,7 @@ def child_step(path: Path) -> dict[str, Any]:
 
 
 def stages(chosen: argparse.Namespace) -> dict[str, Any]:
-    """Stages and stream on the disk and in memory, beside what the disk can do."""
+    """Stages and stream on the disk and in memory, and what the disk can do."""
     found: dict[str, Any] = {"images": chosen.images, "batch_size": chosen.batch_size}
     places = {"disk": Path(tempfile.gettempdir()), "memory": _MEMORY}
     for name, place in places.items():
@@ -224,7 +224,7 @@ def long(chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 def processes(chosen: argparse.Namespace) -> dict[str, Any]:
-    """Seconds of the heatmap step by one process with two threads and by two with one, each forced anew."""
+    """Seconds of the heatmap step by one process with two threads and by two with one, each forced again."""
     seconds: dict[str, list[float]] = {"one process, 2 threads": [], "two processes, 1 thread": []}
     shards = set()
     one = [sys.executable, "-m"]

@@ -200,7 +200,7 @@ def main() -> None:
         figures: dict[str, Any] = {
             "write_seconds": round(seconds, 1),
             "page_mb": round(page.stat().st_size / 1e6, 1),
-            "beside_mb": round(beside / 1e6, 1),
+            "folder_mb": round(beside / 1e6, 1),
             "peak_memory_mib": round(harness.peak_memory_mib()),
         }
         if CHROMIUM:

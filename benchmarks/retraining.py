@@ -149,8 +149,8 @@ def _record(case: Case, comparison: Comparison) -> dict[str, Any]:
             row["recovery"] = {str(causes[int(c) - 1]): share for c, share in row["recovery"].items()}
             counts = dict(zip(*np.unique(causes[case.inputs["group"] - 1], return_counts=True)))
             injected = {name: counts[name] for name in row["recovery"] if name != "none"}
-            mended = sum(count * row["recovery"][name] for name, count in injected.items())
-            row["recovered_injected"] = float(mended / sum(injected.values()))
+            fixed = sum(count * row["recovery"][name] for name, count in injected.items())
+            row["recovered_injected"] = float(fixed / sum(injected.values()))
     return {
         "layer": str(case.inputs["layer"]),
         "clusters": len(case.inputs["clusters"]),

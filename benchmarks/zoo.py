@@ -1,6 +1,6 @@
 """Conservation of relevance over timm's model zoo: the smallest model of each family, at random weights.
 
-Each family is measured within a time limit and recorded at once: a run that is cut off goes on where it was. Writes the
+Each family is measured within a time limit and recorded at once: a run that is cut off resumes where it was. Writes the
 table of docs/conservation-zoo.md.
 """
 

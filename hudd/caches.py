@@ -65,7 +65,7 @@ def require_kernel_cache(package: str, what: str) -> None:
 def kernel_cache(folder: Path) -> Path | None:
     """Return where Numba keeps what it compiles of the sources in `folder`, None where it cannot.
 
-    The order is Numba's: ``NUMBA_CACHE_DIR``, beside the sources, the user's cache folder.
+    The order is Numba's: ``NUMBA_CACHE_DIR``, next to the sources, the user's cache folder.
     """
     shared = prepare()
     given = os.environ.get("NUMBA_CACHE_DIR")

@@ -61,7 +61,7 @@ def shortage(error: Exception) -> str | None:
     return None
 
 
-_LIBRARIES = 2 << 30  # bytes; with less, torch and Numba cannot be loaded beside each other and work
+_LIBRARIES = 2 << 30  # bytes; with less, torch and Numba cannot both be loaded and work
 _LIFT = "lift the limit with 'ulimit -v unlimited'"
 _NO_THREADS = ("can't start new thread", "pthread_create failed", "Thread creation failed")
 _NO_MEMORY = (  # of torch, oneDNN, the C++ library, the loader, LLVM and CUDA, which raise RuntimeError, ImportError...

@@ -22,7 +22,7 @@ class Preset:
     rules : str
         LRP composite, see :mod:`hudd.lrp.composites`.
     pool : {"none", "channel", "space"}
-        Reduction of a heatmap before it is stored: none, one number a channel, one number a pixel.
+        Reduction of a heatmap before it is stored: none, one number per channel, one number per pixel.
     unit_norm : bool
         Divide each image's relevance by its Euclidean norm before distances are taken.
     features : str

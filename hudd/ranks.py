@@ -125,7 +125,7 @@ class Ranks:
             dist.all_gather_object(told, (found, failed))
         except RuntimeError as error:
             raise HuddError(
-                "another process of this run was lost; run the same command again, it goes on where it stopped."
+                "another process of this run was lost; run the same command again, it resumes where it stopped."
             ) from error
         for _, failure in told:
             if failure:

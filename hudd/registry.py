@@ -93,7 +93,7 @@ class Registry(Mapping[str, Any]):
         except (Exception, SystemExit) as error:
             raise UsageError(
                 f"{self.what} '{name}' of the package {_titled(entry)} cannot be imported: "
-                f"{type(error).__name__}: {sentence(error)} Mend or uninstall that package, or choose another "
+                f"{type(error).__name__}: {sentence(error)} Fix or uninstall that package, or choose another "
                 f"{self.what}."
             ) from error
 
@@ -216,7 +216,7 @@ def _titled(entry: EntryPoint) -> str:
 
 
 def _digest(module: ModuleType) -> str:
-    """SHA-256, hexadecimal, of the sources of a module, and of those beside it where it is part of a package."""
+    """SHA-256, hexadecimal, of the sources of a module, and of those next to it where it is part of a package."""
     sha, file = hashlib.sha256(), Path(module.__file__ or "")
     together = sorted(file.parent.rglob("*.py")) if module.__package__ else [file]
     for source in together:

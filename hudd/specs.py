@@ -137,7 +137,7 @@ def _on_path(folder: Path) -> Iterator[None]:
 
 def _failed(name: str, error: Exception) -> UsageError:
     return UsageError(
-        f"importing '{name}' failed: {type(error).__name__}: {sentence(error)} Mend it and "
+        f"importing '{name}' failed: {type(error).__name__}: {sentence(error)} Fix it and "
         "give the same command again."
     )
 

@@ -1,4 +1,4 @@
-"""What ``hudd doctor`` says of the GPU build: what it holds, what keeps a GPU from being used, how to mend that."""
+"""What ``hudd doctor`` says of the GPU build: what it holds, what keeps a GPU from being used, how to fix that."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def _train(case: Case, training: Images, weights: Path, seed: int) -> None:
 
 
 def _failures(case: Case, model: LoadedModel, draw: Draw, seed: int) -> dict[str, np.ndarray]:
-    """Draw images that it gets right, then of every cause until the DNN has failed on as many as are wanted."""
+    """Draw correctly classified images, then of every cause until the DNN has failed on as many as are wanted."""
     rng, found = np.random.default_rng(seed + 1000), []
     usual, usual_label = draw((), _RIGHT)
     right_usual = _predict(model, usual) == usual_label

@@ -1,4 +1,4 @@
-"""What of a failure is clustered: one row of numbers a failure, made once a problem."""
+"""What of a failure is clustered: one row of numbers per failure, made once per problem."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Source:
     ----------
     problem : Problem
     right_too : bool
-        Behind the failures there are images that the DNN gets right. They do not count where columns are scaled.
+        Behind the failures there are correctly classified images. They do not count where columns are scaled.
     seconds : dict of str to float
         Processor seconds of what is computed, by kind.
     """
@@ -48,7 +48,7 @@ class Source:
 
     @cached_property
     def beside_right(self) -> Source:
-        """The same with the images that the DNN gets right."""
+        """The same with the correctly classified images."""
         return Source(self.problem, right_too=True)
 
     @cached_property
@@ -182,7 +182,7 @@ def _moments_of_both(source: Source) -> Rows:
 
 
 def _moments_and_maps(source: Source) -> Rows:
-    """Channel moments beside the activations that enter the last convolution, both of the same variance."""
+    """Channel moments with the activations that enter the last convolution, both of the same variance."""
     return _with_maps(_moments_of_both(source), source)
 
 
@@ -193,7 +193,7 @@ def _with_maps(moments: Rows, source: Source) -> Rows:
 
 
 def _contrasted(make: Callable[[Source], Rows]) -> Callable[[Source], Rows]:
-    """Against the images that the DNN gets right, as preset ``moments`` does it; strong failures toned down."""
+    """Against the correctly classified images, as preset ``moments`` does it; strong failures toned down."""
 
     def contrasted(source: Source) -> Rows:
         joint, count = make(source.beside_right).astype(np.float32), source.count

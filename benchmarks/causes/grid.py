@@ -1,4 +1,4 @@
-"""Running the grid: one line of JSON a finished cell, so that a run that is cut off goes on where it stopped."""
+"""Running the grid: one line of JSON a finished cell, so that a run that is cut off resumes where it stopped."""
 
 from __future__ import annotations
 

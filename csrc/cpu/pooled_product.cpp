@@ -1,4 +1,4 @@
-// Relevance summed over space (one number a channel) or over channels (a map), in the pass that forms it.
+// Relevance summed over space (one number per channel) or over channels (a map), in the pass that forms it.
 #include "loops.h"
 
 namespace hudd::cpu::HUDD_ISA {

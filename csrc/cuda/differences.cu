@@ -1,4 +1,4 @@
-// Squared distances of listed pairs of rows, one warp a pair; the lanes' sums are added in a fixed order.
+// Squared distances of listed pairs of rows, one warp per pair; the lanes' sums are added in a fixed order.
 #include "access.cuh"
 #include "hudd/differences.h"
 

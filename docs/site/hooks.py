@@ -1,4 +1,4 @@
-"""What MkDocs does not do by itself: the command line's reference, formulas, cross-references, files beside docs/."""
+"""What MkDocs does not do by itself: the command line's reference, formulas, cross-references, files outside docs/."""
 
 from __future__ import annotations
 

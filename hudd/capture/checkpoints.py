@@ -14,7 +14,7 @@ from hudd.errors import UsageError
 
 # Modules that wrap others and add their attribute's name: DataParallel and DDP, torch.compile, FSDP, checkpointing.
 _WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
-# What trainers keep beside the network: the count of AveragedModel, losses with buffers, metrics.
+# What trainers keep in addition to the network: the count of AveragedModel, losses with buffers, metrics.
 _BESIDE = re.compile(r"(n_averaged|(\w+_)?(loss|criterion|metrics?|acc|accuracy)(_\w+)?\..+)$")
 
 

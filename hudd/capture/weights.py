@@ -50,7 +50,7 @@ def read_entries(path: Path, *, trust_pickle: bool = False) -> list[Entry]:
         ``.safetensors``; anything that ``torch.save`` wrote; the ``.index.json`` of weights in several files, or the
         folder that has it.
     trust_pickle : bool
-        Unpickle what the file holds beside tensors, also whole modules. That can run code of whoever made it. By
+        Unpickle what the file holds in addition to tensors, also whole modules. That can run code of whoever made it. By
         default objects of classes that are no tensors are passed over unseen.
 
     Raises
@@ -90,10 +90,10 @@ def files_of(path: Path) -> list[Path]:
     for name in names:
         if Path(str(name)).name != name:
             raise UsageError(
-                f"index '{path}' names '{name}', which is no file beside it; put all in one folder."
+                f"index '{path}' names '{name}', which is no file next to it; put all in one folder."
             )
         if not (path.parent / name).is_file():
-            raise UsageError(f"index '{path}' names '{name}', which is not beside it; put it there.")
+            raise UsageError(f"index '{path}' names '{name}', which is not next to it; put it there.")
     return [path.parent / name for name in names]
 
 

@@ -50,7 +50,7 @@ def call(arguments: list[str]) -> int:
             return error.exit_code
         return _fail(str(error), error.exit_code, debug)
     except KeyboardInterrupt:
-        return _fail("interrupted; the same command goes on where it stopped.", _INTERRUPTED, debug)
+        return _fail("interrupted; the same command resumes where it stopped.", _INTERRUPTED, debug)
     except BrokenPipeError:  # the reader of our output has gone, e.g. `hudd show STUDY | head`
         sys.stderr.close()
         return 1

@@ -31,7 +31,7 @@ def bench(
         Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures there, as JSON.")
     ] = None,
 ) -> None:
-    r"""Measure this machine: hudd beside its peers, in the same run.
+    r"""Measure this machine: hudd and its peers, in the same run.
 
     Peers that are not installed are left out; pip install '.\[bench]' in hudd's source tree has them all.
 
@@ -66,7 +66,7 @@ def bench(
 
 
 def _folders() -> list[Path]:
-    """Return where benchmarks lie: in the installed package, and beside it in a source tree."""
+    """Return where benchmarks lie: in the installed package, and next to it in a source tree."""
     package = Path(__file__).resolve().parents[1]
     return [package / "benchmarks", package.parent / "benchmarks"]
 
@@ -79,7 +79,7 @@ def _script(name: str) -> Path:
     for folder in _folders():
         if (folder / SCRIPTS[name]).exists():
             return folder / SCRIPTS[name]
-    raise UsageError(f"benchmark '{name}' is not part of this installation; install hudd anew.")
+    raise UsageError(f"benchmark '{name}' is not part of this installation; reinstall hudd.")
 
 
 def _run(name: str, script: Path, out: Path, full: bool) -> None:

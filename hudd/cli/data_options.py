@@ -10,7 +10,7 @@ Classes = Annotated[
     str | None,
     typer.Option(
         metavar="NAMES",
-        help="Class name of every output, in order: a list with commas, or a file with one a line (or JSON).",
+        help="Class name of every output, in order: a list with commas, or a file with one per line (or JSON).",
         rich_help_panel="Model and data",
     ),
 ]

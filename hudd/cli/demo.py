@@ -44,7 +44,7 @@ def demo(
     page = write_report(study)
     if study.marks() == before:
         console.print(
-            f"Nothing to do: the study in {escape(str(directory))} is finished. Remove it to start anew.",
+            f"Nothing to do: the study in {escape(str(directory))} is finished. Remove it to start again.",
             soft_wrap=True,
         )
     print_summary(study, page)

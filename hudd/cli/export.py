@@ -28,7 +28,7 @@ def export(
         ),
     ] = "csv,images",
 ) -> None:
-    """Write the tables as CSV, the images in a folder a cluster, or a project for another tool.
+    """Write the tables as CSV, the images in a folder per cluster, or a project for another tool.
 
     Clusters that were named, merged or split on the served report are exported as they were left.
 

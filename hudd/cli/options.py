@@ -138,7 +138,7 @@ PoolName = Annotated[
     typer.Option(
         "--pool",
         metavar="NAME",
-        help="none, channel (one number a channel) or space.",
+        help="none, channel (one number per channel) or space.",
         rich_help_panel="Method",
     ),
 ]
@@ -350,7 +350,7 @@ Force = Annotated[
     str | None,
     typer.Option(
         metavar="STEP",
-        help="Take this step anew, and all that follow from it, though nothing has changed.",
+        help="Rerun this step and everything downstream, even if nothing has changed.",
         rich_help_panel="Machine",
     ),
 ]

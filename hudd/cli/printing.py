@@ -35,7 +35,7 @@ def print_json(data: Any) -> None:
 
 
 def print_table(title: str, frame: pd.DataFrame, *, most: int = 30) -> None:
-    """Print a table, its first `most` rows, with shares beside what they are shares of."""
+    """Print a table, its first `most` rows, with shares next to what they are shares of."""
     table = Table(title=_shown(title), title_justify="left", title_style="bold", header_style="bold")
     cells: dict[str, list[str]] = {}
     for name in frame.columns:

@@ -25,6 +25,6 @@ def repair(
       hudd repair signs
     """
     from hudd.cli.printing import console, escape
-    from hudd.store import repair as mend
+    from hudd.store import repair as fix
 
-    console.print(escape(mend(study / "study.h5", accept_changes=accept_changes)), soft_wrap=True)
+    console.print(escape(fix(study / "study.h5", accept_changes=accept_changes)), soft_wrap=True)

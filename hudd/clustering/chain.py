@@ -74,7 +74,7 @@ def pack(condensed, n, factor, square, out):
 
 @kernel
 def compact(d, n, alive):
-    """Pack the distances among the slots `alive`, ascending, anew at the front, in place."""
+    """Pack the distances among the slots `alive`, ascending, again at the front, in place."""
     m = len(alive)
     panel = np.empty(4 * m, np.float32)
     for first in range(0, m, 4):

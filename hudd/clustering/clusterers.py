@@ -169,14 +169,14 @@ def checked_labels(found: Any, rows: int, clusterer: Any) -> np.ndarray:
     Raises
     ------
     HuddError
-        If they are not one whole number a row.
+        If they are not one whole number per row.
     """
     labels = np.asarray(found)
     if labels.shape != (rows,) or labels.dtype.kind not in "iu":
         name = clusterer if isinstance(clusterer, str) else type(clusterer).__name__
         raise HuddError(
             f"clusterer '{name}' returned labels of shape {labels.shape} and dtype {labels.dtype} for {rows} rows; it "
-            "must return one whole number a row."
+            "must return one whole number per row."
         )
     labels = labels.astype(np.int64)
     kept = labels >= 0

@@ -191,7 +191,7 @@ class Pipeline:
         if not np.isfinite(rows).all():
             row = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
             raise UsageError(
-                f"row {row} of the features holds NaN or an infinite value; mend or leave it out."
+                f"row {row} of the features holds NaN or an infinite value; fix it or leave it out."
             )
         if self.unit_norm:
             rows = unit_norm_rows(rows)

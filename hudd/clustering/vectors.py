@@ -121,7 +121,7 @@ def linkage_vectors(rows: Any, *, unit_norm: bool = False) -> np.ndarray:
     square_norms(centres, norms)
     if not np.isfinite(norms).all():
         row = int(np.flatnonzero(~np.isfinite(norms))[0])
-        raise UsageError(f"row {row} holds NaN or an infinite value; mend or leave out that row.")
+        raise UsageError(f"row {row} holds NaN or an infinite value; fix or leave out that row.")
     # Squares neither overflow nor vanish near 1; the widest features come first, so sums grow fast.
     centres -= centres.mean(axis=0, dtype=np.float64).astype(np.float32)
     unit = np.float32(2.0 ** np.frexp(np.abs(centres).max(initial=0.0))[1])

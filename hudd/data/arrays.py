@@ -110,14 +110,14 @@ def open_archive(
     for name, values in arrays.items():
         if values.shape != (count,):
             raise UsageError(
-                f"'{name}' in '{file}' has shape {values.shape}; a parameter has one value an image, ({count},)."
+                f"'{name}' in '{file}' has shape {values.shape}; a parameter has one value per image, ({count},)."
             )
     assignment = renumber(labels, own, class_names, lambda row: f"image {row} of '{file}'")
     paths = [f"{file.name}[{row}]" for row in range(count)]
     source = ArraySource(images, paths, assignment.labels, assignment.class_names, arrays, transform)
     source.assignment = assignment
     if not labelled:
-        source.without_labels = f"'{file}' has no array 'labels'; write one whole number an image into it"
+        source.without_labels = f"'{file}' has no array 'labels'; write one whole number per image into it"
     return source
 
 

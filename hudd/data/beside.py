@@ -22,7 +22,7 @@ _FOLDERS = frozenset(
     )
 )  # fmt: skip
 
-# Thumbnails beside what they show: "00_thumb.png", "00.thumbnail.jpg", "thumb_00.png", "tn_00.jpg".
+# Thumbnails next to what they show: "00_thumb.png", "00.thumbnail.jpg", "thumb_00.png", "tn_00.jpg".
 _THUMBNAIL = re.compile(
     r"(?P<before>.+?)[._-]thumb(?:nail)?s?|(?:thumb(?:nail)?|tn)[._-](?P<after>.+)", re.IGNORECASE
 )
@@ -36,7 +36,7 @@ def is_left_behind(entry: Path, beside: set[str], classes: frozenset[str]) -> bo
     entry : Path
         A file or folder.
     beside : set of str
-        Stems, in lower case, of the files beside it.
+        Stems, in lower case, of the files next to it.
     classes : frozenset of str
         Names that are classes, whatever else they look like.
     """
@@ -52,5 +52,5 @@ def is_left_behind(entry: Path, beside: set[str], classes: frozenset[str]) -> bo
 
 
 def is_sidecar(entry: Path) -> bool:
-    """Say whether a file is one that people put beside images."""
+    """Say whether a file is one that people put next to images."""
     return entry.name.lower() in _SIDECAR_NAMES or entry.suffix.lower() in _SIDECAR_SUFFIXES

@@ -37,7 +37,7 @@ def from_names(
     Parameters
     ----------
     names : sequence of str
-        One a row; an empty name is an unknown label.
+        One per row; an empty name is an unknown label.
     class_names : sequence of str, optional
         The network's classes in order; None takes the names that occur, sorted as text.
     where : callable
@@ -71,7 +71,7 @@ def from_texts(
     Parameters
     ----------
     texts : sequence of str
-        One a row; an empty one is an unknown label.
+        One per row; an empty one is an unknown label.
     class_names, where
         As for :func:`from_names`.
     none : collection of str

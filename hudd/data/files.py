@@ -40,7 +40,7 @@ class FileSource(ImageSource):
     Parameters
     ----------
     files : sequence of Path
-        One a row; the other parameters are those of :class:`ImageSource`.
+        One per row; the other parameters are those of :class:`ImageSource`.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""A tree of image files: one folder a class, or unlabelled images in one folder."""
+"""A tree of image files: one folder per class, or unlabelled images in one folder."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def open_folder(
     files = sorted(tree.images(root, ()))
     if not files:
         raise UsageError(
-            f"folder '{root}' holds no images; put images in it, or in one folder a class, e.g. {root}/cat/1.png."
+            f"folder '{root}' holds no images; put images in it, or in one folder per class, e.g. {root}/cat/1.png."
         )
     relative = [file.relative_to(root) for file in files]
     loose = [path for path in relative if len(path.parts) == 1]
     if loose and len(loose) < len(relative):
         raise UsageError(
-            f"folder '{root}' holds images beside class folders ({first(map(str, loose), 3)}); "
+            f"folder '{root}' holds images next to class folders ({first(map(str, loose), 3)}); "
             "move them into a class folder, or take them out."
         )
     paths = [path.as_posix() for path in relative]
@@ -69,7 +69,7 @@ def open_folder(
     source.remarks = tree.remarks()
     if loose:
         source.without_labels = (
-            f"the images in '{root}' lie in no class folders; move them into one folder a class"
+            f"the images in '{root}' lie in no class folders; move them into one folder per class"
         )
     return source
 

@@ -31,7 +31,7 @@ def open_manifest(
 
     Columns: ``path`` (needed; relative to the manifest's folder, or absolute), ``label`` (a class name or a class
     number; empty or missing where unknown) and ``split`` (optional). Every other column is a parameter of the images.
-    In columns of numbers NA, nan, None and the like are empty, too; beside text they are text. Semicolons, tabs and
+    In columns of numbers NA, nan, None and the like are empty, too; among text they are text. Semicolons, tabs and
     bars are taken for separators, ``Label`` for ``label``, and backslashes for slashes where only so a file is there.
 
     Parameters
@@ -62,7 +62,7 @@ def open_manifest(
         rows = _rows_of(table, split, file)
         table = table.iloc[rows]
     if not len(table):
-        raise UsageError(f"manifest '{file}' has no rows; it needs one row an image.")
+        raise UsageError(f"manifest '{file}' has no rows; it needs one row per image.")
 
     def where(row: int) -> str:
         # A person looks for the line of a text file; the header is line 1.

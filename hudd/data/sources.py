@@ -33,7 +33,7 @@ def open_source(
     ==============================  =======================================================================
     spec                            what it is
     ==============================  =======================================================================
-    ``data/test``                   image tree, one folder a class (or unlabelled images in one folder)
+    ``data/test``                   image tree, one folder per class (or unlabelled images in one folder)
     ``data/test.csv``, ``.parquet`` manifest with columns path, label and any parameters (also ``.tsv``)
     ``data/manifest.csv::test``     the rows of a manifest whose column ``split`` says ``test``
     ``data/test.npz``               arrays images, labels, class_names and any parameters

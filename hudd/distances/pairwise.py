@@ -53,7 +53,7 @@ def pairwise_distances(
     device : str or torch.device, optional
         ``"cpu"`` or ``"cuda"``: matrix products of torch there; by default the products of NumPy.
     max_memory : int
-        Bytes of working memory beside the result, about; at least 16 MiB.
+        Bytes of working memory in addition to the result, about; at least 16 MiB.
 
     Returns
     -------

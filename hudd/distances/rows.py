@@ -166,7 +166,7 @@ class Rows:
                 if np.isfinite(row).all():
                     what = f"values up to {np.abs(row).max():.3g}, whose squares overflow"
                 place = f"row {rows.start + bad[0]} of {self.name}"
-                raise UsageError(f"{place} holds {what}; mend or leave out that row.")
+                raise UsageError(f"{place} holds {what}; fix or leave out that row.")
         self.norms = np.sqrt(squares)
         if unit_norm:
             self.scale = 1.0 / np.where(squares > 0, self.norms, 1.0)

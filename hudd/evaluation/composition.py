@@ -1,4 +1,4 @@
-"""What the unsafe set is made of, beside the improvement set that it was chosen from."""
+"""Composition of the unsafe set, compared with the improvement set that it was chosen from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hudd.errors import UsageError
 def unsafe_composition(
     image: np.ndarray, cluster: np.ndarray, columns: Mapping[str, np.ndarray]
 ) -> dict[str, dict[str, Any]]:
-    """Describe the chosen images column by column: all of them, cluster by cluster, and the whole set beside.
+    """Describe the chosen images column by column: all of them, cluster by cluster, and the whole set for comparison.
 
     Parameters
     ----------

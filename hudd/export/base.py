@@ -225,7 +225,7 @@ def _checked_folder(study: Path, out: Path) -> Path:
         out = out.resolve()
     with suppress(FileNotFoundError):
         if out in (Path.cwd(), *Path.cwd().parents):
-            raise UsageError(f"'{out}' is the folder that you are in; name one in it or beside it.")
+            raise UsageError(f"'{out}' is the folder that you are in; name one in it or next to it.")
     if out.is_mount():
         raise UsageError(f"'{out}' is a mounted file system, which cannot be replaced; name a folder in it.")
     return out

@@ -1,6 +1,6 @@
 """A FiftyOne dataset on disk: the errors with heatmaps and root causes, the unsafe set with its clusters.
 
-The layout is that of ``fiftyone.types.LegacyFiftyOneDataset`` (a sample a JSON object, media beside it), which
+The layout is that of ``fiftyone.types.LegacyFiftyOneDataset`` (a sample a JSON object, media next to it), which
 FiftyOne reads without a database dump: one can be written without FiftyOne and its database being installed.
 """
 

@@ -1,4 +1,4 @@
-"""Pictures in a folder a cluster, each beside its heatmap."""
+"""Pictures in a folder per cluster, each with its heatmap."""
 
 from __future__ import annotations
 

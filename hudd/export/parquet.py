@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Path]:
-    """Write ``errors.parquet``: a row an error, with its picture, the heatmap over it, cluster and parameters.
+    """Write ``errors.parquet``: a row per error, with its picture, the heatmap over it, cluster and parameters.
 
     ``spotlight.show("errors.parquet", dtype={"picture": "Image", "heatmap": "Image", "map": "Embedding"})``
     shows it. Columns: path, label, prediction, score, cluster, cluster_name, medoid (bool), distance (to the

@@ -32,7 +32,7 @@ TABLES = Exporter("csv", _write)
 
 
 def review_table(results: View) -> pd.DataFrame:
-    """One row an error: path, its cluster as edited, the cluster's name, note, and what was done to it."""
+    """One row per error: path, its cluster as edited, the cluster's name, note, and what was done to it."""
     paths, clusters = results.split("test").path, results.clusters
     columns = {
         "path": [paths[row] for row in results.errors.tolist()],

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def _write(results: View, folder: Path, *, layers: Sequence[str] | None = None) -> list[Path]:
-    """Write a ``.safetensors`` file a layer, one row an error.
+    """Write a ``.safetensors`` file per layer, one row per error.
 
     ``attribution`` has the shape of the layer's input, batch first, float32, as
     ``captum.attr.LayerLRP(...).attribute(attribute_to_layer_input=True)`` returns it. Where the study clusters

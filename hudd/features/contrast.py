@@ -1,4 +1,4 @@
-"""What sets failures apart from images that the DNN gets right.
+"""What sets failures apart from correctly classified images.
 
 Failures differ in many ways that have nothing to do with why they fail, as images of any kind do. How much, the images
 that the DNN gets right show. So features are whitened by the covariance of those, as Mahalanobis distances to normal
@@ -45,7 +45,7 @@ class Contrast:
         failures : np.ndarray
             (n, d) float32 features of images that the DNN gets wrong, one at least.
         normal : np.ndarray
-            (m, d) float32 features of images that it gets right. Of fewer than two nothing can be learnt: the
+            (m, d) float32 features of correctly classified images. Of fewer than two nothing can be learned: the
             components are then those of the failures, as they are.
         """
         rows = np.concatenate([failures, normal])

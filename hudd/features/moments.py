@@ -2,8 +2,8 @@
 
 Many root causes change what the channels of a network do more than where they do it. So each layer's input is kept as
 mean and standard deviation of every channel over space, of the relevance and of the activation; all layers are joined.
-Other causes are a matter of where: the whole activation of the last layer's input stands beside them. What of all
-this varies among images that the DNN gets right too says little about a failure: see :mod:`hudd.features.contrast`.
+Other causes are a matter of where: the whole activation of the last layer's input is added to them. What of all
+this varies among correctly classified images too says little about a failure: see :mod:`hudd.features.contrast`.
 docs/root-cause-quality.md has the measurements.
 """
 
@@ -72,7 +72,7 @@ class Moments(Features):
         Given a number, returns batches of images, (n, C, H, W), and of the classes to explain, (n,): of those to be
         clustered so many at most, one at least. Called once, when the first features are asked for.
     normal : callable, optional
-        The same of images that the DNN gets right; there may be none.
+        The same of correctly classified images; there may be none.
     rules : str or mapping
         As for :class:`hudd.LRP`.
     layers : sequence of str, optional

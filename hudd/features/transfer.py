@@ -89,7 +89,7 @@ class Backbone(Features):
         features = found.get("last", output)
         if not isinstance(features, Tensor) or features.shape[:1] != inputs.shape[:1]:
             raise UsageError(
-                f"backbone '{self.spec}' returns no tensor with a row an image; return (N, ...)."
+                f"backbone '{self.spec}' returns no tensor with a row per image; return (N, ...)."
             )
         return FeatureValues({"transfer": features.flatten(1).float()})
 

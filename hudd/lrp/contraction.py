@@ -51,7 +51,7 @@ class Contraction:
     """
 
     is_convolution = False
-    joins = True  # can be put beside another
+    joins = True  # can be joined with another
     features_axis = -1  # of an input: the one that the weights sum over
     _inputs_axis = 1  # of the weight
 

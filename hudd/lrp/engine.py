@@ -45,7 +45,7 @@ class LRP:
         module that redistributes relevance, and the input. A layer with several inputs has no heatmap: a glob leaves it
         out. The backward sweep ends at the earliest layer asked for; ``"input"`` asks for the input.
     pool : {"none", "channel", "space"}, optional
-        Keep relevance whole, sum it over space or tokens (one number a channel) or over channels (a map), whichever
+        Keep relevance whole, sum it over space or tokens (one number per channel) or over channels (a map), whichever
         axis they are along (see :attr:`channels`). Layers without spatial axes are kept whole.
     precision : {"float32", "float16", "bfloat16"}, optional
         Storage of whole heatmaps; arithmetic is float32 always.

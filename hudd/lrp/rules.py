@@ -89,7 +89,7 @@ class Rule:
     numbers: ClassVar[tuple[str, ...] | None] = None
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Let a class that redistributes in a way of its own say anew whether that is in proportion to the input."""
+        """Let a class that redistributes in a way of its own say again whether that is in proportion to the input."""
         super().__init_subclass__(**options)
         place = {
             name: next(at for at, part in enumerate(cls.__mro__) if name in vars(part))
@@ -292,7 +292,7 @@ class ZBox(Rule):
     Parameters
     ----------
     low, high : float or tuple of float
-        Smallest and largest value that an input can take; one number, or one a channel.
+        Smallest and largest value that an input can take; one number, or one per channel.
     """
 
     low: float | tuple[float, ...] = 0.0
@@ -306,7 +306,7 @@ class ZBox(Rule):
         fit = 0 < count == len(lows) == len(highs)
         if not fit or not all(-inf < low < high < inf for low, high in zip(lows, highs)):
             raise UsageError(
-                f"z-box has low {self.low} and high {self.high}; give finite numbers, one each or one a channel, "
+                f"z-box has low {self.low} and high {self.high}; give finite numbers, one each or one per channel, "
                 "low less than high."
             )
 

@@ -31,7 +31,7 @@ def selection(output: Tensor, target: Target) -> Tensor:
     target : None, int, Tensor, list or tuple
         None, the class with the greatest output of each sample, or its only output (N,); an int, one class for all; a
         tensor or list of N ints, a class a sample; a tuple, an index into the axes after the batch for all; a list of
-        N tuples, one a sample.
+        N tuples, one per sample.
 
     Returns
     -------
@@ -126,7 +126,7 @@ def _rows(target: Target, samples: int) -> Tensor:
         rows = rows.expand(samples, -1)
     if rows.shape[0] != samples:
         raise UsageError(
-            f"target has {rows.shape[0]} entries for a batch of {samples}; give one for all, or one a sample."
+            f"target has {rows.shape[0]} entries for a batch of {samples}; give one for all, or one per sample."
         )
     return rows.long()
 

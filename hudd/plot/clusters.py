@@ -168,7 +168,7 @@ def embedding(points: np.ndarray, labels: np.ndarray, medoids: Sequence[int] | n
     labels : np.ndarray
         (N,) cluster of each.
     medoids : sequence of int
-        Rows whose cluster's number is written beside them.
+        Rows whose cluster's number is written next to them.
     """
     if points.ndim != 2 or points.shape[1] != 2 or len(points) != len(labels):
         raise UsageError(
@@ -238,7 +238,7 @@ def _heights(values: np.ndarray, edges: list[float]) -> np.ndarray:
 
 
 def retraining(before: float, after: Mapping[str, Sequence[float]]) -> Figure:
-    """Draw test accuracy before retraining and after it, one dot a run, one row a mode.
+    """Draw test accuracy before retraining and after it, one dot per run, one row per mode.
 
     Parameters
     ----------

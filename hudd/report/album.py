@@ -1,4 +1,4 @@
-"""The report's pictures: small files in the page or in a folder beside it, or made when a served page asks."""
+"""The report's pictures: small files in the page or in a folder next to it, or made when a served page asks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Album:
         Longer side of a picture at most, in pixels; smaller ones are left as they are.
     inline : int
         Bytes of pictures that the page itself may hold. If there are more, all but the
-        leading ones (medoids) go into a folder beside it; the browser loads them when they come into view.
+        leading ones (medoids) go into a folder next to it; the browser loads them when they come into view.
     """
 
     def __init__(self, side: int, inline: int) -> None:
@@ -56,7 +56,7 @@ class Album:
         return self._add(f"{name}.png", encode_overlay(make(), self.side), lead)
 
     def close(self, page: Path) -> int:
-        """Give every picture its address in the file `page`; return the bytes written beside it."""
+        """Give every picture its address in the file `page`; return the bytes written next to it."""
         folder = page.with_name(f"{page.stem}-hudd-images")
         beside = sum(len(shot.data) for shot in self.shots) > self.inline
         outside = [shot for shot in self.shots if beside and not shot.lead]

@@ -33,9 +33,9 @@ class Card:
     score: float
     distance: float = 0.0
     medoid: bool = False
-    mended: bool | None = None
+    fixed: bool | None = None
     outside: bool = False
-    broken: float = 0.0
+    regressed: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -94,18 +94,18 @@ def compose(study: View, facts: Facts, album: Album, layers: list[str], images: 
     return chapters
 
 
-def broken_cards(study: View, facts: Facts, album: Album, most: int = 12) -> list[Card]:
+def regressed_cards(study: View, facts: Facts, album: Album, most: int = 12) -> list[Card]:
     """Return test images that were right and are wrong after retraining, those of most runs first."""
     if not facts.retrained:
         return []
-    broken, source = facts.retrained[0].broken, study.source("test")
-    order = np.argsort(-broken, kind="stable")[: min(most, int((broken > 0).sum()))]
+    regressed, source = facts.retrained[0].regressed, study.source("test")
+    order = np.argsort(-regressed, kind="stable")[: min(most, int((regressed > 0).sum()))]
     cards = []
     for at in order.tolist():
         path, truth, prediction = _named(facts, at)
-        shot = album.picture(f"broken-{at}", partial(source.picture, at))
+        shot = album.picture(f"regressed-{at}", partial(source.picture, at))
         score = float(facts.test.score[at])
-        cards.append(Card(shot, [], path, truth, prediction, score, broken=float(broken[at])))
+        cards.append(Card(shot, [], path, truth, prediction, score, regressed=float(regressed[at])))
     return cards
 
 
@@ -135,7 +135,7 @@ def _error_cards(
                 score=float(facts.test.score[facts.errors[row]]),
                 distance=float(cluster.distance[at]),
                 medoid=not at,
-                mended=bool(facts.retrained[0].recovered[row] > 0.5) if facts.retrained else None,
+                fixed=bool(facts.retrained[0].recovered[row] > 0.5) if facts.retrained else None,
             )
         )
     return cards

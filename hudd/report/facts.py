@@ -30,7 +30,7 @@ UNKNOWN = "–"
 
 @dataclass(frozen=True)
 class Composition:
-    """How often a value occurs in a cluster, beside all errors."""
+    """How often a value occurs in a cluster and among all errors."""
 
     value: str
     count: int
@@ -81,7 +81,7 @@ class Retrained:
     improved: float
     worsened: float
     recovered: np.ndarray  # (N_errors,) share of the runs in which the error is right now
-    broken: np.ndarray  # (N_test,) share of the runs in which a right answer has become wrong
+    regressed: np.ndarray  # (N_test,) share of the runs in which a right answer has become wrong
 
     @property
     def accuracy(self) -> float:
@@ -104,7 +104,7 @@ class Cluster:
     share: float
     severity: float
     risk: float
-    mended: list[float]  # share of the errors that are right now, one a retraining mode
+    fixed: list[float]  # share of the errors that are right now, one per retraining mode
     stability: float | None
     origin: str  # what people did to it
     confusions: list[tuple[str, str, int]]
@@ -246,7 +246,7 @@ def gather(study: Study | View, trust: Trust | None = None) -> Facts:
                 share=share,
                 severity=severity,
                 risk=share * severity,
-                mended=[float(mode.recovered[rows].mean()) for mode in retrained],
+                fixed=[float(mode.recovered[rows].mean()) for mode in retrained],
                 stability=float(stable.clusters[label - 1]) if stable and not origin else None,
                 origin=origin,
                 confusions=_confusions(test, errors[rows], classes),
@@ -375,7 +375,7 @@ def _retrained(
                     improved=float(np.mean([(~before & after).sum() for before, after in answers])),
                     worsened=float(np.mean([(before & ~after).sum() for before, after in answers])),
                     recovered=np.mean([after[errors] for _, after in answers], axis=0),
-                    broken=np.mean([before & ~after for before, after in answers], axis=0),
+                    regressed=np.mean([before & ~after for before, after in answers], axis=0),
                 )
             )
     return sorted(result, key=lambda retrained: (retrained.mode != strategy, retrained.mode))

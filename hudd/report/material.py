@@ -70,6 +70,6 @@ class Material:
         name, rows = self._layers[layer], self._members[place]
         if len(self._study.heatmap_shape(name)) == 3:
             return self._study.spatial_heatmaps(rows, name)
-        if name not in self._flat:  # propagated anew, for all at once: the model is captured for each call
+        if name not in self._flat:  # propagated again, for all at once: the model is captured for each call
             self._flat[name] = self._study.spatial_heatmaps(np.concatenate(self._members), name)
         return self._flat[name][self._ends[place] - len(rows) : self._ends[place]]

@@ -14,7 +14,7 @@ from hudd import plot
 from hudd.errors import UsageError
 from hudd.plot.style import CYCLE
 from hudd.report.album import Album, LiveAlbum
-from hudd.report.chapters import broken_cards, compose
+from hudd.report.chapters import compose, regressed_cards
 from hudd.report.charts import as_svg, themed
 from hudd.report.facts import Facts, gather
 from hudd.report.page import render
@@ -49,7 +49,7 @@ def write_report(
     side : int
         Longer side of a picture in the file, in pixels.
     inline : int
-        Bytes of pictures that the file itself may hold; beyond that they lie in a folder beside it.
+        Bytes of pictures that the file itself may hold; beyond that they lie in a folder next to it.
     layers : sequence of str, optional
         Layers whose heatmaps can be laid over the pictures; by default the chosen one and the first.
 
@@ -129,7 +129,7 @@ class _Draft:
         self.facts = gather(self.study, self.trust)
         self.layers = list(dict.fromkeys(layers or (self.facts.layer, study.layers[0])))
         self.chapters = compose(self.study, self.facts, album, self.layers, images)
-        self.broken = broken_cards(self.study, self.facts, album)
+        self.regressed = regressed_cards(self.study, self.facts, album)
 
     def render(self, token: str | None) -> str:
         """Return the page."""
@@ -140,7 +140,7 @@ class _Draft:
             name=shown(study.path.name),
             facts=facts,
             chapters=self.chapters,
-            broken=self.broken,
+            regressed=self.regressed,
             layers=[
                 {"name": shown(layer), "flat": len(study.heatmap_shape(layer)) < 3} for layer in self.layers
             ],

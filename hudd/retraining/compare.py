@@ -118,12 +118,12 @@ class Comparison:
         Path(file).write_text(json.dumps(content, indent=1))
 
     def write_csv(self, file: str | Path) -> None:
-        """Write one row a run; the recovery by cluster is in the JSON only."""
+        """Write one row per run; the recovery by cluster is in the JSON only."""
         rows = [{k: v for k, v in asdict(run).items() if k != "recovery"} for run in self.runs]
         Path(file).write_bytes(to_csv(list(rows[0]), [row.values() for row in rows]))
 
     def figure(self) -> Figure:
-        """Draw each strategy's runs as dots, its mean and 95 % interval beside them."""
+        """Draw each strategy's runs as dots, its mean and 95 % interval next to them."""
         from matplotlib.figure import Figure  # slow to import, and most runs draw nothing
 
         summary = self.summary()
@@ -166,7 +166,7 @@ def compare(
     """Retrain by every strategy with every seed, each time from the original weights.
 
     Finished runs and the epochs of the one in hand are kept in `folder`, under names that depend on all that
-    decides a run; so a comparison that is cut off goes on where it was, at the cost of one epoch at most,
+    decides a run; so a comparison that is cut off resumes where it was, at the cost of one epoch at most,
     and one with other choices does not take up its runs. Of image sources that are no tensors or arrays only
     the labels and what the model says of the test set are looked at: give other images another folder.
 

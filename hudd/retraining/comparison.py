@@ -23,7 +23,7 @@ class Change:
     worsened : int
         Images that were right and are wrong now.
     recovery : dict[int, float]
-        Cluster to the share of its error images that are right now; empty where no clusters were given.
+        Cluster to the share of its errors that are now classified correctly; empty where no clusters were given.
     """
 
     accuracy_before: float

@@ -68,7 +68,7 @@ class TrainingConfig:
     holdout : float
         Share of the training set that is held out, class by class, to find the best epoch; the test set is
         never used for that. At 0 the last epoch is kept, the right choice where the model was trained on
-        this training set before: what it knows by heart says nothing about when to stop.
+        this training set before: what it has memorised says nothing about when to stop.
     patience : int, optional
         Stop after this many epochs without a better one; needs a holdout.
     freeze : tuple of str

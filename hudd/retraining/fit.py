@@ -83,7 +83,7 @@ def fit(
         (n,) int rows that may be held out; by default all. Keeps retraining bags out of the holdout.
     copies : np.ndarray, optional
         (N,) float, how often each image is seen in an epoch on average; by default once. What a fraction is
-        rounded to is drawn anew every epoch, by systematic sampling, so that totals are exact to one image.
+        rounded to is drawn again every epoch, by systematic sampling, so that totals are exact to one image.
     checkpoint : path, optional
         File for the state after every epoch; read at the start if it exists.
     on_epoch : callable, optional
@@ -116,7 +116,7 @@ def fit(
     often = np.ones(len(source)) if copies is None else np.asarray(copies, np.float64)
     if often.shape != (len(source),) or not (np.isfinite(often) & (often >= 0)).all() or often.sum() < 1:
         raise UsageError(
-            f"copies must be {len(source)} finite numbers from 0, one an image, 1 or more in all."
+            f"copies must be {len(source)} finite numbers from 0, one per image, 1 or more in all."
         )
 
     loss = config.loss_function()

@@ -123,7 +123,7 @@ def cached(images: Images) -> Images:
 
 
 def as_labels(labels: Any, images: Any, count: int) -> torch.Tensor:
-    """Labels as a tensor, int64 classes or float32 targets, one an image; a source's own where None is given.
+    """Labels as a tensor, int64 classes or float32 targets, one per image; a source's own where None is given.
 
     Raises
     ------
@@ -133,10 +133,10 @@ def as_labels(labels: Any, images: Any, count: int) -> torch.Tensor:
     if labels is None:
         labels = getattr(images, "labels", None)
         if labels is None:
-            raise UsageError("the images carry no labels; give them beside the images.")
+            raise UsageError("the images carry no labels; give them with the images.")
     tensor = torch.as_tensor(np.asarray(labels))
     if len(tensor) != count:
-        raise UsageError(f"there are {count} images but {len(tensor)} labels; give one an image.")
+        raise UsageError(f"there are {count} images but {len(tensor)} labels; give one per image.")
     if tensor.is_floating_point():
         return tensor.float()
     tensor = tensor.long()

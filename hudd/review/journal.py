@@ -214,7 +214,7 @@ class Journal:
                     edits.append(Edit.of(found, edits))
             except _UNREADABLE as error:
                 raise HuddError(
-                    f"'{self.file}' cannot be read (line {number}: {error}); mend it or move it away."
+                    f"'{self.file}' cannot be read (line {number}: {error}); fix it or move it away."
                 ) from error
         self.edits, self._end = edits, len(whole)
 
@@ -233,7 +233,7 @@ class Journal:
             raise self._unreadable(self.old, error) from error
 
     def _unreadable(self, file: Path, error: Exception) -> HuddError:
-        return HuddError(f"'{file}' cannot be read ({error}); mend it or move it away.")
+        return HuddError(f"'{file}' cannot be read ({error}); fix it or move it away.")
 
 
 _HEADER = json.dumps({"format": FORMAT, "version": VERSION}).encode() + b"\n"

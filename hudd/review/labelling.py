@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Labels:
-    """Labels given to the unsafe set by hand, beside those that the study knows.
+    """Labels given to the unsafe set by hand, in addition to those of the study.
 
     Parameters
     ----------
@@ -94,4 +94,4 @@ class Labels:
                     raise ValueError("a row has more cells than the header")
                 return rows
         except (OSError, ValueError, csv.Error) as error:
-            raise HuddError(f"'{self.file}' cannot be read ({error}); mend it or move it away.") from error
+            raise HuddError(f"'{self.file}' cannot be read ({error}); fix it or move it away.") from error

@@ -74,7 +74,7 @@ class Reviewed:
 
 
 class Review:
-    """Names, notes and edits of the clusters. Every change is saved at once, beside those that others make.
+    """Names, notes and edits of the clusters. Every change is saved at once, together with those of others.
 
     Names and notes belong to a cluster's medoid as it was found, not to its number: a study that is
     clustered again keeps those whose medoid is one still, and none turns up at another cluster.

@@ -59,7 +59,7 @@ def balance_weights(
 ) -> np.ndarray:
     """Weight every chosen image so that all clusters count alike: the alternative to :func:`balance`.
 
-    Given to :func:`hudd.retraining.retrain` as `copies` of the chosen images, every epoch draws anew which of
+    Given to :func:`hudd.retraining.retrain` as `copies` of the chosen images, every epoch draws again which of
     them are seen once more than others.
 
     Parameters
@@ -98,7 +98,7 @@ def _levels(
         raise UsageError(f"{images.shape} images need as many groups, not {[a.shape for a in levels]}.")
     if images.ndim != 1 or images.dtype.kind not in "iu":
         raise UsageError(
-            f"images are {images.dtype} of shape {images.shape}; give row numbers, one an image."
+            f"images are {images.dtype} of shape {images.shape}; give row numbers, one per image."
         )
     if not len(images):
         raise UsageError("the unsafe set is empty; raise the selection factor or the distance cap.")

@@ -57,7 +57,7 @@ class ClosestMembers:
         n, k = len(np.asarray(labels)), len(clusters)
         if distances.ndim != 2 or distances.shape[1] not in (n, k):
             raise UsageError(
-                f"the distances have shape {distances.shape}; give one row an image and one column for each "
+                f"the distances have shape {distances.shape}; give one row per image and one column for each "
                 f"of the {n} members, or for each of the {k} clusters in order of first appearance."
             )
         unknown = np.full(k, np.nan)
@@ -130,7 +130,7 @@ def closest_members(
     clusters, size = cluster_sizes(labels)
     if len(labels) != len(members):
         raise UsageError(
-            f"there are {len(members)} member heatmaps but {len(labels)} cluster labels; give one a member."
+            f"there are {len(members)} member heatmaps but {len(labels)} cluster labels; give one per member."
         )
     if not len(clusters):
         raise UsageError("no error image belongs to a cluster; cluster the errors before selecting.")

@@ -43,12 +43,12 @@ def export_csv(
     *,
     labels: Sequence[str] | None = None,
 ) -> Path:
-    """Write one row an image: path, label (to be filled in, or as known), then the columns.
+    """Write one row per image: path, label (to be filled in, or as known), then the columns.
 
     Parameters
     ----------
     file : path
-        Written anew.
+        Written again.
     paths : sequence of str
         (S,) identifiers of the images, in the order in which they should be labelled.
     columns : mapping of str to sequence
@@ -131,7 +131,7 @@ def export_folder(
     *,
     labels: Sequence[str] | None = None,
 ) -> Path:
-    """Write the pictures to a folder to be sorted by hand into one folder a class.
+    """Write the pictures to a folder to be sorted by hand into one folder per class.
 
     Pictures without a label go to ``_unlabelled``; an ``index.csv`` ties file names to paths.
 

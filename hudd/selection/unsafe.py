@@ -16,7 +16,7 @@ from hudd.selection.closest import ClosestMembers
 
 @dataclass(frozen=True)
 class UnsafeSet:
-    """Improvement images to be labelled, one row an image, in the order in which they were chosen.
+    """Improvement images to be labelled, one row per image, in the order in which they were chosen.
 
     Attributes
     ----------

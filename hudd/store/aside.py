@@ -18,7 +18,7 @@ _number = count()  # threads of one process write aside, too
 
 
 def reserve(path: Path, *, folder: bool = False) -> tuple[Path, int]:
-    """Make an empty file or folder beside `path` that :func:`sweep` spares as long as it is open.
+    """Make an empty file or folder next to `path` that :func:`sweep` spares as long as it is open.
 
     The kernel's lock on it says that its writer lives, whatever process, container or machine sweeps.
 

@@ -120,7 +120,7 @@ def _room(size: int) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def _frame(shapes: Shapes) -> tuple[int, tuple[tuple[int, bytes], ...], dict[str, int]]:
-    """Size of an uncompressed file of such arrays, what stands in it beside them, and where each begins."""
+    """Size of an uncompressed file of such arrays, what it holds in addition, and where each begins."""
     settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     settings.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     settings.set_fill_time(h5py.h5d.FILL_TIME_NEVER)

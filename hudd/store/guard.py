@@ -26,7 +26,7 @@ def check_contents(file: h5py.File, path: Path) -> None:
     file : h5py.File
         Open; only its structure is looked at.
     path : Path
-        Where it stands. Its shards may lie in ``shards/`` beside it and nowhere else.
+        Where it stands. Its shards may lie in ``shards/`` next to it and nowhere else.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def check_size(item: h5py.Dataset, size: int) -> None:
         )
 
 
-_REMEDY = "restore the study from a copy, or run it anew in another directory"
+_REMEDY = "restore the study from a copy, or run it again in another directory"
 
 
 def _leads_out(path: Path, name: str, where: str) -> HuddError:

@@ -16,7 +16,7 @@ from pathlib import Path
 from hudd.errors import HuddError
 from hudd.store.aside import ASIDE
 
-# What hudd writes into a study. Whatever else lies beside it is its user's own, and is left alone.
+# What hudd writes into a study. Whatever else lies there is its user's own, and is left alone.
 OWN = (
     *("study.h5", "shards", "models", "log.jsonl", ".lock*", f"{ASIDE}*"),
     *("report", "export", "comparison", "review*", "labels.csv"),

@@ -25,7 +25,7 @@ from hudd.store.guard import check_contents
 from hudd.store.schema import check_format
 
 _SECONDS = 900
-_MEMORY = 2 << 30  # bytes beside sixteen times the file's; a damaged length must not fill the machine
+_MEMORY = 2 << 30  # bytes in addition to sixteen times the file's; a damaged length must not fill the machine
 
 
 @dataclass(frozen=True)

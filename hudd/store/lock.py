@@ -28,7 +28,7 @@ def writer_lock(path: Path, *, break_stale: bool = False) -> Iterator[None]:
     The kernel's lock on the file decides, and it goes with the process, so a killed writer on this machine is
     never in the way. The owner written into the file is for people, and for file systems shared by
     machines that do not pass locks on: an owner on another machine is believed until the lock is broken. Where the
-    file system has no locks, a file beside it that exists while someone writes takes their place.
+    file system has no locks, a file next to it that exists while someone writes takes their place.
     The same process may take the lock again inside.
 
     Parameters

@@ -50,7 +50,7 @@ def check_format(file: h5py.File, path: Path, *, writing: bool = False) -> None:
         writer = file.attrs.get("hudd_version", "unknown")
         raise UsageError(
             f"'{path}' is a {FORMAT} of version {version}, written by hudd {writer}; this hudd reads version "
-            f"{VERSION}: use the hudd that wrote it, or run the study anew in another directory."
+            f"{VERSION}: use the hudd that wrote it, or run the study again in another directory."
         )
     if writing and minor_version(file) > MINOR:
         writer = file.attrs.get("hudd_version", "unknown")
@@ -85,7 +85,7 @@ def write_dataset(
         What the values are, for the reader of the file.
     dims : tuple of str
         Name of each dimension. A dataset of that name in the group or one of its ancestors becomes the
-        dimension scale; where there is none, a bare one (a length without values) is made beside the dataset.
+        dimension scale; where there is none, a bare one (a length without values) is made next to the dataset.
     units : str
         Units of the values; "1" for pure numbers.
     scale : bool

@@ -96,7 +96,7 @@ class Stored:
             if not isinstance(item, h5py.Dataset) or not item.shape:
                 raise HuddError(
                     f"'{self.path}' is damaged (no array at '{self.name}'); restore it from a copy, or run the study "
-                    "anew in another directory."
+                    "again in another directory."
                 )
             yield item
 

@@ -23,7 +23,7 @@ from hudd.store.seal import broken, sealed
 class StudyFile:
     """The file that holds a study's results.
 
-    Large arrays lie in shards beside it and are seen through virtual datasets, so the file itself stays
+    Large arrays lie in shards next to it and are seen through virtual datasets, so the file itself stays
     small: every change is made on a copy in memory, written aside, flushed and renamed. A kill at any moment
     leaves the old file or the new one.
 
@@ -120,7 +120,7 @@ class StudyFile:
                 raise read_error(self.path, lack) from error
             raise HuddError(
                 f"'{self.path}' is not an HDF5 file, or is damaged ({_first_line(error)}); restore it from a copy, or "
-                "run the study anew in another directory."
+                "run the study again in another directory."
             ) from None
         try:
             with self.sound():
@@ -156,7 +156,7 @@ class StudyFile:
                 raise
             reason = f"{type(error).__name__}: {_first_line(error)}"
             raise HuddError(
-                f"'{self.path}' is damaged ({reason}); restore it from a copy, or run the study anew in another "
+                f"'{self.path}' is damaged ({reason}); restore it from a copy, or run the study again in another "
                 "directory."
             ) from error
 

@@ -46,7 +46,7 @@ def comparison_table(study: Results) -> pd.DataFrame:
     found = comparison(study)
     columns = {
         "strategy": "strategy", "runs": "runs", "labelled": "labelled", "accuracy": "accuracy_mean",
-        "ci_low": "accuracy_ci_low", "ci_high": "accuracy_ci_high", "mended": "improved_mean",
+        "ci_low": "accuracy_ci_low", "ci_high": "accuracy_ci_high", "fixed": "improved_mean",
         "broken": "worsened_mean", "p_value": "p_value", "a12": "a12",
     }  # fmt: skip
     rows = found.summary()
@@ -65,7 +65,7 @@ def comparison_text(study: Results) -> pd.DataFrame:
                 "labels": f"{row['labelled']:.0f}",
                 "mean %": f"{100 * row['accuracy']:.2f}",
                 "95 % CI": f"{low:.2f}..{high:.2f}" if row["runs"] > 1 else "",
-                "mended": f"{row['mended']:.0f}",
+                "fixed": f"{row['fixed']:.0f}",
                 "broken": f"{row['broken']:.0f}",
                 "p": f"{row['p_value']:.4f}" if tested else "",
                 "A12": f"{row['a12']:.2f}" if tested else "",

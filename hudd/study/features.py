@@ -54,7 +54,7 @@ class StudyFeatures:
         self.kind, self._class = settings.choices.features, settings.kind
 
     def _tested(self, most: int, *, right: bool) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Test images that the DNN gets right or wrong, evenly spaced, with what it takes them for."""
+        """Correctly or wrongly classified test images, evenly spaced, with their predictions."""
         split, errors = self._results.split("test"), self._results.errors
         rows = np.flatnonzero(split.correct) if right else errors
         at = np.round(np.linspace(0, len(rows) - 1, min(len(rows), most))).astype(np.int64)
@@ -102,7 +102,7 @@ class StudyFeatures:
         return open_source(spec, transform=transform, class_names=self._source(split).class_names)
 
     def mark(self) -> list[Any]:
-        """Return what the features depend on beside the DNN, its rules and layers; nothing for its own relevance."""
+        """Return what the features depend on in addition to the DNN, its rules and layers; nothing for its own relevance."""
         if self._class is Heatmaps:
             return []
         found: list[Any] = [self.kind]

@@ -111,7 +111,7 @@ class Graph(Generic[S]):
     def after(self, key: str) -> list[str]:
         """Return the keys of all results that are made from the result `key`, in the order of the steps.
 
-        What is made from one layer's result is the same layer's result, as long as there is one a layer.
+        What is made from one layer's result is the same layer's result, as long as there is one per layer.
         """
         found: dict[str, None] = {}
         waiting = [key]

@@ -35,11 +35,11 @@ def export_labels(
         With a selection.
     path : str or Path
         ``.csv``: a table to fill in. ``.json``: tasks for Label Studio. Anything else: a folder of pictures to be
-        sorted into one folder a class.
+        sorted into one folder per class.
     unlabelled_only : bool
         Leave out what has a label.
     overwrite : bool
-        Write a table or tasks anew where the file exists, with all that was filled in.
+        Write a table or tasks again where the file exists, with all that was filled in.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def export_labels(
     Raises
     ------
     UsageError
-        If there is such a file and it is not to be written anew, or such a folder and it is not empty.
+        If there is such a file and it is not to be written again, or such a folder and it is not empty.
     HuddError
         If the path cannot be written, or pictures are wanted and the improvement set is no longer what was tested.
     """

@@ -53,7 +53,7 @@ class Settings:
     weights : str or None
         Weights file, where the factory does not bring them.
     trust_pickle : bool
-        Unpickle what the weights file holds beside tensors, which can run code of whoever made it.
+        Unpickle what the weights file holds in addition to tensors, which can run code of whoever made it.
     weights_key : str or None
         The entry of the weights file to read, where several fit.
     output : str or None
@@ -171,7 +171,7 @@ class Settings:
             raise UsageError(f"pool is '{self.pool}'; choose one of: {', '.join(get_args(Pool))}.")
         if self.pool not in (None, "none") and not self.kind.layered:
             raise UsageError(
-                f"pool is '{self.pool}', but {self.choices.features} are not pooled; choose preset 'hudd' beside it."
+                f"pool is '{self.pool}', but {self.choices.features} are not pooled; choose preset 'hudd' as well."
             )
         for name, allowed in _ALLOWED.items():
             if getattr(self, name) not in allowed:
@@ -317,7 +317,7 @@ def check_seed(seed: int) -> None:
         raise UsageError(f"seed is {seed}; give a whole number from 0 to {LARGEST_SEED}.")
 
 
-_RESTORE = "restore 'study.h5' from a copy, or make the study anew in another directory"
+_RESTORE = "restore 'study.h5' from a copy, or make the study again in another directory"
 
 
 def _normalised(choices: dict[str, Any]) -> dict[str, Any]:

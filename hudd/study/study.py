@@ -33,7 +33,7 @@ class Study(Results):
 
     Make one with :meth:`create`, come back to it with :meth:`open`. Every step first brings those before it
     up to date and does nothing where its own result is there and depends on nothing that has changed; a
-    killed step goes on where it stopped.
+    killed step resumes where it stopped.
 
     Attributes
     ----------

@@ -76,7 +76,7 @@ def describe(study: Findings, step: str) -> str:
         return f"{len(study.selection):,} of {images:,} improvement images"
     if step == "retrain":
         return "; ".join(f"{mode} {text}" for mode, text in _retrained(study).items())
-    return ", ".join(_evaluated(study)) or "nothing is known about the images beside their labels"
+    return ", ".join(_evaluated(study)) or "nothing is known about the images except their labels"
 
 
 def _clustered(study: Findings) -> str:
@@ -155,7 +155,9 @@ def _retrained(study: Findings) -> dict[str, str]:
         before, after = (np.mean([run[f"accuracy_{when}"] for run in runs]) for when in ("before", "after"))
         improved, worsened = (np.mean([run[what] for run in runs]) for what in ("improved", "worsened"))
         runs_text = f", mean of {len(runs)}" if len(runs) > 1 else ""
-        texts[mode] = f"{before:.2%} → {after:.2%} ({improved:.0f} mended, {worsened:.0f} broken{runs_text})"
+        texts[mode] = (
+            f"{before:.2%} → {after:.2%} ({improved:.0f} fixed, {worsened:.0f} regressed{runs_text})"
+        )
     return texts
 
 

@@ -36,7 +36,7 @@ def classes_table(study: Findings) -> pd.DataFrame:
 
 
 def errors_table(study: Findings) -> pd.DataFrame:
-    """One row an error: path, label, prediction, score, cluster where there is one, parameters."""
+    """One row per error: path, label, prediction, score, cluster where there is one, parameters."""
     split, rows, names = study.split("test"), study.errors, np.array(study.class_names, dtype=object)
     columns: dict[str, Any] = {
         "path": np.array(split.path, dtype=object)[rows],
@@ -61,7 +61,7 @@ def _names(study: Findings, numbers: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def layers_table(study: Findings) -> pd.DataFrame:
-    """One row a layer: heatmap shape, number of clusters, scaled and plain WICD, whether it was chosen."""
+    """One row per layer: heatmap shape, number of clusters, scaled and plain WICD, whether it was chosen."""
     chosen = study.chosen_layer if study.has("clusters") else None
     rows = []
     for layer in study.layers:
@@ -120,7 +120,7 @@ def selection_table(study: Findings) -> pd.DataFrame:
 
 
 def retraining_table(study: Findings) -> pd.DataFrame:
-    """One row a retraining: mode, run, accuracy before and after, images improved and worsened."""
+    """One row per retraining: mode, run, accuracy before and after, images improved and worsened."""
     columns = ("accuracy_before", "accuracy_after", "improved", "worsened", "best_epoch")
     return pd.DataFrame(
         [
@@ -195,7 +195,7 @@ def _ranges(ranges: dict[str, Any], parameter: pd.Series) -> dict[int, str]:
 
 
 def steps_table(study: Findings) -> pd.DataFrame:
-    """One row a step taken: when, for how long, by which versions and on what machine."""
+    """One row per step taken: when, for how long, by which versions and on what machine."""
     steps = sorted(study.provenance["steps"].items(), key=lambda item: str(item[1].get("finished")))
     columns = (
         "finished",

@@ -1,4 +1,4 @@
-"""The table of bad inputs: ``python tests/bad_inputs/table.py`` writes docs/bad-inputs.md anew."""
+"""The table of bad inputs: ``python tests/bad_inputs/table.py`` writes docs/bad-inputs.md again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ INTRODUCTION = (HERE / "introduction.md").read_text(encoding="utf-8")
 
 @contextlib.contextmanager
 def prepared(case: Any, root: Path) -> Iterator[Path]:
-    """Copy the sound files to a folder of the case's own, spoil them, and be there while the body runs."""
+    """Copy the sound files to a folder of the case's own, corrupt them, and be there while the body runs."""
     place, before = Path(tempfile.mkdtemp(dir=root)), Path.cwd()
     for item in (root / "sound").iterdir():
         copy = shutil.copytree if item.is_dir() else shutil.copyfile

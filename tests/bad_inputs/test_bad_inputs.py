@@ -31,7 +31,7 @@ def test_the_table_says_what_is_told(root, rows, number):
     assert text.startswith("hudd: ")
     assert text.endswith(".\n")
     assert text.strip().isprintable()
-    assert TABLE["row"](case, text) == rows[number], "python tests/bad_inputs/table.py writes the page anew"
+    assert TABLE["row"](case, text) == rows[number], "python tests/bad_inputs/table.py writes the page again"
 
 
 def test_the_table_has_no_other_rows(rows):

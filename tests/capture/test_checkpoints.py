@@ -71,7 +71,7 @@ READ = {
     "a state dict": STATE,
     "PyTorch's tutorial": {"epoch": 3, "model_state_dict": STATE, "loss": 0.1},
     "torchvision's references": {"model": STATE, "epoch": 3, "optimizer": {"state": {0: {"m": torch.ones(2)}}}},
-    "net beside figures": {"net": STATE, "acc": np.float64(93.0)},
+    "net with figures": {"net": STATE, "acc": np.float64(93.0)},
     "params": {"params": STATE},
     "module": {"module": STATE, "step": torch.tensor(3)},
     "ema alone": {"ema": {"module": STATE, "updates": 7}},
@@ -186,10 +186,10 @@ def test_weights_in_several_files(spec, tmp_path, ending):
         assert same(loaded.module, STATE)
         assert len(loaded.weights_sha256) == 64
     (tmp_path / names[1]).unlink()
-    with pytest.raises(UsageError, match=r"names 'model-00002-of-00002.* which is not beside it"):
+    with pytest.raises(UsageError, match=r"names 'model-00002-of-00002.* which is not next to it"):
         load_model(spec, index)
     index.write_text(json.dumps({"weight_map": {"a": "../w.pt"}}))
-    with pytest.raises(UsageError, match="which is no file beside it"):
+    with pytest.raises(UsageError, match="which is no file next to it"):
         load_model(spec, index)
     index.write_text("[]")
     with pytest.raises(UsageError, match="cannot be read as an index"):

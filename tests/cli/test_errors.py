@@ -104,7 +104,7 @@ def test_an_interrupted_command_says_how_to_go_on(tmp_path):
     (tmp_path / "model.py").write_text("import time\ndef net():\n    print('here')\n    time.sleep(60)")
     (tmp_path / "1.png").touch()
     code, err = interrupted("run", "new", "--model", "model.py:net", "--test", ".", cwd=tmp_path)
-    assert (code, err) == (130, "hudd: interrupted; the same command goes on where it stopped.\n")
+    assert (code, err) == (130, "hudd: interrupted; the same command resumes where it stopped.\n")
     assert not (tmp_path / "new").exists()
 
 

@@ -65,7 +65,7 @@ def test_number_of_clusters_without_a_knee():
 @pytest.mark.parametrize(
     "rows",
     [
-        np.where(np.arange(90) < 30, -2.0, 3.0)[:, None],  # one number an image, of two signs
+        np.where(np.arange(90) < 30, -2.0, 3.0)[:, None],  # one number per image, of two signs
         np.linspace(0.1, 5, 90)[:, None] * np.where(np.arange(90) % 3, 1, -1)[:, None],
         np.eye(3)[np.arange(90) % 3] * np.arange(1, 91)[:, None],  # three directions
         np.zeros((90, 4)),  # constant

@@ -63,10 +63,10 @@ def test_injected_causes_do_what_they_say():
     rng = np.random.default_rng(0)
     clean = np.zeros((600, 28, 28), np.uint8)
     clean[:, 6:22, 12:16] = 250
-    spoiled, columns = inject(clean, 90, rng)
+    corrupted, columns = inject(clean, 90, rng)
 
     def of(cause):
-        return spoiled[columns["cause"] == cause].astype(float)
+        return corrupted[columns["cause"] == cause].astype(float)
 
     assert np.array_equal(of("none"), clean[: len(of("none"))])
     assert of("inverted")[:, 0, 0].min() > 190
@@ -107,7 +107,7 @@ def test_mnist_without_its_package(monkeypatch):
 
 
 def test_digits_are_learnt_clean_and_failed_spoiled(digits):
-    """A few seconds of training: right on clean digits, wrong on enough spoiled ones to cluster."""
+    """A few seconds of training: right on clean digits, wrong on enough corrupted ones to cluster."""
     factory = find_factory(get_case("digits").model)
     train, test = (
         open_source(digits[name], transform=factory.transform, class_names=factory.class_names)

@@ -140,7 +140,7 @@ def test_empty_and_mixed_folders(tmp_path, tree, draw):
     with pytest.raises(UsageError, match="holds no images"):
         open_source(tmp_path / "empty")
     draw(tree / "loose.png")
-    with pytest.raises(UsageError, match=r"beside class folders \('loose\.png'\)"):
+    with pytest.raises(UsageError, match=r"next to class folders \('loose\.png'\)"):
         open_source(tree)
 
 

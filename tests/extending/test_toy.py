@@ -1,4 +1,4 @@
-"""A package of its own, installed beside hudd, adds a part of every kind; hudd is not changed for it."""
+"""A package of its own, installed next to hudd, adds a part of every kind; hudd is not changed for it."""
 
 import importlib.metadata
 import json
@@ -78,7 +78,7 @@ def test_a_rule_and_a_changed_version_of_it(hudd, bars, site):
     assert "heatmaps" in again
     assert again.count("up to date") >= 6
     source = site / "hudd_toy" / "rules.py"
-    source.write_text(source.read_text() + "\n# mended\n")
+    source.write_text(source.read_text() + "\n# fixed\n")
     changed = hudd("heatmaps", bars)
     assert "up to date" not in next(line for line in changed.splitlines() if "heatmaps" in line)
 

@@ -83,7 +83,7 @@ def test_own_backbone_gives_its_output(tmp_path, images):
 def test_a_backbone_that_does_not_fit_is_refused_before_any_work(tmp_path, images):
     with pytest.raises(UsageError, match="cannot take an image of 3x8x8"):
         Backbone(write(tmp_path, "def make():\n    return nn.Linear(5, 2)")).prepare(images)
-    with pytest.raises(UsageError, match="no tensor with a row an image"):
+    with pytest.raises(UsageError, match="no tensor with a row per image"):
         Backbone(write(tmp_path, "def make():\n    return nn.Flatten(0)")).prepare(images)
 
 

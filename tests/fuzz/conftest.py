@@ -1,4 +1,4 @@
-"""A tiny study's material, written anew for whoever asks."""
+"""A tiny study's material, written again for whoever asks."""
 
 import runpy
 from pathlib import Path

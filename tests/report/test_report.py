@@ -149,8 +149,8 @@ def test_retraining_is_told_of_the_strategy_that_it_was(make_study):
     words = " ".join("".join(page.text).split())
     assert "chosen by these clusters" not in words
     assert "Retraining by the strategy entropy brought test accuracy" in words
-    assert "Mended by entropy" in words
-    assert "mended by entropy" in words
+    assert "Fixed by entropy" in words
+    assert "fixed by entropy" in words
     assert "Still wrong by entropy" in words
     assert {a["title"] for a in page.all("em")} == {"right after retraining by entropy"}
 
@@ -163,7 +163,7 @@ def test_the_strategy_that_selected_comes_first(make_study):
         words = " ".join("".join(page.text).split())
         assert gather(study).retrained[0].mode == strategy
         assert f"Retraining on {len(study.selection)} images chosen by these clusters brought" in words
-        assert "Mended by" not in words
+        assert "Fixed by" not in words
         assert chosen in words
         assert ("lie nearest to" in words) == (strategy == "hudd")
 

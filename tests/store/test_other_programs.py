@@ -1,6 +1,6 @@
 """A study that other programs have opened: none lost where its content is sound, none accepted where it is not.
 
-HUDD_SPOILED sets how many are spoiled, one of each kind by default.
+HUDD_SPOILED sets how many are corrupted, one of each kind by default.
 """
 
 import os
@@ -19,8 +19,8 @@ from hudd.errors import HuddError, HuddWarning
 from hudd.store import ShardSet, StudyFile, repair, write_dataset
 from hudd.store.superblock import released
 
-SPOILING = runpy.run_path(str(Path(__file__).with_name("spoiling.py")))
-available, spoil = SPOILING["available"](), SPOILING["spoil"]
+SPOILING = runpy.run_path(str(Path(__file__).with_name("corrupting.py")))
+available, corrupt = SPOILING["available"](), SPOILING["corrupt"]
 
 READ = """
 import pickle, sys, h5py, numpy as np
@@ -102,19 +102,19 @@ def test_none_is_lost_and_none_accepted_wrongly(study, tmp_path, name):
             ("bits", "bytes", "cut")
         ):  # damage to the record is damage; other programs drop it
             wanted["/"][0].pop("checksums")
-        spoil(name, path, rng)
-        spoiled = path.read_bytes()
+        corrupt(name, path, rng)
+        corrupted = path.read_bytes()
         cleared = place / "cleared.h5"  # of the mark of a killed writer, which is no content
-        cleared.write_bytes(spoiled)
+        cleared.write_bytes(corrupted)
         if name.startswith("killed"):
-            cleared.write_bytes(released(spoiled))
+            cleared.write_bytes(released(corrupted))
         sound = holds(content(cleared, tmp_path), wanted)
         cleared.unlink()
         assert sound or name in CHANGES or name.startswith(("bits", "bytes", "cut")), name
         if not sound:
             with pytest.raises(HuddError, match=r"is damaged \(.+\)|does not hold what hudd wrote: '"):
                 repair(path)
-            assert path.read_bytes() == spoiled
+            assert path.read_bytes() == corrupted
             continue
         repair(path)
         with StudyFile(path).reading() as h5:
@@ -130,7 +130,7 @@ def test_none_is_lost_and_none_accepted_wrongly(study, tmp_path, name):
 def test_what_is_sound_is_sealed_by_whoever_opens_it_next_who_says_so(study, tmp_path, name):
     shutil.copytree(study, tmp_path / "study")
     path = tmp_path / "study" / "study.h5"
-    spoil(name, path, Random(1))
+    corrupt(name, path, Random(1))
     said = pytest.warns(HuddWarning, match=r"study\.h5' was .*another program.*; it is sealed again\.")
     with said, StudyFile(path).reading() as h5:
         assert len(h5["error"]) == 40
@@ -149,7 +149,7 @@ def test_what_is_sound_is_sealed_by_whoever_opens_it_next_who_says_so(study, tmp
 def test_changes_are_named_and_kept_only_where_that_is_asked(study, tmp_path, name, says):
     shutil.copytree(study, tmp_path / "study")
     path = tmp_path / "study" / "study.h5"
-    spoil(name, path, Random(1))
+    corrupt(name, path, Random(1))
     for refused in (lambda: repair(path), lambda: StudyFile(path).reading().__enter__()):
         with pytest.raises(HuddError, match=rf"{says}.*hudd repair .*study --accept-changes"):
             refused()

@@ -174,7 +174,7 @@ def test_what_is_not_the_files_fault_stays_what_it_is(file, error):
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "corrupt",
     [
         lambda h5: h5.create_group("error"),
         lambda h5: h5.create_dataset("error", data=0),
@@ -186,9 +186,9 @@ def test_what_is_not_the_files_fault_stays_what_it_is(file, error):
         lambda h5: h5.create_group("layers/fc").attrs.update(index="first"),
     ],
 )
-def test_what_something_of_the_wrong_kind_causes_is_told_as_damage(file, spoil):
+def test_what_something_of_the_wrong_kind_causes_is_told_as_damage(file, corrupt):
     with file.writing() as h5:
-        spoil(h5)
+        corrupt(h5)
     with pytest.raises(HuddError, match=r"is damaged \(TypeError: x\)"), file.reading():
         raise TypeError("x")
 

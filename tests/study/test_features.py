@@ -42,7 +42,7 @@ def test_the_safe_preset_from_test_to_selection(material, tmp_path, backbone):
     assert clusters.label.min() == 1
     assert set(study.selection.cluster) <= set(np.flatnonzero(np.bincount(clusters.label) > 1))
     assert not study.has("layers/transfer/conservation")
-    # What is shown beside an image is its relevance.
+    # What is shown next to an image is its relevance.
     assert study.spatial_heatmaps(np.arange(2), "transfer").shape == (2, 8, 8)
     again = Study.open(study.path)
     before = again.marks()

@@ -1,4 +1,4 @@
-"""Shards and weights that are gone: named, never filled in for, and made anew by their step."""
+"""Shards and weights that are gone: named, never filled in for, and made again by their step."""
 
 import numpy as np
 import pytest

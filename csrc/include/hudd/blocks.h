@@ -1,7 +1,7 @@
 // Memory for large results, kept when they are gone.
 //
 // The C library hands blocks this large back to the system at once, and every page of the next one is cleared and mapped
-// anew on its first write: as slow as the arithmetic that fills it. A block here waits for the next batch instead, as long
+// again on its first write: as slow as the arithmetic that fills it. A block here waits for the next batch instead, as long
 // as somebody expects one; while it waits the system may take its pages, if it runs short.
 #pragma once
 

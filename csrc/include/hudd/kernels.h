@@ -57,7 +57,7 @@ struct PooledProduct {
   bool over_space;  // else over channels
 };
 
-// An input beside its positive and its negative part, which lie one after the other in each row.
+// An input with its positive and its negative part, which lie one after the other in each row.
 struct SignedParts {
   const float* input;  // (rows, run)
   const float* parts;  // (rows, 2, run); what by_sign() chooses from

@@ -6,7 +6,7 @@ import numpy as np
 from torch import nn
 
 from hudd.data.cases.case import Arrays, Case
-from hudd.data.cases.faults import spoiled_splits
+from hudd.data.cases.faults import corrupted_splits
 from hudd.data.transforms import Transform
 
 
@@ -39,7 +39,7 @@ def make(seed: int) -> dict[str, Arrays]:
     small = np.round(bunch.images * (255 / 16)).astype(np.uint8)
     bilinear = Image.Resampling.BILINEAR
     images = np.stack([np.asarray(Image.fromarray(image).resize((16, 16), bilinear)) for image in small])
-    return spoiled_splits(images, bunch.target, sizes=(600, 600), per_cause=60, seed=seed)
+    return corrupted_splits(images, bunch.target, sizes=(600, 600), per_cause=60, seed=seed)
 
 
 CASE = Case(

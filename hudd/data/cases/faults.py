@@ -45,12 +45,12 @@ def _darken(image: np.ndarray, brightness: float, rng: np.random.Generator) -> n
 
 @dataclass(frozen=True)
 class Cause:
-    """One way of spoiling an image.
+    """One way of corrupting an image.
 
     Attributes
     ----------
     inject : callable
-        ``inject(image in 0..1, magnitude, rng)`` returns the spoiled image.
+        ``inject(image in 0..1, magnitude, rng)`` returns the corrupted image.
     parameter : str
         What the magnitude is called.
     neutral, mild, severe : float
@@ -79,14 +79,14 @@ CAUSES: dict[str, Cause] = {
 
 
 def inject(images: np.ndarray, per_cause: int, rng: np.random.Generator) -> tuple[np.ndarray, Arrays]:
-    """Spoil `per_cause` images by each cause and leave the others as they are.
+    """Corrupt `per_cause` images by each cause and leave the others as they are.
 
     Parameters
     ----------
     images : numpy.ndarray
         (N, H, W) uint8, light on dark, N > ``per_cause * len(CAUSES)``.
     per_cause : int
-        Images to spoil by each cause; which ones is drawn.
+        Images to corrupt by each cause; which ones is drawn.
     rng : numpy.random.Generator
         Source of all that is drawn.
 
@@ -98,7 +98,7 @@ def inject(images: np.ndarray, per_cause: int, rng: np.random.Generator) -> tupl
         ``cause`` ("none" for an untouched image), ``severity`` (0 untouched, otherwise in (0, 1]) and the
         magnitude of every cause under its parameter's name.
     """
-    spoiled = images.copy()
+    corrupted = images.copy()
     cause = np.full(len(images), "none", dtype="<U10")
     severity = np.zeros(len(images))
     magnitudes = {kind.parameter: np.full(len(images), float(kind.neutral)) for kind in CAUSES.values()}
@@ -109,19 +109,19 @@ def inject(images: np.ndarray, per_cause: int, rng: np.random.Generator) -> tupl
             sign = rng.choice((-1, 1)) if kind.either_sign else 1
             magnitude = sign * (kind.mild + share * (kind.severe - kind.mild))
             values = kind.inject(images[row] / 255, magnitude, rng)
-            spoiled[row] = np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
+            corrupted[row] = np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
             cause[row], severity[row], magnitudes[kind.parameter][row] = name, share, magnitude
-    return spoiled, {"cause": cause, "severity": severity, **magnitudes}
+    return corrupted, {"cause": cause, "severity": severity, **magnitudes}
 
 
-def spoiled_splits(
+def corrupted_splits(
     images: np.ndarray,
     labels: np.ndarray,
     sizes: tuple[int, int],
     per_cause: int,
     seed: int,
 ) -> dict[str, Arrays]:
-    """Share digits out to clean training, spoiled test and spoiled improvement sets.
+    """Share digits out to clean training, corrupted test and corrupted improvement sets.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def spoiled_splits(
     sizes : (int, int)
         Images for training and for the test; the rest is the improvement set.
     per_cause : int
-        Images to spoil by each cause in each spoiled set.
+        Images to corrupt by each cause in each corrupted set.
     seed : int
         Seed of the shares and of what is injected.
     """
@@ -141,9 +141,9 @@ def spoiled_splits(
     parts = np.split(order, np.cumsum(sizes))
     splits: dict[str, Arrays] = {}
     for name, rows in zip(("train", "test", "improvement"), parts):
-        spoiled, columns = inject(images[rows], 0 if name == "train" else per_cause, rng)
+        corrupted, columns = inject(images[rows], 0 if name == "train" else per_cause, rng)
         splits[name] = {
-            "images": spoiled,
+            "images": corrupted,
             "labels": labels[rows].astype(np.int64),
             "class_names": np.array([str(digit) for digit in range(10)]),
             **columns,

@@ -1,4 +1,4 @@
-"""Real handwritten digits (a sample of MNIST), some of them spoiled by known causes."""
+"""Real handwritten digits (a sample of MNIST), some of them corrupted by known causes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from torch import nn
 
 from hudd.data.cases.case import Arrays, Case
-from hudd.data.cases.faults import spoiled_splits
+from hudd.data.cases.faults import corrupted_splits
 from hudd.data.transforms import Transform
 from hudd.errors import UsageError
 
@@ -48,7 +48,7 @@ def make(seed: int) -> dict[str, Arrays]:
         ) from error
     flat, labels = mnist_data()
     images = flat.reshape(-1, 28, 28).astype(np.uint8)
-    return spoiled_splits(images, labels, sizes=(1400, 1800), per_cause=150, seed=seed)
+    return corrupted_splits(images, labels, sizes=(1400, 1800), per_cause=150, seed=seed)
 
 
 CASE = Case(

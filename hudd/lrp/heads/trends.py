@@ -254,7 +254,7 @@ class Trends:
         return self._power(node, inner) if target in _POWERS and inner.low >= 0 else None
 
     def _power(self, node: fx.Node, inner: Trend) -> Trend | None:
-        """To a constant power above zero, one for all numbers or one a class."""
+        """To a constant power above zero, one for all numbers or one per class."""
         powers = self._trend(node.args[1], None, {}) if not is_activation(node.args[1]) else None
         if powers is None or powers.low <= 0:
             return None

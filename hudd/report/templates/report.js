@@ -43,7 +43,7 @@
     if (next) { next.scrollIntoView(); next.focus({ preventScroll: true }); }
   };
 
-  // File and classes are searched, not the figures beside them; of members without a picture they are all there is.
+  // File and classes are searched, not the figures next to them; of members without a picture they are all there is.
   const told = (one) => (one.matches(".card") ? $$(".path, .answer > :not(i)", one) : [one]).map((part) => part.textContent).join("\n");
   const find = (words) => {
     const wanted = words.trim().toLowerCase();
@@ -150,14 +150,14 @@
       form.addEventListener("submit", (event) => { event.preventDefault(); save(form); });
       form.addEventListener("input", () => { tell("saving …"); clearTimeout(waiting.get(form)); waiting.set(form, setTimeout(save, 400, form)); });
     });
-    // A merge or split changes sizes, risks and rules: the page is read anew, at the same cluster.
+    // A merge or split changes sizes, risks and rules: the page is read again, at the same cluster.
     const edit = async (name, content, there) => {
       try {
         tell("saving …");
         await Promise.all([...waiting.keys()].map(save));
         const answer = await fetch(`/clusters/${name}`, { method: "POST", headers, body: JSON.stringify(content) });
         if (!answer.ok) throw new Error(await answer.text());
-        tell("reading the page anew …");
+        tell("reading the page again …");
         if (there) history.replaceState(null, "", `#cluster-${there}`);
         location.reload();
       } catch (error) { tell(`not done: ${error.message}`, true); }

@@ -100,7 +100,7 @@ def keep(
         return
     if layers:
         _compute(inputs, journal, shards, layers, extractor if layers == inputs.results.layers else None)
-    if not done:  # else a damaged shard was mended: the same numbers
+    if not done:  # else a damaged shard was fixed: the same numbers
         journal.lead(lambda: _show(inputs, journal, shards, layers, started))
 
 

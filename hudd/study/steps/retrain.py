@@ -101,7 +101,7 @@ def bag(inputs: Inputs, journal: Journal, mode: str, seed: int) -> tuple[np.ndar
     """Return what a strategy pays labels for and what it retrains on; all budgets and bags have one size.
 
     The strategy that the study selected by keeps its selection, since its labels are paid for; only the bag is
-    drawn anew with every seed. The others select anew too.
+    drawn again with every seed. The others select again too.
 
     Parameters
     ----------

@@ -57,7 +57,7 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
 
 
 def _check_apart(inputs: Inputs) -> None:
-    """Refuse a test set that is the training or improvement set: what was learnt by heart would count as progress."""
+    """Refuse a test set that is the training or improvement set: memorised images would count as progress."""
     data = inputs.data_fingerprints
     for split in ("train", "improvement"):
         if data.get(split) == data["test"]:

@@ -19,7 +19,7 @@ new(
     "A file that is not Python",
     "--model bad.py:net",
     module("def net(:"),
-    foreign=r"(?<=SyntaxError: ).*(?= Mend)",
+    foreign=r"(?<=SyntaxError: ).*(?= Fix)",
 )
 new(_MODEL, "A file that fails on import", "--model bad.py:net", module("raise OSError('no licence')"))
 new(_MODEL, "A file without that function", "--model model.py:resnet")

@@ -22,29 +22,29 @@ time.sleep(60)
 
 
 def _opened(mode, **options):
-    def spoil(path: Path, rng: Random) -> None:
+    def corrupt(path: Path, rng: Random) -> None:
         with h5py.File(path, mode, **options) as file:
             len(file["error"])
 
-    return spoil
+    return corrupt
 
 
 def _changed(change):
     """Apply a change to a random object of the file."""
 
-    def spoil(path: Path, rng: Random) -> None:
+    def corrupt(path: Path, rng: Random) -> None:
         with h5py.File(path, "r+") as file:
             names: list[str] = []
             file.visit(names.append)
             change(file, file[rng.choice(names)], rng)
 
-    return spoil
+    return corrupt
 
 
 def _killed(code="", **options):
     """Open the file in another process and kill it there."""
 
-    def spoil(path: Path, rng: Random) -> None:
+    def corrupt(path: Path, rng: Random) -> None:
         process = subprocess.Popen(
             [sys.executable, "-c", _OPEN, path, repr(options), code], stdout=subprocess.PIPE, text=True
         )
@@ -53,21 +53,21 @@ def _killed(code="", **options):
         process.wait()
         process.stdout.close()
 
-    return spoil
+    return corrupt
 
 
 def _run(*command):
     """A command line tool of HDF5's; "FILE" and "OUT" are the file before and after."""
 
-    def spoil(path: Path, rng: Random) -> None:
+    def corrupt(path: Path, rng: Random) -> None:
         out = path.with_name("out.h5")
         named = {"FILE": str(path), "OUT": str(out)}
         subprocess.run([named.get(p, p) for p in command], check=True, capture_output=True, timeout=20)
         if out.exists():
             out.replace(path)
 
-    spoil.tool = command[0]
-    return spoil
+    corrupt.tool = command[0]
+    return corrupt
 
 
 def _touch_values(file, item, rng):
@@ -85,12 +85,12 @@ def _append(file, item, rng):
 def _bytes(change):
     """Open to write, close, then change bytes of what is left."""
 
-    def spoil(path: Path, rng: Random) -> None:
+    def corrupt(path: Path, rng: Random) -> None:
         if rng.random() < 0.7:
             _opened("r+")(path, rng)
         path.write_bytes(change(bytearray(path.read_bytes()), rng))
 
-    return spoil
+    return corrupt
 
 
 def _flipped(content: bytearray, rng: Random) -> bytes:
@@ -147,13 +147,13 @@ SPOILERS = {
 def available() -> dict:
     """Those whose tools are here."""
     return {
-        name: spoil
-        for name, spoil in SPOILERS.items()
-        if not hasattr(spoil, "tool") or shutil.which(spoil.tool)
+        name: corrupt
+        for name, corrupt in SPOILERS.items()
+        if not hasattr(corrupt, "tool") or shutil.which(corrupt.tool)
     }
 
 
-def spoil(name: str, path: Path, rng: Random) -> None:
+def corrupt(name: str, path: Path, rng: Random) -> None:
     """Do it, and leave no file beside."""
     SPOILERS[name](path, rng)
     for extra in set(path.parent.iterdir()) - {path}:
