@@ -300,7 +300,7 @@ def _page(rows: list[dict[str, object]]) -> str:
             "",
             "On networks and rules that they get right (zennit with its own canonizers): the greatest difference of",
             "the input's relevance, both in float64, as a share of an image's greatest; then how far each is in",
-            "float32 from float64. captum's epsilon is 1e-9, so in this comparison hudd's is that, in average pools too; the",
+            "float32 from float64. captum's epsilon is 1e-9, so hudd uses it here, in average pools too; the",
             "difference left is of max pools, which captum alone stabilizes. It has no residual sums, and neither",
             "library has a conserving way through the other networks above.",
             "",

@@ -50,7 +50,7 @@ def read_entries(path: Path, *, trust_pickle: bool = False) -> list[Entry]:
         ``.safetensors``; anything that ``torch.save`` wrote; the ``.index.json`` of weights in several files, or the
         folder that has it.
     trust_pickle : bool
-        Unpickle what the file holds in addition to tensors, also whole modules. That can run code of whoever made it. By
+        Unpickle what else the file holds, also whole modules. That can run code of whoever made it. By
         default objects of classes that are no tensors are passed over unseen.
 
     Raises

@@ -51,7 +51,7 @@ class Clustering:
     def degenerate(self) -> bool:
         """Whether the rows fall together on as many points as there are clusters, so that nothing is grouped.
 
-        So do the heatmaps of a layer of one number per image, which differ by their sign alone once they have unit norm.
+        So do heatmaps of one number per image, which differ by their sign alone once they have unit norm.
         """
         return self.k > 1 and self.scaled_wicd < _NO_SPREAD
 

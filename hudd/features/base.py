@@ -103,7 +103,7 @@ class Features:
     unit_norm : bool
         Distances are taken between rows of unit norm; False where the length of a row means something.
     own_network : bool
-        An object has the attributes ``module``, a network other than the DNN, and ``transform``, by which images are read
+        An object has the attributes ``module``, a network other than the DNN, and ``transform``, which reads images
         in place of the DNN's; None for the DNN's.
     """
 

@@ -21,6 +21,7 @@ from hudd.report.page import render
 from hudd.report.trust import Trust
 from hudd.review.view import View, view
 from hudd.store.files import write_error, write_whole
+from hudd.summary import assignment_line, cautions, table
 from hudd.text import shown
 
 if TYPE_CHECKING:
@@ -154,6 +155,9 @@ class _Draft:
                 for chapter in self.chapters
             },
             provenance=_provenance(study.provenance),
+            cautions=[shown(text) for text in cautions(study)],
+            labels=shown(assignment_line(study)),
+            classes=table(study, "classes").to_dict("records"),
         )
 
 

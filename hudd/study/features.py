@@ -102,7 +102,7 @@ class StudyFeatures:
         return open_source(spec, transform=transform, class_names=self._source(split).class_names)
 
     def mark(self) -> list[Any]:
-        """Return what the features depend on in addition to the DNN, its rules and layers; nothing for its own relevance."""
+        """Return what the features depend on besides DNN, rules and layers; nothing for the DNN's own relevance."""
         if self._class is Heatmaps:
             return []
         found: list[Any] = [self.kind]

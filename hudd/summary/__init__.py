@@ -1,6 +1,6 @@
 """A study's results in numbers: tables, a few figures, and what a notebook shows."""
 
-from hudd.summary.cautions import cautions
+from hudd.summary.cautions import assignment_line, cautions
 from hudd.summary.findings import Clusters, Findings, Split
 from hudd.summary.headline import describe, headline, summarise
 from hudd.summary.notebook import to_html
@@ -11,6 +11,7 @@ __all__ = [
     "Clusters",
     "Findings",
     "Split",
+    "assignment_line",
     "available_tables",
     "cautions",
     "describe",

@@ -224,3 +224,21 @@ def test_clusters_of_one(make_study):
     study.steps = ()
     _, page = read(study)
     assert len(page.all("article", "cluster")) == 4
+
+
+def test_the_matching_of_labels_and_what_casts_doubt_are_told(make_study):
+    study = make_study()
+    names = study.class_names
+    study.reading = lambda split: {
+        "how": "by name",
+        "written": [f"{name}?" for name in names],
+        "outputs": list(range(len(names))),
+        "remarks": ["2 <b>hidden</b> folders were ignored."],
+        "untrained": split == "test",
+    }
+    _, page = read(study)
+    text = " ".join(page.text)
+    assert "no weights were given" in text
+    assert "2 <b>hidden</b> folders were ignored." in text
+    assert f"by name: 0 = {names[0]}" in text
+    assert all(f"{name}?" in text for name in names)
