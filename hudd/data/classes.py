@@ -127,7 +127,12 @@ def _spelled(text: str, number: float) -> str:
 
 
 def from_numbers(
-    numbers: np.ndarray, class_names: Sequence[str] | None, where: Where, *, typed: bool = True
+    numbers: np.ndarray,
+    class_names: Sequence[str] | None,
+    where: Where,
+    *,
+    typed: bool = True,
+    remedy: str = CLASSES,
 ) -> Assignment:
     """Assign labels that are given as class numbers; negative ones are unknown.
 
@@ -141,6 +146,8 @@ def from_numbers(
         As for :func:`from_names`.
     typed : bool
         The numbers are stored as such, not read from text.
+    remedy : str
+        What to do where there are more numbers than names.
 
     Raises
     ------
@@ -166,7 +173,7 @@ def from_numbers(
     if beyond.size:
         raise UsageError(
             f"{where(int(beyond[0]))} has class number {labels[beyond[0]]}, but class numbers run "
-            f"from 0 to {len(known) - 1}; correct it, or {CLASSES}."
+            f"from 0 to {len(known) - 1}; correct it, or {remedy}."
         )
     found = np.unique(labels[labels >= 0]).tolist()
     return Assignment(labels, known, BY_NUMBER, [str(number) for number in found], found)
@@ -181,7 +188,7 @@ def renumber(
     """
     if not own or list(own) == [str(number) for number in range(len(own))]:
         return from_numbers(labels, class_names if class_names is not None else own or None, where)
-    counted = from_numbers(labels, own, where, typed=False)
+    counted = from_numbers(labels, own, where, typed=False, remedy="name every class in class_names")
     if class_names is None:
         return Assignment(
             counted.labels, list(own), BY_ORDER, [str(name) for name in own], list(range(len(own)))

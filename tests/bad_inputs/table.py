@@ -57,6 +57,19 @@ def told(case: Any, root: Path) -> tuple[int, str]:
     return code, re.sub(case.foreign, "…", text)
 
 
+def followed(case: Any, remedy: Any, root: Path) -> tuple[int, str]:
+    """Do what the message of a case advises; return the exit code and what stands on standard error."""
+    err, code = io.StringIO(), 0
+    with prepared(case, root), contextlib.redirect_stdout(io.StringIO()):
+        remedy.correct()
+        with contextlib.redirect_stderr(err):
+            try:
+                hudd(remedy.arguments.split())
+            except SystemExit as end:
+                code = int(end.code or 0)
+    return code, err.getvalue()
+
+
 def sound_files(root: Path) -> None:
     """Write the sound files that every case begins with, and a finished study."""
     from hudd.study import Study

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,14 +80,16 @@ def module(text: str) -> Prepare:
 
 
 def picture(name: str, size: tuple[int, int] = (8, 8), mode: str = "L") -> None:
-    """Write an image file."""
+    """Write an image file, of noise that no other name has."""
     Path(name).parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, size).save(name)
+    noise = np.random.default_rng(list(os.fsencode(name))).integers(0, 256, size[::-1], np.uint8)
+    Image.fromarray(noise).convert(mode if mode != "I;16" else "I").convert(mode).save(name)
 
 
 def archive(name: str = "bad.npz", count: int = 4, **arrays: object) -> None:
-    """Write an archive of black images, with some arrays in place of its own."""
-    own = {"images": np.zeros((count, 8, 8), np.uint8), "labels": np.arange(count) % 3}
+    """Write an archive of noise, with some arrays in place of its own."""
+    noise = np.random.default_rng(0).integers(0, 256, (count, 8, 8), np.uint8)
+    own = {"images": noise, "labels": np.arange(count) % 3}
     np.savez(name, **{key: value for key, value in {**own, **arrays}.items() if value is not None})
 
 
