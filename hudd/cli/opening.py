@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hudd.clustering import is_counted
 from hudd.errors import UsageError
-from hudd.features import feature_kind
 from hudd.presets import Preset, get_preset
 
 if TYPE_CHECKING:
@@ -103,8 +102,11 @@ def _settings(old: Settings | None, choices: dict[str, Any]) -> dict[str, Any]:
         given["factor"] = None
     if old and {"preset", "clusterer"} & set(given) and not is_counted(_preset(old, given).clusterer):
         given = {"max_clusters": None, "cluster_size": None, **given}
-    if old and {"preset", "features"} & set(given) and not feature_kind(_preset(old, given).features).layered:
-        given = {"pool": None, "layer": None, **given}
+    if old and {"preset", "features"} & set(given):
+        from hudd.features import feature_kind  # torch takes seconds, and the help needs none
+
+        if not feature_kind(_preset(old, given).features).layered:
+            given = {"pool": None, "layer": None, **given}
     return given
 
 

@@ -84,6 +84,8 @@ def serve(
     """
     import uvicorn
 
+    from hudd.server.interrupt import Server, ended_by_signals
+
     if page not in ("report", "label"):
         raise UsageError(f"page is '{page}'; choose report or label.")
     token = secrets.token_urlsafe(24)
@@ -101,11 +103,13 @@ def serve(
         port = listener.getsockname()[1]
         app = make_app(study, token, hosts={*_LOOPBACK, host}, port=port)
         name = f"[{host}]" if ":" in host else host
-        ready(f"http://{name}:{port}/{'label' if page == 'label' else ''}?token={token}")
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, ws="none", lifespan="off"
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        server = Server(config)
+        with ended_by_signals(server):
+            ready(f"http://{name}:{port}/{'label' if page == 'label' else ''}?token={token}")
+            server.run(sockets=[listener])
 
 
 def make_app(study: Study, token: str, *, hosts: set[str], port: int) -> ASGIApp:

@@ -21,6 +21,8 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
+from hudd.errors import HuddWarning
+
 if TYPE_CHECKING:
     from targets import Target
 
@@ -53,6 +55,7 @@ def judged(target: Target, path: Path) -> tuple[str, Finding | None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
+            warnings.simplefilter("ignore", HuddWarning)  # a word to the user about a file that is used
             target.check(path)
     except target.allowed as error:
         text = str(error)
