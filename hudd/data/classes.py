@@ -260,6 +260,14 @@ def match(
     )
 
 
+def find_class(written: str, class_names: Sequence[str]) -> int | None:
+    """Return the output of one label by its name, see :func:`match`; None where it is no class."""
+    try:
+        return match([written], class_names, str, positions=False)[0][written]
+    except UsageError:
+        return None
+
+
 def is_number(text: str) -> bool:
     """Say whether `text` is a whole number of a length that class numbers have."""
     return text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER

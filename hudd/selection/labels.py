@@ -10,6 +10,7 @@ import csv
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -19,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from hudd.cells import to_csv, unguarded
+from hudd.data.classes import find_class
 from hudd.errors import UsageError
 from hudd.store.aside import whole_folder
 from hudd.store.files import write_whole
@@ -188,7 +190,7 @@ def import_labels(
     paths : sequence of str
         (M,) identifiers of the improvement set.
     class_names : sequence of str
-        The K classes. Numbered names are also found without their leading zeros.
+        The K classes; see :func:`hudd.data.classes.match` for the spellings that are found.
     known : np.ndarray, optional
         (M,) int64 labels known already, -1 where unknown; a different one is a conflict.
     overwrite : bool
@@ -207,7 +209,7 @@ def import_labels(
     """
     source = Path(source)
     row_of = {path: row for row, path in enumerate(paths)}
-    class_of = _class_finder(class_names)
+    class_of = cache(partial(find_class, class_names=class_names))
     if source.is_dir():
         entries = _read_folder(source, row_of)
     elif source.suffix == ".csv" and source.is_file():
@@ -318,17 +320,6 @@ def _read_folder(folder: Path, row_of: Mapping[str, int]) -> Iterator[_Entry]:
     for file in sorted(folder.glob("*/*")):
         if file.parent.name != _UNLABELLED and file.name in path_of:
             yield _Entry(f"{file.parent.name}/{file.name}", path_of[file.name], file.parent.name)
-
-
-def _class_finder(class_names: Sequence[str]) -> Callable[[str], int | None]:
-    """Find a class by its name or, where all names are numbers, by its number, as spreadsheets write it."""
-    by_name = {name: i for i, name in enumerate(class_names)}
-    if all(name.isdecimal() for name in class_names):
-        by_number = {int(name): i for i, name in enumerate(class_names)}
-        return lambda written: by_name.get(
-            written, by_number.get(int(written)) if written.isdecimal() and len(written) < 20 else None
-        )
-    return by_name.get
 
 
 def _choice(name: str) -> list[dict[str, Any]]:

@@ -172,3 +172,17 @@ def test_unreadable_sources_are_named(tmp_path, name, text, words):
         import_labels(tmp_path, PATHS, CLASSES)
     with pytest.raises(UsageError, match="other lengths"):
         export_csv(tmp_path / "x.csv", PATHS, {"a": [1]})
+
+
+@pytest.mark.parametrize("written", ["Cat", " cat", "CAT", "cat "])
+def test_classes_are_found_as_those_of_the_data_are(tmp_path, written):
+    file = tmp_path / "labels.csv"
+    file.write_text(f'path,label\n"{PATHS[0]}",{written}\n')
+    assert import_labels(file, PATHS, ["ant", "cat"])[0] == 1
+
+
+def test_a_class_with_two_readings_is_not_guessed(tmp_path):
+    file = tmp_path / "labels.csv"
+    file.write_text(f'path,label\n"{PATHS[0]}",CAT\n')
+    with pytest.raises(UsageError, match="class 'CAT' is unknown"):
+        import_labels(file, PATHS, ["Cat", "cat"])
