@@ -27,7 +27,7 @@ app = typer.Typer(
     help="Find the root causes of an image DNN's failures from clustered relevance heatmaps, and help to fix "
     "them.\n\n"
     "Start with 'hudd demo'. On your own DNN: 'hudd run STUDY --model SPEC --test DATA --train DATA --improvement "
-    "DATA'. A run that was cut off resumes where it stopped when it is given again.",
+    "DATA'. An interrupted run resumes where it stopped when the command is given again.",
     epilog="--debug with any command shows the traceback of an error. Exit codes: 0 done, 1 the work failed, "
     "2 the call was wrong.",
     add_completion=True,

@@ -18,7 +18,7 @@ AllowOverlap = Annotated[
     bool | None,
     typer.Option(
         "--allow-overlap",
-        help="Go on though sets share images, or copies of an image have different labels.",
+        help="Continue although sets share images, or copies of an image have different labels.",
         rich_help_panel="Model and data",
         show_default=False,
     ),

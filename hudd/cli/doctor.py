@@ -6,7 +6,7 @@ from hudd.cli import options as o
 
 
 def doctor(json: o.Json = False) -> None:
-    """Say what was built, what was found on this machine, what is missing and how to get it.
+    """List what was built, what was found on this machine, what is missing and how to get it.
 
     Leaves with exit code 1 if hudd cannot work as it is.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 _DATA = (
-    "A folder with one subfolder a class, a .csv/.parquet manifest (path, label, parameters), an .npz, or "
+    "A folder with one subfolder per class, a .csv/.parquet manifest (path, label, parameters), an .npz, or "
 )
 _DATA += "module:factory."
 

@@ -63,7 +63,7 @@ def run(
     upgrade: o.Upgrade = False,
     break_lock: o.BreakLock = False,
 ) -> None:
-    """Take all steps, from the test to the report; go on where an earlier run stopped.
+    """Take all steps, from the test to the report; resume where an earlier run stopped.
 
     Without an improvement set it ends at the clusters, without labels or a training set at the selection.
     Given again with other options, it computes again only what depends on them.
@@ -72,11 +72,11 @@ def run(
 
       hudd run signs --model model.py:cnn --weights cnn.pth --test test --train train --improvement field
 
-      hudd run signs                          [dim]# go on[/]
+      hudd run signs                          [dim]# resume[/]
 
-      hudd run signs --pool channel           [dim]# other heatmaps: the test is kept, the rest made again[/]
+      hudd run signs --pool channel           [dim]# other heatmaps: the test is kept, the rest is recomputed[/]
 
-      torchrun --nproc-per-node 4 -m hudd run signs     [dim]# four processes, a GPU each where there are[/]
+      torchrun --nproc-per-node 4 -m hudd run signs     [dim]# four processes, one GPU each if there are any[/]
     """
     from hudd.cli.printing import (
         console,

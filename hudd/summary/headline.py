@@ -126,7 +126,7 @@ def _headline(study: Findings) -> dict[str, str]:
     test = _split(study, "test")
     pairs = {"test errors": f"{test['errors']:,} of {test['images']:,} images ({1 - test['accuracy']:.1%})"}
     labels = assignment_line(study)
-    pairs |= {"labels taken": labels} if labels else {}
+    pairs |= {"labels matched": labels} if labels else {}
     if study.has("clusters"):
         sizes = np.unique(study.clusters.label, return_counts=True)[1]
         single = int((sizes == 1).sum())

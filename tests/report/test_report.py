@@ -141,7 +141,7 @@ def test_numbers_of_the_overview(make_study):
     assert f"{100 * len(study.errors) / len(run['before']):.1f} %" in words
     assert f"to {100 * run['after'].mean():.1f} %" in words
     improved = int((~run["before"] & run["after"]).sum())
-    assert f"{improved} improved, 3 worsened" in words
+    assert f"{improved} fixed, 3 regressed" in words
 
 
 def test_retraining_is_told_of_the_strategy_that_it_was(make_study):
@@ -152,7 +152,7 @@ def test_retraining_is_told_of_the_strategy_that_it_was(make_study):
     assert "Fixed by entropy" in words
     assert "fixed by entropy" in words
     assert "Still wrong by entropy" in words
-    assert {a["title"] for a in page.all("em")} == {"right after retraining by entropy"}
+    assert {a["title"] for a in page.all("em")} == {"fixed by retraining by entropy"}
 
 
 def test_the_strategy_that_selected_comes_first(make_study):
