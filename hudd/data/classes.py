@@ -184,9 +184,11 @@ def renumber(
 ) -> Assignment:
     """Carry class numbers over from a source's own class names to the network's, by name.
 
-    A source without names of its own, or with the plain names "0", "1", ..., is taken to count as the network does.
+    A source without names of its own is taken to count as the network does, and so is one with the plain names "0",
+    "1", ... unless the network has these names, too.
     """
-    if not own or list(own) == [str(number) for number in range(len(own))]:
+    plain = list(own) == [str(number) for number in range(len(own))]
+    if not own or (plain and not set(own) <= set(class_names or ())):
         return from_numbers(labels, class_names if class_names is not None else own or None, where)
     counted = from_numbers(labels, own, where, typed=False, remedy="name every class in class_names")
     if class_names is None:

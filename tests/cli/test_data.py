@@ -27,6 +27,12 @@ def named():
     return net(3)
 
 named.class_names = ["001", "002", "003"]
+
+
+def grey():
+    found = net()
+    found[0][0] = nn.Conv2d(1, 6, 3)
+    return found
 """
 
 
@@ -200,3 +206,33 @@ def test_exif_orientation_is_applied_when_asked_for(place):
     turned = open_source(place / "test", exif_orient=True).pixels(0)
     assert (np.asarray(plain) == np.asarray(image)).all()
     assert (np.asarray(turned) == np.rot90(np.asarray(image), -1)).all()
+
+
+@pytest.mark.parametrize("names", [("001", "002", "003"), ("1", "2", "3"), ("2", "0", "1"), ("10", "9", "8")])
+@pytest.mark.parametrize("form", ["folder", "manifest", "archive"])
+def test_names_of_digits_are_the_classes_whatever_the_form_of_the_data(place, names, form):
+    images(place / "test", sorted(names))
+    rows = [(f"test/{name}/{number}.png", name) for name in sorted(names) for number in range(4)]
+    data = "test"
+    if form == "manifest":
+        data = "test.csv"
+        (place / data).write_text("path,label\n" + "".join(f"{path},{name}\n" for path, name in rows))
+    elif form == "archive":
+        data = "test.npz"
+        pictures = np.stack([np.asarray(Image.open(place / path)) for path, _ in rows])
+        own = sorted(names)
+        np.savez(place / data, images=pictures, labels=[own.index(name) for _, name in rows], class_names=own)
+    given = ["--model", "model.py:net", "--test", data, "--classes", ",".join(names)]
+    assert call(["test", "study", *given]) == 0
+    assert labels_of(place / "study") == [names.index(name) for _, name in rows]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_a_grey_net_on_colour_files_is_told_the_option_that_helps(place, capfd, mode):
+    images(place / "test", ("ant", "bee", "cat"))
+    for path in (place / "test").rglob("*.png"):
+        Image.open(path).convert(mode).save(path)
+    given = ["--model", "model.py:grey", "--test", "test"]
+    assert call(["test", "study", *given]) == 2
+    assert "--gray" in capfd.readouterr().err
+    assert call(["test", "study", *given, "--gray"]) == 0
