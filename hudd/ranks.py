@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 import torch.distributed as dist
+import torch.distributed.nn  # its default arguments keep a group that exists when it is imported, threads included
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
