@@ -15,9 +15,11 @@ from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from hudd.errors import HuddError
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")
 _ROOM = bytes(1 << 18)  # what a folder must take: a full disk or a used-up quota lets empty files be made
@@ -75,13 +77,21 @@ def kernel_cache(folder: Path) -> Path | None:
     return None
 
 
-def compiled(**options: Any) -> Callable[[Any], Any]:
-    """Return Numba's ``njit`` with these options, with a cache where there can be one."""
+class Compiler(Protocol):
+    """A decorator that compiles a function and leaves its type as it is."""
+
+    def __call__(self, function: F, /) -> F:
+        """Return the compiled function."""
+
+
+def compiled(*, cached: bool = True, **options: Any) -> Compiler:
+    """Return Numba's ``njit`` with these options; `cached` functions with a cache where there can be one."""
     from numba import njit
 
-    def decorate(function: Any) -> Any:
+    def decorate(function: F) -> F:
         sources = Path(function.__code__.co_filename).parent
-        return njit(cache=kernel_cache(sources) is not None, **options)(function)
+        kernel: F = njit(cache=cached and kernel_cache(sources) is not None, **options)(function)
+        return kernel
 
     return decorate
 

@@ -95,7 +95,8 @@ class Ranks:
             In every process, if it failed in the first.
         """
         self.wait()
-        return self._told(work if self.first else None)[0]
+        told: T = self._told(work if self.first else None)[0]
+        return told
 
     def each(self, work: Callable[[], T]) -> list[T]:
         """Let every process do its part, and wait for all.

@@ -44,7 +44,8 @@ def find_factory(spec: str) -> Callable[..., Any]:
     module, found = _found(spec)
     if not callable(found):
         raise _missing(spec, module)
-    return found
+    factory: Callable[..., Any] = found
+    return factory
 
 
 def find_object(spec: str) -> Any:

@@ -90,7 +90,9 @@ def _export(model: nn.Module, example: Sequence[Tensor]) -> ExportedProgram:
             dynamic = shapes.dynamic_shapes(model, batch)
             program = torch.export.export(model, batch, dynamic_shapes=dynamic)
             known = default_decompositions()
-            return program.run_decompositions({operation: known[operation] for operation in _SPELLED_OUT})
+            spelled_out = {operation: known[operation] for operation in _SPELLED_OUT}
+            decomposed: ExportedProgram = program.run_decompositions(spelled_out)
+            return decomposed
     except Exception as error:  # torch.export raises errors of many kinds, all of them about the user's model
         lines = str(error).strip().splitlines()
         cause = lines[0].rstrip(".") if lines else type(error).__name__

@@ -39,7 +39,8 @@ class Place:
         kept = [size for size in (self.outer, self.inner) if size > 1]
         position = self.axis + (self.outer > 1)
         sizes = [*kept[: self.outer > 1], -1, *kept[self.outer > 1 :]]
-        return tensor.unflatten(self.axis, sizes).movedim(position, 0)
+        split: Tensor = tensor.unflatten(self.axis, sizes).movedim(position, 0)
+        return split
 
     def back(self, tensor: Tensor) -> Tensor:
         """What :meth:`first` made this of."""

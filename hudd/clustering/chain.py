@@ -1,4 +1,3 @@
-# mypy: allow-untyped-defs
 """Numba kernels of hierarchical clustering on a condensed float32 matrix.
 
 F. Murtagh, "A survey of recent advances in hierarchical clustering algorithms", Computer Journal 26,
@@ -17,10 +16,7 @@ cost a line every four elements, half the memory traffic in all.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 
 from hudd.caches import compiled
 
@@ -28,24 +24,24 @@ AVERAGE, COMPLETE, WEIGHTED, WARD = range(4)
 _BLOCK = 512
 _NONE = np.int32(2**31 - 1)
 
-kernel: Any = compiled(nogil=True, fastmath={"reassoc", "contract", "arcp"})
-inlined: Any = njit(inline="always", fastmath={"reassoc", "contract", "arcp"})
+kernel = compiled(nogil=True, fastmath={"reassoc", "contract", "arcp"})
+inlined = compiled(cached=False, inline="always", fastmath={"reassoc", "contract", "arcp"})
 
 
 @inlined
-def condensed_row(n, i):
+def condensed_row(n: int, i: int) -> int:
     """Return where row `i` of a condensed matrix of `n` points would hold column 0."""
     return i * (2 * n - i - 1) // 2 - i - 1
 
 
 @inlined
-def _panel(n, p):
+def _panel(n: int, p: int) -> int:
     """Return where a whole panel's distances to later slots would hold slot 0."""
     return condensed_row(n, 4 * p) + 4 * p + 7 - 4 * (4 * p + 4)
 
 
 @inlined
-def _at(n, i, j):
+def _at(n: int, i: int, j: int) -> int:
     """Return where the distance between slots ``i < j`` lies."""
     p = i // 4
     if j // 4 > p:
@@ -55,7 +51,7 @@ def _at(n, i, j):
 
 
 @kernel
-def pack(condensed, n, factor, square, out):
+def pack(condensed: np.ndarray, n: int, factor: float, square: bool, out: np.ndarray) -> None:
     """Write a condensed matrix, times `factor` and squared if asked, as panels; `out` may be the same."""
     panel = np.empty(4 * n, np.float32)
     for first in range(0, n, 4):
@@ -73,7 +69,7 @@ def pack(condensed, n, factor, square, out):
 
 
 @kernel
-def compact(d, n, alive):
+def compact(d: np.ndarray, n: int, alive: np.ndarray) -> None:
     """Pack the distances among the slots `alive`, ascending, again at the front, in place."""
     m = len(alive)
     panel = np.empty(4 * m, np.float32)
@@ -91,7 +87,15 @@ def compact(d, n, alive):
 
 
 @inlined
-def _merged(method, to_x, to_y, between, x_size, y_size, size):
+def _merged(
+    method: int,
+    to_x: np.float32,
+    to_y: np.float32,
+    between: np.float32,
+    x_size: np.float32,
+    y_size: np.float32,
+    size: np.float32,
+) -> np.float32:
     """Return the distance of a cluster to the union of x and y; Ward's distances are squared."""
     if method == AVERAGE:
         return (x_size * to_x + y_size * to_y) / (x_size + y_size)
@@ -104,7 +108,7 @@ def _merged(method, to_x, to_y, between, x_size, y_size, size):
 
 
 @kernel
-def _nearest(bits, n, x, previous):
+def _nearest(bits: np.ndarray, n: int, x: int, previous: int) -> int:
     """Return the nearest slot to `x`; `previous` wins ties, then the lowest."""
     best, nearest = _NONE, previous
     if previous >= 0:
@@ -135,7 +139,7 @@ def _nearest(bits, n, x, previous):
 
 
 @kernel
-def _merge(d, n, x, y, sizes, method):
+def _merge(d: np.ndarray, n: int, x: int, y: int, sizes: np.ndarray, method: int) -> None:
     """Put the union of the slots ``x < y`` in `y` and kill `x`."""
     px, py = x // 4, y // 4
     between, x_size, y_size = d[_at(n, x, y)], sizes[x], sizes[y]
@@ -172,7 +176,20 @@ def _merge(d, n, x, y, sizes, method):
 
 
 @kernel
-def grow(d, bits, n, slots, sizes, heights, chain, length, method, merges, first, last):
+def grow(
+    d: np.ndarray,
+    bits: np.ndarray,
+    n: int,
+    slots: np.ndarray,
+    sizes: np.ndarray,
+    heights: np.ndarray,
+    chain: np.ndarray,
+    length: int,
+    method: int,
+    merges: np.ndarray,
+    first: int,
+    last: int,
+) -> int:
     """Run the chain until merge `last`; return the chain's new length.
 
     `d` and `bits` are one packed buffer seen as float32 and int32. `slots` (n,) names a member of each
@@ -205,7 +222,7 @@ def grow(d, bits, n, slots, sizes, heights, chain, length, method, merges, first
 
 
 @kernel
-def spanning_tree(d, n, merges):
+def spanning_tree(d: np.ndarray, n: int, merges: np.ndarray) -> None:
     """Write the edges of a minimum spanning tree to `merges`, (n - 1, 3) float64, by Prim's algorithm."""
     reach = np.full(n, np.inf, np.float32)
     done = np.zeros(n, np.bool_)
@@ -229,7 +246,7 @@ def spanning_tree(d, n, merges):
 
 
 @kernel
-def label(merges, z):
+def label(merges: np.ndarray, z: np.ndarray) -> None:
     """Name the clusters of merges sorted by height as SciPy does, in `z`, (n - 1, 4) float64."""
     n = len(merges) + 1
     parent = np.arange(2 * n - 1)

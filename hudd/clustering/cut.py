@@ -118,7 +118,8 @@ def row_scaled(condensed: np.ndarray) -> np.ndarray:
     """
     square = squareform(condensed.astype(np.float64))
     largest = square.max(axis=1, keepdims=True)
-    return square / np.where(largest > 0, largest, 1.0)
+    scaled: np.ndarray = square / np.where(largest > 0, largest, 1.0)
+    return scaled
 
 
 def _checked(z: Any, n: int, linked: Any) -> np.ndarray:

@@ -18,7 +18,7 @@ from hudd.presets import DEFAULT_PRESET, Reduction
 _AT_A_TIME = 4096  # rows to predict
 
 
-class RootCauses(ClusterMixin, BaseEstimator):
+class RootCauses(ClusterMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type hints
     """Group failures by their features into root causes, as ``hudd run`` does, in scikit-learn's manner.
 
     Parameters
@@ -172,9 +172,11 @@ class RootCauses(ClusterMixin, BaseEstimator):
             try:
                 from sklearn.utils.validation import validate_data
             except ImportError:  # scikit-learn before 1.6
-                return self._validate_data(X, reset=reset, dtype=[np.float32, np.float64])
-            return validate_data(self, X, reset=reset, dtype=[np.float32, np.float64])
+                rows: np.ndarray = self._validate_data(X, reset=reset, dtype=[np.float32, np.float64])
+            else:
+                rows = validate_data(self, X, reset=reset, dtype=[np.float32, np.float64])
         except UsageError:
             raise
         except ValueError as error:
             raise UsageError(str(error)) from error
+        return rows

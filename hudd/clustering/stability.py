@@ -65,7 +65,8 @@ def adjusted_rand(both: Any, first: Any, second: Any, n: int) -> np.ndarray:
 
 
 def _pairs(counts: np.ndarray) -> np.ndarray:
-    return counts * (counts - 1) / 2
+    pairs: np.ndarray = counts * (counts - 1) / 2
+    return pairs
 
 
 def _agreement(old: np.ndarray, new: np.ndarray, k: int) -> tuple[float, np.ndarray]:

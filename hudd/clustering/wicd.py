@@ -76,7 +76,8 @@ def wicd_curve(condensed: np.ndarray, z: np.ndarray, ks: np.ndarray) -> np.ndarr
     changes = weighted[n:] - weighted[z[:, :2].astype(np.int64)].sum(axis=1)
     totals = np.concatenate(((0.0,), np.cumsum(changes)))
     merges = cut_merges(z, ks)
-    return np.maximum(totals[merges], 0.0) / n / (n - merges)
+    wicd: np.ndarray = np.maximum(totals[merges], 0.0) / n / (n - merges)
+    return wicd
 
 
 def cut_merges(z: np.ndarray, ks: np.ndarray) -> np.ndarray:
@@ -104,7 +105,8 @@ def flat_labels(z: np.ndarray, k: int) -> np.ndarray:
     """
     if not len(z):
         return np.ones(1, np.int64)
-    return fcluster(z, k, criterion="maxclust").astype(np.int64)
+    labels: np.ndarray = fcluster(z, k, criterion="maxclust").astype(np.int64)
+    return labels
 
 
 @kernel

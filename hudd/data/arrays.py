@@ -42,7 +42,8 @@ class ArraySource(ImageSource):
 
     def pixels(self, index: int) -> np.ndarray:
         """Return one image, (H, W) or (H, W, 3) uint8."""
-        return self.images[index]
+        image: np.ndarray = self.images[index]
+        return image
 
     def load(self, indices: Iterable[int]) -> torch.Tensor:
         """Transform images; see :meth:`ImageSource.load`."""

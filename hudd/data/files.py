@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from hudd.data.base import RESIZE, ImageSource
 from hudd.data.intact import is_whole
@@ -175,7 +175,7 @@ def _slashes(file: Path) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "it is not an image of a kind that Pillow knows"
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).rstrip(".")
 

@@ -52,7 +52,8 @@ def _gif(content: bytes) -> bool:
 
 
 def _webp(content: bytes) -> bool:
-    return len(content) >= struct.unpack_from("<I", content, 4)[0] + 8
+    length: int = struct.unpack_from("<I", content, 4)[0]
+    return len(content) >= length + 8
 
 
 _TESTS = {"PNG": _png, "JPEG": _jpeg, "GIF": _gif, "WEBP": _webp}

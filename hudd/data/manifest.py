@@ -189,5 +189,6 @@ def _assign(
 
 def _parameter(column: Any, file: Path) -> np.ndarray:
     if column.dtype.kind in "biuf":
-        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+        numbers: np.ndarray = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        return numbers
     return np.array(texts(column, file), dtype=str)

@@ -16,7 +16,7 @@ from hudd.distances.rows import Columns, Rows
 from hudd.distances.threads import strips, thread_count
 from hudd.errors import UsageError
 
-_dlpack = torch.utils.dlpack.to_dlpack
+_dlpack = torch.utils.dlpack.to_dlpack  # type: ignore[attr-defined]
 
 
 @contextmanager

@@ -86,7 +86,8 @@ class Job:
     def shift(self) -> np.ndarray:
         """Return about the mean row, (D,) float64: distances do not change when it is taken off."""
         sums, counts = zip(*(source.sums() for source in self.sources))
-        return np.sum(sums, axis=0) / max(sum(counts), 1)
+        mean: np.ndarray = np.sum(sums, axis=0) / max(sum(counts), 1)
+        return mean
 
     def _gram(self) -> int:
         """Fill the buffer from the Gram matrix; return the number of marked pairs."""

@@ -1,4 +1,3 @@
-# mypy: allow-untyped-defs
 """Numba kernels of the pairwise distances.
 
 Distances lie in a flat float32 buffer: the pair ``(i, j)`` at ``offsets[i] + j``, whether the buffer is
@@ -11,16 +10,13 @@ Tiles are given by their first pair ``(i0, j0)``; `triangle` leaves out all but 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 
 from hudd.caches import compiled
 
 # NaN, infinity and the sign of zero carry meaning here: sums may be reassociated, no more than that.
-kernel: Any = compiled(nogil=True, fastmath={"reassoc", "contract"})
-inlined: Any = njit(inline="always", fastmath={"reassoc", "contract"})
+kernel = compiled(nogil=True, fastmath={"reassoc", "contract"})
+inlined = compiled(cached=False, inline="always", fastmath={"reassoc", "contract"})
 
 BLOCK = 64  # rows of a block of differences: two of 64 x 1,024 float32 stay in the second-level cache
 _FEATURES = 1024
@@ -28,7 +24,7 @@ VANISHING = np.float32(1e-24)  # sums of squares below this may hold squares tha
 
 
 @kernel
-def square_norms(x, squares):
+def square_norms(x: np.ndarray, squares: np.ndarray) -> None:
     """Write each row's sum of squares to `squares`, (n,) float64. NaN and infinity show in it."""
     for i in range(x.shape[0]):
         total = 0.0
@@ -38,7 +34,7 @@ def square_norms(x, squares):
 
 
 @kernel
-def add_rows(x, scale, sums):
+def add_rows(x: np.ndarray, scale: np.ndarray, sums: np.ndarray) -> None:
     """Add ``scale[i] * x[i]`` over all rows to `sums`, (k,) float64."""
     for i in range(x.shape[0]):
         for f in range(x.shape[1]):
@@ -46,7 +42,16 @@ def add_rows(x, scale, sums):
 
 
 @kernel
-def load(x, rows, at, scale, shift, unit, out, squares):
+def load(
+    x: np.ndarray,
+    rows: np.ndarray,
+    at: np.ndarray,
+    scale: np.ndarray,
+    shift: np.ndarray,
+    unit: np.float32,
+    out: np.ndarray,
+    squares: np.ndarray,
+) -> None:
     """Write ``(x[i] * scale[i] - shift) * unit`` to ``out[p]`` for every ``i, p`` of `rows` and `at`.
 
     `x` is (n, k); `scale` (n,) and `shift` (k,) are float64; `out` is (., k) float32 or float64. The
@@ -63,7 +68,9 @@ def load(x, rows, at, scale, shift, unit, out, squares):
 
 
 @kernel
-def add_gram(tile, i0, j0, triangle, offsets, out, first):
+def add_gram(
+    tile: np.ndarray, i0: int, j0: int, triangle: bool, offsets: np.ndarray, out: np.ndarray, first: bool
+) -> None:
     """Add a tile of the Gram matrix to the buffer; `first` sets it."""
     for r in range(tile.shape[0]):
         base = offsets[i0 + r] + j0
@@ -73,9 +80,21 @@ def add_gram(tile, i0, j0, triangle, offsets, out, first):
 
 @kernel
 def finish_gram(
-    tile, i0, j0, triangle, offsets, out, first,
-    row_scale, column_scale, row_squares, column_squares, share, unit, squared,
-):  # fmt: skip
+    tile: np.ndarray,
+    i0: int,
+    j0: int,
+    triangle: bool,
+    offsets: np.ndarray,
+    out: np.ndarray,
+    first: bool,
+    row_scale: np.ndarray,
+    column_scale: np.ndarray,
+    row_squares: np.ndarray,
+    column_squares: np.ndarray,
+    share: np.float32,
+    unit: np.float32,
+    squared: bool,
+) -> int:
     """Turn the last tile of the Gram matrix and, unless `first`, what the buffer holds into distances.
 
     Products are scaled by row and column; `row_squares` and `column_squares` are the scaled rows' squared
@@ -99,7 +118,16 @@ def finish_gram(
 
 
 @kernel
-def find_marked(j0, j1, n, triangle, offsets, out, rows, first):
+def find_marked(
+    j0: int,
+    j1: int,
+    n: int,
+    triangle: bool,
+    offsets: np.ndarray,
+    out: np.ndarray,
+    rows: np.ndarray,
+    first: np.ndarray,
+) -> None:
     """Set ``rows[i]`` for every row with a marked pair in these columns, and ``first[j]`` to the first such row."""
     for i in range(n):
         for j in range(max(j0, i + 1) if triangle else j0, j1):
@@ -110,7 +138,17 @@ def find_marked(j0, j1, n, triangle, offsets, out, rows, first):
 
 
 @kernel
-def find_blocks(j0, j1, n, triangle, offsets, out, row_at, column_at, blocks):
+def find_blocks(
+    j0: int,
+    j1: int,
+    n: int,
+    triangle: bool,
+    offsets: np.ndarray,
+    out: np.ndarray,
+    row_at: np.ndarray,
+    column_at: np.ndarray,
+    blocks: np.ndarray,
+) -> None:
     """Set the block of `BLOCK` x `BLOCK` places of every marked pair in these columns.
 
     ``row_at[i]`` and ``column_at[j]`` are the places of row i and column j.
@@ -125,7 +163,9 @@ def find_blocks(j0, j1, n, triangle, offsets, out, row_at, column_at, blocks):
 
 
 @inlined
-def _four_by_four(a, b, i, j, first, last, sums):
+def _four_by_four(
+    a: np.ndarray, b: np.ndarray, i: int, j: int, first: int, last: int, sums: np.ndarray
+) -> None:
     """Sum squared differences of four rows of `a` with four of `b`: 16 accumulators in registers."""
     zero = a.dtype.type(0)
     s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = zero
@@ -156,22 +196,35 @@ def _four_by_four(a, b, i, j, first, last, sums):
 
 
 @inlined
-def _one_by_one(a, b, i, j, first, last):
+def _one_by_one(a: np.ndarray, b: np.ndarray, i: int, j: int, first: int, last: int) -> np.floating:
     """Sum squared differences of one row of `a` with one of `b`."""
-    total = a.dtype.type(0)
+    total: np.floating = a.dtype.type(0)
     for f in range(first, last):
         total += (a[i, f] - b[j, f]) * (a[i, f] - b[j, f])
     return total
 
 
 @inlined
-def _place(offsets, i, j, triangle):
+def _place(offsets: np.ndarray, i: int, j: int, triangle: bool) -> int:
     """Return where the pair lies; in a triangle the lower row comes first."""
-    return offsets[min(i, j)] + max(i, j) if triangle else offsets[i] + j
+    place: int = offsets[min(i, j)] + max(i, j) if triangle else offsets[i] + j
+    return place
 
 
 @kernel
-def add_differences(a, b, rows, columns, blocks, triangle, offsets, out, done, unit, squared):
+def add_differences(
+    a: np.ndarray,
+    b: np.ndarray,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    blocks: np.ndarray,
+    triangle: bool,
+    offsets: np.ndarray,
+    out: np.ndarray,
+    done: bool,
+    unit: np.float32,
+    squared: bool,
+) -> None:
     """Add these features' squared differences to every marked pair of some blocks of places.
 
     `a` (n, k) and `b` (m, k) hold features of the rows `rows` and `columns` of the buffer; `blocks` is
@@ -216,7 +269,7 @@ def add_differences(a, b, rows, columns, blocks, triangle, offsets, out, done, u
 
 
 @kernel
-def mirror(square, i0, i1):
+def mirror(square: np.ndarray, i0: int, i1: int) -> None:
     """Copy the strict upper triangle of columns `i0` to `i1` to the rows below and zero their diagonal."""
     for j0 in range(0, i1, BLOCK):
         for i in range(i0, i1):

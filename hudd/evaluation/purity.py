@@ -137,7 +137,8 @@ def purity_coverage(
 
 def is_known(causes: np.ndarray) -> np.ndarray:
     """Say which causes are known, (N,) bool: neither empty text nor a number that is none."""
-    return np.isfinite(causes) if causes.dtype.kind == "f" else causes.astype(str) != ""
+    known: np.ndarray = np.isfinite(causes) if causes.dtype.kind == "f" else causes.astype(str) != ""
+    return known
 
 
 def _share(found: np.ndarray, covers: np.ndarray) -> float:

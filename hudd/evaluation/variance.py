@@ -51,7 +51,8 @@ class VarianceReduction:
     @property
     def best(self) -> np.ndarray:
         """(k,) the largest reduction of each cluster."""
-        return self.reduction.max(axis=1, initial=-np.inf)
+        largest: np.ndarray = self.reduction.max(axis=1, initial=-np.inf)
+        return largest
 
     @property
     def order(self) -> np.ndarray:
@@ -187,7 +188,8 @@ def _as_telling(by_chance: tuple[np.ndarray, np.ndarray], found: tuple[np.ndarra
         for pair in (by_chance, found)
     )
     reduced, least = reduced.round(_DIGITS), least.round(_DIGITS)
-    return (reduced > least) | (reduced == least) & as_good(shifted, far)
+    as_telling: np.ndarray = (reduced > least) | (reduced == least) & as_good(shifted, far)
+    return as_telling
 
 
 class _Spread:
@@ -215,7 +217,8 @@ class _Spread:
         inside = self._variance(column[self.known], count)
         if self.constant:
             return np.zeros(count)
-        return np.nan_to_num(1 - inside / self.total, nan=0.0)
+        reduction: np.ndarray = np.nan_to_num(1 - inside / self.total, nan=0.0)
+        return reduction
 
     def shift(self, column: np.ndarray, count: int) -> np.ndarray:
         """(count,) distance of each column's mean from that of all, in standard deviations; 0 if unknown."""

@@ -90,4 +90,5 @@ def _whitening(normal: np.ndarray) -> np.ndarray:
     if not level > 0:
         return np.eye(width)
     values, axes = scipy.linalg.eigh((1 - _SHRINKAGE) * covariance + _SHRINKAGE * level * np.eye(width))
-    return axes / np.sqrt(values)
+    whitening: np.ndarray = axes / np.sqrt(values)
+    return whitening

@@ -105,7 +105,8 @@ def _timm(name: str) -> tuple[nn.Module, Callable[..., Tensor]]:
     import timm
 
     model = timm.create_model(name, pretrained=True, num_classes=0)
-    return model, timm.data.create_transform(**timm.data.resolve_model_data_config(model))
+    data: Any = timm.data
+    return model, data.create_transform(**data.resolve_model_data_config(model))
 
 
 _PUBLISHED = {"torchvision": _torchvision, "timm": _timm}

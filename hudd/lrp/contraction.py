@@ -189,7 +189,8 @@ class Convolution(Contraction):
 
     def forward(self, x: Tensor) -> Tensor:
         """The operation's output."""
-        return aten.convolution.default(self._pad(x), self.weight, self.bias, *self._options)
+        output: Tensor = aten.convolution.default(self._pad(x), self.weight, self.bias, *self._options)
+        return output
 
     def adjoint(self, s: Tensor, x: Tensor) -> Tensor:
         """The gradient of ``<s, forward(x)>`` with respect to `x`; of `x` only the shape matters."""
@@ -197,7 +198,9 @@ class Convolution(Contraction):
             return self._shortcut.adjoint(s, x.shape)
         mask = [True, False, False]
         padded = self._pad(x)
-        gradient = aten.convolution_backward.default(s, padded, self.weight, None, *self._options, mask)[0]
+        gradient: Tensor = aten.convolution_backward.default(
+            s, padded, self.weight, None, *self._options, mask
+        )[0]
         for axis, (before, _) in enumerate(self._crop):
             gradient = gradient.narrow(axis + 2, before, x.shape[axis + 2])
         return gradient

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hudd import _core
 
-_dlpack = torch.utils.dlpack.to_dlpack
+_dlpack = torch.utils.dlpack.to_dlpack  # type: ignore[attr-defined]
 
 
 def _dense(tensor: Tensor) -> Tensor:

@@ -54,7 +54,8 @@ class Material:
             pictures = self._pictures(place)
         height, width = pictures[0].shape[:2]
         same = [np.asarray(Image.fromarray(one).resize((width, height)), np.float32) for one in pictures]
-        return np.rint(np.mean(same, axis=0)).astype(np.uint8)
+        average: np.ndarray = np.rint(np.mean(same, axis=0)).astype(np.uint8)
+        return average
 
     def mean_heatmap(self, layer: int, place: int) -> np.ndarray:
         """Return the mean of a cluster's heatmaps, each first brought to its own scale, (h, w)."""

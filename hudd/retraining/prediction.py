@@ -34,7 +34,8 @@ class Predictions:
     @property
     def prediction(self) -> np.ndarray:
         """(N,) int64 class of the largest output."""
-        return self.output.argmax(axis=1)
+        largest: np.ndarray = self.output.argmax(axis=1)
+        return largest
 
     @property
     def probability(self) -> np.ndarray:
@@ -44,7 +45,8 @@ class Predictions:
     @property
     def score(self) -> np.ndarray:
         """(N,) float64 probability of the predicted class."""
-        return self.probability.max(axis=1)
+        highest: np.ndarray = self.probability.max(axis=1)
+        return highest
 
     @property
     def entropy(self) -> np.ndarray:

@@ -326,7 +326,8 @@ class Review:
         if cluster not in key:
             known = ", ".join(map(str, sorted(key)))
             raise UsageError(f"there is no cluster {cluster}; choose one of: {known}.")
-        return self._paths[key[cluster]]
+        path: str = self._paths[key[cluster]]
+        return path
 
 
 def _standing(edits: Sequence[Edit]) -> list[tuple[int, Edit]]:

@@ -48,7 +48,10 @@ def balance(
     """
     levels, size = _levels(unsafe, size, classes)
     images = np.asarray(unsafe.image if isinstance(unsafe, UnsafeSet) else unsafe[0])
-    return images[_draw(np.arange(len(images)), levels, size, np.random.default_rng(seed))].astype(np.int64)
+    bag: np.ndarray = images[_draw(np.arange(len(images)), levels, size, np.random.default_rng(seed))].astype(
+        np.int64
+    )
+    return bag
 
 
 def balance_weights(

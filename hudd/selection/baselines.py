@@ -55,7 +55,8 @@ def select_bl1(correct: np.ndarray, budget: int, *, seed: int) -> np.ndarray:
     """
     correct = np.asarray(correct, bool)
     drawn = select_bl2(len(correct), budget, seed=seed)
-    return drawn[~correct[drawn]]
+    errors: np.ndarray = drawn[~correct[drawn]]
+    return errors
 
 
 def select_bl2(count: int, budget: int, *, seed: int) -> np.ndarray:

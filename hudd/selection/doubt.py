@@ -101,4 +101,5 @@ def sampled_doubt(doubt: np.ndarray, *, seed: int) -> np.ndarray:
     if not (np.isfinite(doubt) & (doubt >= 0)).all():
         raise UsageError("doubt must be finite and not negative; check the model's output.")
     noise = np.random.default_rng([seed, 1 << 21]).gumbel(size=len(doubt))
-    return np.log(np.maximum(doubt, 1e-300)) + noise
+    keys: np.ndarray = np.log(np.maximum(doubt, 1e-300)) + noise
+    return keys

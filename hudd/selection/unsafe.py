@@ -73,7 +73,7 @@ def share_out(total: int, weights: np.ndarray) -> np.ndarray:
             f"{total} images cannot be shared out by weights {weights}; give some positive weight."
         )
     exact = total * weights / weights.sum()
-    share = np.floor(exact).astype(np.int64)
+    share: np.ndarray = np.floor(exact).astype(np.int64)
     left = total - int(share.sum())
     share[np.argsort(share - exact, kind="stable")[:left]] += 1
     return share

@@ -96,17 +96,19 @@ def read(dataset: h5py.Dataset, key: Any = ...) -> np.ndarray:
     HuddError
         If the decompressor is not installed, or the file is damaged.
     """
+    values: np.ndarray
     try:
-        return dataset[key]
+        values = dataset[key]
     except OSError as error:
         if "filter" not in str(error).lower() and "plugin" not in str(error).lower():
             raise HuddError(f"'{dataset.file.filename}' cannot be read ({error}).") from error
-    if not _plugins():
-        raise HuddError(
-            f"'{dataset.file.filename}' is compressed by a filter of hdf5plugin: run pip install "
-            "'.[compression]' in hudd's source tree."
-        )
-    return dataset[key]
+        if not _plugins():
+            raise HuddError(
+                f"'{dataset.file.filename}' is compressed by a filter of hdf5plugin: run pip install "
+                "'.[compression]' in hudd's source tree."
+            ) from error
+        values = dataset[key]
+    return values
 
 
 def _room(size: int) -> np.ndarray:
@@ -143,7 +145,8 @@ def _compressed(arrays: Mapping[str, np.ndarray], compression: str) -> bytes:
         for name, array in arrays.items():
             file.create_dataset(name, data=array, track_times=False, **_filters(array, compression))
         file.flush()
-        return file.id.get_file_image()
+        image: bytes = file.id.get_file_image()
+        return image
 
 
 def _memory_file() -> h5py.File:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from hudd.errors import HuddError
 from hudd.store.aside import NO_LOCKS
@@ -126,7 +127,7 @@ def _make(stand_in: Path, path: Path, record: bytes, break_stale: bool) -> None:
         os.close(handle)
 
 
-def _lives(owner: dict) -> bool:
+def _lives(owner: dict[str, Any]) -> bool:
     """Whether the process that a lock names may still be there."""
     if owner["host"] != socket.gethostname():
         return True
@@ -139,13 +140,13 @@ def _lives(owner: dict) -> bool:
     return True
 
 
-def _busy(path: Path, owner: dict | None) -> HuddError:
+def _busy(path: Path, owner: dict[str, Any] | None) -> HuddError:
     return HuddError(
         f"'{path.parent}' is being written by {_name(owner)}; wait until it has ended, or end it."
     )
 
 
-def _read(handle: int) -> dict | None:
+def _read(handle: int) -> dict[str, Any] | None:
     try:
         owner = json.loads(os.pread(handle, 4096, 0))
         return {"pid": int(owner["pid"]), "host": str(owner["host"]), "since": float(owner["since"])}
@@ -154,7 +155,7 @@ def _read(handle: int) -> dict | None:
         return None
 
 
-def _name(owner: dict | None) -> str:
+def _name(owner: dict[str, Any] | None) -> str:
     if owner is None:
         return "another process"
     minutes = max(0, time.time() - owner["since"]) / 60

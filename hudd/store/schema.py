@@ -115,7 +115,8 @@ def write_dataset(
 
 def read_text(dataset: h5py.Dataset) -> np.ndarray:
     """Return a text dataset as a NumPy array of `str` objects."""
-    return dataset.asstr()[...]
+    text: np.ndarray = dataset.asstr()[...]
+    return text
 
 
 def read_values(dataset: h5py.Dataset) -> np.ndarray:

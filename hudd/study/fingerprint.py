@@ -102,7 +102,8 @@ def _sketch(values: torch.Tensor) -> np.ndarray:
     place = np.arange(len(flat)) * _BINS // max(len(flat), 1)
     count = np.maximum(np.bincount(place, minlength=_BINS), 1)
     sums, squares = (np.bincount(place, power, _BINS) for power in (flat, flat**2))
-    return np.nan_to_num(np.concatenate([sums / np.sqrt(count), np.sqrt(squares)]))
+    sketch: np.ndarray = np.nan_to_num(np.concatenate([sums / np.sqrt(count), np.sqrt(squares)]))
+    return sketch
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:

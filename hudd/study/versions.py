@@ -85,7 +85,7 @@ def known_settings(h5: h5py.File, path: Path, known: Collection[str]) -> str:
 
     What is left out is told in a :class:`HuddWarning`. Of a file of this version or an older one nothing is left out.
     """
-    text = h5.attrs["settings"]
+    text: str = h5.attrs["settings"]
     if minor_version(h5) <= MINOR:
         return text
     try:

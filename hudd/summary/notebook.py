@@ -16,5 +16,6 @@ def to_html(study: Findings) -> str:
     title = f"<p><b>{escape(study.path.name)}</b>, a study of {escape(study.settings.model)}</p>"
     if not study.has("error"):
         return f"{title}<p>not tested yet</p>"
-    figures = pd.Series(headline(study)).to_frame().to_html(header=False)
-    return title + figures + (table(study, "clusters").to_html(index=False) if study.has("clusters") else "")
+    figures: str = pd.Series(headline(study)).to_frame().to_html(header=False)
+    clusters: str = table(study, "clusters").to_html(index=False) if study.has("clusters") else ""
+    return title + figures + clusters

@@ -78,7 +78,8 @@ def _photograph(rows: Mapping[str, np.ndarray], rng: np.random.Generator, size: 
     for row, sigma in enumerate(rows["blur"] * (size / 64)):
         ndimage.gaussian_filter(picture[:, row], (0, sigma, sigma), output=picture[:, row], mode="nearest")
     picture += rng.standard_normal(picture.shape, dtype=np.float32) * rows["noise"][:, None, None]
-    return np.round(np.clip(picture, 0, 1) * 255).transpose(1, 2, 3, 0)
+    levels: np.ndarray = np.round(np.clip(picture, 0, 1) * 255).transpose(1, 2, 3, 0)
+    return levels
 
 
 class _Scene:
@@ -109,7 +110,8 @@ def _draw(p: Mapping[str, Field], phase: np.ndarray, size: int) -> np.ndarray:
     linear = _skin(p, _Scene(p, size), phase)  # smooth: no need to supersample
     linear = linear * (1 - _shrink(opening)) + eyeball
     hair = _colour(_HAIR) * (p["ambient"] + 0.6 * p["light"])
-    return linear + _shrink(_hair(p, fine, phase)) * (hair - linear)
+    covered: np.ndarray = linear + _shrink(_hair(p, fine, phase)) * (hair - linear)
+    return covered
 
 
 def _shrink(field: np.ndarray) -> np.ndarray:
@@ -174,7 +176,8 @@ def _eyeball(p: Mapping[str, Field], scene: _Scene, phase: np.ndarray) -> np.nda
     rim = np.exp(-(((v - lids.lower - 0.035) / 0.03) ** 2)) * (1 - np.abs(t) ** 4)
     wet = _colour(_FLESH) * 1.25 * lambert
     ball = _mix(ball, wet, 0.7 * rim)
-    return ball + (shine * lashes_shade)
+    shining: Field = ball + (shine * lashes_shade)
+    return shining
 
 
 def _iris(
@@ -199,7 +202,8 @@ def _iris(
     caustic = -(a * light[0] + b * light[1]) / iris
     tone = (0.95 + 0.13 * fibres + 0.45 * collarette + 0.35 * caustic) * (1 - 0.82 * limbus)
     warm = _mix(_palette(_IRIS, p["iris_colour"]), _colour((150, 104, 52)), 0.45 * collarette)
-    return warm * np.maximum(tone, 0.05)
+    colour: Field = warm * np.maximum(tone, 0.05)
+    return colour
 
 
 def _skin(p: Mapping[str, Field], scene: _Scene, phase: np.ndarray) -> np.ndarray:
@@ -241,7 +245,8 @@ def _skin(p: Mapping[str, Field], scene: _Scene, phase: np.ndarray) -> np.ndarra
     )
     albedo = _mix(_palette(_SKIN, p["skin"]), _palette(_SKIN, p["skin"]) * _colour((235, 160, 150)), flush)
     gloss = 0.04 * p["light"] * np.maximum(facing, 0) ** 8
-    return albedo * (lambert * occlusion * texture) + (gloss * occlusion)
+    reflected: Field = albedo * (lambert * occlusion * texture) + (gloss * occlusion)
+    return reflected
 
 
 def _hair(p: Mapping[str, Field], scene: _Scene, phase: np.ndarray) -> Field:
@@ -267,7 +272,8 @@ def _hair(p: Mapping[str, Field], scene: _Scene, phase: np.ndarray) -> Field:
     strands = 0.5 + 0.5 * np.sin(34 * (u - 0.8 * (v - middle)) + 3 * np.sin(7 * u + phase[14]) + phase[15])
     strands = 0.65 + 0.35 * strands * (0.7 + 0.3 * np.sin(61 * (u - 0.5 * (v - middle)) + phase[16]))
     brow = np.exp(-(np.abs(across) ** 3)) * ends * strands
-    return np.maximum(0.95 * lash, 0.88 * brow)
+    opacity: Field = np.maximum(0.95 * lash, 0.88 * brow)
+    return opacity
 
 
 def _lashes(u: Field, along: Field, number: float, width: float, phase: np.ndarray) -> Field:
@@ -278,7 +284,8 @@ def _lashes(u: Field, along: Field, number: float, width: float, phase: np.ndarr
     distance = np.abs(place - np.round(place))
     tip = 0.75 + 0.25 * np.sin(2.6 * np.round(place) + phase)
     taper = np.clip(tip - shaft, 0, 1)
-    return _step(width * taper**0.7 - distance, 0.22) * (along > 0) * (taper > 0)
+    opacity: Field = _step(width * taper**0.7 - distance, 0.22) * (along > 0) * (taper > 0)
+    return opacity
 
 
 def _step(distance: Field, width: float | np.floating) -> Field:
@@ -289,7 +296,8 @@ def _step(distance: Field, width: float | np.floating) -> Field:
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
     """Scale vectors along the first axis to length one."""
-    return vectors / np.sqrt((vectors**2).sum(axis=0))
+    scaled: np.ndarray = vectors / np.sqrt((vectors**2).sum(axis=0))
+    return scaled
 
 
 def _colour(srgb: tuple[int, int, int]) -> np.ndarray:
@@ -304,4 +312,5 @@ def _palette(colours: tuple[tuple[int, int, int], ...], position: Field) -> np.n
 
 
 def _mix(base: np.ndarray, other: np.ndarray, share: Field) -> np.ndarray:
-    return base + share * (other - base)
+    mixed: np.ndarray = base + share * (other - base)
+    return mixed

@@ -14,7 +14,8 @@ Injector = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 
 
 def _blur(image: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
-    return ndimage.gaussian_filter(image, sigma * image.shape[0])
+    blurred: np.ndarray = ndimage.gaussian_filter(image, sigma * image.shape[0])
+    return blurred
 
 
 def _noise(image: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
@@ -32,7 +33,8 @@ def _patch(image: np.ndarray, side: float, rng: np.random.Generator) -> np.ndarr
 
 
 def _rotate(image: np.ndarray, degrees: float, rng: np.random.Generator) -> np.ndarray:
-    return ndimage.rotate(image, degrees, reshape=False, order=1)
+    rotated: np.ndarray = ndimage.rotate(image, degrees, reshape=False, order=1)
+    return rotated
 
 
 def _stretch(image: np.ndarray, contrast: float, rng: np.random.Generator) -> np.ndarray:

@@ -102,16 +102,22 @@ def probabilities(output: np.ndarray, scale: OutputScale = "logits") -> np.ndarr
     if scale in ("probabilities", "positive scores"):
         shares = np.maximum(output.astype(np.float64), 0)
         total = shares.sum(axis=1, keepdims=True)
-        return np.divide(shares, total, out=np.full_like(shares, 1 / shares.shape[1]), where=total > 0)
+        normalised: np.ndarray = np.divide(
+            shares, total, out=np.full_like(shares, 1 / shares.shape[1]), where=total > 0
+        )
+        return normalised
     shifted = np.exp(output.astype(np.float64) - output.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
+    softmax: np.ndarray = shifted / shifted.sum(axis=1, keepdims=True)
+    return softmax
 
 
 def entropies(output: np.ndarray, scale: OutputScale = "logits") -> np.ndarray:
     """Shannon entropy of each image's probabilities in nats, (N,) float64; of independent classes the sum of theirs."""
     p = probabilities(output, scale)
-    entropy = -_times_logarithm(p).sum(axis=1)
-    return entropy - _times_logarithm(1 - p).sum(axis=1) if scale.startswith("independent") else entropy
+    entropy: np.ndarray = -_times_logarithm(p).sum(axis=1)
+    if scale.startswith("independent"):
+        entropy -= _times_logarithm(1 - p).sum(axis=1)
+    return entropy
 
 
 def _times_logarithm(p: np.ndarray) -> np.ndarray:

@@ -36,12 +36,14 @@ def taylor_softmax(
 
 def passed_norm(inputs: Tensor, *options: Any, **named: Any) -> Tensor:
     """Layer norm, which relevance passes as it passes an activation."""
-    return aten.layer_norm.default(inputs, *options, **named)
+    normed: Tensor = aten.layer_norm.default(inputs, *options, **named)
+    return normed
 
 
 def passed_rms_norm(inputs: Tensor, *options: Any, **named: Any) -> Tensor:
     """RMS norm, which relevance passes as it passes an activation."""
-    return aten.rms_norm.default(inputs, *options, **named)
+    normed: Tensor = aten.rms_norm.default(inputs, *options, **named)
+    return normed
 
 
 def _masked(logits: Tensor, mask: Tensor | None, causal: bool) -> Tensor:

@@ -90,7 +90,10 @@ def shift_of(node: fx.Node, message: Message, values: Values) -> Tensor | None:
     """The constant summand of an operation that is linear but for it: its output for zeros; None if nobody asks."""
     if message.ledger is None:
         return None
-    return call(node, {**values, **{read: torch.zeros_like(values[read]) for read in activations_read(node)}})
+    shift: Tensor = call(
+        node, {**values, **{read: torch.zeros_like(values[read]) for read in activations_read(node)}}
+    )
+    return shift
 
 
 def adjoint(node: fx.Node, values: Values, s: Tensor, sources: list[fx.Node]) -> list[Tensor]:

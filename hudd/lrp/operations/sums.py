@@ -12,8 +12,8 @@ import torch
 from torch import fx
 
 from hudd.capture.simplify import affine_channels
+from hudd.lrp.arguments import arguments
 from hudd.lrp.composites import Composite
-from hudd.lrp.contraction import arguments
 from hudd.lrp.message import Message
 from hudd.lrp.operations import routing
 from hudd.lrp.operations.base import (

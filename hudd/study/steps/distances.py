@@ -141,7 +141,8 @@ class _Rows:
     def __getitem__(self, key: Any) -> np.ndarray:
         rows, *rest = key if isinstance(key, tuple) else (key,)
         start, stop, step = rows.indices(self.shape[0])
-        return self.rows[(slice(self.first + start, self.first + stop, step), *rest)]
+        part: np.ndarray = self.rows[(slice(self.first + start, self.first + stop, step), *rest)]
+        return part
 
 
 def _commit(
