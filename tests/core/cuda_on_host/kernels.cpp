@@ -1,4 +1,4 @@
-// Has the operations of csrc/ops.cpp run the CUDA kernels on tensors of the CPU.
+// Has the operations of csrc/ops/ run the CUDA kernels on tensors of the CPU.
 #include <stdexcept>
 
 #include "hudd/kernels.h"
