@@ -82,11 +82,10 @@ class Browser:
             time.sleep(0.05)
 
     def open(self, address: str) -> None:
-        """Go to an address and wait until it is loaded."""
+        """Go to an address and wait until it is loaded; a token in it leads to the address without it."""
         self.command("Page.navigate", url=address)
-        self.until(
-            f"location.href.split('#')[0] === {json.dumps(address)} && document.readyState === 'complete'"
-        )
+        there = json.dumps(address.split("?token=")[0])
+        self.until(f"location.href.split('#')[0] === {there} && document.readyState === 'complete'")
 
     def fresh(self, address: str) -> None:
         """Go to an address from an empty page, with nothing remembered of what came before."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,6 +47,20 @@ def unguarded(cell: str) -> str:
     if not cell.startswith("'"):
         return cell
     return _ESCAPE.sub(lambda found: _LONG.get(found[0]) or chr(int(found[0][2:], 16)), cell[1:])
+
+
+def meant(cell: str, is_known: Callable[[str], bool]) -> str:
+    """Return the text that a cell stands for: as :func:`guarded` writes it, else as people may type it.
+
+    Parameters
+    ----------
+    cell : str
+        The cell.
+    is_known : callable
+        Says whether there is such a text.
+    """
+    typed = (unguarded(cell), cell, unguarded(cell.strip()), cell.strip())
+    return next(filter(is_known, typed), typed[2])
 
 
 def to_csv(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> bytes:

@@ -56,7 +56,7 @@ def running():
     """Returns a context that serves a study: its address and the token."""
     pytest.importorskip("starlette", reason="starlette is not installed")
     uvicorn = pytest.importorskip("uvicorn", reason="uvicorn is not installed")
-    from hudd.server.serve import make_app
+    from hudd.server.serve import make_app, server_config
 
     @contextmanager
     def serve(study, token="right-token"):
@@ -64,7 +64,7 @@ def running():
             listener.bind(("127.0.0.1", 0))
             port = listener.getsockname()[1]
             app = make_app(study, token, hosts={"127.0.0.1", "localhost"}, port=port)
-            worker = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", lifespan="off"))
+            worker = uvicorn.Server(server_config(app))
             thread = threading.Thread(target=worker.run, kwargs={"sockets": [listener]}, daemon=True)
             thread.start()
             while not worker.started and thread.is_alive():

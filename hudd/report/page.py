@@ -13,15 +13,15 @@ from markupsafe import Markup
 from hudd.text import number, percent, shown
 
 
-def render(template: str, token: str | None, **context: Any) -> str:
+def render(template: str, *, served: bool, **context: Any) -> str:
     """Return the page ``TEMPLATE.html`` with ``TEMPLATE.js`` as the only script that may run in it.
 
     Parameters
     ----------
     template : str
         Its name.
-    token : str or None
-        What a served page shows to its server; None for a page that is read from disk.
+    served : bool
+        Whether it is a page of the local server; else it is read from disk.
     **context
         What the template shows.
     """
@@ -35,7 +35,7 @@ def render(template: str, token: str | None, **context: Any) -> str:
     environment.filters.update(shown=shown, percent=percent, number=number, median=np.median)
     script = environment.get_template(f"{template}.js").render()
     return environment.get_template(f"{template}.html").render(
-        token=token,
+        served=served,
         script=Markup(script),
         # The page's policy names this script alone, whatever a file or class is called.
         script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),

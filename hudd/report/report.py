@@ -87,20 +87,25 @@ class LiveReport:
     ----------
     study : Study
         The study.
-    token : str
-        What the page shows to the server, see :mod:`hudd.server.serve`.
     images, side : int
         As for :func:`write_report`.
     """
 
-    def __init__(self, study: Study, token: str, *, images: int = 18, side: int = 192) -> None:
-        self.study, self.token, self.images = study, token, images
-        self.album = LiveAlbum(side, lambda name: f"/shot/{quote(name)}?token={quote(token)}")
+    def __init__(self, study: Study, *, images: int = 18, side: int = 192) -> None:
+        self.images, self.album = images, LiveAlbum(side, lambda name: f"/shot/{quote(name)}")
         self._trust = Trust(study)
 
-    def page(self) -> str:
-        """Return the page, with the clusters as they are now."""
-        return _Draft(self.study, self.album, None, self.images, self._trust).render(self.token)
+    def page(self, results: View, revision: str) -> str:
+        """Return the page.
+
+        Parameters
+        ----------
+        results : View
+            The study with its clusters as they are to be shown.
+        revision : str
+            What edits that are made on the page are based on.
+        """
+        return _Draft(results, self.album, None, self.images, self._trust).render(revision)
 
 
 def _check_numbers(**numbers: int) -> None:
@@ -114,30 +119,31 @@ class _Draft:
 
     def __init__(
         self,
-        study: Study,
+        study: Study | View,
         album: Album,
         layers: Sequence[str] | None,
         images: int,
         trust: Trust | None = None,
     ) -> None:
-        self.trust, self.album = trust or Trust(study), album
+        self.study = view(study)
+        self.trust, self.album = trust or Trust(self.study.study), album
         unknown = [layer for layer in layers or () if layer not in study.layers]
         if unknown:
             raise UsageError(
                 f"layer '{unknown[0]}' is not in this study; choose among: {', '.join(study.layers)}."
             )
-        self.study = view(study)
         self.facts = gather(self.study, self.trust)
         self.layers = list(dict.fromkeys(layers or (self.facts.layer, study.layers[0])))
         self.chapters = compose(self.study, self.facts, album, self.layers, images)
         self.regressed = regressed_cards(self.study, self.facts, album)
 
-    def render(self, token: str | None) -> str:
-        """Return the page."""
+    def render(self, revision: str | None) -> str:
+        """Return the page; `revision` is of a page that is served."""
         study, facts = self.study, self.facts
         return render(
             "report",
-            token,
+            served=revision is not None,
+            revision=revision,
             name=shown(study.path.name),
             facts=facts,
             chapters=self.chapters,

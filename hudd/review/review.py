@@ -7,8 +7,7 @@ nothing.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from threading import RLock
@@ -18,28 +17,21 @@ from hudd.errors import HuddError, UsageError
 from hudd.review import grouping
 from hudd.review.grouping import Groups
 from hudd.review.journal import FIELDS, Edit, Journal
+from hudd.review.texts import checked
 from hudd.text import shown
 
 if TYPE_CHECKING:
     from hudd.study import Study
 
-LONGEST = {"name": 120, "note": 10_000}
-"""Characters that a cluster's name and note may have."""
-
-_REFUSED = {
-    "name": re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"),
-    "note": re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]"),  # lines and tabs are allowed
-}
-
 
 class EditConflict(HuddError):
-    """An edit of a cluster that somebody else has changed meanwhile.
+    """An edit of what somebody else has changed meanwhile.
 
     Attributes
     ----------
     changes : dict
-        What is there now: ``name`` and ``note`` of the cluster where these were changed, and ``edits``, a list of
-        what was merged, split or undone.
+        What is there now: ``name`` and ``note`` of the cluster where these were changed, ``edits``, a list of what was
+        merged, split or undone, or ``label``, the class of an image.
     """
 
     def __init__(self, message: str, changes: dict[str, Any]) -> None:
@@ -61,12 +53,15 @@ class Reviewed:
         Merges and splits that can be undone.
     stale : int
         Those of them whose clusters the study no longer has.
+    revision : int
+        Number of edits of any kind that this is made of, which an edit may be based on.
     """
 
     groups: Groups
     texts: dict[int, dict[str, str]]
     edits: int
     stale: int
+    revision: int
 
     def name(self, cluster: int) -> str:
         """Return the cluster's name as one line of visible characters, empty where it has none."""
@@ -138,37 +133,60 @@ class Review:
         UsageError
             If there is no such cluster.
         """
-        texts = self._texts.get(self._key(cluster), {})
-        return {field: texts.get(field, ("", 0))[0] for field in FIELDS}
+        return _filled(self._texts.get(self._key(cluster), {}))
+
+    def texts(self, revision: int | None = None) -> dict[int, dict[str, str]]:
+        """Return ``name`` and ``note`` of all clusters, by the numbers that they had at a revision or have now."""
+        with self._lock:
+            key = self._then(revision).key
+            return {number: _filled(self._texts.get(self._paths[key[number]], {})) for number in sorted(key)}
 
     def now(self) -> Reviewed:
         """Return what has been made of the clusters so far."""
         with self._lock:
-            texts = {number: self.of(number) for number in sorted(self.groups.medoid)}
-            return Reviewed(self.groups, texts, self.edits, self.stale)
+            return Reviewed(self.groups, self.texts(), self.edits, self.stale, self.revision)
 
     # -- editing
 
-    def set(self, cluster: int, *, revision: int | None = None, **fields: str) -> None:
+    def set(
+        self,
+        cluster: int,
+        *,
+        revision: int | None = None,
+        known: Mapping[str, str] | None = None,
+        **fields: str,
+    ) -> None:
         """Save a cluster's `name` or `note` or both.
+
+        Parameters
+        ----------
+        cluster : int
+            Its number, as it was at `revision`.
+        revision : int, optional
+            What the edit is based on.
+        known : mapping of str to str, optional
+            The texts of these fields that the edit is based on; by default those at `revision`.
+        **fields : str
+            The new texts.
 
         Raises
         ------
         UsageError
             If there is no such cluster or field, or a text is too long or holds what cannot be stored.
         EditConflict
-            If others have changed these fields since `revision`.
+            If others have given these fields other texts meanwhile.
         """
-        texts = tuple((field, _checked(field, text)) for field, text in fields.items())
+        texts = tuple((field, checked(field, text)) for field, text in fields.items())
 
         def make() -> Edit:
             key = self._meant(revision, cluster)[0]
-            there = self._texts.get(key, {})
+            there, before = _filled(self._texts.get(key, {})), dict(known or {})
+            if revision is not None:
+                before = {**_filled(_texts(self._journal.edits[:revision]).get(key, {})), **before}
             late = {
-                field: there[field][0]
+                field: there[field]
                 for field, text in texts
-                if revision is not None and field in there and there[field][1] > revision
-                if there[field][0] != text
+                if field in before and there[field] not in (before[field], text)
             }
             if late:
                 told = " and ".join(f"its {field} is now '{text}'" for field, text in late.items())
@@ -228,6 +246,7 @@ class Review:
         """
 
         def make() -> Edit:
+            self._then(revision)
             if late := self._edits_since(revision):
                 raise _conflict(late)
             if not self._standing:
@@ -254,9 +273,7 @@ class Review:
 
         Refuses clusters that no longer exist, and `as_they_were` those that have other members now.
         """
-        then = (
-            self.groups if revision is None else self._grouped(_standing(self._journal.edits[:revision]))[0]
-        )
+        then = self._then(revision)
         keys = [self._key(cluster, then) for cluster in clusters]
         number = {self._paths[row]: number for number, row in self.groups.key.items()}
         for cluster, key in zip(clusters, keys):
@@ -266,6 +283,18 @@ class Review:
             if not same:
                 raise _conflict(self._edits_since(revision))
         return tuple(keys)
+
+    def _then(self, revision: int | None) -> Groups:
+        """Return the clusters as they were at a revision, or are now."""
+        if revision is None:
+            return self.groups
+        if not 0 <= revision <= self.revision:
+            raise EditConflict(
+                f"the edit is based on revision {revision}, and the review has {self.revision}: it was replaced "
+                "meanwhile; read it again.",
+                {"edits": []},
+            )
+        return self._grouped(_standing(self._journal.edits[:revision]))[0]
 
     def _edits_since(self, revision: int | None) -> list[str]:
         """Say which merges and splits were made or undone since a revision."""
@@ -283,13 +312,7 @@ class Review:
 
     def _read(self) -> None:
         """Put together what the journal says."""
-        texts: dict[str, dict[str, tuple[str, int]]] = {}
-        for number, edit in enumerate(self._journal.edits, start=1):
-            if edit.kind == "text":
-                texts.setdefault(edit.clusters[0], {}).update(
-                    {name: (text, number) for name, text in edit.texts}
-                )
-        self._texts, self._standing = texts, _standing(self._journal.edits)
+        self._texts, self._standing = _texts(self._journal.edits), _standing(self._journal.edits)
         self.groups, self.stale = self._grouped(self._standing)
 
     def _grouped(self, standing: list[tuple[int, Edit]]) -> tuple[Groups, int]:
@@ -330,6 +353,19 @@ class Review:
         return path
 
 
+def _texts(edits: Sequence[Edit]) -> dict[str, dict[str, str]]:
+    """Return the names and notes that edits have given, by the clusters' keys."""
+    found: dict[str, dict[str, str]] = {}
+    for edit in edits:
+        if edit.kind == "text":
+            found.setdefault(edit.clusters[0], {}).update(edit.texts)
+    return found
+
+
+def _filled(texts: Mapping[str, str]) -> dict[str, str]:
+    return {field: texts.get(field, "") for field in FIELDS}
+
+
 def _standing(edits: Sequence[Edit]) -> list[tuple[int, Edit]]:
     """Return the merges and splits that were not undone, each with its number."""
     undone = {edit.undone for edit in edits if edit.kind == "undo"}
@@ -342,21 +378,6 @@ def _standing(edits: Sequence[Edit]) -> list[tuple[int, Edit]]:
 
 def _conflict(late: list[str]) -> EditConflict:
     return EditConflict(f"the clusters were changed by others meanwhile: {'; '.join(late)}.", {"edits": late})
-
-
-def _checked(field: str, text: object) -> str:
-    if field not in LONGEST or not isinstance(text, str) or len(text) > LONGEST[field]:
-        allowed = ", ".join(f"{name} (text of at most {most})" for name, most in LONGEST.items())
-        raise UsageError(f"'{field}' of a cluster cannot be saved; give {allowed}.")
-    text = text.replace("\r\n", "\n")
-    text = text if field == "note" else text.strip("\n")
-    if found := _REFUSED[field].search(text):
-        allowed = " other than tabs and line breaks" if field == "note" else " and line breaks"
-        raise UsageError(
-            f"the {field} holds U+{ord(found[0]):04X}, which cannot be saved; leave out control characters{allowed} "
-            "and halves of surrogate pairs."
-        )
-    return text
 
 
 def _words(edit: Edit, numbers: list[int]) -> str:

@@ -19,7 +19,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from PIL import Image
 
-from hudd.cells import to_csv, unguarded
+from hudd.cells import meant, to_csv
 from hudd.data.classes import find_class
 from hudd.errors import UsageError
 from hudd.store.aside import whole_folder
@@ -252,14 +252,8 @@ def _read_csv(
 ) -> Iterator[_Entry]:
     for number, row in _rows(file, ("path", "label")):
         if row["label"].strip():
-            label = _meant(row["label"], lambda name: class_of(name) is not None)
-            yield _Entry(f"row {number}", _meant(row["path"], row_of.__contains__), label)
-
-
-def _meant(cell: str, is_known: Callable[[str], bool]) -> str:
-    """Return the text of a cell: as hudd writes it, else as people may type it."""
-    typed = (unguarded(cell), cell, unguarded(cell.strip()), cell.strip())
-    return next(filter(is_known, typed), typed[2])
+            label = meant(row["label"], lambda name: class_of(name) is not None)
+            yield _Entry(f"row {number}", meant(row["path"], row_of.__contains__), label)
 
 
 def _rows(file: Path, columns: tuple[str, str]) -> Iterator[tuple[int, dict[str, str]]]:
@@ -316,7 +310,7 @@ def _read_folder(folder: Path, row_of: Mapping[str, int]) -> Iterator[_Entry]:
     if not index.is_file():
         raise UsageError(f"{folder} has no index.csv; sort a folder that hudd exported.")
     rows = _rows(index, ("file", "path"))
-    path_of = {row["file"]: _meant(row["path"], row_of.__contains__) for _, row in rows}
+    path_of = {row["file"]: meant(row["path"], row_of.__contains__) for _, row in rows}
     for file in sorted(folder.glob("*/*")):
         if file.parent.name != _UNLABELLED and file.name in path_of:
             yield _Entry(f"{file.parent.name}/{file.name}", path_of[file.name], file.parent.name)

@@ -3,7 +3,7 @@
 from hudd.store.encoding import COMPRESSIONS, check_compression
 from hudd.store.files import check_space, size_text, sweep
 from hudd.store.inside import append_line, check_inside, open_inside, read_inside
-from hudd.store.lock import writer_lock
+from hudd.store.lock import edit_lock, writer_lock
 from hudd.store.repair import repair
 from hudd.store.schema import (
     FORMAT,
@@ -33,6 +33,7 @@ __all__ = [
     "check_inside",
     "check_space",
     "drop",
+    "edit_lock",
     "minor_version",
     "open_inside",
     "read_inside",

@@ -71,6 +71,31 @@ def writer_lock(path: Path, *, break_stale: bool = False) -> Iterator[None]:
             stand_in.unlink(missing_ok=True)
 
 
+@contextmanager
+def edit_lock(path: Path) -> Iterator[None]:
+    """Hold the kernel's lock on the file `path` while the body runs, after waiting for whoever holds it.
+
+    For changes that take no longer than a file to be read and written. Threads of one process wait for each other too.
+
+    Raises
+    ------
+    HuddError
+        If the lock file cannot be made or locked, or is a link.
+    """
+    try:
+        handle = _open(path)
+    except OSError as error:
+        raise write_error(path, error) from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            raise write_error(path, error) from error
+        yield
+    finally:
+        os.close(handle)
+
+
 def _open(path: Path) -> int:
     try:
         return open_inside(path, os.O_RDWR)

@@ -5,6 +5,8 @@ import json
 import h5py
 
 from hudd.report import write_report
+from hudd.review.labelling import Labels
+from hudd.review.review import Review
 
 
 def visible(css):
@@ -170,6 +172,57 @@ def test_clusters_are_merged_split_and_put_back(browser, make_study, running):
             browser.until(f"document.readyState === 'complete' && {numbers} === '{left}'")
         assert browser.js("document.querySelector('[data-edit=undo]')") is None
         assert browser.complaints() == []
+
+
+def test_a_page_that_others_have_left_behind_is_told(browser, make_study, running):
+    study = make_study()
+    study.path.mkdir()
+    numbers = "[...document.querySelectorAll('.cluster')].map(c => c.id).sort().join()"
+    told = "document.querySelector('.saved').textContent"
+    with running(study) as (address, token):
+        browser.fresh(f"{address}/?token={token}")
+        assert browser.js("location.href + document.cookie") == f"{address}/"
+        browser.until("document.querySelector('#cluster-3 [name=note]').value === ''")
+        Review(study).set(3, name="glare")
+        for name in ("dark", "dark, too"):
+            browser.js(
+                f"(i => {{ i.value = '{name}'; i.dispatchEvent(new Event('input', {{bubbles: true}})); }})"
+                "(document.querySelector('#cluster-3 [name=name]'))"
+            )
+            if name == "dark":
+                browser.until(f"{told}.endsWith(\"its name is now 'glare'.\")")
+        browser.until(f"{told} === 'saved'")
+        assert Review(study).of(3)["name"] == "dark, too"
+        Review(study).merge(2, 1)
+        browser.click("#cluster-2 [data-edit=split]")
+        browser.until(f"document.readyState === 'complete' && {numbers} === 'cluster-2,cluster-3'")
+        browser.until(f"{told}.startsWith('not done: ')")
+        assert "cluster 1 was merged into 2" in browser.js(told)
+        browser.click("#cluster-2 [data-edit=split]")
+        browser.until(f"document.readyState === 'complete' && {numbers} === 'cluster-2,cluster-3,cluster-4'")
+        assert not browser.js(told)
+
+
+def test_a_label_that_others_have_given_is_told(browser, make_study, running):
+    study = make_study()
+    study.path.mkdir()
+    study.labels[:] = -1
+    told, done = (
+        "document.querySelector('.saved').textContent",
+        "document.querySelector('#done').textContent",
+    )
+    with running(study) as (address, token):
+        browser.fresh(f"{address}/label?token={token}")
+        browser.until("document.querySelectorAll('.choices button').length === 3")
+        Labels(study).set(int(study.selection.image[0]), 2)
+        browser.press("1")
+        browser.until(
+            f"{told}.includes('labelled by others meanwhile: it is \\'{study.class_names[2]}\\' now')"
+        )
+        browser.until(f"{done} === '1 of 12 labelled'")
+        browser.press("1")
+        browser.until(f"{told} === 'saved'")
+        assert Labels(study).of(int(study.selection.image[0])) == 0
 
 
 def test_labels_are_put_into_the_study(browser, make_study, running):

@@ -1,19 +1,13 @@
 "use strict";
 (async () => {
   const $ = (query) => document.querySelector(query);
-  const token = $('meta[name="hudd-token"]').content;
-  const headers = { "Content-Type": "application/json", "X-Hudd-Token": token };
+{% include "send.js" %}
   const element = (tag, fields = {}, ...children) => { const made = Object.assign(document.createElement(tag), fields); made.append(...children); return made; };
   const tell = (text, bad = false) => { $(".saved").textContent = text; $(".saved").classList.toggle("bad", bad); };
-  const ask = async (path, method = "GET", content = undefined) => {
-    const answer = await fetch(path, { method, headers, body: content && JSON.stringify(content) });
-    if (!answer.ok) throw new Error(await answer.text());
-    return answer.json();
-  };
-  const picture = (image) => `/picture/unsafe/${image}?token=${encodeURIComponent(token)}`;
+  const picture = (image) => `/picture/unsafe/${image}`;
 
   let classes, images, at = 0, choices = [];
-  try { ({ classes, images } = await ask("/labels")); } catch (error) { tell(error.message, true); return; }
+  try { ({ classes, images } = await send("/labels")); } catch (error) { tell(error.message, true); return; }
   const input = $("#class"), strip = $(".strip");
   // Where the classes are digits, a digit's key means that digit.
   const digits = classes.every((name) => /^[0-9]$/.test(name));
@@ -61,15 +55,20 @@
     count();
     strip.children[at].scrollIntoView({ block: "nearest", inline: "nearest" });
   };
-  const label = async (number) => {
-    const one = images[at];
+  // One label after the other: each tells the server which one it takes the place of.
+  let last = Promise.resolve();
+  const write = async (one, number) => {
     try {
       tell("saving …");
-      one.label = (await ask(`/labels/${one.image}`, "PUT", { label: number })).label;
+      one.label = (await send(`/labels/${one.image}`, "PUT", { label: number, was: one.label })).label;
       tell("saved");
-      if (number >= 0) show(at + 1); else show(at);
-    } catch (error) { tell(`not saved: ${error.message}`, true); }
+      if (images[at] === one) show(number >= 0 ? at + 1 : at); else count();
+    } catch (error) {
+      if (error.now) { one.label = error.now.label; show(images.indexOf(one)); }
+      tell(`not saved: ${error.message}`, true);
+    }
   };
+  const label = (number) => { const one = images[at]; last = last.then(() => write(one, number)); };
 
   strip.append(...images.map((one, place) => {
     const button = element("button", { type: "button", onclick: () => show(place), title: one.path }, element("img", { src: picture(one.image), alt: one.path, loading: "lazy" }));
@@ -81,7 +80,7 @@
   $("#skip").onclick = () => show(at + 1);
   $("#clear").onclick = () => label(-1);
   $("#finish").onclick = async () => {
-    try { tell(`${(await ask("/labels/finish", "POST")).new} new labels are in the study`); } catch (error) { tell(error.message, true); }
+    try { tell(`${(await send("/labels/finish", "POST")).new} new labels are in the study`); } catch (error) { tell(error.message, true); }
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;

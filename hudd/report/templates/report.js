@@ -130,37 +130,60 @@
     map.addEventListener("click", (event) => { if (of(event)) location.hash = `cluster-${of(event)}`; });
   }
 
-  // A served report saves what is written in it, a moment after the last key.
-  const token = $('meta[name="hudd-token"]'), state = $(".saved");
-  if (token) {
-    const headers = { "Content-Type": "application/json", "X-Hudd-Token": token.content };
+  // A served report saves what is written in it, a moment after the last key, and what it takes the place of.
+  const served = $('meta[name="hudd-revision"]'), state = $(".saved");
+  if (served) {
+{% include "send.js" %}
+    const revision = served.content, fields = ["name", "note"];
     const tell = (text, bad = false) => { state.textContent = text; state.classList.toggle("bad", bad); };
-    const waiting = new Map();
-    const save = async (form) => {
+    const waiting = new Map(), known = new Map();
+    const learn = (form, field, text) => {
+      const input = form.elements[field];
+      if (!waiting.has(form)) input.value = text;
+      known.get(form)[field] = { text, shown: waiting.has(form) ? text : input.value };
+    };
+    const write = async (form) => {
       clearTimeout(waiting.get(form));
       waiting.delete(form);
       try {
-        const content = JSON.stringify({ name: form.elements.name.value, note: form.elements.note.value });
-        const answer = await fetch(`/notes/${form.dataset.cluster}`, { method: "PUT", headers, body: content });
-        if (!answer.ok) throw new Error(await answer.text());
+        if (!known.has(form)) throw new Error("the server has gone");
+        const there = known.get(form), changed = fields.filter((field) => form.elements[field].value !== there[field].shown);
+        const pick = (text) => Object.fromEntries(changed.map((field) => [field, text(field)]));
+        const texts = pick((field) => form.elements[field].value);
+        if (changed.length) await send(`/notes/${form.dataset.cluster}`, "PUT", { ...texts, was: pick((field) => there[field].text), revision });
+        changed.forEach((field) => { there[field] = { text: texts[field], shown: texts[field] }; });
         tell(waiting.size ? "saving …" : "saved");
-      } catch (error) { tell(`not saved: ${error.message}`, true); }
+      } catch (error) {
+        // Who has read what others wrote may write over it.
+        fields.filter((field) => error.now && field in error.now).forEach((field) => { known.get(form)[field].text = error.now[field]; });
+        tell(`not saved: ${error.message}`, true);
+      }
     };
+    let last = send(`/notes?revision=${revision}`).then(({ clusters: notes }) => $$(".review").forEach((form) => {
+      known.set(form, {});
+      fields.forEach((field) => learn(form, field, notes[form.dataset.cluster][field]));
+    })).catch((error) => { if (error.now) location.reload(); else tell("the server has gone", true); });
+    const save = (form) => { last = last.then(() => write(form)); return last; };
     $$(".review").forEach((form) => {
       form.addEventListener("submit", (event) => { event.preventDefault(); save(form); });
       form.addEventListener("input", () => { tell("saving …"); clearTimeout(waiting.get(form)); waiting.set(form, setTimeout(save, 400, form)); });
     });
-    // A merge or split changes sizes, risks and rules: the page is read again, at the same cluster.
+    // A merge or split changes sizes, risks and rules: the page is read again, at the same cluster. So it is where others
+    // have merged or split what it shows.
+    const told = sessionStorage.getItem("hudd-told");
+    if (told) { sessionStorage.removeItem("hudd-told"); tell(told, true); }
     const edit = async (name, content, there) => {
       try {
         tell("saving …");
         await Promise.all([...waiting.keys()].map(save));
-        const answer = await fetch(`/clusters/${name}`, { method: "POST", headers, body: JSON.stringify(content) });
-        if (!answer.ok) throw new Error(await answer.text());
+        await send(`/clusters/${name}`, "POST", { ...content, revision });
         tell("reading the page again …");
         if (there) history.replaceState(null, "", `#cluster-${there}`);
         location.reload();
-      } catch (error) { tell(`not done: ${error.message}`, true); }
+      } catch (error) {
+        tell(`not done: ${error.message}`, true);
+        if (error.now) { sessionStorage.setItem("hudd-told", `not done: ${error.message}`); location.reload(); }
+      }
     };
     document.addEventListener("change", (event) => {
       if (event.target.matches("[data-merge]")) $("[data-edit=merge]", event.target.closest(".edit")).disabled = !event.target.value;
@@ -173,10 +196,6 @@
       else edit(button.dataset.edit, form ? { cluster } : {}, cluster);
     });
     addEventListener("beforeunload", (event) => { if (waiting.size) { [...waiting.keys()].forEach(save); event.preventDefault(); } });
-    fetch("/notes", { headers }).then((answer) => answer.json()).then((notes) => $$(".review").forEach((form) => {
-      if (!waiting.has(form)) Object.assign(form.elements.name, { value: notes[form.dataset.cluster].name });
-      if (!waiting.has(form)) Object.assign(form.elements.note, { value: notes[form.dataset.cluster].note });
-    })).catch(() => tell("the server has gone", true));
   }
 
   // The contents mark where the reader is.
