@@ -74,7 +74,7 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def until(self, expression: str, seconds: float = 30) -> None:
+    def until(self, expression: str, seconds: float = 300) -> None:
         """Wait until an expression is true."""
         end = time.monotonic() + seconds
         while not self.js(expression):
@@ -112,7 +112,7 @@ class Browser:
         """Click in the middle of the first element that fits, once the page has come to rest under it."""
         one = f"document.querySelector({json.dumps(css)})"
         box: list[float] | None = None
-        end = time.monotonic() + 30
+        end = time.monotonic() + 300
         while box is None:  # a page read again scrolls back to where it was, some frames after it is loaded
             assert time.monotonic() < end, f"never to be clicked: {css}"
             box = self.js(

@@ -14,8 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +78,7 @@ def running():
                 yield f"http://127.0.0.1:{port}", token
             finally:
                 worker.should_exit = True
-                thread.join(10)
+                thread.join()
 
     return serve
 

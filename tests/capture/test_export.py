@@ -200,6 +200,7 @@ def test_no_input() -> None:
         capture(Packed(), [])
 
 
+@pytest.mark.timing
 def test_two_threads_capture_one_after_the_other() -> None:
     meeting, met, before = threading.Barrier(2), [], sys.stderr
 

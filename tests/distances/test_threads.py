@@ -15,6 +15,7 @@ def test_results_keep_their_order():
         assert each(lambda a, b: a * b, ((n, 2) for n in range(50))) == list(range(0, 100, 2))
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("main_leaves_first", [False, True])
 def test_blas_is_held_to_one_thread_and_let_go(main_leaves_first):
     with threadpool_limits(2, user_api="blas"):
@@ -23,12 +24,12 @@ def test_blas_is_held_to_one_thread_and_let_go(main_leaves_first):
         def other():
             with workers():
                 inside.set()
-                leave.wait(5)
+                leave.wait()
 
-        thread = Thread(target=other)
+        thread = Thread(target=other, daemon=True)
         with workers():
             thread.start()
-            assert inside.wait(5)
+            inside.wait()
             assert blas_threads() == {1}
             if not main_leaves_first:
                 leave.set()

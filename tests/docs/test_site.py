@@ -68,7 +68,7 @@ def test_search_works_from_a_folder(site: Path, tmp_path: Path) -> None:
     ]
     options += [f"--user-data-dir={tmp_path}", "--virtual-time-budget=20000", "--dump-dom"]
     page = f"{(site / 'index.html').as_uri()}?q=z-plus"
-    done = subprocess.run([chromium, *options, page], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([chromium, *options, page], capture_output=True, text=True)
     assert re.search(r'md-search-result__meta"[^>]*>\s*[1-9]\d* matching document', done.stdout)
 
 

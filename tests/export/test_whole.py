@@ -264,7 +264,7 @@ def test_the_folder_one_is_in_is_not_replaced(study, tmp_path, monkeypatch):
 
 
 KILLED = """
-import runpy, sys, time
+import runpy, signal, sys
 from pathlib import Path
 from hudd.export import base, export, tables
 
@@ -274,7 +274,7 @@ original = base.EXPORTERS["csv"]
 def write(results, folder):
     found = original.write(results, folder)
     print("written", flush=True)
-    time.sleep(float(sys.argv[3]))
+    signal.pause()
     return found
 
 tables.TABLES = base.replace(original, write=write)
@@ -282,6 +282,7 @@ export(study, Path(sys.argv[2]) / "out", formats=("images", "csv"))
 """
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(("how", "earlier"), [(signal.SIGTERM, False), (signal.SIGKILL, True)])
 def test_a_killed_export_leaves_the_old_or_nothing(study, tmp_path, how, earlier):
     out = tmp_path / "out"
@@ -290,11 +291,11 @@ def test_a_killed_export_leaves_the_old_or_nothing(study, tmp_path, how, earlier
         Review(study).merge(1, 2)
     before = files(out)
     fake = Path(__file__).parents[1] / "fake_study.py"
-    command = [sys.executable, "-c", KILLED, str(fake), str(tmp_path), "60"]
+    command = [sys.executable, "-c", KILLED, str(fake), str(tmp_path)]
     writer = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=os.environ)
     writer.stdout.readline()
     writer.send_signal(how)
-    writer.wait(20)
+    writer.wait()
     writer.stdout.close()
     assert files(out) == before
     export(study, out)

@@ -3,10 +3,13 @@
 import json
 
 import h5py
+import pytest
 
 from hudd.report import write_report
 from hudd.review.labelling import Labels
 from hudd.review.review import Review
+
+pytestmark = pytest.mark.timing
 
 
 def visible(css):

@@ -14,7 +14,7 @@ from hudd.store.aside import reserve, whole_folder
 from hudd.store.files import write_whole
 
 WRITER = """
-import sys, time
+import signal, sys
 from pathlib import Path
 from hudd.store import aside as asides
 from hudd.store.aside import reserve, whole_folder
@@ -23,10 +23,11 @@ aside, handle = reserve(Path(sys.argv[1]) / "table.csv", folder=sys.argv[2] == "
 if sys.argv[2] == "folder":
     (aside / "half.csv").write_text("half")
 print(aside, flush=True)
-time.sleep(60)
+signal.pause()
 """
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_what_a_living_process_writes_is_spared(tmp_path, kind):
     writer = subprocess.Popen(
@@ -36,7 +37,7 @@ def test_what_a_living_process_writes_is_spared(tmp_path, kind):
     sweep(tmp_path)
     assert aside.exists()
     writer.send_signal(signal.SIGKILL)
-    writer.wait(20)
+    writer.wait()
     writer.stdout.close()
     sweep(tmp_path)
     assert not aside.exists()
@@ -54,6 +55,7 @@ def test_links_and_odd_files_aside_are_swept_and_what_they_lead_to_is_not(tmp_pa
     assert (tmp_path / "own.txt").read_text() == "mine"
 
 
+@pytest.mark.timing
 def test_a_file_written_again_and_again_is_whole_while_others_sweep(tmp_path):
     """Writers in several threads and sweepers in between: no write fails, and none leaves a piece."""
     path, ended, failed = tmp_path / "review", threading.Event(), []

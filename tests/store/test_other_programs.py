@@ -44,7 +44,7 @@ def content(path, tmp_path):
     out = tmp_path / "content.pickle"
     out.unlink(missing_ok=True)
     command = [sys.executable, "-W", "ignore", "-c", READ, path, out]
-    subprocess.run(command, capture_output=True, check=False, timeout=60)
+    subprocess.run(command, capture_output=True, check=False)
     return np.load(out, allow_pickle=True) if out.exists() and out.stat().st_size else None
 
 
@@ -158,6 +158,7 @@ def test_changes_are_named_and_kept_only_where_that_is_asked(study, tmp_path, na
         assert h5.attrs["model"] == "m:f"
 
 
+@pytest.mark.timing
 def test_a_file_that_is_open_elsewhere_is_left_alone(study, tmp_path, monkeypatch):
     monkeypatch.delenv("HDF5_USE_FILE_LOCKING", raising=False)  # the command line sets it
     shutil.copytree(study, tmp_path / "study")

@@ -177,6 +177,7 @@ def test_a_study_that_another_process_made_meanwhile_stays(material, tmp_path, m
     assert Study.open(tmp_path / "study").has("splits/test")
 
 
+@pytest.mark.timing
 def test_two_processes_on_one_study(material, whole, tmp_path):
     study = Study.create(tmp_path / "study", **material).heatmaps()
     command = [sys.executable, "-c", HOLDER, str(study.path / ".lock")]

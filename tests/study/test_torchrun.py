@@ -19,7 +19,7 @@ def hudd(*arguments, launcher=()):
         "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, *launcher, "-m", "hudd", *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
 def options(material, preset="hudd"):
