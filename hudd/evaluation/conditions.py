@@ -100,8 +100,8 @@ class Conditions:
         ordered = np.take_along_axis(table, self._order, 1)
         self._known = np.isfinite(ordered).sum(axis=1)
         edge = np.ones((len(table), 1), bool)
-        self._cut = np.hstack([edge, ordered[:, 1:] > ordered[:, :-1], edge])  # between different numbers
-        self._cut &= np.arange(count + 1) <= self._known[:, None]
+        # Between different numbers, and at both ends of those that are known.
+        self._cut = np.hstack([edge, ordered[:, 1:] > ordered[:, :-1], ~edge])
         np.put_along_axis(self._cut, self._known[:, None], True, 1)
 
     def best(self, gain: np.ndarray, *, excluded: Collection[str] = ()) -> list[Condition]:

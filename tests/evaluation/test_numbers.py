@@ -3,6 +3,7 @@
 import pytest
 
 from hudd.evaluation import spelled
+from hudd.evaluation.numbers import exactly
 
 
 @pytest.mark.parametrize(
@@ -17,7 +18,29 @@ from hudd.evaluation import spelled
         (0.1, 0.1, "0.1..0.1"),
         (0, 0, "0..0"),
         (3, 7.25, "3..7.25"),
+        (0.5, float("inf"), "0.5..inf"),
+        (99.5, 101.25, "99.5..101.25"),
+        (-101.26, -99.51, "-101.26..-99.51"),
+        (0.12345, 1000.5, "0.123..1e+03"),
+        (-0.5, 0.5, "-0.5..0.5"),
+        (1 / 3, 1 / 3 + 1e-16, "0.33333333333333331..0.33333333333333343"),
     ],
 )
 def test_a_range_keeps_what_tells_its_ends_apart(low, high, text):
     assert spelled(low, high) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (3.0, "3"),
+        (-2, "-2"),
+        (0.1, "0.1"),
+        (1e15 - 1, "999999999999999"),
+        (1e15, "1000000000000000.0"),
+        (-1e16, "-1e+16"),
+    ],
+)
+def test_a_number_reads_back_as_itself(value, text):
+    assert exactly(value) == text
+    assert float(text) == value

@@ -26,6 +26,20 @@ def test_by_hand():
     assert result.to_dict()["clusters"][0] == {"cluster": 1, "size": 4, "majority": "blur", "purity": 0.75}
 
 
+def test_only_images_in_clusters_and_of_causes_that_count_are_measured():
+    labels = np.array([3, 3, 3, 3, 1, 1, -2, 0, 7])
+    causes = np.array(["b", "a", "a", "b", "c", "x", "d", "d", "x"])
+    result = purity_coverage(labels, causes, ignore=("x",), min_size=1)
+    assert result.clusters.tolist() == [1, 3]
+    assert result.size.tolist() == [1, 4]
+    assert result.majority == ("c", "a")  # of as many, the first
+    assert (result.causes, result.images) == (("a", "b", "c", "d"), 7)
+    assert (result.weighted_purity, result.mean_purity) == (3 / 5, 0.75)
+    assert (result.coverage, result.strict_coverage) == (2 / 4, 1 / 4)
+    assert purity_coverage(labels, causes, ignore=("x",), strict=0.5).strict_coverage == 1 / 4
+    assert result.to_dict()["images"] == 7
+
+
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=50))
 def test_laws(rows):
     labels, causes = np.array(rows).T

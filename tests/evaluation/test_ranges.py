@@ -25,6 +25,35 @@ def test_by_hand():
     assert found.to_dict()["reduction"] == found.reduction > 0.5
 
 
+def test_what_lies_outside_on_either_side_does_not_count_to_all():
+    values = np.array([20.0, 21, 22, 23, 19.5, 10, 90, 23.5, 22.5, np.nan])
+    labels = np.repeat([1, 2], [4, 6])
+    (found,) = ranges(values, labels, share=1.0)
+    assert (found.low, found.high, found.share_of_all) == (20, 23, 5 / 9)
+
+
+def test_the_most_reduced_parameter_comes_first_and_what_is_at_the_threshold_not_at_all():
+    labels = np.repeat([1, 2], 4)
+    parameters = {
+        "half": np.array([0.0, 1, 0, 1, 9, 9, 0, 0]),
+        "none": np.array([0.0, 9, 0, 9, 0, 9, 0, 9]),
+        "most": np.array([3.0, 3, 3, 3, 9, 0, 5, 7]),
+    }
+    found = variance_reduction(parameters, labels)
+    listed = [(one.cluster, one.parameter) for one in unsafe_ranges(parameters, labels, found)]
+    assert listed == [(1, "most"), (1, "half")]
+    at = float(found.reduction[0, 0])
+    listed = [one.parameter for one in unsafe_ranges(parameters, labels, found, threshold=at)]
+    assert listed == ["most"]
+
+
+def test_angles_beyond_their_period_are_the_same():
+    values = np.array([-10.0, 725, 5, 370, 90, 200, 270, 180])
+    labels = np.repeat([1, 2], 4)
+    (found,) = ranges(values, labels, share=1.0, angles={"p": 360})
+    assert (found.low, found.high, found.share_of_all) == (350, 10, 0.5)
+
+
 def test_an_arc_may_run_through_the_end_of_the_period():
     values = np.array([350.0, 355, 5, 10, 90, 200, 270, 180])
     labels = np.array([1, 1, 1, 1, 2, 2, 2, 2])
@@ -58,5 +87,6 @@ def test_no_shorter_range_holds_the_share(members, share, circular):
 
 
 def test_wrong_share_is_named():
-    with pytest.raises(UsageError, match="share"):
-        ranges(np.arange(4.0), np.array([1, 1, 2, 2]), share=0)
+    for share in (0, -0.5, 1.01):
+        with pytest.raises(UsageError, match="share must be above 0 and at most 1"):
+            ranges(np.arange(4.0), np.array([1, 1, 2, 2]), share=share)

@@ -8,6 +8,8 @@ from scipy.stats import hypergeom
 
 from hudd.errors import UsageError
 from hudd.evaluation import cluster_rules, unsafe_composition
+from hudd.evaluation.chance import as_good
+from hudd.evaluation.rules import _gain, _shuffled
 
 
 @pytest.fixture
@@ -117,6 +119,77 @@ def test_of_many_texts_the_most_frequent_are_looked_at():
     assert rule.text == "text is t070"
 
 
+@pytest.mark.parametrize(
+    ("members", "strata", "gain"),
+    [
+        ([1, 1, 0, 0], [0, 0, 0, 0], [1 / 2, 1 / 2, -1 / 2, -1 / 2]),
+        ([1, 0, 0, 0], [0, 0, 1, 1], [1, -1, 0, 0]),  # others of other classes do not count
+        ([1, 1, 1, 0, 0, 0], [0, 0, 1, 0, 0, 1], [1 / 3, 1 / 3, 1 / 3, -1 / 3, -1 / 3, -1 / 3]),
+        (
+            [1, 1, 1, 0, 0, 0],
+            [4, 4, 1, 1, 1, 1],
+            [1 / 3, 1 / 3, 1 / 3, -1 / 3, -1 / 3, -1 / 3],
+        ),  # a class of members
+        ([1, 1, 0], [0, 0, 1], [1 / 2, 1 / 2, 0]),  # nothing to compare with
+    ],
+)
+def test_what_a_row_adds(members, strata, gain):
+    np.testing.assert_allclose(_gain(np.array(members, bool), np.array(strata)), gain)
+
+
+def test_chance_draws_as_many_of_each_class():
+    rng, strata = np.random.default_rng(0), np.array([2, 0, 1, 0, 2, 1, 0, 0, 5])
+    member = np.array([1, 1, 0, 0, 0, 1, 1, 0, 0], bool)
+    drawn = np.array([_shuffled(member, strata, rng) for _ in range(200)])
+    for one in np.unique(strata):
+        assert set(drawn[:, strata == one].sum(axis=1)) == {member[strata == one].sum()}
+    share = drawn.mean(axis=0)  # every row of a class as often
+    np.testing.assert_allclose(share, [1 / 2, 1 / 2, 1 / 2, 1 / 2, 1 / 2, 1 / 2, 1 / 2, 1 / 2, 0], atol=0.15)
+
+
+def test_clusters_come_by_size_and_those_of_one_or_of_everything_not_at_all():
+    labels = np.array([3, 3, 2, 2, 2, 7, -1, 0])
+    found = cluster_rules({"p": np.arange(8)}, labels, permutations=0)
+    assert [(rule.cluster, rule.p_value) for rule in found] == [(2, 1), (3, 1)]
+    assert cluster_rules({"p": np.arange(4)}, np.ones(4, int), permutations=0) == []
+    with pytest.raises(UsageError, match="8 labels but 3 classes"):
+        cluster_rules({"p": np.arange(8)}, labels, classes=np.zeros(3))
+
+
+def test_a_rule_is_measured_by_the_rows_that_fit_it():
+    labels = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0])
+    (rule,) = cluster_rules({"p": np.array([1, 1, 1, 9, 1, 9, 9, 9, 9, 9])}, labels, permutations=0)
+    assert rule.text == "p < 6"
+    assert (rule.precision, rule.recall, rule.f1) == (0.75, 0.75, 0.75)
+    assert rule.informedness == pytest.approx(3 / 4 - 1 / 6)
+    (none,) = cluster_rules({"p": np.zeros(10)}, labels, permutations=0)
+    assert (none.text, none.parameters, none.precision, none.recall) == ("", (), 0.4, 1)
+    assert (none.f1, none.informedness) == (pytest.approx(0.8 / 1.4), 0)
+
+
+def test_more_conditions_are_taken_only_where_they_are_worth_their_bounds():
+    rng = np.random.default_rng(5)
+    p, q, r = rng.random((3, 800))
+    labels = ((p < 0.5) & (q < 0.5) & (r < 0.5)).astype(int)
+    for most in (1, 2, 3):
+        (rule,) = cluster_rules({"p": p, "q": q, "r": r}, labels, max_conditions=most, permutations=0)
+        assert len(rule.parameters) == most
+        assert rule.text.count(" and ") == most - 1
+    assert rule.f1 == 1
+    two = ((p < 0.5) & (q < 0.5)).astype(int)
+    (rule,) = cluster_rules({"p": p, "q": q, "r": r}, two, max_conditions=3, permutations=0)
+    assert set(rule.parameters) == {"p", "q"}
+
+
+@pytest.mark.parametrize(
+    ("chance", "counts"), [(0.5, True), (0.5 - 1e-10, True), (0.499, False), (0.6, True)]
+)
+def test_ties_are_told_within_rounding(chance, counts):
+    assert as_good(chance, 0.5) == counts
+    assert as_good(1000 * chance, 500.0) == counts
+    assert as_good(-1e-10, 0.0)
+
+
 def test_what_only_tells_the_classes_apart_is_no_cause():
     rng = np.random.default_rng(3)
     classes = rng.integers(0, 4, 2000)
@@ -192,6 +265,9 @@ def test_composition():
     assert table["label"]["clusters"] == {1: {"3": 1.0}, 2: {"5": 1.0}}
     assert table["light"]["clusters"][1]["median"] == 0.5
     assert table["light"]["clusters"][2] == {"count": 0}
+    assert table["light"]["set"] == {"count": 4, "mean": 1.5, "q25": 0.75, "median": 1.5, "q75": 2.25}
+    assert list(unsafe_composition(image, cluster, {"k": np.array([*"aabbb"])})["k"]["set"]) == ["b", "a"]
+    assert unsafe_composition(image[:0], cluster[:0], {"k": np.arange(0)})["k"]["clusters"] == {}
     with pytest.raises(UsageError, match="row 4 was chosen"):
         unsafe_composition(image, cluster, {"label": np.arange(4)})
     with pytest.raises(UsageError, match="cluster each"):

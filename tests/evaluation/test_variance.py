@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy.stats import circstd, circvar, hypergeom
 
 from hudd.errors import UsageError
-from hudd.evaluation import variance_reduction
+from hudd.evaluation import VarianceReduction, variance_reduction
+from hudd.evaluation.variance import most_telling
 
 
 @given(st.integers(0, 999), st.integers(2, 40), st.integers(1, 6), st.floats(-1e6, 1e6))
@@ -117,6 +118,37 @@ def test_of_constants_the_one_farthest_from_the_rest_tells_most():
     shift = variance_reduction({"a": angle}, labels, angles={"a": 360}).shift[:, 0]
     np.testing.assert_allclose(shift[:2], np.radians(10) / circstd(np.radians(angle)))
     assert shift[2] == pytest.approx(0, abs=1e-9)
+
+
+def test_the_order_is_by_reduction_then_by_shift_whatever_its_direction():
+    reduction = np.array([[0.2, 0.9, 0.9, 0.9, -1.0], [1.0, 1 - 1e-12, 0.5, 0.0, 1.0]])
+    shift = np.array([[9.0, 1.0, 3.0, 2.0, 7.0], [0.5, 2.0, 9.0, 9.0, 1.0]])
+    assert most_telling(reduction, shift).tolist() == [[2, 3, 1, 0, 4], [1, 4, 0, 2, 3]]
+    first = np.array([[True, False, False, True, False]] * 2)
+    assert most_telling(reduction, shift, first).tolist() == [[3, 0, 2, 1, 4], [0, 3, 1, 4, 2]]
+
+
+def test_clusters_of_one_are_left_out_of_every_column():
+    labels = np.array([5, 2, 2, 9, 7, 7, 7, -1, 0])
+    found = variance_reduction({"p": np.arange(9.0)}, labels)
+    assert found.clusters.tolist() == [2, 7]
+    assert found.size.tolist() == [2, 3]
+    assert [row["size"] for row in found.to_dict()["clusters"]] == [2, 3]
+
+
+@pytest.mark.parametrize(("threshold", "share"), [(0.4, 1.0), (0.5, 0.5), (0.9, 0.5), (1.0, 0.0)])
+def test_the_share_reduced_is_of_those_above_the_threshold(threshold, share):
+    found = VarianceReduction(
+        np.array([1, 2]), np.array([2, 2]), ("p", "q"), np.array([[0.5, -3.0], [0.1, 1.0]]), np.zeros((2, 2))
+    )
+    assert found.best.tolist() == [0.5, 1]
+    assert found.share_reduced(threshold) == share
+    summary = found.to_dict()
+    assert (summary["share_reduced_by_half"], summary["mean_best_reduction"]) == (0.5, 0.75)
+    assert summary["mean_reduction"] == pytest.approx(-1.4 / 4)
+    assert summary["clusters"][1] == {
+        "cluster": 2, "size": 2, "reduction": {"p": 0.1, "q": 1.0}, "best_parameter": "q",
+    }  # fmt: skip
 
 
 def test_summary():
