@@ -54,17 +54,12 @@ def _out(name: str) -> str:
     return str(KEPT / f"{name}.json")
 
 
-def _relevance(model: str, batch: int) -> tuple[str, ...]:
-    case = f"{model}:{batch}"
+def _relevance(model: str, batch: int, *layout: str) -> tuple[str, ...]:
+    command = [sys.executable, "benchmarks/lrp.py", "--device", "cuda", "--case", f"{model}:{batch}", *layout]
     return (
-        sys.executable,
-        "benchmarks/lrp.py",
-        "--device",
-        "cuda",
-        "--case",
-        case,
+        *command,
         "--out",
-        _out(f"lrp-{model}-{batch}"),
+        _out("-".join(["lrp", model, str(batch), *(name.strip("-") for name in layout)])),
     )
 
 
@@ -90,9 +85,14 @@ def stages() -> list[Stage]:
             (python, "benchmarks/kernels.py", "--device", "cuda", "--out", _out("kernels")),
         ),
         *(
-            Stage(f"benchmark {model}:{batch}", _relevance(model, batch), needs="torchvision")
+            Stage(
+                f"benchmark {model}:{batch} {' '.join(layout)}".rstrip(),
+                _relevance(model, batch, *layout),
+                needs="torchvision",
+            )
             for model in ("vgg16", "resnet50")
             for batch in (64, 256)
+            for layout in ((), ("--channels-last",))
         ),
     ]
 

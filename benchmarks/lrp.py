@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 import hudd
+from hudd.arithmetic import contracting
 
 CASES = [("alexnet", 32), ("vgg16", 8), ("resnet18", 16), ("mobilenet_v2", 16)]
 QUICK = [("alexnet", 8), ("resnet18", 4)]
@@ -73,6 +74,9 @@ def main() -> None:
     options = harness.parser(__doc__ or "", "lrp")
     options.add_argument("--case", action="append", help="model:batch, e.g. alexnet:32; may be given again")
     options.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    options.add_argument(
+        "--channels-last", action="store_true", help="weights and images channels-last, for a GPU"
+    )
     options.add_argument("--no-peers", action="store_true", help="only hudd and the floor")
     chosen = harness.parse(options, repeats=2)
     cases = [
@@ -83,6 +87,7 @@ def main() -> None:
         "versions": harness.versions("torch", "hudd", "zennit", "captum", "torchvision"),
         "threads": torch.get_num_threads(),
         "repeats": chosen.repeats,
+        "channels_last": chosen.channels_last,
         "cases": [],
     }
     harness.left_out(record["versions"])
@@ -90,13 +95,15 @@ def main() -> None:
         raise SystemExit("the models of this benchmark are torchvision's; install it.")
     found = set() if chosen.no_peers else {name for name, number in record["versions"].items() if number}
     for name, batch in cases:
-        model = model_of(name).to(chosen.device)
-        images = torch.randn(batch, 3, 224, 224, device=chosen.device)
+        layout = torch.channels_last if chosen.channels_last else torch.contiguous_format
+        model = model_of(name).to(chosen.device, memory_format=layout)
+        images = torch.randn(batch, 3, 224, 224, device=chosen.device).to(memory_format=layout)
         runners = contenders(name, model, images, found)
-        seconds = harness.best_times(
-            {label: lambda run=run, images=images: run(images) for label, run in runners.items()},
-            chosen.repeats,
-        )
+        with contracting("float32"):  # of all of them: on a GPU torch would take TF32
+            seconds = harness.best_times(
+                {label: lambda run=run, images=images: run(images) for label, run in runners.items()},
+                chosen.repeats,
+            )
         print(f"\n{name}, batch {batch}, 224x224, float32")
         print(f"  {'':34s} {'seconds':>8s} {'forwards':>9s} {'gradients':>10s} {'images/s':>9s}")
         for label, time in seconds.items():

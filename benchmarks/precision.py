@@ -1,15 +1,17 @@
-"""How far relevance computed in float32 and stored in float32, bfloat16 or float16 is from float64, rule by rule.
+"""How far relevance of every precision, computed and stored, is from float64, rule by rule.
 
 The yardstick is the same plan in float64 throughout (`double.py`). A heatmap's error is the greatest difference from
 it, as a share of the heatmap's greatest number; what a rule has is the worst and the median over every layer, image
-and network. Weights and biases are random, as in `conservation.py`. Writes docs/precision.md.
+and network. Weights and biases are random, as in `conservation.py`. TF32 is simulated on the CPU: factors of
+convolutions and matrix products are rounded to its 11 bits. Writes docs/precision.md.
 """
 
 from __future__ import annotations
 
 import copy
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import conservation
@@ -18,8 +20,10 @@ import harness
 import peers
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import hudd
+from hudd.arithmetic import CONTRACTIONS
 from hudd.lrp import COMPOSITES, Composite, Epsilon, WSquare, ZPlus
 
 NETWORKS = ["resnet18", "mobilenet_v2", "convnext_tiny"]
@@ -37,7 +41,30 @@ RULES: dict[str, object] = {
 ATTENTION_RULES: dict[str, object] = {
     name: COMPOSITES[name] for name in ("epsilon-plus", "cp-lrp-gamma", "attnlrp", "attnlrp-gamma")
 }
-STORED = ("float32", "bfloat16", "float16")
+
+
+class _Tf32(TorchDispatchMode):
+    """Factors rounded to the nearest of TF32's numbers, products summed in float32."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        rounded = map(_to_tf32, args) if func in CONTRACTIONS else args
+        return func(*rounded, **(kwargs or {}))
+
+
+def _to_tf32(argument: object) -> object:
+    if not isinstance(argument, Tensor) or argument.dtype != torch.float32:
+        return argument
+    return ((argument.contiguous().view(torch.int32) + 0x1000) & ~0x1FFF).view(torch.float32)
+
+
+# How relevance is computed and stored, as the columns of the table have it.
+VARIANTS: dict[str, tuple[dict[str, str], Callable[[], AbstractContextManager[object]]]] = {
+    "float32": ({}, nullcontext),
+    "stored bfloat16": ({"dtype": "bfloat16"}, nullcontext),
+    "stored float16": ({"dtype": "float16"}, nullcontext),
+    "tf32": ({"precision": "tf32"}, _Tf32),
+    "bfloat16": ({"precision": "bfloat16", "dtype": "float32"}, nullcontext),
+}
 PAGE = Path(__file__).parent.parent / "docs" / "precision.md"
 Errors = dict[str, list[float]]
 
@@ -72,16 +99,17 @@ def _network(name: str, size: int) -> tuple[nn.Module, Tensor]:
 
 
 def _errors(model: nn.Module, doubled: nn.Module, images: Tensor, rules: object) -> Errors:
-    """For each storage precision the errors of all heatmaps, layer by layer and image by image."""
+    """For each variant the errors of all heatmaps, layer by layer and image by image."""
     with double.engine():
         exact = hudd.LRP(doubled, rules=rules).attribute(images.double()).layers  # type: ignore[arg-type]
     found: Errors = {}
-    for precision in STORED:
-        stored = hudd.LRP(model, rules=rules, precision=precision).attribute(images).layers  # type: ignore[arg-type]
-        found[precision] = [
+    for variant, (options, simulated) in VARIANTS.items():
+        with simulated():
+            coarse = hudd.LRP(model, rules=rules, **options).attribute(images).layers  # type: ignore[arg-type]
+        found[variant] = [
             float((ours.double() - theirs).abs().max() / theirs.abs().max())
             for name, heatmap in exact.items()
-            for theirs, ours in zip(heatmap, stored[name])
+            for theirs, ours in zip(heatmap, coarse[name])
             if theirs.any()
         ]
     return found
@@ -96,10 +124,10 @@ def _measured(names: list[str], rules: Mapping[str, object], size: int) -> list[
             for label, rule in rules.items():
                 errors = _errors(model, doubled, images, rule)
                 row = {"model": name, "rule": label, "size": images.shape[-1]}
-                row["worst"] = {precision: max(found) for precision, found in errors.items()}
-                row["median"] = {precision: statistics.median(found) for precision, found in errors.items()}
+                row["worst"] = {variant: max(found) for variant, found in errors.items()}
+                row["median"] = {variant: statistics.median(found) for variant, found in errors.items()}
                 rows.append(row)
-                print(f"{name:18s} {label:34s}", *(f"{row['worst'][p]:.1e}" for p in STORED), flush=True)  # type: ignore[index]
+                print(f"{name:18s} {label:34s}", *(f"{row['worst'][v]:.1e}" for v in VARIANTS), flush=True)  # type: ignore[index]
     return rows
 
 
@@ -119,17 +147,17 @@ def main() -> None:
 
 
 def _page(rows: list[dict[str, object]]) -> str:
-    head = "| | " + " | ".join(f"{precision}, worst | median" for precision in STORED) + " |"
-    rule = "| --- |" + " --- | --- |" * len(STORED)
+    head = "| | " + " | ".join(f"{variant}, worst | median" for variant in VARIANTS) + " |"
+    rule = "| --- |" + " --- | --- |" * len(VARIANTS)
 
     def table(key: str, chosen: list[dict[str, object]]) -> list[str]:
         lines = []
         for label in dict.fromkeys(str(row[key]) for row in chosen):
             mine = [row for row in chosen if row[key] == label]
             cells = []
-            for precision in STORED:
-                cells.append(f"{max(row['worst'][precision] for row in mine):.1e}")  # type: ignore[index]
-                cells.append(f"{statistics.median(row['median'][precision] for row in mine):.1e}")  # type: ignore[index]
+            for variant in VARIANTS:
+                cells.append(f"{max(row['worst'][variant] for row in mine):.1e}")  # type: ignore[index]
+                cells.append(f"{statistics.median(row['median'][variant] for row in mine):.1e}")  # type: ignore[index]
             lines.append(f"| {label} | " + " | ".join(cells) + " |")
         return [head, rule, *lines]
 
@@ -139,14 +167,18 @@ def _page(rows: list[dict[str, object]]) -> str:
         [
             "# Precision",
             "",
-            "Written by `python benchmarks/precision.py`. `LRP` takes float32 inputs and computes in float32 (the sums",
-            'of a sample in float64); `precision="bfloat16"` or `"float16"` says how whole heatmaps of layers are',
-            "*stored*, rounded once from float32 as they are written out. The relevance of the input and pooled",
-            "heatmaps are float32 always, and models in half precision are refused.",
+            "Written by `python benchmarks/precision.py`. `LRP` takes float32 inputs and computes in IEEE float32,",
+            "whatever torch is set to (on a GPU torch convolves in TF32 by default); the sums of a sample are float64.",
+            '`precision="tf32"` or `"bfloat16"` computes convolutions and matrix products in that arithmetic,',
+            '`dtype="bfloat16"` or `"float16"` says how whole heatmaps of layers are *stored*, rounded once when',
+            "written out. The relevance of the input and pooled heatmaps are float32 always, and models in half",
+            "precision are refused.",
             "",
             "Errors are against the same passes in float64 throughout: the greatest difference in a heatmap as a share",
             "of its greatest number, over every layer, two images and the networks named. Weights are random.",
             "float16 keeps 11 bits of numbers above 6e-5, none of those below 6e-8; bfloat16 keeps 8 bits of all.",
+            "TF32, here simulated on a CPU, multiplies factors of 11 bits and adds up in float32; `bfloat16` takes",
+            "factors of 8 bits and rounds sums to 8 bits. Heatmaps of both are stored in float32.",
             "",
             f"## By rule: {', '.join(NETWORKS)}",
             "",

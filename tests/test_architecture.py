@@ -29,7 +29,7 @@ FLOORS = [
     {"store"},
     {"registry"},
     {"specs"},
-    {"presets", "progress", "ranks", "memory", "kinds", "text", "cells", "caches"},
+    {"arithmetic", "presets", "progress", "ranks", "memory", "kinds", "text", "cells", "caches"},
     {"errors", "version", "_core"},
 ]
 # What is on one floor and belongs together.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 
 from hudd import _core
+from hudd.arithmetic import contracting
 from hudd.distances.job import Job
 from hudd.distances.kernels import VANISHING
 from hudd.distances.rows import Columns, Rows
@@ -17,17 +16,6 @@ from hudd.distances.threads import strips, thread_count
 from hudd.errors import UsageError
 
 _dlpack = torch.utils.dlpack.to_dlpack  # type: ignore[attr-defined]
-
-
-@contextmanager
-def _full_precision() -> Iterator[None]:
-    """Keep matrix products in true float32: no TF32, no bfloat16."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def usable(name: Any) -> torch.device:
@@ -72,7 +60,7 @@ def fill(job: Job, device: torch.device, share: float, *, direct: bool) -> None:
     x, y = job.sources[0], job.sources[-1]
     shift = torch.from_numpy(job.shift()).to(device)
     height = max(1, budget // (48 * max(job.m, 1)))  # a pair may be marked: value, row, column, sum
-    with _full_precision(), torch.inference_mode():
+    with contracting("float32"), torch.inference_mode():
         for rows in strips(0, job.n, height):
             first = rows.start if job.triangle else 0
             strip = _Strip(x, y, rows, slice(first, job.m), job.unit, device, budget, job.plan)

@@ -25,4 +25,5 @@ class Heatmaps(Features):
             layers=None if subject.layers is None else list(subject.layers),
             pool=subject.pool,
             precision=subject.precision,
+            cuda_graphs="auto",
         )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
+from hudd.arithmetic import ARITHMETICS, contracting
 from hudd.capture.export import capture, tensors_of, without_autocast
 from hudd.capture.graph import RelevanceGraph
 from hudd.errors import UsageError
@@ -24,7 +25,8 @@ from hudd.lrp.rules import Rule
 from hudd.lrp.run import Enter, Relevance, Run, entering, wrongly_guessed
 from hudd.lrp.targets import Target
 
-_PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+_PRECISIONS = (*ARITHMETICS, "float16")
+_STORED = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _POOLS = ("none", "channel", "space")
 # A lock for each LRP; not its attribute, so that one can be copied and pickled.
 _planning: WeakKeyDictionary[LRP, threading.Lock] = WeakKeyDictionary()
@@ -47,18 +49,23 @@ class LRP:
     pool : {"none", "channel", "space"}, optional
         Keep relevance whole, sum it over space or tokens (one number per channel) or over channels (a map), whichever
         axis they are along (see :attr:`channels`). Layers without spatial axes are kept whole.
-    precision : {"float32", "float16", "bfloat16"}, optional
-        Storage of whole heatmaps; arithmetic is float32 always.
+    precision : {"float32", "tf32", "bfloat16", "float16"}, optional
+        Arithmetic of convolutions and matrix products, see :func:`hudd.arithmetic.contracting`: float32 as IEEE 754 has
+        it, whatever torch is set to, or "tf32" or "bfloat16"; all else is computed in float32. "float16" computes in
+        float32 and stores float16.
     at : {"input", "output"}, optional
         Which side of a layer its heatmap shows; at the output no layer that has several is shown.
     bias_share : bool, optional
         Also sum up what biases absorb, layer by layer; takes another sweep, image by image.
-    cuda_graphs : bool, optional
+    cuda_graphs : bool or "auto", optional
         On a GPU record the pass where shapes come again, and replay it from then on: one launch in place of some
-        hundreds, which is most of a small batch's time. Batches explained by a callable run unrecorded.
+        hundreds, which is most of a small batch's time. Batches explained by a callable run unrecorded. True: raise
+        where a pass cannot be recorded; "auto": run it unrecorded.
     recompute : bool, optional
         Compute activations again in place of keeping them all until relevance comes back, segment by segment: less
         memory for deep models at the cost of one more forward pass at most. The results are the same to the bit.
+    dtype : {"float32", "float16", "bfloat16"}, optional
+        How whole heatmaps are stored; by default as in `precision` ("tf32": float32).
 
     Raises
     ------
@@ -87,17 +94,22 @@ class LRP:
         precision: str = "float32",
         at: str = "input",
         bias_share: bool = False,
-        cuda_graphs: bool = False,
+        cuda_graphs: bool | Literal["auto"] = False,
         recompute: bool = False,
+        dtype: str | None = None,
     ) -> None:
         for name, value, allowed in (
             ("pool", pool, _POOLS),
-            ("precision", precision, tuple(_PRECISIONS)),
+            ("precision", precision, _PRECISIONS),
+            ("dtype", dtype, (None, *_STORED)),
+            ("cuda_graphs", cuda_graphs, (False, True, "auto")),
             ("at", at, ("input", "output")),
         ):
             if value not in allowed:
-                raise UsageError(f"{name} must be one of {', '.join(allowed)}, but it is {value!r}.")
-        if cuda_graphs and bias_share:
+                raise UsageError(
+                    f"{name} must be one of {', '.join(map(str, allowed))}, but it is {value!r}."
+                )
+        if cuda_graphs is True and bias_share:
             raise UsageError(
                 "bias shares are summed up image by image, unrecorded; leave out cuda_graphs or bias_share."
             )
@@ -105,11 +117,15 @@ class LRP:
         self._recommended = rules == "recommended"  # known once the model is captured
         self.composite = composite_of("epsilon-plus" if self._recommended else rules)
         self._asked = None if layers is None else _paths(layers)
-        self._pool, self._dtype, self._at = pool, _PRECISIONS[precision], at
+        self._pool, self._at = pool, at
+        self._arithmetic = precision if precision in ARITHMETICS else "float32"
+        self._dtype = _STORED.get(dtype or precision, torch.float32)
         self._bias_share, self._recompute = bias_share, recompute
         self._captured: RelevanceGraph | None = None
         self._plans: dict[int, Plan] = {}  # by the number of outputs explained
-        self._recordings = Recordings(CudaRecorder()) if cuda_graphs else None  # of the first output's plan
+        self._recordings = None  # of the first output's plan
+        if cuda_graphs and not bias_share:
+            self._recordings = Recordings(CudaRecorder(), optional=cuda_graphs == "auto")
         self._shapes: list[torch.Size] = []
         kernels.expect_batches(self)
 
@@ -215,14 +231,17 @@ class LRP:
             return self._attribute(batch, target)
 
     def _attribute(self, batch: Inputs, target: Target) -> Relevance:
-        if self._recordings is not None:
-            self._recordings.check(batch)
+        recorded = self._recordings is not None and self._recordings.takes(batch)
         if isinstance(target, Tensor):
             target = target.cpu()  # if a GPU has to be waited for, then before the batch and not amid it
-        plan = self._planned(batch, every_output=callable(target))
+        plan = self._planned(batch, every_output=callable(target))  # a capture writes torch's settings itself
+        with contracting(self._arithmetic):
+            return self._attribute_by(plan, batch, target, recorded=recorded)
+
+    def _attribute_by(self, plan: Plan, batch: Inputs, target: Target, *, recorded: bool) -> Relevance:
         enter = functools.partial(entering, target)
         explain = functools.partial(self._explained, plan)
-        if self._recordings is not None and not callable(target):
+        if recorded and self._recordings is not None and not callable(target):
             result = self._settled(plan, functools.partial(self._recordings.run, explain, batch, target))
         else:
             result = self._settled(plan, functools.partial(explain, batch, enter))

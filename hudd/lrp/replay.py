@@ -7,6 +7,8 @@ are copied to where the recording reads them, and results from where it leaves t
 from __future__ import annotations
 
 import functools
+import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
@@ -15,7 +17,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from hudd.errors import HuddError, UsageError
+from hudd.errors import HuddError, HuddWarning, UsageError
 from hudd.lrp.run import Doubts, Enter, Relevance, entering, selected
 from hudd.lrp.targets import Target, indices
 
@@ -47,6 +49,7 @@ class Recorder(Protocol):
 class _Entry:
     output: torch.Size
     recording: Recording | None = None
+    recordable: bool = True
 
 
 class Recordings:
@@ -57,25 +60,47 @@ class Recordings:
     not come for long are forgotten, also those seen but once: where more kinds than are kept take turns, none is ever
     recorded, which is better than recording each in vain.
 
+    Threads take turns: a recording reads and writes the same memory each time.
+
     Parameters
     ----------
     recorder : Recorder
         Makes the recordings.
     kept : int, optional
         How many kinds are remembered.
+    optional : bool, optional
+        Run what cannot be recorded as it is, with a warning, in place of raising.
     """
 
-    def __init__(self, recorder: Recorder, kept: int = KEPT) -> None:
-        self._recorder, self._kept = recorder, kept
+    def __init__(self, recorder: Recorder, kept: int = KEPT, *, optional: bool = False) -> None:
+        self._recorder, self._kept, self._optional = recorder, kept, optional
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
+        self._turns = threading.Lock()
 
-    def check(self, inputs: Inputs) -> None:
-        """Raise UsageError if a pass over these inputs cannot be recorded."""
-        self._recorder.check(inputs)
+    def __reduce__(self) -> tuple[Callable[..., Recordings], tuple[Any, ...]]:
+        """A copy has nothing recorded: recordings belong to their memory."""
+        return functools.partial(Recordings, optional=self._optional), (type(self._recorder)(), self._kept)
+
+    def takes(self, inputs: Inputs) -> bool:
+        """Whether a pass over these inputs can be recorded.
+
+        Raises
+        ------
+        UsageError
+            If it cannot, unless recordings are optional.
+        """
+        try:
+            self._recorder.check(inputs)
+        except UsageError:
+            if not self._optional:
+                raise
+            return False
+        return True
 
     def clear(self) -> None:
         """Forget everything: the way of relevance has changed."""
-        self._entries.clear()
+        with self._turns:
+            self._entries.clear()
 
     def run(self, explain: Explain, inputs: Inputs, target: Target) -> Explained:
         """Explain a batch, by a recording where there is one; `target` is no callable.
@@ -85,21 +110,36 @@ class Recordings:
         UsageError
             If the target does not fit the outputs.
         HuddError
-            If the pass cannot be recorded.
+            If the pass cannot be recorded, unless recordings are optional.
         """
+        enter = functools.partial(entering, target)
         kind = (*((tensor.shape, tensor.stride()) for tensor in inputs), target is None)
-        entry = self._entries.get(kind)
-        if entry is None:
-            explained = explain(inputs, functools.partial(entering, target))
-            self._entries[kind] = _Entry(explained[0].output.shape)
-            if len(self._entries) > self._kept:
-                self._entries.popitem(last=False)
-            return explained
-        rows = None if target is None else indices(target, entry.output)
-        if entry.recording is None:
-            entry.recording = self._recorder.record(explain, inputs, rows)
-        self._entries.move_to_end(kind)
-        return entry.recording.replay(inputs, rows)
+        with self._turns:
+            entry = self._entries.get(kind)
+            if entry is None:
+                explained = explain(inputs, enter)
+                self._entries[kind] = _Entry(explained[0].output.shape)
+                if len(self._entries) > self._kept:
+                    self._entries.popitem(last=False)
+                return explained
+            self._entries.move_to_end(kind)
+            rows = None if target is None else indices(target, entry.output)
+            recording = self._recorded(entry, explain, inputs, rows)
+            return explain(inputs, enter) if recording is None else recording.replay(inputs, rows)
+
+    def _recorded(
+        self, entry: _Entry, explain: Explain, inputs: Inputs, rows: Tensor | None
+    ) -> Recording | None:
+        """The recording, made now if there is none yet; None where there can be none."""
+        if entry.recording is None and entry.recordable:
+            try:
+                entry.recording = self._recorder.record(explain, inputs, rows)
+            except HuddError as error:
+                if not self._optional:
+                    raise
+                entry.recordable = False
+                warnings.warn(f"going on without CUDA graphs: {error}", HuddWarning, stacklevel=2)
+        return entry.recording
 
 
 class CudaRecorder:
@@ -175,6 +215,7 @@ class _CudaRecording:
         stream.wait_event(self._through)
         for static, tensor in zip(self._inputs, inputs):
             static.copy_(tensor)
+            tensor.record_stream(stream)  # it may be of another one, and freed there before it is read here
         if self._rows is not None and rows is not None:
             self._rows.copy_(rows, non_blocking=True)
         with torch.cuda.device(inputs[0].device):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hudd.arithmetic import contracting
 from hudd.data import ImageSource
 from hudd.errors import UsageError
 
@@ -89,8 +90,7 @@ def probe(
                 f"the transform makes something else of '{source.paths[row]}' each time; give one without chance, "
                 "such as that of the DNN's own test."
             )
-        # TF32 would round more than a CPU does
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with torch.inference_mode(), contracting("float32"):  # TF32 would round more than a CPU does
             found += [_sketch(image), _sketch(module(image.to(device)))]
     now = np.stack(found)
     return known if isinstance(known, np.ndarray) and known.dtype == now.dtype and _same(known, now) else now

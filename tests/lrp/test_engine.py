@@ -318,11 +318,13 @@ def test_pooling_is_summing(net: Net, images: Tensor) -> None:
         torch.testing.assert_close(channel.conservation[name], leak, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
-def test_precision_is_storage_alone(net: Net, images: Tensor, precision: str) -> None:
-    whole, stored = hudd.LRP(net).attribute(images), hudd.LRP(net, precision=precision).attribute(images)
+@pytest.mark.parametrize(
+    ("option", "dtype"), [("dtype", "float16"), ("dtype", "bfloat16"), ("precision", "float16")]
+)
+def test_dtype_is_storage_alone(net: Net, images: Tensor, option: str, dtype: str) -> None:
+    whole, stored = hudd.LRP(net).attribute(images), hudd.LRP(net, **{option: dtype}).attribute(images)
     for name, heatmap in stored.layers.items():
-        assert heatmap.dtype == getattr(torch, precision)
+        assert heatmap.dtype == getattr(torch, dtype)
         assert torch.equal(heatmap, whole.layers[name].to(heatmap.dtype))
         assert torch.equal(stored.conservation[name], whole.conservation[name])
 

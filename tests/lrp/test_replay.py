@@ -7,7 +7,11 @@ memory, into which inputs and targets are copied.
 from __future__ import annotations
 
 import functools
+import pickle
+import time
+import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -17,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import hudd
 from hudd.capture import RelevanceGraph, capture
-from hudd.errors import UsageError
+from hudd.errors import HuddError, HuddWarning, UsageError
 from hudd.lrp.replay import CudaRecorder, Explain, Explained, Inputs, Recordings, copied
 from hudd.lrp.run import selected
 
@@ -321,6 +325,70 @@ def test_bias_shares_without_looking(net: Residual, images: Tensor, monkeypatch:
     _assert_equal(ours, looking)
     for name, share in ours.bias_share.items():
         torch.testing.assert_close(share, looking.bias_share[name], rtol=0, atol=1e-12)
+
+
+class Unrecordable(StandInRecorder):
+    """Fails as CUDA does where a pass waits for the GPU."""
+
+    def record(self, explain: Explain, inputs: Inputs, rows: Tensor | None) -> StandIn:
+        raise HuddError("the pass cannot be recorded as a CUDA graph: it waits")
+
+
+def test_where_graphs_are_optional_passes_run_without(
+    net: Residual, images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = hudd.LRP(net, rules="epsilon").attribute(images[:4])
+    on_cpu = hudd.LRP(net, rules="epsilon", cuda_graphs="auto")
+    for _ in range(3):
+        _assert_equal(on_cpu.attribute(images[:4]), plain)
+    monkeypatch.setattr("hudd.lrp.engine.CudaRecorder", Unrecordable)
+    lrp = hudd.LRP(net, rules="epsilon", cuda_graphs="auto")
+    lrp.attribute(images[:4])
+    with pytest.warns(HuddWarning, match="going on without CUDA graphs: the pass cannot be recorded"):
+        _assert_equal(lrp.attribute(images[:4]), plain)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # said once
+        _assert_equal(lrp.attribute(images[:4]), plain)
+    strict = hudd.LRP(net, rules="epsilon", cuda_graphs=True)
+    strict.attribute(images[:4])
+    with pytest.raises(HuddError, match="cannot be recorded"):
+        strict.attribute(images[:4])
+
+
+class Alone(StandIn):
+    """A recording whose memory holds one batch at a time."""
+
+    under_way = 0
+
+    def replay(self, inputs: Inputs, rows: Tensor | None) -> Explained:
+        Alone.under_way += 1
+        time.sleep(0.01)  # another thread gets its chance
+        assert Alone.under_way == 1, "two threads replay one recording at once"
+        explained = super().replay(inputs, rows)
+        Alone.under_way -= 1
+        return explained
+
+
+def test_threads_take_turns_at_a_recording(
+    net: Residual, images: Tensor, recorder: StandInRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "record", lambda *passed: Alone(*passed))
+    plain, lrp = hudd.LRP(net, rules="epsilon"), hudd.LRP(net, rules="epsilon", cuda_graphs=True)
+    batches = images.split(4)
+    wanted = [_looked_at(plain, batch) for batch in batches]
+    for batch in batches[:2]:
+        lrp.attribute(batch)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda turn: lrp.attribute(batches[turn % 3]), range(12)))
+    for turn, relevance in enumerate(found):
+        _assert_equal(relevance, wanted[turn % 3])
+
+
+def test_a_copy_has_nothing_recorded(net: Residual, images: Tensor, recorder: StandInRecorder) -> None:
+    recordings = Recordings(recorder, 2, optional=True)
+    recordings._entries["kind"] = None  # type: ignore[assignment]
+    copy = pickle.loads(pickle.dumps(recordings))
+    assert (copy._entries, copy._kept, copy._optional) == ({}, 2, True)
 
 
 def test_wrong_calls(net: Residual, images: Tensor) -> None:
