@@ -245,5 +245,5 @@ class _Spread:
         n, first, second = self._sums(column, count)
         with np.errstate(divide="ignore", invalid="ignore"):
             if self.circular:
-                return np.where(n > 1, 1 - np.hypot(first, second) / n, np.nan)
+                return np.where(n > 1, np.maximum(1 - np.hypot(first, second) / n, 0), np.nan)
             return np.where(n > 1, np.maximum(second - first**2 / n, 0) / (n - 1), np.nan)

@@ -35,12 +35,17 @@ def test_the_sample_is_every_nth_row(count, step, unit_norm, stored):
     flat = x.reshape(count, 6)
     if unit_norm:
         flat = flat / np.linalg.norm(flat, axis=1, keepdims=True)
+    source = Stored(x) if stored else x
     with workers() as each:
         # Memory for five rows of the sample: blocks begin at rows that are and that are not in it.
-        found, number = rows_of(Stored(x) if stored else x, each, unit_norm=unit_norm, memory=5 * 96).sums()
+        rows = rows_of(source, each, unit_norm=unit_norm, memory=5 * 96)
+        surveyed = source.reads if stored else 0
+        found, number = rows.sums()
     np.testing.assert_allclose(found, flat[::step].sum(axis=0), rtol=1e-12, atol=1e-12)
     assert number == len(flat[::step])
     assert number <= 255
+    if stored:  # of blocks without a row of the sample nothing is read
+        assert source.reads - surveyed <= number
 
 
 @given(
@@ -130,6 +135,7 @@ def test_norms_and_the_largest_of_them(stored):
         (np.ones((4, 6)), False),
         (np.ones((4, 12), np.float32)[:, ::2], False),
         (np.broadcast_to(np.ones(6, np.float32), (4, 6)), False),
+        (np.lib.stride_tricks.sliding_window_view(np.ones(21, np.float32), 6)[::5], False),  # overlapping
         (Stored(np.ones((4, 6), np.float32)), False),
     ],
 )
@@ -150,8 +156,9 @@ def test_what_lies_in_memory_as_it_is_read(x, plain):
 def test_the_row_that_cannot_be_measured_is_named(value, what):
     x = np.ones((9, 2))
     x[5, 1] = x[7, 0] = value
-    with workers() as each, pytest.raises(UsageError, match=rf"^row 5 of X holds {what}"):
-        rows_of(Stored(x), each, memory=64)
+    for source in (x, Stored(x)):
+        with workers() as each, pytest.raises(UsageError, match=rf"^row 5 of X holds {what}"):
+            rows_of(source, each, memory=64)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +178,12 @@ def test_unit_norm_rows(dtype, working):
     found = unit_norm_rows(x)
     assert found.dtype == working
     np.testing.assert_allclose(found, [[[0.6, 0], [0, 0.8]], [[0, 0], [0, 0]]], rtol=1e-6)
+
+
+def test_a_block_is_a_value():
+    block = Columns((slice(0, 2),), 0, 2)
+    with pytest.raises(AttributeError, match="cannot assign"):
+        block.start = 1
 
 
 def test_rows_that_fit_in_memory_are_read_at_once():

@@ -23,6 +23,7 @@ def file(tmp_path):
         yield file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit_norm", [False, True])
 @pytest.mark.parametrize("method", ["gram", "direct"])
 def test_a_dataset_gives_what_the_array_gives(x, file, unit_norm, method):

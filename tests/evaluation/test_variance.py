@@ -101,6 +101,15 @@ def test_a_constant_of_any_size_is_not_reduced(value):
     assert (result.shift == 0).all()
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_no_variance_is_reduced_by_more_than_all_of_it(seed):
+    labels = np.repeat(np.arange(1, 21), 3)
+    constant = np.repeat(np.random.default_rng(seed).normal(size=20), 3)
+    found = variance_reduction({"p": constant, "a": 100 * constant}, labels, angles={"a": 360})
+    assert (found.reduction <= 1).all()
+    np.testing.assert_allclose(found.reduction, 1, atol=1e-12)
+
+
 def test_of_constants_the_one_farthest_from_the_rest_tells_most():
     labels = np.repeat([1, 2, 3], 10)
     parameters = {  # cluster 2 is dark, cluster 3 blurred; both are faults that the first does not have

@@ -5,7 +5,7 @@ from torch import nn
 
 import hudd
 from hudd.errors import UsageError
-from hudd.features.moments import Moments, _coarse, channel_moments
+from hudd.features.moments import Moments, _coarse, _shares, channel_moments
 from hudd.lrp import LRP
 
 
@@ -35,6 +35,66 @@ def test_channel_moments_are_mean_and_deviation_over_space():
     np.testing.assert_allclose(found[:, 4:], values.std(axis=(2, 3)), atol=1e-6)
     alone = channel_moments(torch.from_numpy(values[:, :, 0, 0])).numpy()
     np.testing.assert_array_equal(alone, np.hstack([values[:, :, 0, 0], np.zeros((3, 4))]))
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 7), (2, 3, 4, 5), (2, 3, 2, 3, 4)])
+def test_moments_of_any_number_of_axes_in_half_precision(shape):
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(0)).half()
+    found, flat = channel_moments(values), values.double().numpy().reshape(2, 3, -1)
+    assert (found.dtype, found.shape) == (torch.float32, (2, 6))
+    np.testing.assert_allclose(found, np.hstack([flat.mean(2), flat.std(2)]), atol=1e-5)
+
+
+def test_shares_of_an_image_add_up_to_one_in_magnitude_and_of_none_to_nothing():
+    relevance = torch.randn(3, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+    relevance[1] = 0
+    relevance[2] *= 1e-30
+    shares = _shares(relevance)
+    np.testing.assert_allclose(shares.flatten(1).abs().sum(1), [1, 0, 1], rtol=1e-5)
+    np.testing.assert_allclose(shares[0], relevance[0] / relevance[0].abs().sum(), rtol=1e-5)
+    np.testing.assert_allclose(_shares(torch.tensor([[3.0, -1.0]])), [[0.75, -0.25]])
+
+
+@pytest.mark.parametrize(
+    ("shape", "smaller"),
+    [
+        ((1, 1 << 14), (1, 1 << 14)),
+        ((1, 20_000, 1, 1), (1, 20_000, 1, 1)),  # no space to average over
+        ((1, 4, 1 << 12), (1, 4, 1 << 12)),  # few enough
+        ((1, 4, 1 << 13), (1, 4, 1 << 12)),
+        ((1, 3, 128, 128), (1, 3, 64, 64)),
+        ((1, 1, 64, 32, 16), (1, 1, 32, 16, 8)),
+        ((2, 17_000, 2, 1), (2, 17_000, 1, 1)),
+        ((1, 5, 257, 32), (1, 5, 129, 16)),
+    ],
+)
+def test_maps_are_halved_until_they_are_small_enough(shape, smaller):
+    values = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    coarse = _coarse(values)
+    assert coarse.shape == smaller
+    if shape == smaller:
+        assert torch.equal(coarse, values)
+    elif all(size == 2 * half for size, half in zip(shape[2:], smaller[2:])):
+        folded = values.reshape(*shape[:2], *(part for half in smaller[2:] for part in (half, 2)))
+        expected = folded.mean(dim=tuple(range(3, folded.ndim, 2)))
+        np.testing.assert_allclose(coarse, expected, rtol=1e-4)
+
+
+def test_conservation_is_that_of_the_leakiest_layer(net, images):
+    target = net(images).argmax(1)
+    extractor = Moments(net, lambda most: [(images, target)], rules="alpha-beta")
+    assert extractor.head == ""
+    found = extractor.attribute(images, target).conservation["moments"]
+    lost = torch.stack(
+        list(
+            LRP(net, rules="alpha-beta", layers=["0", "3"])
+            .attribute(images, target=target)
+            .conservation.values()
+        )
+    )
+    assert found.abs().max() > 0
+    worst = lost.gather(0, lost.abs().argmax(0, keepdim=True))[0]
+    torch.testing.assert_close(found, worst, rtol=1e-4, atol=1e-6)
 
 
 def columns_by_the_formula(net, images, target, layers):
@@ -155,6 +215,7 @@ class Tokens(nn.Module):
         return self.head(x.mean(1))
 
 
+@pytest.mark.slow
 def test_layers_that_work_place_by_place_count_and_others_only_where_there_are_none(images):
     torch.manual_seed(0)
     tokens, dense = (
@@ -187,6 +248,7 @@ def test_large_maps_are_averaged_over_space():
     assert _coarse(values[:, :64]).shape == (2, 64, 14, 14)
 
 
+@pytest.mark.slow
 def test_the_number_of_images_at_a_time_makes_no_difference(net, images):
     target = net(images).argmax(1)
     found = [
@@ -203,6 +265,7 @@ def test_the_number_of_images_at_a_time_makes_no_difference(net, images):
         np.testing.assert_allclose(found[0], other, atol=1e-4 * found[0].abs().max())
 
 
+@pytest.mark.slow
 def test_the_preset_cuts_by_the_size_of_the_clusters():
     rows = np.random.default_rng(0).normal(size=(90, 6)).astype(np.float32)
     assert hudd.cluster(rows, preset="moments").k == 6

@@ -1,7 +1,9 @@
 """Shards: what is written comes back, what is damaged is noticed, what is done stays done."""
 
+import contextlib
 import dataclasses
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -42,7 +44,10 @@ def test_ranges_tile_the_rows(rows, per_shard):
     assert all(stop - start == per_shard for start, stop in ranges[:-1])
 
 
-@pytest.mark.parametrize(("row_bytes", "rows"), [(0, 256), (4, 256), (1 << 20, 32), (1 << 26, 1)])
+@pytest.mark.parametrize(
+    ("row_bytes", "rows"),
+    [(0, 256), (4, 256), (1 << 17, 256), (200_000, 167), (1 << 20, 32), (1 << 25, 1), (1 << 26, 1)],
+)
 def test_a_shard_is_about_32_mib(row_bytes, rows):
     assert ShardSet.rows_for(row_bytes) == rows
 
@@ -62,6 +67,84 @@ def test_read_yields_the_rows_in_order(shards, arrays):
     starts, blocks = zip(*shards.read("sum"))
     assert starts == (0, 4, 8)
     np.testing.assert_array_equal(np.concatenate(blocks), arrays["sum"])
+
+
+def test_columns_are_whole_datasets_by_name(shards, arrays):
+    found = shards.columns(["sum", "features.0"])
+    assert list(found) == ["sum", "features.0"]
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array)
+    assert dataclasses.replace(shards, directory=shards.directory / "nowhere").columns([]) == {}
+
+
+def test_a_view_shows_all_shards(shards, arrays, tmp_path):
+    shards.write_view(tmp_path / "view.h5")
+    with h5py.File(tmp_path / "view.h5") as file:
+        assert set(file) == set(arrays)
+        for name, array in arrays.items():
+            assert file[name].is_virtual
+            assert file[name].dtype == array.dtype
+            np.testing.assert_array_equal(file[name][...], array)
+
+
+def test_a_dataset_may_be_called_by_what_patterns_of_names_mean(tmp_path):
+    shards = ShardSet(tmp_path / "shards", 3, 2, "f")
+    fill(shards, {"50%b": np.arange(3)})
+    shards.write_view(tmp_path / "view.h5")
+    with h5py.File(tmp_path / "view.h5") as file:
+        assert file["50%b"][...].tolist() == [0, 1, 2]
+
+
+def test_shards_are_read_whoever_has_locked_them(shards, arrays, tmp_path):
+    with contextlib.ExitStack() as stack:
+        for start, _ in shards.ranges():
+            fcntl.flock(stack.enter_context(shards.path(start).open("rb")), fcntl.LOCK_EX)
+        np.testing.assert_array_equal(np.concatenate([rows for _, rows in shards.read("sum")]), arrays["sum"])
+        np.testing.assert_array_equal(shards.columns(["sum"])["sum"], arrays["sum"])
+        assert shards.virtual_layout("sum", tmp_path).shape == (10,)
+        shards.write_view(tmp_path / "view.h5")
+        assert shards.missing() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"format": "other"}, "is not a hudd-shard"),
+        ({"fingerprint": "g"}, "belongs to other settings"),
+        ({"start": 5}, "belongs to other settings"),
+        ({"stop": 9}, "belongs to other settings"),
+        ({"bytes": 7}, r"is torn \(\d+ of 7 bytes\)"),
+        ({"xxh3_128": "0"}, r"is damaged \(wrong checksum\)"),
+    ],
+)
+def test_what_is_wrong_with_a_shard_is_named_and_it_alone_is_missing(shards, changes, fault):
+    rewrite_header(shards.path(4), **changes)
+    with pytest.raises(HuddError, match=rf"000001\.h5' {fault}; run the step that writes it again"):
+        shards.verify()
+    quick = shards.missing(checksums=False)
+    assert quick == ([] if "xxh3_128" in changes else [(4, 8)])
+    assert shards.path(4).exists() == (not quick)
+    assert shards.missing() == [(4, 8)]
+    assert not shards.path(4).exists()
+
+
+@pytest.mark.parametrize("header", [b"[1]", b"no JSON", b"\xff"])
+def test_a_header_that_is_none_is_noticed(shards, header):
+    path = shards.path(0)
+    path.write_bytes(header.ljust(511) + b"\n" + path.read_bytes()[512:])
+    with pytest.raises(HuddError, match=r"000000\.h5' is (not a hudd-shard|damaged \(unreadable header\))"):
+        shards.verify()
+    shards.path(0).unlink()
+    with pytest.raises(HuddError, match="is missing"):
+        shards.verify()
+    shards.path(0).mkdir()
+    with pytest.raises(HuddError, match="cannot be read"):
+        shards.verify()
+
+
+def test_a_set_is_a_value(shards):
+    with pytest.raises(AttributeError, match="cannot assign"):
+        shards.rows = 3
 
 
 def test_finished_shards_are_not_missing(shards):
@@ -103,7 +186,11 @@ def test_what_a_killed_writer_left_is_swept(shards):
 
 def test_the_header_tells_the_shard_without_hdf5(shards):
     header = json.loads(shards.path(8).read_bytes()[:512])
-    assert (header["format"], header["start"], header["stop"]) == ("hudd-shard", 8, 10)
+    assert (header["format"], header["version"], header["fingerprint"]) == ("hudd-shard", 2, "f")
+    assert (header["start"], header["stop"]) == (8, 10)
+    content = shards.path(8).read_bytes()
+    assert header["bytes"] == len(content) - 512
+    assert content[511:520] == b"\n\x89HDF\r\n\x1a\n"
 
 
 def rewrite_header(path, **changes):
