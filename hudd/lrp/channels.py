@@ -14,8 +14,8 @@ import torch
 from torch import fx
 
 from hudd.capture.samples import RESHAPES, Place, shape_of
+from hudd.lrp.classification import Role
 from hudd.lrp.contraction import Contraction
-from hudd.lrp.operations import origin, sources_of
 
 aten = torch.ops.aten
 
@@ -37,20 +37,25 @@ class Channels:
     ----------
     contractions : mapping of Node to Contraction or None
         What relevance passes, in forward order; None for operations without weights.
+    roles : mapping of Node to Role
+        Of every node.
     places : mapping of Node to Place
         Where the images of a batch are in each value.
     """
 
     def __init__(
-        self, contractions: Mapping[fx.Node, Contraction | None], places: Mapping[fx.Node, Place]
+        self,
+        contractions: Mapping[fx.Node, Contraction | None],
+        roles: Mapping[fx.Node, Role],
+        places: Mapping[fx.Node, Place],
     ) -> None:
-        self._contractions, self._places = contractions, places
+        self._contractions, self._roles, self._places = contractions, roles, places
         self._axes: dict[fx.Node, int] = {}
         for node in contractions:  # as they are made
-            found = [self._behind(source, node) for source in sources_of(node)]
+            found = [self._behind(source, node) for source in roles[node].sources]
             self._note(node, self._own(node), *found)
         for node in reversed(list(contractions)):  # as they are read
-            for source in sources_of(node):
+            for source in roles[node].sources:
                 self._note(source, self._own(node), self._before(source, node))
 
     def entering(self, edges: Iterable[Edge]) -> int:
@@ -78,11 +83,15 @@ class Channels:
 
     def _behind(self, source: fx.Node, node: fx.Node) -> int | None:
         axis = self._axes.get(source)
-        return None if axis is None else _moves(source, node).get(axis)
+        return None if axis is None else _moves(source, node, self._roles[node].origin).get(axis)
 
     def _before(self, source: fx.Node, node: fx.Node) -> int | None:
         axis = self._axes.get(node)
-        return {to: at for at, to in _moves(source, node).items()}.get(axis) if axis is not None else None
+        return (
+            {to: at for at, to in _moves(source, node, self._roles[node].origin).items()}.get(axis)
+            if axis is not None
+            else None
+        )
 
     def _by_image(self, node: fx.Node, axis: int | None) -> int:
         """The axis once the images are first, see :meth:`Place.first`."""
@@ -96,9 +105,9 @@ class Channels:
         return axis + 1 - (place.outer > 1) - (place.inner > 1) if passed else axis
 
 
-def _moves(source: fx.Node, node: fx.Node) -> dict[int, int]:
+def _moves(source: fx.Node, node: fx.Node, made_by: fx.Node) -> dict[int, int]:
     """From axes of what an operation reads to the same axes of its output, both from the end."""
-    before, after, made_by = shape_of(source), shape_of(node), origin(node)
+    before, after = shape_of(source), shape_of(node)
     if before is None or after is None:  # a call that is not torch.export's, of its source's shape
         return {axis: axis for axis in range(-_MOST, 0)}
     axes = range(-len(before), 0)

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from hudd.arithmetic import ARITHMETICS, contracting
 from hudd.capture.export import capture, tensors_of, without_autocast
-from hudd.capture.graph import RelevanceGraph
 from hudd.errors import UsageError
 from hudd.lrp import kernels
+from hudd.lrp.classification import ClassifiedGraph, classify
 from hudd.lrp.composites import Composite, composite_of
 from hudd.lrp.message import Message
+from hudd.lrp.operations import with_attnlrp
 from hudd.lrp.plan import Plan, make_plan, store_channels_last
 from hudd.lrp.recommended import recommended_for
 from hudd.lrp.replay import CudaRecorder, Explained, Inputs, Recordings
@@ -121,7 +122,7 @@ class LRP:
         self._arithmetic = precision if precision in ARITHMETICS else "float32"
         self._dtype = _STORED.get(dtype or precision, torch.float32)
         self._bias_share, self._recompute = bias_share, recompute
-        self._captured: RelevanceGraph | None = None
+        self._graph: ClassifiedGraph | None = None
         self._plans: dict[int, Plan] = {}  # by the number of outputs explained
         self._recordings = None  # of the first output's plan
         if cuda_graphs and not bias_share:
@@ -182,17 +183,19 @@ class LRP:
     def _plan(self, batch: Inputs, every_output: bool) -> Plan:
         shapes = [tensor.shape[1:] for tensor in batch]
         # A capture may have the sizes of all axes but the first in it.
-        if self._captured is None or shapes != self._shapes:
-            self._captured = capture(self.model, batch)
+        if self._graph is None or shapes != self._shapes:
+            self._graph = classify(capture(self.model, batch))
             if self._recommended:
-                self.composite = recommended_for(self._captured)
-            store_channels_last(self._captured)
+                self.composite = recommended_for(self._graph)
+            store_channels_last(self._graph)
+            if self.composite.attention == "attnlrp":  # another graph
+                self._graph = classify(with_attnlrp(self._graph.captured))
             self._shapes, self._plans = shapes, {}
             self._forget_recordings()
-        explained = len(self._captured.outputs) if every_output else 1
+        explained = len(self._graph.captured.outputs) if every_output else 1
         if explained not in self._plans:
             self._plans[explained] = make_plan(
-                self._captured, self.composite, self._asked, explained, self._recompute, self._at
+                self._graph, self.composite, self._asked, explained, self._recompute, self._at
             )
         return self._plans[explained]
 

@@ -14,19 +14,11 @@ from hudd.capture.graph import RelevanceGraph, module_of
 from hudd.capture.samples import Place, places
 from hudd.errors import UsageError
 from hudd.lrp.channels import Channels
+from hudd.lrp.classification import ClassifiedGraph, Role
 from hudd.lrp.composites import Composite
-from hudd.lrp.contraction import Contraction, contraction_of, data_input, is_contraction
+from hudd.lrp.contraction import Contraction, contraction_of
 from hudd.lrp.heads import Head, find_head
-from hudd.lrp.operations import (
-    IDENTITY,
-    Operation,
-    nonnegative,
-    operation_of,
-    origin,
-    rectifies,
-    sources_of,
-    with_attnlrp,
-)
+from hudd.lrp.operations import IDENTITY, Operation, operation_of
 from hudd.lrp.rules import Rule
 from hudd.lrp.segments import Segment, segments_of
 
@@ -38,6 +30,7 @@ MIXED = (
     "an image, all along one axis."
 )
 Edge = tuple[fx.Node, fx.Node]  # reader, source
+Roles = Mapping[fx.Node, Role]
 
 
 @dataclass(frozen=True)
@@ -112,7 +105,7 @@ class Plan:
 
 
 def make_plan(
-    captured: RelevanceGraph,
+    graph: ClassifiedGraph,
     composite: Composite,
     layers: Sequence[str] | None,
     explained: int = 1,
@@ -123,7 +116,7 @@ def make_plan(
 
     Parameters
     ----------
-    captured : RelevanceGraph
+    graph : ClassifiedGraph
         The model.
     composite : Composite
         The rules.
@@ -144,22 +137,21 @@ def make_plan(
         If a layer is not in the model, does not have exactly one input (and one output, if that is shown), or mixes the
         images of a batch, as the output must not either; if no layer matches an override of the composite.
     """
-    if composite.attention == "attnlrp":
-        captured = with_attnlrp(captured)
+    captured, roles = graph.captured, graph.roles
     calls = [node for node in captured.graph.nodes if node.op == "call_function"]
-    _check_overrides(composite, [node for node in calls if is_contraction(node, captured)])
+    _check_overrides(composite, [node for node in calls if roles[node].is_contraction])
     where = places(captured)
     outputs = [node for node in captured.outputs[:explained] if node in where]
     if not outputs:
         raise UsageError(MIXED)
-    found = {node: find_head(captured, node, where) for node in outputs}
+    found = {node: find_head(graph, node, where) for node in outputs}
     heads = {node: head for node, head in found.items() if head is not None}
     outputs = [
         entry for node in outputs for entry in (heads[node].preactivations if node in heads else [node])
     ]
-    on_the_way = _ancestors(*outputs)
-    steps = {node: _step(node, captured, composite) for node in calls if node in on_the_way}
-    entering, leaving = _boundaries(captured, steps, outputs)
+    on_the_way = _ancestors(outputs, roles)
+    steps = {node: _step(node, graph, composite) for node in calls if node in on_the_way}
+    entering, leaving = _boundaries(graph, steps, outputs)
     every = dict.fromkeys(name for node in steps for name in captured.modules_of(node))
     obstacles = {name: _obstacle(entering[name], leaving[name], where, at) for name in every}
     names = _layer_names(captured, steps, obstacles, layers)
@@ -169,7 +161,7 @@ def make_plan(
     wanted = {source for _, source in entries}
     if reaches_input:
         wanted.update(captured.inputs)
-    reach = _readers_above(wanted, steps)
+    reach = _readers_above(wanted, steps, roles)
     plan = Plan(
         captured=captured,
         calls=calls,
@@ -180,11 +172,11 @@ def make_plan(
         exits=exits,
         reaches_input=reaches_input,
         places=where,
-        channels=_channels(steps, where, entries, exits),
+        channels=_channels(graph, steps, where, entries, exits),
         heads=heads,
     )
-    _choose_in_place(plan, outputs)
-    plan.reads = {node: _values_read(node, steps[node]) for node in plan.backward}
+    _choose_in_place(plan, outputs, roles)
+    plan.reads = {node: _values_read(node, steps[node], roles[node].origin) for node in plan.backward}
     plan.segments = segments_of(calls, plan.backward, plan.reads, several=recompute)
     return plan
 
@@ -199,51 +191,52 @@ def _check_overrides(composite: Composite, contractions: list[fx.Node]) -> None:
             )
 
 
-def store_channels_last(captured: RelevanceGraph) -> None:
+def store_channels_last(graph: ClassifiedGraph) -> None:
     """Store the weights of 2-d convolutions channels-last where they are on the CPU.
 
     Such weights make oneDNN keep activations so too: nothing is reordered around a convolution, and pooling and
     depthwise convolution are several times as fast.
     """
-    for node in captured.graph.nodes:
-        if node.op == "call_function" and is_contraction(node, captured):
-            for read in node.all_input_nodes:
-                weight = captured.constant(read)
-                if weight is not None and weight.ndim == 4 and weight.device.type == "cpu":
-                    captured.constants[read.name] = weight.contiguous(memory_format=torch.channels_last)
+    captured = graph.captured
+    for node, role in graph.roles.items():
+        for read in node.all_input_nodes if role.is_contraction else ():
+            weight = captured.constant(read)
+            if weight is not None and weight.ndim == 4 and weight.device.type == "cpu":
+                captured.constants[read.name] = weight.contiguous(memory_format=torch.channels_last)
 
 
-def _ancestors(*outputs: fx.Node) -> set[fx.Node]:
+def _ancestors(outputs: Iterable[fx.Node], roles: Roles) -> set[fx.Node]:
     found: set[fx.Node] = set()
     pending = list(outputs)
     while pending:
         node = pending.pop()
         if node not in found and node.op == "call_function":
             found.add(node)
-            pending.extend(sources_of(node))
+            pending.extend(roles[node].sources)
     return found
 
 
-def _step(node: fx.Node, captured: RelevanceGraph, composite: Composite) -> Operation | RuledContraction:
-    if not is_contraction(node, captured):
-        return operation_of(node, captured)
-    made = contraction_of(node, captured)
-    source = data_input(node)
-    first = not any(is_contraction(ancestor, captured) for ancestor in _ancestors(source))
+def _step(node: fx.Node, graph: ClassifiedGraph, composite: Composite) -> Operation | RuledContraction:
+    role = graph.roles[node]
+    if role.contracted is None:
+        return operation_of(node, role.sources, graph.captured)
+    made, source = contraction_of(node, graph.captured), graph.roles[role.contracted]
+    first = not (source.is_contraction or source.behind_contraction)
     rule = composite.rule_for(module_of(node), convolution=made.is_convolution, first=first)
-    return RuledContraction(made, rule, source, nonnegative(source))
+    return RuledContraction(made, rule, role.contracted, source.nonnegative)
 
 
 def _boundaries(
-    captured: RelevanceGraph, nodes: Iterable[fx.Node], outputs: list[fx.Node]
+    graph: ClassifiedGraph, nodes: Iterable[fx.Node], outputs: list[fx.Node]
 ) -> tuple[dict[str, list[Edge]], dict[str, list[Edge]]]:
     """By layer: the edges that lead into it, and those that lead out of it, the model's outputs included."""
     entering: dict[str, list[Edge]] = defaultdict(list)
     leaving: dict[str, list[Edge]] = defaultdict(list)
+    modules_of = graph.captured.modules_of
     for reader in nodes:
-        around = captured.modules_of(reader)
-        for source in sources_of(reader):
-            before = captured.modules_of(source)
+        around = modules_of(reader)
+        for source in graph.roles[reader].sources:
+            before = modules_of(source)
             for name in around:
                 if name not in before:
                     entering[name].append((reader, source))
@@ -251,7 +244,7 @@ def _boundaries(
                 if name not in around:
                     leaving[name].append((reader, source))
     for output in dict.fromkeys(outputs):
-        for name in captured.modules_of(output):
+        for name in modules_of(output):
             leaving[name].append((output, output))
     return entering, leaving
 
@@ -323,6 +316,7 @@ def _by_edge(boundaries: Mapping[str, list[Edge]], names: list[str]) -> dict[Edg
 
 
 def _channels(
+    graph: ClassifiedGraph,
     steps: dict[fx.Node, Operation | RuledContraction],
     where: dict[fx.Node, Place],
     entries: dict[Edge, list[str]],
@@ -332,7 +326,7 @@ def _channels(
     contractions = {
         node: step.contraction if isinstance(step, RuledContraction) else None for node, step in steps.items()
     }
-    known = Channels(contractions, where)
+    known = Channels(contractions, graph.roles, where)
     entering: dict[str, list[Edge]] = defaultdict(list)
     for edge, names in entries.items():
         for name in names:
@@ -343,57 +337,57 @@ def _channels(
     }
 
 
-def _readers_above(wanted: set[fx.Node], steps: dict[fx.Node, Operation | RuledContraction]) -> set[fx.Node]:
+def _readers_above(wanted: set[fx.Node], steps: Iterable[fx.Node], roles: Roles) -> set[fx.Node]:
     """The nodes between the output and the values wanted: readers of those values, and their readers."""
     reach: set[fx.Node] = set()
     reached_values = set(wanted)
     for node in steps:  # forward order
-        if any(source in reached_values for source in sources_of(node)):
+        if any(source in reached_values for source in roles[node].sources):
             reach.add(node)
             reached_values.add(node)
     return reach
 
 
-def _values_read(node: fx.Node, step: Operation | RuledContraction) -> list[fx.Node]:
+def _values_read(node: fx.Node, step: Operation | RuledContraction, origin: fx.Node) -> list[fx.Node]:
     if isinstance(step, RuledContraction):
         return [step.source, node]
     if not step.reads_values:
         return []
-    return [node, *origin(node).all_input_nodes]
+    return [node, *origin.all_input_nodes]
 
 
-def _choose_in_place(plan: Plan, outputs: list[fx.Node]) -> None:
+def _choose_in_place(plan: Plan, outputs: list[fx.Node], roles: Roles) -> None:
     """Let a rectifier write over its input where relevance, being a multiple of its output, vanishes with it."""
     own_factor = dict.fromkeys(outputs, False)
     for node in plan.backward:
         own = own_factor.get(node, True)
         step = plan.steps[node]
-        if rectifies(node):
-            (source,) = sources_of(node)
-            if own and node.target is aten.relu.default and _overwritable(source, plan):
+        if roles[node].rectifies:
+            (source,) = roles[node].sources
+            if own and node.target is aten.relu.default and _overwritable(source, plan, roles):
                 plan.in_place.add(node)
             if own and len(source.users) == 1:
-                plan.rectified.add(_behind_identities(source, plan))
+                plan.rectified.add(_behind_identities(source, plan, roles))
             sends = node in plan.in_place
         elif isinstance(step, RuledContraction):
             sends = step.rule.proportional_to_input
         else:
             sends = own if step.own_factor is None else step.own_factor
-        for source in sources_of(node):
+        for source in roles[node].sources:
             own_factor[source] = own_factor.get(source, True) and sends
 
 
-def _behind_identities(node: fx.Node, plan: Plan) -> fx.Node:
+def _behind_identities(node: fx.Node, plan: Plan, roles: Roles) -> fx.Node:
     """The node that an identity, or a row of them without other readers, repeats."""
-    repeats = plan.steps.get(node) is IDENTITY and len(sources_of(node)[0].users) == 1
-    return _behind_identities(sources_of(node)[0], plan) if repeats else node
+    repeats = plan.steps.get(node) is IDENTITY and len(roles[node].sources[0].users) == 1
+    return _behind_identities(roles[node].sources[0], plan, roles) if repeats else node
 
 
-def _overwritable(node: fx.Node, plan: Plan) -> bool:
+def _overwritable(node: fx.Node, plan: Plan, roles: Roles) -> bool:
     """Whether a rectifier that reads this node may write over it."""
     step = plan.steps.get(node)
     if step is None or len(node.users) > 1:
         return False
     if step is IDENTITY:
-        return _overwritable(sources_of(node)[0], plan)
+        return _overwritable(roles[node].sources[0], plan, roles)
     return isinstance(step, RuledContraction) or step.overwritable

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from hudd.capture.export import capture
-from hudd.capture.graph import RelevanceGraph, carries
+from hudd.capture.graph import carries
+from hudd.lrp.classification import ClassifiedGraph, classify
 from hudd.lrp.composites import COMPOSITES, Composite
-from hudd.lrp.contraction import data_input, is_contraction
-from hudd.lrp.operations import nonnegative, sources_of, weighs
+from hudd.lrp.operations import weighs
 
 aten = torch.ops.aten
 
@@ -47,21 +47,18 @@ def recommended(model: nn.Module, example: Tensor | Sequence[Tensor]) -> Composi
     UsageError
         If the model cannot be captured.
     """
-    return recommended_for(capture(model, example))
+    return recommended_for(classify(capture(model, example)))
 
 
-def recommended_for(captured: RelevanceGraph) -> Composite:
+def recommended_for(graph: ClassifiedGraph) -> Composite:
     """The recommended composite of a captured model, see :func:`recommended`."""
-    calls = [node for node in captured.graph.nodes if node.op == "call_function" and carries(node)]
+    calls = [node for node in graph.roles if node.op == "call_function" and carries(node)]
     if any(node.target in _ATTENTION or (node.target in _SOFTMAX and weighs(node)) for node in calls):
         return COMPOSITES["cp-lrp-gamma"]
-    behind: set[fx.Node] = set()  # values that some contraction has been part of
     for node in calls:
-        contraction = is_contraction(node, captured)
-        if contraction and "conv" in str(node.target):
-            source = data_input(node)
-            if source in behind and not nonnegative(source):
+        role = graph.roles[node]
+        if role.contracted is not None and "conv" in str(node.target):
+            source = graph.roles[role.contracted]
+            if (source.is_contraction or source.behind_contraction) and not source.nonnegative:
                 return COMPOSITES["epsilon-gamma"]
-        if contraction or any(source in behind for source in sources_of(node)):
-            behind.add(node)
     return COMPOSITES["epsilon-plus-flat"]

@@ -13,6 +13,7 @@ from torch.nn import functional
 from hudd.capture.export import capture
 from hudd.capture.samples import places
 from hudd.errors import UsageError
+from hudd.lrp.classification import classify
 from hudd.lrp.heads.walk import Head, find_head
 
 OutputScale = Literal[
@@ -62,7 +63,7 @@ def output_scale(model: nn.Module, examples: Tensor) -> OutputScale:
         return "logits"
     try:
         captured = capture(model, examples)
-        head = find_head(captured, captured.outputs[0], places(captured))
+        head = find_head(classify(captured), captured.outputs[0], places(captured))
     except UsageError:  # what comes of it is said where relevance is asked for
         return "logits"
     return "logits" if head is None else _scale_of(head, output)

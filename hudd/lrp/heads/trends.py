@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx
 
-from hudd.capture.graph import RelevanceGraph
 from hudd.capture.samples import RESHAPES
 from hudd.capture.simplify import identity
 from hudd.lrp.arguments import arguments
+from hudd.lrp.classification import ClassifiedGraph
 from hudd.lrp.operations import routing
 from hudd.lrp.operations.base import is_activation, origin
 
@@ -138,14 +138,14 @@ class Trends:
 
     Parameters
     ----------
-    captured : RelevanceGraph
+    graph : ClassifiedGraph
         The model.
     image_axes : callable
         Of a node the axis that the images of a batch are along; statistics over it are no normalisation.
     """
 
-    def __init__(self, captured: RelevanceGraph, image_axes: Callable[[fx.Node], int | None]) -> None:
-        self._captured, self._image_axis = captured, image_axes
+    def __init__(self, graph: ClassifiedGraph, image_axes: Callable[[fx.Node], int | None]) -> None:
+        self._captured, self._roles, self._image_axis = graph.captured, graph.roles, image_axes
 
     def range_of(self, node: fx.Node) -> tuple[float, float]:
         """Between which a value is, whatever the model's input."""
@@ -181,13 +181,17 @@ class Trends:
         made = self._by_rule(node, lambda source: self._trend(source, bottom, known))
         if made is not None or bottom is not None:
             return made
-        if origin(node).target not in routing.KEEP_SIGN:
+        if self._roles[node].origin.target not in routing.KEEP_SIGN:
             return Trend(1)
-        moved = [self._trend(source, None, known) or Trend(1) for source in origin(node).all_input_nodes]
+        moved = [
+            self._trend(source, None, known) or Trend(1)
+            for source in self._roles[node].origin.all_input_nodes
+        ]
         return Trend(1, min(trend.low for trend in moved), max(trend.high for trend in moved))
 
     def _by_rule(self, node: fx.Node, of: Callable[[object], Trend | None]) -> Trend | None:
-        first, target = origin(node), origin(node).target
+        first = self._roles[node].origin
+        target = first.target
         if target in SOFTMAX or target in LOG_SOFTMAX:
             inner = of(first.args[0])
             limits = (0.0, 1.0) if target in SOFTMAX else (-INFINITY, 0.0)
@@ -211,7 +215,8 @@ class Trends:
         return None if inner is None else self._function(first, inner)
 
     def _statistic(self, node: fx.Node, inner: Trend | None) -> Trend | None:
-        target, source = origin(node).target, origin(node).args[0]
+        first = self._roles[node].origin
+        target, source = first.target, first.args[0]
         if inner is None or not isinstance(source, fx.Node) or self._image_axis(source) in reduced_axes(node):
             return None
         if target in _NEVER_NEGATIVE or (target is aten.sum.dim_IntList and inner.low >= 0):

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, fx
 
-from hudd.capture.graph import RelevanceGraph, carries, module_of, target_name
+from hudd.capture.graph import carries, module_of, target_name
 from hudd.capture.samples import RESHAPES, Place
 from hudd.capture.simplify import identity
 from hudd.errors import UnsupportedOperation
-from hudd.lrp.contraction import data_input, is_contraction
+from hudd.lrp.classification import ClassifiedGraph
 from hudd.lrp.heads.trends import (
     LOG_SOFTMAX,
     RISING,
@@ -23,7 +23,7 @@ from hudd.lrp.heads.trends import (
     reduced_axes,
 )
 from hudd.lrp.operations import routing, sums
-from hudd.lrp.operations.base import activations_read, is_activation, origin
+from hudd.lrp.operations.base import is_activation, origin
 
 _LINEAR = {
     *sums.AVERAGES, *RESHAPES, *routing.OPERATIONS, identity, aten.add.Tensor, aten.add.Scalar, aten.sub.Tensor,
@@ -110,7 +110,7 @@ class _Found:
         return bool(self.operations)
 
 
-def find_head(captured: RelevanceGraph, output: fx.Node, places: Mapping[fx.Node, Place]) -> Head | None:
+def find_head(graph: ClassifiedGraph, output: fx.Node, places: Mapping[fx.Node, Place]) -> Head | None:
     """The head that makes this output; None where it is a layer's own.
 
     Raises
@@ -118,18 +118,26 @@ def find_head(captured: RelevanceGraph, output: fx.Node, places: Mapping[fx.Node
     UnsupportedOperation
         If the head mixes the images of a batch, or a class has no pre-activation.
     """
-    walk = _Walk(captured, places)
+    walk = _Walk(graph, places)
     found = walk.explore(output)
     if not found.counts:
         return None
     for node in found.operations:
-        if origin(node).target in (*SOFTMAX, *LOG_SOFTMAX):
-            walk.check_softmax(origin(node))
+        first = graph.roles[node].origin
+        if first.target in (*SOFTMAX, *LOG_SOFTMAX):
+            walk.check_softmax(first)
     low, high = walk.trends.range_of(output)
     bases = list(dict.fromkeys(found.bases))
-    order = {node: number for number, node in enumerate(captured.graph.nodes)}
+    order = {node: number for number, node in enumerate(graph.roles)}
     steps = sorted(_joined(found.steps), key=lambda step: -order[step.node])
-    return Head(output, steps, bases, tuple(dict.fromkeys(map(_name, found.operations))), low, high)
+    return Head(
+        output,
+        steps,
+        bases,
+        tuple(dict.fromkeys(_name(graph.roles[node].origin) for node in found.operations)),
+        low,
+        high,
+    )
 
 
 def _joined(steps: list[HeadStep]) -> list[HeadStep]:
@@ -138,10 +146,10 @@ def _joined(steps: list[HeadStep]) -> list[HeadStep]:
 
 
 class _Walk:
-    def __init__(self, captured: RelevanceGraph, places: Mapping[fx.Node, Place]) -> None:
-        self._captured, self._places = captured, places
-        self._order = {node: number for number, node in enumerate(captured.graph.nodes)}
-        self.trends = Trends(captured, self._image_axis)
+    def __init__(self, graph: ClassifiedGraph, places: Mapping[fx.Node, Place]) -> None:
+        self._captured, self._roles, self._places = graph.captured, graph.roles, places
+        self._order = {node: number for number, node in enumerate(graph.roles)}
+        self.trends = Trends(graph, self._image_axis)
         self._known: dict[fx.Node, _Found] = {}
         self._depth = 0
 
@@ -161,18 +169,19 @@ class _Walk:
         nothing = _Found([node])
         if node.op != "call_function" or not is_activation(node):
             return nothing
-        first, target = origin(node), origin(node).target
+        first = self._roles[node].origin
+        target = first.target
         bottom = None if target in _CASTS else self._dominator(node)
         if bottom is not None:
             trend = self.trends.along(node, bottom)
             if trend is not None and trend.direction and _shape(node) == _shape(bottom):
                 inside = self._between(node, bottom)
-                names = [n for n in inside if origin(n).target in _STRICT or self._normalises(n)]
+                names = [n for n in inside if self._roles[n].origin.target in _STRICT or self._normalises(n)]
                 return self._with(node, [bottom], "pass", names, trend.direction)
         if target in _CASTS:
             return self._cast(node, first)
         if target is aten.logsumexp.default:
-            (source,) = activations_read(first)
+            (source,) = self._roles[first].activations
             members = self.explore(source).counts and not self._exclusive(first, [source])
             return self._with(node, [source], "mean" if members else "adjoint", [node])
         return self._combined(node, nothing)
@@ -185,11 +194,13 @@ class _Walk:
 
     def _combined(self, node: fx.Node, nothing: _Found) -> _Found:
         """Sums, means, choices and products of numbers that have come through a head."""
-        first, target = origin(node), origin(node).target
-        sources = activations_read(first)
-        weighted = is_contraction(first, self._captured) and self._adds_up(first)
-        if weighted:
-            sources = [data_input(first)]
+        first = self._roles[node].origin
+        target = first.target
+        sources = list(self._roles[first].activations)
+        contracted = self._roles[first].contracted
+        weighted = contracted is not None and self._adds_up(first, contracted)
+        if contracted is not None and weighted:
+            sources = [contracted]
         elif target not in _LINEAR or not sources:
             return nothing
         inner = [self.explore(source) for source in sources]
@@ -218,14 +229,17 @@ class _Walk:
 
     def _dominator(self, node: fx.Node) -> fx.Node | None:
         """The nearest value that all which makes this node comes from, through operations number by number."""
-        frontier = set(activations_read(node))
+        frontier = set(self._roles[node].activations)
         while len(frontier) > 1:
             latest = max(frontier, key=self._order.__getitem__)
-            if latest.op != "call_function" or is_contraction(origin(latest), self._captured):
+            if latest.op != "call_function" or self._is_contraction(latest):
                 return None
             frontier.remove(latest)
-            frontier.update(activations_read(latest))
+            frontier.update(self._roles[latest].activations)
         return next(iter(frontier), None)
+
+    def _is_contraction(self, node: fx.Node) -> bool:
+        return self._roles[self._roles[node].origin].is_contraction
 
     def _between(self, node: fx.Node, bottom: fx.Node) -> list[fx.Node]:
         found: dict[fx.Node, None] = {}
@@ -234,11 +248,11 @@ class _Walk:
             one = pending.pop(0)
             if one is not bottom and one not in found:
                 found[one] = None
-                pending += [source for source in activations_read(one) if carries(source)]
+                pending += self._roles[one].activations
         return list(found)
 
     def _normalises(self, node: fx.Node) -> bool:
-        return origin(node).target in STATISTICS
+        return self._roles[node].origin.target in STATISTICS
 
     def _exclusive(self, node: fx.Node, sources: list[fx.Node]) -> bool:
         """Whether the summands are probabilities of one softmax, of which each has its share in the sum."""
@@ -248,21 +262,20 @@ class _Walk:
             below = [set(self.explore(source).bases) for source in sources]
             return any(below[0] & other for other in below[1:])
         axes, source = reduced_axes(node), sources[0]
-        while origin(source).target not in (*SOFTMAX, *LOG_SOFTMAX):
-            if origin(source).target in RESHAPES:
+        while self._roles[source].origin.target not in (*SOFTMAX, *LOG_SOFTMAX):
+            if self._roles[source].origin.target in RESHAPES:
                 return True
-            if origin(source).target in (aten.stack.default, aten.cat.default):
+            if self._roles[source].origin.target in (aten.stack.default, aten.cat.default):
                 return False
-            read = activations_read(source)
+            read = self._roles[source].activations
             if len(read) != 1:
                 return False
             source = read[0]
         return bool(set(axes) & set(reduced_axes(source)))
 
-    def _adds_up(self, node: fx.Node) -> bool:
+    def _adds_up(self, node: fx.Node, source: fx.Node) -> bool:
         """Whether a matrix product adds up probabilities: with weights that are never negative, and no bias."""
-        source = data_input(node)
-        if self.trends.range_of(source)[0] < 0 or origin(source).target not in SOFTMAX:
+        if self.trends.range_of(source)[0] < 0 or self._roles[source].origin.target not in SOFTMAX:
             return False
         weights = [self._captured.constant(read) for read in node.all_input_nodes if not carries(read)]
         return len(weights) == 1 and weights[0] is not None and bool((weights[0] >= 0).all())
@@ -278,8 +291,8 @@ class _Walk:
                 "on the others; give it the axis of the classes, dim=1 for an output (N, K).",
             )
         source = node.args[0]
-        while isinstance(source, fx.Node) and origin(source).target in {identity, *RESHAPES}:
-            source = origin(source).args[0]
+        while isinstance(source, fx.Node) and self._roles[source].origin.target in {identity, *RESHAPES}:
+            source = self._roles[source].origin.args[0]
         if not isinstance(source, fx.Node) or source.target not in (aten.cat.default, aten.stack.default):
             return
         if any(not is_activation(part) for part in source.args[0]):  # type: ignore[union-attr]
@@ -297,4 +310,4 @@ def _shape(node: fx.Node) -> str:
 
 
 def _name(node: fx.Node) -> str:
-    return target_name(origin(node)).removeprefix("aten.").partition(".")[0].lstrip("_")
+    return target_name(node).removeprefix("aten.").partition(".")[0].lstrip("_")
