@@ -14,7 +14,7 @@ import harness
 import numpy as np
 
 import hudd
-from hudd.clustering import criteria_curve, linkage_vectors, stability
+from hudd.clustering import linkage_vectors, stability
 from hudd.clustering.wicd import wicd_curve
 
 PARTS = ("ward", "cuts", "vectors", "large")
@@ -114,14 +114,13 @@ def ward(n: int, repeats: int) -> dict[str, Any]:
 
 
 def cuts(n: int, repeats: int) -> dict[str, Any]:
-    """WICD for k = 2 to 500 after linkage, the other criteria, and stability."""
+    """WICD for k = 2 to 500 after linkage, and stability."""
     condensed = hudd.pairwise_distances(grouped(n, 256), condensed=True, unit_norm=True)
     z, ks = hudd.linkage(condensed), np.arange(2, 501)
     seconds = harness.best_times({"WICD of every cut": lambda: wicd_curve(condensed, z, ks)}, repeats)
     labels = hudd.cluster(condensed).labels
     seconds |= harness.best_times(
         {
-            "all criteria of every cut": lambda: criteria_curve(condensed, z, ks),
             "stability, 10 samples": lambda: stability(condensed, labels, seed=0, resamples=10),
             "cluster, from distances to labels": lambda: hudd.cluster(condensed),
         },

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hudd.clustering.cluster import Clustering, choose_layer, cluster
     from hudd.clustering.estimator import RootCauses
     from hudd.clustering.linkage import linkage
+    from hudd.clustering.vectors import linkage_vectors
     from hudd.distances import pairwise_distances
     from hudd.errors import HuddError, UnsupportedOperation, UsageError
     from hudd.lrp import LRP, Relevance
@@ -37,6 +38,7 @@ _HOMES = {
     "choose_layer": "hudd.clustering",
     "cluster": "hudd.clustering",
     "linkage": "hudd.clustering",
+    "linkage_vectors": "hudd.clustering",
     "pairwise_distances": "hudd.distances",
     "retrain": "hudd.retraining",
     "select_unsafe": "hudd.selection",
@@ -58,6 +60,7 @@ __all__ = [
     "cluster",
     "evaluate",
     "linkage",
+    "linkage_vectors",
     "pairwise_distances",
     "retrain",
     "select_unsafe",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hudd.errors import UsageError
@@ -69,81 +69,54 @@ class Preset:
 
 DEFAULT_PRESET = "moments"  # of a study: docs/root-cause-quality.md says why
 
-PRESETS: dict[str, Preset] = {
-    preset.name: preset
-    for preset in (
-        Preset(
-            name="hudd",
-            rules="epsilon-plus",
-            pool="none",
-            unit_norm=True,
-            features="relevance",
-            reduction="none",
-            clusterer="ward",
-            linkage_on="distances",
-            wicd_on="distances",
-            layer_choice="scaled",
-            max_clusters=500,
-            cluster_size=None,
-            selection_factor=0.3,
-            distance_cap=None,
-            bagging="exact",
-        ),
-        Preset(
-            name="hudd-2021",
-            rules="hudd-2021",
-            pool="none",
-            unit_norm=False,
-            features="relevance",
-            reduction="none",
-            clusterer="ward",
-            linkage_on="profiles",
-            wicd_on="row-scaled",
-            layer_choice="raw",
-            max_clusters=500,
-            cluster_size=None,
-            selection_factor=0.3,
-            distance_cap=1000.0,
-            bagging="hudd-2021",
-        ),
-        # Chosen by failures of known causes, see docs/root-cause-quality.md.
-        Preset(
-            name="moments",
-            rules="z-plus",
-            pool="none",
-            unit_norm=False,
-            features="moments",
-            reduction="none",
-            clusterer="ward",
-            linkage_on="distances",
-            wicd_on="distances",
-            layer_choice="scaled",
-            max_clusters=50,
-            cluster_size=15,
-            selection_factor=0.6,
-            distance_cap=None,
-            bagging="exact",
-        ),
-        # M. Attaoui et al., ACM TOSEM 32(3), 2023: SAFE.
-        Preset(
-            name="safe",
-            rules="epsilon-plus",
-            pool="none",
-            unit_norm=False,
-            features="transfer",
-            reduction="pca",
-            clusterer="dbscan",
-            linkage_on="none",
-            wicd_on="distances",
-            layer_choice="scaled",
-            max_clusters=500,
-            cluster_size=None,
-            selection_factor=0.3,
-            distance_cap=None,
-            bagging="exact",
-        ),
-    )
-}
+_HUDD = Preset(
+    name="hudd",
+    rules="epsilon-plus",
+    pool="none",
+    unit_norm=True,
+    features="relevance",
+    reduction="none",
+    clusterer="ward",
+    linkage_on="distances",
+    wicd_on="distances",
+    layer_choice="scaled",
+    max_clusters=500,
+    cluster_size=None,
+    selection_factor=0.3,
+    distance_cap=None,
+    bagging="exact",
+)
+_HUDD_2021 = replace(
+    _HUDD,
+    name="hudd-2021",
+    rules="hudd-2021",
+    unit_norm=False,
+    linkage_on="profiles",
+    wicd_on="row-scaled",
+    layer_choice="raw",
+    distance_cap=1000.0,
+    bagging="hudd-2021",
+)
+_MOMENTS = replace(  # chosen by failures of known causes, see docs/root-cause-quality.md
+    _HUDD,
+    name="moments",
+    rules="z-plus",
+    unit_norm=False,
+    features="moments",
+    max_clusters=50,
+    cluster_size=15,
+    selection_factor=0.6,
+)
+_SAFE = replace(  # M. Attaoui et al., ACM TOSEM 32(3), 2023
+    _HUDD,
+    name="safe",
+    unit_norm=False,
+    features="transfer",
+    reduction="pca",
+    clusterer="dbscan",
+    linkage_on="none",
+)
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in (_HUDD, _HUDD_2021, _MOMENTS, _SAFE)}
 
 
 def get_preset(name: str) -> Preset:

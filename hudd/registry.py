@@ -166,10 +166,6 @@ class Registry(Mapping[str, Any]):
         """Return the name of a part as file names and groups of HDF5 can hold it: a spec's path without slashes."""
         return name.replace("/", ".").lstrip(".")
 
-    def packages(self) -> dict[str, str]:
-        """Return the names that other packages register, each with the package and its version."""
-        return {entry.name: _titled(entry) for entry in _installed(self.group)}
-
     def _entry(self, name: str) -> EntryPoint | None:
         found = [entry for entry in _installed(self.group) if entry.name == name]
         if len(found) + (name in self.own) > 1:

@@ -8,8 +8,10 @@ from importlib.util import find_spec
 from math import ceil
 
 import numpy as np
+from scipy.spatial.distance import squareform
+from sklearn.metrics import silhouette_score
 
-from hudd.clustering import Pipeline, criteria_curve, linkage
+from hudd.clustering import Pipeline, linkage
 from hudd.clustering.wicd import flat_labels
 from hudd.distances import pairwise_distances
 
@@ -56,8 +58,15 @@ def _hudd(clusterer: str) -> Callable[[np.ndarray, int], Labels]:
 
 def _by_silhouette(rows: np.ndarray, seed: int) -> Labels:
     condensed = pairwise_distances(rows, condensed=True)
-    z, ks = linkage(condensed), np.arange(2, _MOST + 1)
-    return flat_labels(z, int(ks[np.argmax(criteria_curve(condensed, z, ks).silhouette)]))
+    z, square = linkage(condensed), squareform(condensed)
+    cuts = [flat_labels(z, k) for k in range(2, _MOST + 1)]
+    return max(cuts, key=lambda labels: _silhouette(square, labels))
+
+
+def _silhouette(square: np.ndarray, labels: Labels) -> float:
+    """0 where all are in one cluster, or each in its own."""
+    possible = 1 < len(np.unique(labels)) < len(labels)
+    return silhouette_score(square, labels, metric="precomputed") if possible else 0.0
 
 
 def _by_size(rows: np.ndarray, seed: int) -> Labels:

@@ -1,8 +1,7 @@
 """Root-cause clusters: linkage, number of clusters, choice of the layer, and how far to trust them."""
 
-from hudd.clustering.cluster import choose_layer, cluster, cluster_layers
+from hudd.clustering.cluster import choose_layer, cluster
 from hudd.clustering.clusterers import CLUSTERERS, Clusterer, check_counted, is_counted, is_linked
-from hudd.clustering.criteria import Criteria, criteria, criteria_curve
 from hudd.clustering.estimator import RootCauses
 from hudd.clustering.linkage import linkage
 from hudd.clustering.pipelines import Grouping, Pipeline
@@ -14,7 +13,6 @@ __all__ = [
     "CLUSTERERS",
     "Clusterer",
     "Clustering",
-    "Criteria",
     "Grouping",
     "Pipeline",
     "RootCauses",
@@ -22,9 +20,6 @@ __all__ = [
     "check_counted",
     "choose_layer",
     "cluster",
-    "cluster_layers",
-    "criteria",
-    "criteria_curve",
     "is_counted",
     "is_linked",
     "linkage",

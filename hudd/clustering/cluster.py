@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any, Literal
 
 from hudd.clustering.clusterers import check_counted
 from hudd.clustering.cut import Cut, row_scaled
 from hudd.clustering.pipelines import Pipeline
 from hudd.clustering.result import Clustering
-from hudd.distances.threads import thread_count
 from hudd.errors import UsageError
 from hudd.presets import Reduction, get_preset
 
-__all__ = ["Clustering", "choose_layer", "cluster", "cluster_layers", "pipeline_of", "row_scaled"]
+__all__ = ["Clustering", "choose_layer", "cluster", "pipeline_of", "row_scaled"]
 
 
 def cluster(
@@ -108,44 +105,6 @@ def pipeline_of(
     )
     check_counted(how, max_clusters=max_clusters, cluster_size=cluster_size)
     return pipeline
-
-
-def cluster_layers(
-    layers: Mapping[str, Any],
-    *,
-    preset: str = "hudd",
-    max_clusters: int | None = None,
-    max_memory: int = 2 << 30,
-) -> dict[str, Clustering]:
-    """Cluster several layers, as many at once as cores and memory allow.
-
-    The kernels release the interpreter lock, so threads do. A layer needs its condensed distances once
-    more as working memory; those read from a file are held while the layer is clustered.
-
-    Parameters
-    ----------
-    layers : mapping of str to array_like or h5py.Dataset
-        Condensed distances of each layer, (N (N - 1) / 2,), in the order of the network.
-    preset, max_clusters
-        As for :func:`cluster`.
-    max_memory : int
-        Bytes of distances and working memory at a time; one layer is always clustered.
-
-    Returns
-    -------
-    dict of str to Clustering
-        In the order given.
-
-    Raises
-    ------
-    UsageError
-        As :func:`cluster` does, for the first layer that cannot be clustered.
-    """
-    largest = max((int(layer.shape[0]) for layer in layers.values()), default=0)
-    at_once = max(1, min(thread_count(), max_memory // max(1, 8 * largest)))
-    with ThreadPoolExecutor(at_once) as pool:
-        run = partial(cluster, preset=preset, max_clusters=max_clusters)
-        return dict(zip(layers, pool.map(run, layers.values())))
 
 
 def choose_layer(clusterings: Mapping[str, Clustering], *, preset: str = "hudd") -> str:

@@ -87,8 +87,8 @@ def _grow(
     return length
 
 
-def linkage_vectors(rows: Any, *, unit_norm: bool = False) -> np.ndarray:
-    """Cluster vectors by Ward's method without a distance matrix.
+def linkage_vectors(X: Any, method: str = "ward", *, unit_norm: bool = False) -> np.ndarray:
+    """Cluster rows by Ward's method without a distance matrix, for more of them than :func:`linkage` has memory for.
 
     The nearest-neighbour chain on the clusters' centres, in float32: O(N D) memory and O(N^2 D) time,
     less what stopping early saves. Heights are those of :func:`hudd.clustering.linkage` on the rows'
@@ -96,8 +96,10 @@ def linkage_vectors(rows: Any, *, unit_norm: bool = False) -> np.ndarray:
 
     Parameters
     ----------
-    rows : array_like, shape (N, ...)
+    X : array_like, shape (N, ...)
         One item a row.
+    method : {"ward"}
+        Other methods need all distances.
     unit_norm : bool
         Divide each row by its Euclidean norm first; zero rows stay zero.
 
@@ -109,9 +111,11 @@ def linkage_vectors(rows: Any, *, unit_norm: bool = False) -> np.ndarray:
     Raises
     ------
     UsageError
-        If there are no rows, or a value is NaN or infinite; the message names the row.
+        If there are no rows, a value is NaN or infinite, or the method is another one; the message names the row.
     """
-    rows = np.asarray(as_array(rows))
+    if method != "ward":
+        raise UsageError(f"method must be 'ward', not {method!r}; hudd.linkage has others, from distances.")
+    rows = np.asarray(as_array(X))
     if rows.ndim < 2 or not len(rows):
         raise UsageError(f"rows have shape {rows.shape}; give one row of features an item, shape (N, ...).")
     refuse_distances(rows, "give them condensed to hudd.linkage")

@@ -1,7 +1,6 @@
 """Do the clusters mean something? Variance reduction, purity, readable rules, and what was chosen."""
 
 from hudd.evaluation.chance import SIGNIFICANT
-from hudd.evaluation.composition import unsafe_composition
 from hudd.evaluation.numbers import spelled
 from hudd.evaluation.purity import NATURAL, PurityCoverage, is_known, purity_coverage
 from hudd.evaluation.ranges import UnsafeRange, unsafe_ranges
@@ -20,7 +19,6 @@ __all__ = [
     "most_telling",
     "purity_coverage",
     "spelled",
-    "unsafe_composition",
     "unsafe_ranges",
     "variance_reduction",
 ]

@@ -87,7 +87,6 @@ def select_unsafe(
     factor: float | None = None,
     budget: int | Mapping[int, int] | None = None,
     distance_cap: float | None = None,
-    within_reach: bool = False,
     uncertainty: np.ndarray | None = None,
     order: np.ndarray | None = None,
     seed: int = 0,
@@ -116,8 +115,6 @@ def select_unsafe(
     distance_cap : float, optional
         Images at this distance or farther are never chosen; the preset's where not given, ``math.inf`` for
         none.
-    within_reach : bool
-        Choose only images within their cluster's reach; the budget may then not be used up.
     uncertainty : np.ndarray, optional
         (M,) entropy, or any score of the DNN's doubt. Images within a cluster's reach then go to it in order
         of their doubt, highest first, and before those outside, which still go nearest first: a hybrid of
@@ -146,11 +143,8 @@ def select_unsafe(
     wanted = _budgets(closest, choices.selection_factor if factor is None else factor, budget)
     cap = distance_cap if distance_cap is not None else choices.distance_cap
     images, columns = _tie_order(closest, faithful=choices.name == "hudd-2021", order=order, seed=seed)
-    distance = closest.distance
-    if within_reach:
-        distance = np.where(distance > closest.reach, np.inf, distance)
     picked = _rank_by_rank(
-        distance[np.ix_(images, columns)],
+        closest.distance[np.ix_(images, columns)],
         wanted[columns],
         math.inf if cap is None else cap,
         None if uncertainty is None else _doubt_first(closest, uncertainty)[np.ix_(images, columns)],

@@ -19,7 +19,6 @@ import h5py
 import numpy as np
 import xxhash
 
-from hudd.errors import HuddError
 from hudd.store.behind import WriteBehind
 from hudd.store.encoding import FileImage, Shapes, read
 from hudd.store.files import sweep, write_error, write_whole
@@ -81,29 +80,15 @@ class ShardSet:
             Read every byte; otherwise headers and sizes alone.
         """
         sweep(self.directory)
-        missing = []
-        for start, stop in self.ranges():
-            fault = self._fault(start, stop, checksums)
-            if fault:
-                self.path(start).unlink(missing_ok=True)
-                missing.append((start, stop))
-        return missing
+        faults = self.faults(checksums=checksums)
+        for start, _ in faults:
+            self.path(start).unlink(missing_ok=True)
+        return list(faults)
 
-    def verify(self) -> None:
-        """Read every file and compare its checksum.
-
-        Raises
-        ------
-        HuddError
-            Naming the first shard that is absent, torn or changed.
-        """
-        for start, stop in self.ranges():
-            fault = self._fault(start, stop, True)
-            if fault:
-                raise HuddError(
-                    f"shard '{self.path(start)}' {fault}; run the step that writes it again, "
-                    "it recomputes this shard alone."
-                )
+    def faults(self, *, checksums: bool = True) -> dict[tuple[int, int], str]:
+        """Return what is wrong with each shard that is absent, torn or changed, by its range; see :meth:`missing`."""
+        found = {(start, stop): self._fault(start, stop, checksums) for start, stop in self.ranges()}
+        return {rows: fault for rows, fault in found.items() if fault}
 
     def write(self, start: int, arrays: Mapping[str, np.ndarray]) -> None:
         """Write the shard whose first row is `start`.

@@ -7,7 +7,7 @@ from scipy.spatial.distance import pdist, squareform
 from sklearn.cluster import AgglomerativeClustering, Birch
 from sklearn.metrics import adjusted_rand_score
 
-from hudd.clustering import Pipeline, choose_layer, cluster, cluster_layers, linkage
+from hudd.clustering import Pipeline, choose_layer, cluster, linkage
 from hudd.clustering.knee import choose_k, gradient
 from hudd.clustering.wicd import cut_merges, flat_labels, wicd_curve
 from hudd.distances import pairwise_distances, unit_norm_rows
@@ -177,18 +177,6 @@ def test_layers_are_compared_free_of_scale():
     assert choose_layer({"dead": cluster(np.zeros((9, 4)))}) == "dead"
     with pytest.raises(UsageError, match="no layer"):
         choose_layer({})
-
-
-@pytest.mark.parametrize("max_memory", [1, 2 << 30])
-def test_layers_at_once_give_what_one_by_one_gives(max_memory):
-    layers = {f"layer {seed}": pdist(groups(seed=seed)[0]) for seed in range(4)}
-    found = cluster_layers(layers, max_memory=max_memory)
-    assert list(found) == list(layers)
-    for name, distances in layers.items():
-        np.testing.assert_array_equal(found[name].labels, cluster(distances).labels)
-    assert cluster_layers({}) == {}
-    with pytest.raises(UsageError, match="fits no N"):
-        cluster_layers({"good": layers["layer 0"], "bad": np.ones(4)})
 
 
 def test_the_safe_preset_clusters_by_density():

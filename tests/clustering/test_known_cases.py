@@ -5,7 +5,7 @@ import pytest
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist
 
-from hudd.clustering import criteria, linkage
+from hudd.clustering import linkage
 from hudd.clustering.vectors import linkage_vectors
 from hudd.clustering.wicd import flat_labels
 
@@ -70,13 +70,3 @@ def test_wards_heights_are_growths_of_the_sum_of_squares():
             parts = [x[labels == label] for label in range(1, labels.max() + 1)]
             scatter.append(sum(((part - part.mean(axis=0)) ** 2).sum() for part in parts))
         np.testing.assert_allclose(z[::-1, 2] ** 2 / 2, -np.diff(scatter), rtol=1e-4)
-
-
-def test_two_far_pairs():
-    x = np.array([[0.0], [1], [10], [11]])
-    found = criteria(pdist(x), np.array([1, 1, 2, 2]))
-    assert found.icd == pytest.approx(1)
-    assert found.dunn == pytest.approx(9)
-    assert found.davies_bouldin == pytest.approx(0.1)
-    between = (np.array([10.5, 9.5, 9.5, 10.5]) - 1) / np.array([10.5, 9.5, 9.5, 10.5])
-    assert found.silhouette == pytest.approx(between.mean())

@@ -34,6 +34,8 @@ def test_one_row():
 
 
 def test_wrong_calls_say_what_to_do():
+    with pytest.raises(UsageError, match="method must be 'ward'"):
+        linkage_vectors(np.ones((3, 4)), "average")
     with pytest.raises(UsageError, match="shape"):
         linkage_vectors(np.ones(4))
     x = np.ones((9, 4))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
 from hudd.errors import UsageError
-from hudd.evaluation import cluster_rules, unsafe_composition
+from hudd.evaluation import cluster_rules
 from hudd.evaluation.chance import as_good
 from hudd.evaluation.rules import _gain, _shuffled
 
@@ -253,22 +253,3 @@ def test_wrong_calls_are_named():
     with pytest.raises(UsageError, match="no parameters"):
         cluster_rules({}, np.array([1, 1, 0]))
     assert cluster_rules({"p": np.arange(2)}, np.array([1, 1])) == []
-
-
-def test_composition():
-    image, cluster = np.array([0, 1, 4]), np.array([1, 1, 2])
-    table = unsafe_composition(
-        image, cluster, {"label": np.array([3, 3, 3, 5, 5]), "light": np.array([0.0, 1, 2, 3, np.nan])}
-    )
-    assert table["label"]["set"] == {"3": 0.6, "5": 0.4}
-    assert table["label"]["chosen"] == pytest.approx({"3": 2 / 3, "5": 1 / 3})
-    assert table["label"]["clusters"] == {1: {"3": 1.0}, 2: {"5": 1.0}}
-    assert table["light"]["clusters"][1]["median"] == 0.5
-    assert table["light"]["clusters"][2] == {"count": 0}
-    assert table["light"]["set"] == {"count": 4, "mean": 1.5, "q25": 0.75, "median": 1.5, "q75": 2.25}
-    assert list(unsafe_composition(image, cluster, {"k": np.array([*"aabbb"])})["k"]["set"]) == ["b", "a"]
-    assert unsafe_composition(image[:0], cluster[:0], {"k": np.arange(0)})["k"]["clusters"] == {}
-    with pytest.raises(UsageError, match="row 4 was chosen"):
-        unsafe_composition(image, cluster, {"label": np.arange(4)})
-    with pytest.raises(UsageError, match="cluster each"):
-        unsafe_composition(image, cluster[:2], {})

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 
 import h5py
 import numpy as np
@@ -21,6 +22,12 @@ from hudd.store import ShardSet
 def fill(shards, arrays):
     for start, stop in shards.missing():
         shards.write(start, {name: array[start:stop] for name, array in arrays.items()})
+
+
+def assert_fault(shards, pattern):
+    """One shard is at fault, for a reason that matches."""
+    (fault,) = shards.faults().values()
+    assert re.search(pattern, fault)
 
 
 @pytest.fixture
@@ -159,16 +166,14 @@ def test_a_flipped_byte_is_noticed_and_only_its_shard_recomputed(shards, offset)
     content = bytearray(path.read_bytes())
     content[offset] ^= 1
     path.write_bytes(content)
-    with pytest.raises(HuddError, match=r"000001\.h5' (is damaged|belongs)"):
-        shards.verify()
+    assert_fault(shards, "is damaged|belongs")
     assert shards.missing() == [(4, 8)]
 
 
 def test_a_torn_shard_is_noticed(shards):
     path = shards.path(8)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(HuddError, match="is torn"):
-        shards.verify()
+    assert_fault(shards, "is torn")
     path.write_bytes(b"")
     assert shards.missing() == [(8, 10)]
 
@@ -204,11 +209,9 @@ def test_shards_of_version_1_are_read_and_later_ones_are_not(shards):
     rewrite_header(path, version=1, xxh3_128=None, sha256=hashlib.sha256(path.read_bytes()[512:]).hexdigest())
     assert shards.missing() == []
     rewrite_header(path, sha256="0")
-    with pytest.raises(HuddError, match=r"is damaged \(wrong checksum\)"):
-        shards.verify()
+    assert_fault(shards, r"is damaged \(wrong checksum\)")
     rewrite_header(path, version=3)
-    with pytest.raises(HuddError, match="is a hudd-shard of version 3, not 2"):
-        shards.verify()
+    assert_fault(shards, "is a hudd-shard of version 3, not 2")
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip"])
