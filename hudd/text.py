@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 
-def shown(value: Any) -> str:
+def printable(value: Any) -> str:
     """Return a name as one line of visible characters.
 
     What cannot be printed (newlines, control characters, marks that turn the writing direction, halves of

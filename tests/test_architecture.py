@@ -29,7 +29,7 @@ FLOORS = [
     {"store"},
     {"registry"},
     {"specs"},
-    {"arithmetic", "presets", "progress", "ranks", "memory", "kinds", "text", "cells", "caches"},
+    {"arithmetic", "presets", "progress", "ranks", "memory", "field_types", "text", "cells", "caches"},
     {"errors", "version", "_core"},
 ]
 # What is on one floor and belongs together.

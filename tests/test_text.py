@@ -1,21 +1,21 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hudd.text import number, percent, shown
+from hudd.text import number, percent, printable
 
 
 @given(st.text())
 def test_shown_is_one_printable_line(name):
-    assert shown(name).isprintable()
+    assert printable(name).isprintable()
     if name.isprintable():
-        assert shown(name) == name
+        assert printable(name) == name
 
 
 def test_shown_keeps_what_can_be_read():
-    assert shown("a\nb") == "a\\nb"
-    assert shown("日本 é") == "日本 é"
-    assert shown("x\udc80") == "x\\udc80"
-    assert shown("a\u202eb") == "a\\u202eb"
+    assert printable("a\nb") == "a\\nb"
+    assert printable("日本 é") == "日本 é"
+    assert printable("x\udc80") == "x\\udc80"
+    assert printable("a\u202eb") == "a\\u202eb"
 
 
 def test_numbers():

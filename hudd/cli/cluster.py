@@ -26,7 +26,7 @@ def cluster(
 
       hudd cluster signs --reduction pca --clusterer hdbscan
     """
-    from hudd.cli.printing import print_json, print_table, take
+    from hudd.cli.printing import print_json, print_table, run_step
 
     opened = open_study(
         study,
@@ -41,5 +41,5 @@ def cluster(
         summary = opened.cluster().summary()
         print_json({name: summary[name] for name in ("chosen_layer", "layers", "clusters")})
         return
-    take(opened, "cluster")
+    run_step(opened, "cluster")
     print_table("Clusters", opened.table("clusters"))

@@ -31,7 +31,7 @@ def demo(
 
       hudd demo --case eyes --out /tmp/eyes
     """
-    from hudd.cli.printing import console, escape, print_step, print_summary, take, write_report
+    from hudd.cli.printing import console, escape, print_step, print_summary, run_step, write_report
     from hudd.data import get_case
     from hudd.demo import prepare
     from hudd.specs import is_factory
@@ -40,7 +40,7 @@ def demo(
     study = prepare(case, directory, seed=seed, told=print_step)
     before = study.marks()
     for step in study.possible_steps():
-        take(study, step)
+        run_step(study, step)
     page = write_report(study)
     if study.marks() == before:
         console.print(

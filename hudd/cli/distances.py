@@ -13,6 +13,6 @@ def distances(study: o.StudyDir, break_lock: o.BreakLock = False) -> None:
 
       hudd distances signs
     """
-    from hudd.cli.printing import take
+    from hudd.cli.printing import run_step
 
-    take(open_study(study, break_lock=break_lock), "distances")
+    run_step(open_study(study, break_lock=break_lock), "distances")

@@ -25,13 +25,13 @@ def evaluate(
 
       hudd evaluate signs --json
     """
-    from hudd.cli.printing import print_json, print_table, take
+    from hudd.cli.printing import print_json, print_table, run_step
     from hudd.summary import records
 
     opened = open_study(study, break_lock=break_lock, angles=angles, units=units)
     if json:
         print_json(records(opened.evaluate().table("evaluation")))
         return
-    take(opened, "evaluate")
+    run_step(opened, "evaluate")
     table = opened.table("evaluation").drop(columns=["f1", "p_value"], errors="ignore")
     print_table("Clusters and what is known about their images", table)

@@ -34,9 +34,9 @@ def heatmaps(
 
       hudd heatmaps signs --rules 'features.0=z-box,classifier.*=epsilon'
     """
-    from hudd.cli.printing import take
+    from hudd.cli.printing import run_step
 
-    take(
+    run_step(
         open_study(
             study,
             break_lock=break_lock,

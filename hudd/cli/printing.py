@@ -36,7 +36,7 @@ def print_json(data: Any) -> None:
 
 def print_table(title: str, frame: pd.DataFrame, *, most: int = 30) -> None:
     """Print a table, its first `most` rows, with shares next to what they are shares of."""
-    table = Table(title=_shown(title), title_justify="left", title_style="bold", header_style="bold")
+    table = Table(title=_printable(title), title_justify="left", title_style="bold", header_style="bold")
     cells: dict[str, list[str]] = {}
     for name in frame.columns:
         if name in _LEFT_OUT and not frame[name].any():
@@ -51,10 +51,10 @@ def print_table(title: str, frame: pd.DataFrame, *, most: int = 30) -> None:
         width = min(max(map(len, column), default=0), 16)
         header = name.replace("_", " ")
         table.add_column(
-            _shown(header), justify="right" if right else "left", overflow="fold", min_width=width
+            _printable(header), justify="right" if right else "left", overflow="fold", min_width=width
         )
     for row in zip(*cells.values()):
-        table.add_row(*map(_shown, row))
+        table.add_row(*map(_printable, row))
     console.print(table)
     if len(frame) > most:
         console.print(f"[dim]... and {len(frame) - most} more; 'hudd export' writes them all[/]")
@@ -66,20 +66,20 @@ _SHARE_OF = {"commonest": "share", "cause": "purity", "parameter": "variance_red
 
 def print_pairs(title: str, pairs: dict[str, str]) -> None:
     """Print names and values."""
-    table = Table(title=_shown(title), title_justify="left", title_style="bold", show_header=False)
+    table = Table(title=_printable(title), title_justify="left", title_style="bold", show_header=False)
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     for name, value in pairs.items():
-        table.add_row(_shown(name), _shown(value))
+        table.add_row(_printable(name), _printable(value))
     console.print(table)
 
 
-def take(study: Study, step: str) -> None:
+def run_step(study: Study, step: str) -> None:
     """Take one step and print a line that says what came of it."""
     from hudd.summary import cautions, describe
 
     before, started = study.marks(), time.perf_counter()
-    study.take(step)
+    study.run_step(step)
     seconds = None if study.marks() == before else time.perf_counter() - started
     doubts = cautions(study) if step == "test" else []
     print_step(step, describe(study, step), seconds, doubtful=bool(doubts))
@@ -114,7 +114,7 @@ def write_report(study: Study) -> Path:
 
 def write_comparison(study: Study) -> None:
     """Write the files of the strategies' comparison, unless they are newer than the study, and print its line."""
-    from hudd.study.comparison import write_comparison as write
+    from hudd.study.strategy_comparison import write_comparison as write
 
     plot, started = study.path / "comparison" / "comparison.png", time.perf_counter()
     newer = _is_newer(plot, study.file.path)
@@ -145,7 +145,7 @@ def quietly(work: Callable[[], Any], text: str) -> Any:
         return work()
 
 
-def _shown(text: str) -> Text:
+def _printable(text: str) -> Text:
     """Names of other people's files and classes as they are: no markup in them, nothing that steers the terminal."""
     return Text("\n".join(one_line(line) for line in text.split("\n")))
 

@@ -36,8 +36,13 @@ def retrain(
 
       hudd retrain signs --compare hudd,hybrid,random,entropy --runs 10
     """
-    from hudd.cli.printing import console, escape, print_json, print_table, take
-    from hudd.study.comparison import comparison, comparison_table, comparison_text, write_comparison
+    from hudd.cli.printing import console, escape, print_json, print_table, run_step
+    from hudd.study.strategy_comparison import (
+        comparison_table,
+        comparison_text,
+        strategy_comparison,
+        write_comparison,
+    )
     from hudd.summary import records
 
     opened = open_study(
@@ -48,14 +53,14 @@ def retrain(
     if json:
         opened.retrain()
     else:
-        take(opened, "retrain")
+        run_step(opened, "retrain")
     if len(opened.settings.compared) == 1 and opened.settings.runs == 1:
         if json:
             print_json(records(opened.table("retraining")))
         else:
             print_table("Retraining", opened.table("retraining"))
         return
-    files, found = write_comparison(opened), comparison(opened)
+    files, found = write_comparison(opened), strategy_comparison(opened)
     if json:
         print_json(records(comparison_table(opened)))
         return

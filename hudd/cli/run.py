@@ -83,7 +83,7 @@ def run(
         escape,
         print_summary,
         quietly,
-        take,
+        run_step,
         write_comparison,
         write_report,
     )
@@ -105,7 +105,7 @@ def run(
 
     opened = quietly(ready, "Checking model and data")
     for step in opened.possible_steps():
-        take(opened, step)
+        run_step(opened, step)
     if not opened.journal.ranks.first:
         return
     if step == "retrain" and (len(opened.settings.compared) > 1 or opened.settings.runs > 1):

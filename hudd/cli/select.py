@@ -31,7 +31,7 @@ def select(
 
       hudd select signs --json
     """
-    from hudd.cli.printing import print_json, print_table, take
+    from hudd.cli.printing import print_json, print_table, run_step
     from hudd.summary import records
 
     opened = open_study(
@@ -41,5 +41,5 @@ def select(
     if json:
         print_json(records(opened.select().table("selection")))
         return
-    take(opened, "select")
+    run_step(opened, "select")
     print_table("Unsafe set", opened.table("selection"), most=10)

@@ -42,7 +42,7 @@ def run_test(
 
       hudd test signs --improvement field     [dim]# add a set[/]
     """
-    from hudd.cli.printing import print_json, quietly, take
+    from hudd.cli.printing import print_json, quietly, run_step
 
     opened = quietly(
         lambda: open_or_create(
@@ -59,4 +59,4 @@ def run_test(
         summary = opened.test().summary()
         print_json({split: summary[split] for split in ("test", "train", "improvement") if split in summary})
     else:
-        take(opened, "test")
+        run_step(opened, "test")

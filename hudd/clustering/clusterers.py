@@ -156,7 +156,7 @@ def check_counted(clusterer: Any, **numbers: int | None) -> None:
         )
 
 
-def made(clusterer: Any, **offered: Any) -> Any:
+def instantiate(clusterer: Any, **offered: Any) -> Any:
     """Return the clusterer of that name, made with what it takes, or a copy of the object."""
     if isinstance(clusterer, str):
         return CLUSTERERS.make(clusterer, **offered)

@@ -143,7 +143,7 @@ class RootCauses(ClusterMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
             block = X[start : start + _AT_A_TIME]
             if self._rows is not None:
                 # Differences, not products: what is closest then depends on no other row.
-                rows = self._pipeline.like(block, self._reduction)
+                rows = self._pipeline.reduce_further(block, self._reduction)
                 block = pairwise_distances(rows, self._rows, method="direct")
             closest[start : start + _AT_A_TIME] = block.argmin(axis=1)
         found: np.ndarray = self.labels_[closest]

@@ -17,9 +17,9 @@ from hudd.clustering.clusterers import (
     Ward,
     check_clusterer,
     checked_labels,
+    instantiate,
     is_counted,
     is_linked,
-    made,
 )
 from hudd.clustering.cut import Cut
 from hudd.clustering.precomputed import as_array, condensed_distances, refuse_distances
@@ -165,10 +165,10 @@ class Pipeline:
         return self.reduced(features)[0]
 
     def reduced(self, features: Any) -> tuple[np.ndarray, Any]:
-        """Return what is clustered, and the reduction for :meth:`like`; distances are not looked for."""
+        """Return what is clustered, and the reduction for :meth:`reduce_further`; distances are not looked for."""
         return reduce_rows(self._rows(features), self.reduction, self.components, self.seed)
 
-    def like(self, features: Any, reduction: Any) -> np.ndarray:
+    def reduce_further(self, features: Any, reduction: Any) -> np.ndarray:
         """Return further features reduced as those of :meth:`reduced` were."""
         rows = self._rows(features)
         return rows if reduction is None else np.ascontiguousarray(reduction.transform(rows), np.float32)
@@ -207,7 +207,7 @@ class Pipeline:
 
     def _linked(self, condensed: np.ndarray) -> tuple[Clustering, np.ndarray]:
         with self._blamed():
-            found = self._cut.apply(condensed, made(self.clusterer))
+            found = self._cut.apply(condensed, instantiate(self.clusterer))
         return found, np.zeros(len(found.labels), bool)
 
     @property
@@ -222,7 +222,7 @@ class Pipeline:
         if is_counted(self.clusterer):  # the authors' profiles are for their linkage alone
             cut = replace(self._cut, profiles=False, row_scaled=False)
             offered["n_clusters"] = self.n_clusters or cut.apply(condensed, Ward()).k
-        clusterer = made(self.clusterer, **offered)
+        clusterer = instantiate(self.clusterer, **offered)
         with self._blamed():
             return checked_labels(clusterer.fit_predict(rows), len(rows), self.clusterer)
 

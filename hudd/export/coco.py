@@ -11,7 +11,7 @@ from PIL import Image
 from hudd import plot
 from hudd.export.base import Exporter
 from hudd.export.errors import checked_layer, drawn_at, error_columns, pictures
-from hudd.text import shown, to_json
+from hudd.text import printable, to_json
 
 if TYPE_CHECKING:
     from hudd.review.view import View
@@ -47,7 +47,9 @@ def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Pat
             }
         )
     clusters = results.clusters
-    description = f"Errors of {shown(results.path.name)}; heatmaps at {shown(drawn_at(results, layer))}"
+    description = (
+        f"Errors of {printable(results.path.name)}; heatmaps at {printable(drawn_at(results, layer))}"
+    )
     content = {
         "info": {"description": description},
         "licenses": [],

@@ -15,7 +15,7 @@ from hudd.features import feature_kind
 from hudd.plot.colours import relevance_indices, relevance_palette
 from hudd.plot.pictures import distances_to
 from hudd.progress import progress
-from hudd.text import shown
+from hudd.text import printable
 
 if TYPE_CHECKING:
     from hudd.review.view import View
@@ -29,7 +29,7 @@ def error_columns(results: View) -> dict[str, Any]:
     """
     found, errors, test = results.clusters, results.errors, results.split("test")
     distances = results.distances_of(found.layer)
-    names = np.array([shown(name) for name in results.class_names], object)
+    names = np.array([printable(name) for name in results.class_names], object)
     distance = np.zeros(len(errors))
     for label in found.numbers:
         members = np.flatnonzero(found.label == label)

@@ -16,7 +16,7 @@ from hudd.export.base import Exporter
 from hudd.export.errors import checked_layer, drawn_at, error_columns, pictures
 from hudd.plot.colours import relevance_indices
 from hudd.plot.places import places
-from hudd.text import shown, to_json
+from hudd.text import printable, to_json
 
 if TYPE_CHECKING:
     from hudd.review.view import View
@@ -38,8 +38,8 @@ def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Pat
     if results.has("selection"):
         samples += _unsafe(results, folder)
     info = {
-        "study": shown(results.path.name),
-        "layer": shown(drawn_at(results, layer)),
+        "study": printable(results.path.name),
+        "layer": printable(drawn_at(results, layer)),
         "relevance": "128 is none; red speaks for",
     }
     (folder / "metadata.json").write_bytes(to_json({"media_type": "image", "info": info}))
@@ -79,7 +79,11 @@ def _errors(results: View, out: Path, layer: str) -> list[dict[str, Any]]:
 
 def _unsafe(results: View, out: Path) -> list[dict[str, Any]]:
     unsafe, split, labels = results.selection, results.split("improvement"), results.labels
-    names, source, samples = [shown(name) for name in results.class_names], results.source("improvement"), []
+    names, source, samples = (
+        [printable(name) for name in results.class_names],
+        results.source("improvement"),
+        [],
+    )
     for at, image in enumerate(unsafe.image.tolist()):
         name, cluster = f"unsafe-{at:06d}.png", int(unsafe.cluster[at])
         Image.fromarray(source.picture(image)).save(out / "data" / name)

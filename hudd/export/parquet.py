@@ -12,7 +12,7 @@ from hudd.errors import HuddError
 from hudd.export.base import Exporter
 from hudd.export.errors import checked_layer, error_columns, overlaid, pictures, png
 from hudd.plot.places import places
-from hudd.text import shown
+from hudd.text import printable
 
 if TYPE_CHECKING:
     from hudd.review.view import View
@@ -44,7 +44,7 @@ def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Pat
         columns["picture"].append(png(Image.fromarray(picture)))
         columns["heatmap"].append(png(overlaid(picture, relevance)))
     for name, values in test.parameters.items():
-        columns[f"parameter: {shown(name)}"] = values[results.errors].tolist()
+        columns[f"parameter: {printable(name)}"] = values[results.errors].tolist()
     path = folder / "errors.parquet"
     pyarrow.parquet.write_table(pyarrow.table(columns), path)
     return [path]

@@ -17,7 +17,7 @@ import numpy as np
 from hudd.export.base import Exporter
 from hudd.export.errors import checked_layer, drawn_at, pictures
 from hudd.plot.places import places
-from hudd.text import shown, to_json
+from hudd.text import printable, to_json
 
 if TYPE_CHECKING:
     from hudd.review.view import View
@@ -28,15 +28,15 @@ def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Pat
     layer = checked_layer(results, layer)
     size = _images(results, folder, layer)
     _analyses(results, folder)
-    names = [shown(name) for name in results.class_names]
+    names = [printable(name) for name in results.class_names]
     # The loader asks for a WordNet id of every label, whatever the data are.
     labels = [{"index": i, "name": name, "word_net_id": f"{i:08d}"} for i, name in enumerate(names)]
     (folder / "label-map.json").write_bytes(to_json(labels, indent=1))
     rules = results.provenance.get("rules", "LRP")
     # JSON is YAML, so no YAML writer is needed.
     project = {
-        "name": shown(results.path.name),
-        "model": shown(results.settings.model),
+        "name": printable(results.path.name),
+        "model": printable(results.settings.model),
         "label_map": "label-map.json",
         "dataset": {
             "name": "errors of the test set",
@@ -48,7 +48,7 @@ def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Pat
             "up_sampling_method": "none",
         },
         "attributions": {
-            "attribution_method": f"{shown(rules)} at {shown(drawn_at(results, layer))}",
+            "attribution_method": f"{printable(rules)} at {printable(drawn_at(results, layer))}",
             "attribution_strategy": "predicted_label",
             "sources": ["attribution.h5"],
         },

@@ -20,7 +20,7 @@ from hudd.clustering.clusterers import CLUSTERERS, Clusterer
 from hudd.data.cases import CASES, Case
 from hudd.export.base import EXPORTERS, Exporter
 from hudd.features.base import Extractor, Features, FeatureValues, Subject
-from hudd.features.kinds import FEATURES
+from hudd.features.registry import FEATURES
 from hudd.lrp.composites import RULES
 from hudd.lrp.contraction import Contraction
 from hudd.lrp.message import Message

@@ -6,9 +6,9 @@ Each is asked as :class:`hudd.LRP` is: ``prepare`` names the layers and ``attrib
 from hudd.features.activations import Activations
 from hudd.features.base import Extractor, Features, FeatureValues, Subject
 from hudd.features.contrast import Contrast
-from hudd.features.kinds import FEATURES, feature_kind
 from hudd.features.moments import Moments
 from hudd.features.pixels import Pixels
+from hudd.features.registry import FEATURES, feature_kind
 from hudd.features.relevance import Heatmaps
 from hudd.features.transfer import DEFAULT_BACKBONE, Backbone
 

@@ -15,7 +15,7 @@ from hudd.report.album import Album, Shot
 from hudd.report.charts import as_svg
 from hudd.report.facts import Cluster, Facts
 from hudd.report.material import Material
-from hudd.text import shown
+from hudd.text import printable
 
 if TYPE_CHECKING:
     from hudd.review.view import View
@@ -146,7 +146,7 @@ def _named(facts: Facts, at: int) -> tuple[str, str, str]:
     truth, prediction = (
         facts.class_name(int(column[at])) for column in (facts.test.label, facts.test.prediction)
     )
-    return shown(facts.test.path[at]), truth, prediction
+    return printable(facts.test.path[at]), truth, prediction
 
 
 def _mean(album: Album, cluster: Cluster, material: Material, place: int, layers: int) -> Mean:
@@ -170,7 +170,7 @@ def _unsafe_cards(study: View, facts: Facts, album: Album, most: int = 12) -> di
             Card(
                 shot=album.picture(f"unsafe-{image}", partial(source.picture, image)),
                 overlays=[],
-                path=shown(split.path[image]),
+                path=printable(split.path[image]),
                 truth=facts.class_name(int(labels[image])),
                 prediction=facts.class_name(int(split.prediction[image])),
                 score=float(split.score[image]),
@@ -187,7 +187,7 @@ def _spread(facts: Facts, cluster: Cluster, most: int = 3) -> Markup | None:
     names = [parameter.name for parameter in cluster.parameters][:most]
     if not names:
         return None
-    values = {shown(name): facts.test.parameters[name][facts.errors].astype(float) for name in names}
+    values = {printable(name): facts.test.parameters[name][facts.errors].astype(float) for name in names}
     members = np.zeros(len(facts.errors), bool)
     members[cluster.rows] = True
     words = f"Spread in cluster {cluster.label} against all errors of {', '.join(values)}"

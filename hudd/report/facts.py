@@ -17,7 +17,7 @@ from hudd.plot.pictures import distances_to
 from hudd.report.trust import Trust, verdict
 from hudd.review.view import View, view
 from hudd.study.steps.evaluate import CAUSE
-from hudd.text import number, shown
+from hudd.text import number, printable
 
 if TYPE_CHECKING:
     from hudd.selection import UnsafeSet
@@ -182,13 +182,13 @@ class Facts:
     def by(self) -> str:
         """The strategy of the first retraining, as words to add; none where it is the unsafe set's own."""
         mode = self.retrained[0].mode if self.retrained else self.strategy
-        return "" if mode == self.strategy else f" by {shown(mode)}"
+        return "" if mode == self.strategy else f" by {printable(mode)}"
 
     def class_name(self, number: int) -> str:
         """Name of a class; of an unknown label, an en dash."""
         if number < 0:
             return "–"
-        return shown(self.classes[number]) if number < len(self.classes) else str(number)
+        return printable(self.classes[number]) if number < len(self.classes) else str(number)
 
 
 def if_there(read: Callable[[], T]) -> T | None:
@@ -217,7 +217,7 @@ def gather(study: Study | View, trust: Trust | None = None) -> Facts:
     study = view(study)
     trust = trust or Trust(study.study)
     found, errors, test = study.clusters, study.errors, study.split("test")
-    classes = [shown(name) for name in study.class_names]
+    classes = [printable(name) for name in study.class_names]
     distances, count = study.distances_of(found.layer), len(errors)
     unsafe = if_there(lambda: study.selection)
     strategy = study.settings.strategy
@@ -251,7 +251,7 @@ def gather(study: Study | View, trust: Trust | None = None) -> Facts:
                 origin=origin,
                 confusions=_confusions(test, errors[rows], classes),
                 causes=_composition(values.get(CAUSE), rows),
-                kinds=[(shown(name), _composition(values[name], rows)) for name in words],
+                kinds=[(printable(name), _composition(values[name], rows)) for name in words],
                 parameters=parameters,
                 p_value=p_value,
                 rule=rule,
@@ -265,7 +265,7 @@ def gather(study: Study | View, trust: Trust | None = None) -> Facts:
     clusters.sort(key=lambda cluster: (-cluster.risk, cluster.label))
     ranked = [replace(cluster, rank=rank) for rank, cluster in enumerate(clusters, start=1)]
     chosen = feature_kind(study.settings.choices.features)
-    alike = f"{chosen.alike} at layer {shown(found.layer)}" if chosen.layered else chosen.alike
+    alike = f"{chosen.alike} at layer {printable(found.layer)}" if chosen.layered else chosen.alike
     return Facts(
         classes,
         test,
@@ -297,7 +297,7 @@ def _composition(values: np.ndarray | None, rows: np.ndarray) -> list[Compositio
         return []
     everywhere, here = Counter(map(_as_text, values)), Counter(map(_as_text, values[rows]))
     return [
-        Composition(shown(value), count, count / len(rows), everywhere[value] / len(values))
+        Composition(printable(value), count, count / len(rows), everywhere[value] / len(values))
         for value, count in sorted(here.items(), key=lambda item: (-item[1], item[0]))
     ]
 
@@ -357,7 +357,7 @@ def _rule(evaluation: Mapping[str, Any], label: int) -> Rule | None:
     if at is None or not table["text"][at] or table["p_value"][at] > SIGNIFICANT:
         return None
     precision, recall, p_value = (float(table[name][at]) for name in ("precision", "recall", "p_value"))
-    return Rule(shown(table["text"][at]), precision, recall, p_value, json.loads(table["parameters"][at]))
+    return Rule(printable(table["text"][at]), precision, recall, p_value, json.loads(table["parameters"][at]))
 
 
 def _retrained(

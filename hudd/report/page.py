@@ -10,7 +10,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from hudd.text import number, percent, shown
+from hudd.text import number, percent, printable
 
 
 def render(template: str, *, served: bool, **context: Any) -> str:
@@ -32,7 +32,7 @@ def render(template: str, *, served: bool, **context: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(shown=shown, percent=percent, number=number, median=np.median)
+    environment.filters.update(printable=printable, percent=percent, number=number, median=np.median)
     script = environment.get_template(f"{template}.js").render()
     return environment.get_template(f"{template}.html").render(
         served=served,

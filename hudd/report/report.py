@@ -22,7 +22,7 @@ from hudd.report.trust import Trust
 from hudd.review.view import View, view
 from hudd.store.files import write_error, write_whole
 from hudd.summary import assignment_line, cautions, table
-from hudd.text import shown
+from hudd.text import printable
 
 if TYPE_CHECKING:
     from hudd.study import Study
@@ -144,12 +144,13 @@ class _Draft:
             "report",
             served=revision is not None,
             revision=revision,
-            name=shown(study.path.name),
+            name=printable(study.path.name),
             facts=facts,
             chapters=self.chapters,
             regressed=self.regressed,
             layers=[
-                {"name": shown(layer), "flat": len(study.heatmap_shape(layer)) < 3} for layer in self.layers
+                {"name": printable(layer), "flat": len(study.heatmap_shape(layer)) < 3}
+                for layer in self.layers
             ],
             table=_layer_table(study, facts),
             stability=self.trust.stability,
@@ -161,8 +162,8 @@ class _Draft:
                 for chapter in self.chapters
             },
             provenance=_provenance(study.provenance),
-            cautions=[shown(text) for text in cautions(study)],
-            labels=shown(assignment_line(study)),
+            cautions=[printable(text) for text in cautions(study)],
+            labels=printable(assignment_line(study)),
             classes=table(study, "classes").to_dict("records"),
         )
 
@@ -201,7 +202,7 @@ def _layer_table(study: View, facts: Facts) -> list[dict[str, Any]]:
         chosen = layer == facts.layer
         rows.append(
             {
-                "name": shown(layer),
+                "name": printable(layer),
                 "shape": shape,
                 "k": found.k,
                 "scaled": found.scaled_wicd,
@@ -221,14 +222,16 @@ def _provenance(provenance: dict[str, Any]) -> dict[str, Any]:
     settings, records = rest.pop("settings", {}), rest.pop("steps", {})
     steps: dict[str, dict[str, Any]] = {}
     for name, record in sorted(records.items(), key=lambda item: str(item[1]["finished"])):
-        step = steps.setdefault(name.split("/")[0], {"name": shown(name.split("/")[0]), "seconds": 0.0})
+        step = steps.setdefault(name.split("/")[0], {"name": printable(name.split("/")[0]), "seconds": 0.0})
         step["seconds"] += float(record["seconds"])
-        step["finished"] = shown(record["finished"])
-        step["on"] = shown(f"{record['machine']}, torch {record['torch_version']}")
+        step["finished"] = printable(record["finished"])
+        step["on"] = printable(f"{record['machine']}, torch {record['torch_version']}")
     return {
-        "facts": {shown(key): shown(value) for key, value in rest.items()},
-        "settings": {shown(key): shown(value) for key, value in settings.items() if not _is_open(value)},
-        "open": [shown(key) for key, value in settings.items() if _is_open(value)],
+        "facts": {printable(key): printable(value) for key, value in rest.items()},
+        "settings": {
+            printable(key): printable(value) for key, value in settings.items() if not _is_open(value)
+        },
+        "open": [printable(key) for key, value in settings.items() if _is_open(value)],
         "steps": list(steps.values()),
     }
 

@@ -11,7 +11,7 @@ import numpy as np
 from hudd.clustering import Stability, stability
 from hudd.features import feature_kind
 from hudd.plot.places import MOST_ERRORS, places
-from hudd.text import shown
+from hudd.text import printable
 
 if TYPE_CHECKING:
     from hudd.study import Study
@@ -65,7 +65,7 @@ class Trust:
             lost = np.abs(self._study.conservation_of(layer))
             median, high, most = np.percentile(lost, (50, 95, 100)).tolist()
             name = (
-                shown(layer)
+                printable(layer)
                 if feature_kind(self._study.settings.choices.features).layered
                 else "the worst of all"
             )

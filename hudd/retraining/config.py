@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from hudd.errors import UsageError
-from hudd.kinds import check_kinds
+from hudd.field_types import check_field_types
 from hudd.lrp.heads import OutputScale, cross_entropy
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -97,7 +97,7 @@ class TrainingConfig:
         for name in ("freeze", "augment"):  # lists, where they come from JSON
             value = getattr(self, name)
             object.__setattr__(self, name, tuple(value) if isinstance(value, list) else value)
-        check_kinds(self, " of a training")
+        check_field_types(self, " of a training")
         checks = {
             "epochs": (self.epochs >= 1, "at least 1"),
             "batch_size": (self.batch_size >= 1, "at least 1"),

@@ -14,8 +14,8 @@ from torch import nn
 
 from hudd.errors import UsageError
 from hudd.ranks import Ranks
+from hudd.retraining.change import Change, compare_answers
 from hudd.retraining.checkpoint import save_weights
-from hudd.retraining.comparison import Change, compare_answers
 from hudd.retraining.config import TrainingConfig
 from hudd.retraining.fit import FitResult, TrainStep, fit
 from hudd.retraining.images import JoinedImages, as_images, as_labels

@@ -18,7 +18,7 @@ from hudd.review import grouping
 from hudd.review.grouping import Groups
 from hudd.review.journal import FIELDS, Edit, Journal
 from hudd.review.texts import checked
-from hudd.text import shown
+from hudd.text import printable
 
 if TYPE_CHECKING:
     from hudd.study import Study
@@ -65,7 +65,7 @@ class Reviewed:
 
     def name(self, cluster: int) -> str:
         """Return the cluster's name as one line of visible characters, empty where it has none."""
-        return shown(self.texts[cluster]["name"].strip()) if cluster in self.texts else ""
+        return printable(self.texts[cluster]["name"].strip()) if cluster in self.texts else ""
 
 
 class Review:

@@ -27,7 +27,7 @@ from hudd.review.review import EditConflict, Review
 from hudd.review.texts import LONGEST
 from hudd.review.view import view
 from hudd.store.seal import digest_of
-from hudd.text import shown
+from hudd.text import printable
 
 if TYPE_CHECKING:
     from hudd.study import Study
@@ -189,7 +189,7 @@ class Pages:
         """Answer the label page."""
         opened = self._opened()
         _unsafe(opened)
-        return HTMLResponse(render("label", served=True, name=shown(opened.study.path.name)))
+        return HTMLResponse(render("label", served=True, name=printable(opened.study.path.name)))
 
     def labels(self, request: Request) -> Response:
         """Answer all images to label, in the order of choice, with what is known about them."""
@@ -201,15 +201,15 @@ class Pages:
         images = [
             {
                 "image": image,
-                "cluster": f"{cluster} {shown(names[int(cluster)]['name'])}".strip(),
-                "path": shown(split.path[image]),
+                "cluster": f"{cluster} {printable(names[int(cluster)]['name'])}".strip(),
+                "path": printable(split.path[image]),
                 "prediction": int(split.prediction[image]),
                 "score": float(split.score[image]),
                 "label": labels.of(image),
             }
             for image, cluster in dict(zip(unsafe.image.tolist(), unsafe.cluster.tolist())).items()
         ]
-        return JSONResponse({"classes": [shown(name) for name in labels.class_names], "images": images})
+        return JSONResponse({"classes": [printable(name) for name in labels.class_names], "images": images})
 
     async def save_label(self, request: Request) -> Response:
         """Save the label of an image: ``was`` is the one that it takes the place of."""

@@ -108,13 +108,13 @@ class Inputs:
     def probes(self) -> dict[str, np.ndarray]:
         """What transform and DNN make of some images of every split, the same numbers in every process."""
 
-        def take() -> dict[str, np.ndarray]:
+        def read_probes() -> dict[str, np.ndarray]:
             module, device, known = self.model.module, self.device, self.results.probe
             return {
                 split: probe(source, module, device, known(split)) for split, source in self.sources.items()
             }
 
-        return Ranks.current().lead(take)
+        return Ranks.current().lead(read_probes)
 
     @cached_property
     def features(self) -> StudyFeatures:

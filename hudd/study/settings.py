@@ -13,7 +13,7 @@ from hudd.clustering import CLUSTERERS, check_counted
 from hudd.data import Transform
 from hudd.errors import UsageError
 from hudd.features import DEFAULT_BACKBONE, FEATURES, Features, feature_kind
-from hudd.kinds import check_kinds
+from hudd.field_types import check_field_types
 from hudd.presets import (
     DEFAULT_PRESET,
     Pool,
@@ -165,7 +165,7 @@ class Settings:
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     def __post_init__(self) -> None:
-        check_kinds(self)
+        check_field_types(self)
         get_preset(self.preset)
         if self.pool not in (None, *get_args(Pool)):
             raise UsageError(f"pool is '{self.pool}'; choose one of: {', '.join(get_args(Pool))}.")

@@ -136,44 +136,44 @@ class Study(Results):
 
     def test(self) -> Study:
         """Run the DNN over every split and find its errors on the test set."""
-        return self.take("test")
+        return self.run_step("test")
 
     def heatmaps(self) -> Study:
         """Compute the relevance of every error at every layer."""
-        return self.take("heatmaps")
+        return self.run_step("heatmaps")
 
     def distances(self) -> Study:
         """Take the pairwise distances of the errors' heatmaps, layer by layer."""
-        return self.take("distances")
+        return self.run_step("distances")
 
     def cluster(self) -> Study:
         """Cluster the errors at every layer and choose the layer whose clusters are kept."""
-        return self.take("cluster")
+        return self.run_step("cluster")
 
     def select(self) -> Study:
         """Select the improvement images closest to the clusters."""
-        return self.take("select")
+        return self.run_step("select")
 
     def retrain(self) -> Study:
         """Retrain the DNN on the training set and the labelled unsafe set, and test it again."""
-        return self.take("retrain")
+        return self.run_step("retrain")
 
     def evaluate(self) -> Study:
         """Measure what the clusters have in common: parameter variance, purity."""
-        return self.take("evaluate")
+        return self.run_step("evaluate")
 
     def run(self) -> Study:
-        """Take every step that the data allow, see :meth:`possible_steps`."""
+        """Run every step that the data allow, see :meth:`possible_steps`."""
         for step in self.possible_steps():
-            self.take(step)
+            self.run_step(step)
         return self
 
     def possible_steps(self) -> Iterator[str]:
-        """Yield the steps to take, one after the other, as far as data and labels allow."""
+        """Yield the steps to run, one after the other, as far as data and labels allow."""
         yield from (step for step in STEPS if GRAPH[step].possible(self))
 
-    def take(self, name: str) -> Study:
-        """Take the step called `name`, one of :data:`STEPS`, after those that it needs."""
+    def run_step(self, name: str) -> Study:
+        """Run the step called `name`, one of :data:`STEPS`, after those that it needs."""
         with ExitStack() as stack:
             self.journal.lead(lambda: stack.enter_context(self.journal.locked()))
             for step in GRAPH.up_to(name):

@@ -11,16 +11,16 @@ from hudd.errors import HuddError
 from hudd.retraining import fit
 from hudd.retraining.checkpoint import save_checkpoint
 from hudd.study import Study
-from hudd.study.comparison import comparison, write_comparison
 from hudd.study.labels import export_labels
 from hudd.study.steps.retrain import bag, wanted
+from hudd.study.strategy_comparison import strategy_comparison, write_comparison
 
 CHOICES = {"modes": ("hudd", "hybrid", "random", "bl1"), "runs": 2}
 
 
 def test_a_comparison_cut_off_loses_an_epoch_at_most(finished, tmp_path, monkeypatch):
     other = Study.open(shutil.copytree(finished.path, tmp_path / "cut"))
-    whole = comparison(finished.configure(**CHOICES).retrain())
+    whole = strategy_comparison(finished.configure(**CHOICES).retrain())
     saved = []
 
     def dying(path, identity, state):
@@ -34,7 +34,7 @@ def test_a_comparison_cut_off_loses_an_epoch_at_most(finished, tmp_path, monkeyp
         other.configure(**CHOICES).retrain()
     # hudd's first run was there; of two epochs a run, the first of the fourth run was the last to be kept
     before = list(saved)
-    resumed = comparison(Study.open(other.path).retrain())
+    resumed = strategy_comparison(Study.open(other.path).retrain())
     assert resumed == whole
     assert len(saved) == 7 * 2
     assert before + saved[6:] == [1, 2] * 7
@@ -88,4 +88,4 @@ def test_the_hybrid_selects_within_the_budgets(finished):
 
 def test_nothing_to_compare_says_so(material, tmp_path):
     with pytest.raises(HuddError, match="no retraining yet"):
-        comparison(Study.create(tmp_path / "new", **material))
+        strategy_comparison(Study.create(tmp_path / "new", **material))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytest
 
 from hudd.errors import UsageError
-from hudd.kinds import check_kinds
+from hudd.field_types import check_field_types
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Choices:
     ],
 )
 def test_what_fits(given):
-    check_kinds(Choices(**given))
+    check_field_types(Choices(**given))
 
 
 @pytest.mark.parametrize(
@@ -59,5 +59,5 @@ def test_what_fits(given):
 )
 def test_what_does_not_fit(given, says):
     with pytest.raises(UsageError) as caught:
-        check_kinds(Choices(**given), " of a case")
+        check_field_types(Choices(**given), " of a case")
     assert says in str(caught.value)

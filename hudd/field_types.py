@@ -1,4 +1,4 @@
-"""Values of the right kind: what a dataclass's annotations say, held against what was given."""
+"""Values of the right type: what was given for the fields of a dataclass, checked against its annotations."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _WORDS = {str: "text", int: "a whole number", float: "a finite number", bool: "t
 _LARGEST = 2**63 - 1
 
 
-def check_kinds(instance: Any, of: str = "") -> None:
-    """Refuse a dataclass with a field of the wrong kind: files and callers bring what annotations do not hold back.
+def check_field_types(instance: Any, of: str = "") -> None:
+    """Refuse a dataclass with a field of the wrong type, from a file or a caller that no type checker has seen.
 
     Parameters
     ----------

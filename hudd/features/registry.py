@@ -1,4 +1,4 @@
-"""The kinds of features, by name."""
+"""Features by name."""
 
 from __future__ import annotations
 

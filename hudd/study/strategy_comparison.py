@@ -13,7 +13,7 @@ from hudd.store.files import write_error
 from hudd.study.results import Results
 
 
-def comparison(study: Results) -> Comparison:
+def strategy_comparison(study: Results) -> Comparison:
     """Gather the runs; the others are tested against ``random``, or against the first strategy without it.
 
     Raises
@@ -43,7 +43,7 @@ def comparison(study: Results) -> Comparison:
 
 def comparison_table(study: Results) -> pd.DataFrame:
     """One row a strategy: mean accuracy with its 95 % interval, and the test against the reference."""
-    found = comparison(study)
+    found = strategy_comparison(study)
     columns = {
         "strategy": "strategy", "runs": "runs", "labelled": "labelled", "accuracy": "accuracy_mean",
         "ci_low": "accuracy_ci_low", "ci_high": "accuracy_ci_high", "fixed": "improved_mean",
@@ -87,7 +87,7 @@ def write_comparison(study: Results) -> dict[str, Path]:
     HuddError
         If nothing was retrained yet, or the directory cannot be written.
     """
-    found, folder = comparison(study), study.path / "comparison"
+    found, folder = strategy_comparison(study), study.path / "comparison"
     files = {
         "csv": folder / "runs.csv",
         "json": folder / "comparison.json",
