@@ -112,15 +112,8 @@ def load_model(
         )
     told = []
     if path is not None:
-        found = find_weights(
-            read_entries(path, trust_pickle=trust_pickle),
-            module.state_dict(),
-            where=f"'{path}' for '{spec}'",
-            key=weights_key,
-            prefix=getattr(factory, "strip_prefix", None),
-        )
-        module.load_state_dict(found.state, strict=False)  # batch counters may be missing
-        told.append(found.told)
+        prefix = getattr(factory, "strip_prefix", None)
+        told.append(_load_weights(module, path, spec, trust_pickle, weights_key, prefix))
     told.append(_half_as_float(module))
     told.append("" if output is None else f"output '{output}'")
     choose_output(module, output)
@@ -135,6 +128,17 @@ def load_model(
         "; ".join(filter(None, told)),
         path is None and watch.untrained,
     )
+
+
+def _load_weights(
+    module: nn.Module, path: Path, spec: str, trust_pickle: bool, key: str | None, prefix: str | None
+) -> str:
+    """Load the weights of a file into a model; return what there is to say about them."""
+    entries = read_entries(path, trust_pickle=trust_pickle)
+    where = f"'{path}' for '{spec}'"
+    found = find_weights(entries, module.state_dict(), where=where, key=key, prefix=prefix)
+    module.load_state_dict(found.state, strict=False)  # batch counters may be missing
+    return found.told
 
 
 def _half_as_float(module: nn.Module) -> str:

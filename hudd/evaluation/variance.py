@@ -126,24 +126,7 @@ def variance_reduction(
     """
     labels = np.asarray(labels)
     angles = dict(angles or {})
-    numeric = {
-        name: np.asarray(v, np.float64)
-        for name, v in parameters.items()
-        if np.asarray(v).dtype.kind in "biuf"
-    }
-    if not numeric:
-        raise UsageError(f"none of the parameters {list(parameters)} is numeric; variance needs numbers.")
-    for name, values in numeric.items():
-        if values.shape != labels.shape:
-            raise UsageError(
-                f"parameter '{name}' has shape {values.shape} but there are {len(labels)} error images."
-            )
-    if unknown := sorted(set(angles) - set(numeric)):
-        raise UsageError(f"angles {unknown} are no numeric parameters; there are {list(numeric)}.")
-    for name, period in angles.items():
-        if not period > 0:
-            raise UsageError(f"the period of angle '{name}' is {period}; give a number above 0, such as 360.")
-
+    numeric = _numeric(parameters, len(labels), angles)
     clusters, size = np.unique(labels[labels >= 1], return_counts=True)
     clusters, size = clusters[size > 1].astype(np.int64), size[size > 1]
     column = np.full(len(labels), len(clusters))  # those in no cluster go to a bin of their own
@@ -157,13 +140,50 @@ def variance_reduction(
         return found
     if not len(clusters):
         return replace(found, p_value=np.empty(0), chance=0.0)
-    rng, exceeded, halved = np.random.default_rng(seed), np.zeros(len(clusters)), 0.0
+    p_value, chance = _by_chance(spreads, column, (reduction, shift), permutations, seed)
+    return replace(found, p_value=p_value, chance=chance)
+
+
+def _numeric(
+    parameters: Mapping[str, np.ndarray], count: int, angles: Mapping[str, float]
+) -> dict[str, np.ndarray]:
+    """The parameters that are numbers, as float64, one an error image; the angles are among them."""
+    numeric = {
+        name: np.asarray(v, np.float64)
+        for name, v in parameters.items()
+        if np.asarray(v).dtype.kind in "biuf"
+    }
+    if not numeric:
+        raise UsageError(f"none of the parameters {list(parameters)} is numeric; variance needs numbers.")
+    for name, values in numeric.items():
+        if values.shape != (count,):
+            raise UsageError(
+                f"parameter '{name}' has shape {values.shape} but there are {count} error images."
+            )
+    if unknown := sorted(set(angles) - set(numeric)):
+        raise UsageError(f"angles {unknown} are no numeric parameters; there are {list(numeric)}.")
+    for name, period in angles.items():
+        if not period > 0:
+            raise UsageError(f"the period of angle '{name}' is {period}; give a number above 0, such as 360.")
+    return numeric
+
+
+def _by_chance(
+    spreads: list[_Spread],
+    column: np.ndarray,
+    found: tuple[np.ndarray, np.ndarray],
+    permutations: int,
+    seed: int,
+) -> tuple[np.ndarray, float]:
+    """P-values of the clusters, and the share of clusters with a reduction above a half, in shuffled labels."""
+    count = len(found[0])
+    rng, exceeded, halved = np.random.default_rng(seed), np.zeros(count), 0.0
     for _ in range(permutations):
         shuffled = rng.permutation(column)
-        by_chance = _measured(spreads, shuffled, len(clusters))
-        exceeded += _as_telling(by_chance, (reduction, shift))
+        by_chance = _measured(spreads, shuffled, count)
+        exceeded += _as_telling(by_chance, found)
         halved += float((by_chance[0].max(axis=1) > 0.5).mean())
-    return replace(found, p_value=(1 + exceeded) / (1 + permutations), chance=halved / permutations)
+    return (1 + exceeded) / (1 + permutations), halved / permutations
 
 
 def most_telling(reduction: np.ndarray, shift: np.ndarray, first: np.ndarray | bool = False) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from hudd.clustering import Stability
 from hudd.errors import HuddError
 from hudd.evaluation import NATURAL, SIGNIFICANT, most_telling
 from hudd.features import feature_kind
@@ -218,15 +219,44 @@ def gather(study: Study | View, trust: Trust | None = None) -> Facts:
     trust = trust or Trust(study.study)
     found, errors, test = study.clusters, study.errors, study.split("test")
     classes = [printable(name) for name in study.class_names]
-    distances, count = study.distances_of(found.layer), len(errors)
     unsafe = if_there(lambda: study.selection)
     strategy = study.settings.strategy
     retrained = _retrained(study.retraining, errors, strategy)
     evaluation = if_there(lambda: study.evaluation) or {}
+    clusters = _clusters(study, classes, trust.stability, unsafe, retrained, evaluation)
+    clusters.sort(key=lambda cluster: (-cluster.risk, cluster.label))
+    ranked = [replace(cluster, rank=rank) for rank, cluster in enumerate(clusters, start=1)]
+    chosen = feature_kind(study.settings.choices.features)
+    alike = f"{chosen.alike} at layer {printable(found.layer)}" if chosen.layered else chosen.alike
+    return Facts(
+        classes,
+        test,
+        errors,
+        found.layer,
+        alike,
+        ranked,
+        unsafe,
+        strategy,
+        retrained,
+        evaluation,
+        study.edits,
+        study.stale,
+    )
+
+
+def _clusters(
+    study: View,
+    classes: list[str],
+    stable: Stability | None,
+    unsafe: UnsafeSet | None,
+    retrained: list[Retrained],
+    evaluation: Mapping[str, Any],
+) -> list[Cluster]:
+    """The clusters in order of their numbers, not ranked yet."""
+    found, errors, test = study.clusters, study.errors, study.split("test")
+    distances, count = study.distances_of(found.layer), len(errors)
     values = {name: column[errors] for name, column in test.parameters.items()}
     words = [name for name, column in values.items() if name != CAUSE and column.dtype.kind not in "biuf"]
-    stable = trust.stability
-
     clusters = []
     for label in np.unique(found.label).tolist():
         members = np.flatnonzero(found.label == label)
@@ -262,24 +292,7 @@ def gather(study: Study | View, trust: Trust | None = None) -> Facts:
                 note=study.note(label),
             )
         )
-    clusters.sort(key=lambda cluster: (-cluster.risk, cluster.label))
-    ranked = [replace(cluster, rank=rank) for rank, cluster in enumerate(clusters, start=1)]
-    chosen = feature_kind(study.settings.choices.features)
-    alike = f"{chosen.alike} at layer {printable(found.layer)}" if chosen.layered else chosen.alike
-    return Facts(
-        classes,
-        test,
-        errors,
-        found.layer,
-        alike,
-        ranked,
-        unsafe,
-        strategy,
-        retrained,
-        evaluation,
-        study.edits,
-        study.stale,
-    )
+    return clusters
 
 
 def _confusions(test: Split, rows: np.ndarray, classes: list[str]) -> list[tuple[str, str, int]]:

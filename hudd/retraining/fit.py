@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,24 +114,38 @@ def fit(
     if isinstance(config.loss, str) and train_step is None:
         _check_output(model, source, targets)
 
-    often = np.ones(len(source)) if copies is None else np.asarray(copies, np.float64)
-    if often.shape != (len(source),) or not (np.isfinite(often) & (often >= 0)).all() or often.sum() < 1:
-        raise UsageError(
-            f"copies must be {len(source)} finite numbers from 0, one per image, 1 or more in all."
-        )
-
-    loss = config.loss_function()
-    if config.loss == "cross-entropy" and train_step is None and not targets.is_floating_point():
-        examples = source.load(np.arange(min(EXAMPLES, len(source))))
-        loss = config.loss_function(output_scale(model, examples.to(next(model.parameters()).device)))
-
+    often = _frequencies(copies, len(source))
+    loss = _loss(config, model, source, targets) if train_step is None else config.loss_function()
     run = _Run(model, source, targets, often, config, loss, seed, train_step, Ranks.current())
+    with _frozen(model, frozen):
+        return _epochs(run, training, held_out, None if checkpoint is None else Path(checkpoint), on_epoch)
+
+
+def _frequencies(copies: np.ndarray | None, count: int) -> np.ndarray:
+    """How often each image is seen in an epoch on average, (N,) float64."""
+    often = np.ones(count) if copies is None else np.asarray(copies, np.float64)
+    if often.shape != (count,) or not (np.isfinite(often) & (often >= 0)).all() or often.sum() < 1:
+        raise UsageError(f"copies must be {count} finite numbers from 0, one per image, 1 or more in all.")
+    return often
+
+
+def _loss(config: TrainingConfig, model: nn.Module, source: Images, targets: torch.Tensor) -> Loss:
+    """The loss; cross-entropy on the scale of the model's outputs, which some examples tell."""
+    if config.loss != "cross-entropy" or targets.is_floating_point():
+        return config.loss_function()
+    examples = source.load(np.arange(min(EXAMPLES, len(source))))
+    return config.loss_function(output_scale(model, examples.to(next(model.parameters()).device)))
+
+
+@contextmanager
+def _frozen(model: nn.Module, frozen: Collection[str]) -> Iterator[None]:
+    """Let no gradient reach these parameters while the body runs; then all is as it was, the mode too."""
     required = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
     was_training = model.training
     try:
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(name not in frozen)
-        return _epochs(run, training, held_out, None if checkpoint is None else Path(checkpoint), on_epoch)
+        yield
     finally:
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(required[name])

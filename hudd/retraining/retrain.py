@@ -110,13 +110,8 @@ def retrain(
     if len(bag) and not (bag.min() >= 0 and bag.max() < len(new)):
         raise UsageError(f"the bag names rows {bag.min()} to {bag.max()} of {len(new)} improvement images.")
     old_labels = as_labels(train_labels, train, len(old))
-    if improvement_labels is None:
-        improvement_labels = getattr(improvement, "labels", None)
-    if improvement_labels is None or len(improvement_labels) != len(new):
-        raise UsageError(f"the {len(new)} improvement images need a label each (negative where unknown).")
-    bag_labels = as_labels(np.asarray(improvement_labels)[bag], None, len(bag))
-    if bag_labels.dtype != old_labels.dtype:
-        raise UsageError(f"training labels are {old_labels.dtype} but improvement labels {bag_labels.dtype}.")
+    labels = getattr(improvement, "labels", None) if improvement_labels is None else improvement_labels
+    bag_labels = _bag_labels(labels, len(new), bag, old_labels.dtype)
     images = JoinedImages([(old, np.arange(len(old))), (new, bag)])
 
     retrained = deepcopy(model)
@@ -137,12 +132,28 @@ def retrain(
         save_weights(retrained, weights)
     if test is None:
         return Retraining(retrained, course, None, None, None)
+    before, after = _answers(model, retrained, test, test_labels, before)
+    return Retraining(retrained, course, compare_answers(before, after, clusters), before, after)
 
+
+def _bag_labels(labels: Any, count: int, bag: np.ndarray, dtype: torch.dtype) -> torch.Tensor:
+    """Labels of the bag, of the type of the training labels."""
+    if labels is None or len(labels) != count:
+        raise UsageError(f"the {count} improvement images need a label each (negative where unknown).")
+    bag_labels = as_labels(np.asarray(labels)[bag], None, len(bag))
+    if bag_labels.dtype != dtype:
+        raise UsageError(f"training labels are {dtype} but improvement labels {bag_labels.dtype}.")
+    return bag_labels
+
+
+def _answers(
+    model: nn.Module, retrained: nn.Module, test: Any, test_labels: Any, before: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which test images both models classify correctly, (N_test,) bool; those of the first may be known."""
     truth = as_labels(test_labels, test, len(as_images(test)))
     if truth.is_floating_point():
         raise UsageError("right and wrong are not defined for float targets; compare predictions yourself.")
     if before is None:
         before = predict(model, test).prediction == truth.numpy()
     after = predict(retrained, test).prediction == truth.numpy()
-    change = compare_answers(before, after, clusters)
-    return Retraining(retrained, course, change, np.asarray(before, bool), after)
+    return np.asarray(before, bool), after

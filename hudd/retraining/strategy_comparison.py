@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from hudd.retraining.checkpoint import fingerprint
 from hudd.retraining.config import TrainingConfig
 from hudd.retraining.images import TensorImages, as_images, as_labels, cached
 from hudd.retraining.prediction import predict
-from hudd.retraining.retrain import retrain
+from hudd.retraining.retrain import Retraining, retrain
 from hudd.retraining.statistics import confidence_interval, contrast
 
 if TYPE_CHECKING:
@@ -225,22 +226,37 @@ def compare(
             bag_labels = np.asarray(truth["improvement_labels"])[bag]
             key = fingerprint(problem, number, bag.tolist(), bag_labels.tolist())[:16]
             file = folder / f"{name}-{number}-{key}.json"
-            if file.is_file():
-                run = Run(**json.loads(file.read_text()))
-            else:
-                checkpoint = file.with_suffix(".pt")
-                result = retrain(
-                    model, train, improvement, bag, config,
-                    seed=number, test=test, before=before, clusters=clusters, checkpoint=checkpoint, **truth,
-                )  # fmt: skip
-                change = result.change.to_dict() if result.change else {}
-                paid = len(np.unique(labelled))
-                run = Run(name, number, paid, len(bag), **change, best_epoch=result.fit.best_epoch)
-                aside = file.with_suffix(".part")
-                aside.write_text(json.dumps(asdict(run)))
-                aside.replace(file)
-                checkpoint.unlink()
+            retrained = partial(
+                retrain, model, train, improvement, bag, config,
+                seed=number, test=test, before=before, clusters=clusters, **truth,
+            )  # fmt: skip
+            run = _kept(file) or _new(file, name, number, labelled, bag, retrained)
             finished.append(run)
             if on_run:
                 on_run(run)
     return Comparison(tuple(finished), reference)
+
+
+def _kept(file: Path) -> Run | None:
+    """The finished run that a file holds, if it is there."""
+    return Run(**json.loads(file.read_text())) if file.is_file() else None
+
+
+def _new(
+    file: Path,
+    strategy: str,
+    seed: int,
+    labelled: np.ndarray,
+    bag: np.ndarray,
+    retrained: Callable[..., Retraining],
+) -> Run:
+    """Retrain, from the last epoch if there is a checkpoint beside the file, and keep the run in the file."""
+    checkpoint = file.with_suffix(".pt")
+    result = retrained(checkpoint=checkpoint)
+    change = result.change.to_dict() if result.change else {}
+    run = Run(strategy, seed, len(np.unique(labelled)), len(bag), **change, best_epoch=result.fit.best_epoch)
+    aside = file.with_suffix(".part")
+    aside.write_text(json.dumps(asdict(run)))
+    aside.replace(file)
+    checkpoint.unlink()
+    return run

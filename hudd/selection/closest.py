@@ -143,10 +143,7 @@ def closest_members(
 
     reaches, medoids = np.full(len(clusters), np.nan), np.zeros(len(clusters), np.int64)
     if reach or link == "medoid":
-        for i, cluster in enumerate(clusters):
-            inside = np.flatnonzero(labels == cluster)
-            pairs = pairwise_distances(members[inside], unit_norm=unit_norm)
-            reaches[i], medoids[i] = _reach(pairs, link), inside[pairs.sum(axis=1).argmin()]
+        reaches, medoids = _reaches_and_medoids(members, labels, clusters, link, unit_norm)
     if link == "medoid":
         only = np.isin(np.arange(len(labels)), medoids)
         members, labels, place = members[only], labels[only], np.flatnonzero(only)
@@ -166,6 +163,18 @@ def closest_members(
     return ClosestMembers(
         clusters, size, distance, member, reaches if reach else np.full(len(clusters), np.nan)
     )
+
+
+def _reaches_and_medoids(
+    members: Any, labels: np.ndarray, clusters: np.ndarray, link: Link, unit_norm: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Reach, (k,) float64, and row of the medoid, (k,) int64, of each cluster."""
+    reaches, medoids = np.empty(len(clusters)), np.empty(len(clusters), np.int64)
+    for i, cluster in enumerate(clusters):
+        inside = np.flatnonzero(labels == cluster)
+        pairs = pairwise_distances(members[inside], unit_norm=unit_norm)
+        reaches[i], medoids[i] = _reach(pairs, link), inside[pairs.sum(axis=1).argmin()]
+    return reaches, medoids
 
 
 def heatmap_blocks(images: Any, shape: tuple[int, ...], rows: int) -> Iterator[np.ndarray]:
