@@ -1,4 +1,4 @@
-"""The house plan of docs/architecture.md, checked on the imports: a floor imports only from floors below it."""
+"""The layers of docs/architecture.md, checked on the imports: a layer imports only from layers below it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST = {"hudd": 400, "csrc": 450}  # lines a file
 
-# Ground floor last. Siblings on one floor do not import each other.
-FLOORS = [
+# The lowest last. Siblings in one layer do not import each other.
+LAYERS = [
     {"cli"},
     {"extend"},
     {"server"},
@@ -32,14 +32,14 @@ FLOORS = [
     {"arithmetic", "presets", "progress", "ranks", "memory", "field_types", "text", "cells", "caches"},
     {"errors", "version", "_core"},
 ]
-# What is on one floor and belongs together.
+# What is in one layer and belongs together.
 NEIGHBOURS = {("demo", "study")}
 EXEMPT = {
     "__init__",
     "__main__",
 }  # hudd/__init__.py names the public interface, hudd/__main__.py the command line
 
-LEVEL = {name: len(FLOORS) - level for level, floor in enumerate(FLOORS) for name in floor}
+LEVEL = {name: len(LAYERS) - level for level, layer in enumerate(LAYERS) for name in layer}
 SOURCES = sorted((ROOT / "hudd").rglob("*.py"))
 
 
@@ -65,9 +65,9 @@ def _imports(path: Path) -> Iterator[tuple[int, str]]:
                 yield node.lineno, module
 
 
-def test_every_part_has_its_floor() -> None:
+def test_every_part_has_its_layer() -> None:
     parts = {path.relative_to(ROOT / "hudd").parts[0].removesuffix(".py") for path in SOURCES} - EXEMPT
-    assert parts <= set(LEVEL), f"add to FLOORS and to docs/architecture.md: {sorted(parts - set(LEVEL))}"
+    assert parts <= set(LEVEL), f"add to LAYERS and to docs/architecture.md: {sorted(parts - set(LEVEL))}"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -80,7 +80,7 @@ def test_imports_go_down(path: Path) -> None:
         there = _part(module)
         if there == here or (here, there) in NEIGHBOURS:
             continue
-        if LEVEL.get(there, len(FLOORS) + 1) >= LEVEL[here]:
+        if LEVEL.get(there, len(LAYERS) + 1) >= LEVEL[here]:
             wrong.append(f"line {line} imports {module}")
     assert not wrong, f"{path.relative_to(ROOT)}: {'; '.join(wrong)}"
 

@@ -210,15 +210,7 @@ def import_labels(
     source = Path(source)
     row_of = {path: row for row, path in enumerate(paths)}
     class_of = cache(partial(find_class, class_names=class_names))
-    if source.is_dir():
-        entries = _read_folder(source, row_of)
-    elif source.suffix == ".csv" and source.is_file():
-        entries = _read_csv(source, row_of, class_of)
-    elif source.suffix == ".json" and source.is_file():
-        entries = _read_label_studio(source)
-    else:
-        raise UsageError(f"{source} is no CSV, JSON or folder of labels; give one of these.")
-
+    entries = _entries(source, row_of, class_of)
     labels = np.full(len(paths), -1, np.int64) if known is None else np.array(known, np.int64)
     before, problems = labels.copy(), []
     seen: dict[int, tuple[str, int]] = {}
@@ -241,10 +233,27 @@ def import_labels(
         else:
             seen[row], labels[row] = (place, label), label
     if problems:
-        more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        listed = "; ".join(problems[:_SHOWN])
-        raise UsageError(f"{source.name} cannot be taken over until it is corrected. {listed}{more}.")
+        raise _refusal(source, problems)
     return labels
+
+
+def _entries(
+    source: Path, row_of: Mapping[str, int], class_of: Callable[[str], int | None]
+) -> Iterator[_Entry]:
+    """Place, path and written label of everything that a source says."""
+    if source.is_dir():
+        return _read_folder(source, row_of)
+    if source.suffix == ".csv" and source.is_file():
+        return _read_csv(source, row_of, class_of)
+    if source.suffix == ".json" and source.is_file():
+        return _read_label_studio(source)
+    raise UsageError(f"{source} is no CSV, JSON or folder of labels; give one of these.")
+
+
+def _refusal(source: Path, problems: list[str]) -> UsageError:
+    more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+    listed = "; ".join(problems[:_SHOWN])
+    return UsageError(f"{source.name} cannot be taken over until it is corrected. {listed}{more}.")
 
 
 def _read_csv(
