@@ -126,8 +126,7 @@ def test_shards_are_read_whoever_has_locked_them(shards, arrays, tmp_path):
 )
 def test_what_is_wrong_with_a_shard_is_named_and_it_alone_is_missing(shards, changes, fault):
     rewrite_header(shards.path(4), **changes)
-    with pytest.raises(HuddError, match=rf"000001\.h5' {fault}; run the step that writes it again"):
-        shards.verify()
+    assert_fault(shards, f"^{fault}$")
     quick = shards.missing(checksums=False)
     assert quick == ([] if "xxh3_128" in changes else [(4, 8)])
     assert shards.path(4).exists() == (not quick)
@@ -139,14 +138,11 @@ def test_what_is_wrong_with_a_shard_is_named_and_it_alone_is_missing(shards, cha
 def test_a_header_that_is_none_is_noticed(shards, header):
     path = shards.path(0)
     path.write_bytes(header.ljust(511) + b"\n" + path.read_bytes()[512:])
-    with pytest.raises(HuddError, match=r"000000\.h5' is (not a hudd-shard|damaged \(unreadable header\))"):
-        shards.verify()
+    assert_fault(shards, r"^is (not a hudd-shard|damaged \(unreadable header\))$")
     shards.path(0).unlink()
-    with pytest.raises(HuddError, match="is missing"):
-        shards.verify()
+    assert_fault(shards, "^is missing$")
     shards.path(0).mkdir()
-    with pytest.raises(HuddError, match="cannot be read"):
-        shards.verify()
+    assert_fault(shards, "^cannot be read")
 
 
 def test_a_set_is_a_value(shards):
