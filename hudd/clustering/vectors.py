@@ -2,149 +2,237 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
+from scipy.spatial.distance import pdist, squareform
 
-from hudd.clustering import chain
-from hudd.clustering.chain import kernel
+from hudd.clustering import chain, chains
 from hudd.clustering.linkage import LONG
 from hudd.clustering.precomputed import as_array, refuse_distances
-from hudd.distances import unit_norm_rows
-from hudd.distances.kernels import square_norms
-from hudd.errors import UsageError
+from hudd.errors import HuddError, UsageError
 from hudd.progress import progress
 
-_FEATURES = 64
+_WHOLE = 4096  # rows that are clustered on a matrix of 128 MiB
+_REST = 2048  # clusters that are, when rounds are done
+_PAIRS = 10**9  # pairs times features that a matrix takes at most
+_READ = 1 << 22  # coordinates read at a time
+_SAMPLE = 1025  # rows whose median is taken off
 _COMPACT_AT = 0.7
 
 
-@kernel
-def _nearest(centres: np.ndarray, sizes: np.ndarray, x: int, previous: int) -> tuple[int, np.float32]:
-    """Return the slot nearest to `x` in Ward's squared distance; `previous` wins ties, then the lowest.
+@dataclass
+class _Clusters:
+    """Centres, see :class:`hudd.clustering.centres.Centres`, sizes and heights."""
 
-    A sum of squares that already exceeds the best one is dropped: most rows are left after a few features.
-    """
-    n, width = centres.shape
-    best, nearest = np.float32(np.inf), previous
-    for turn in range(-1 if previous >= 0 else 0, n):
-        i = previous if turn < 0 else turn
-        if i == x or sizes[i] == 0 or (turn >= 0 and i == previous):
-            continue
-        factor = np.float32(2.0) * sizes[x] * sizes[i] / (sizes[x] + sizes[i])
-        total = np.float32(0)
-        for first in range(0, width, _FEATURES):
-            part = np.float32(0)
-            for f in range(first, min(first + _FEATURES, width)):
-                part += (centres[x, f] - centres[i, f]) * (centres[x, f] - centres[i, f])
-            total += part
-            if total * factor >= best:
-                break
-        if total * factor < best:
-            best, nearest = total * factor, i
-    return nearest, best
+    names: np.ndarray
+    offsets: np.ndarray | None
+    sizes: np.ndarray
+    heights: np.ndarray
+
+    @classmethod
+    def rows(cls, n: int) -> _Clusters:
+        """Return every row as a cluster."""
+        return cls(np.arange(n), None, np.ones(n), np.zeros(n))
+
+    def keep(self, which: np.ndarray) -> None:
+        """Forget all clusters but some."""
+        for name, values in vars(self).items():
+            setattr(self, name, values[which])
 
 
-@kernel
-def _grow(
-    centres: np.ndarray,
-    slots: np.ndarray,
-    sizes: np.ndarray,
-    heights: np.ndarray,
-    links: np.ndarray,
-    length: int,
-    merges: np.ndarray,
-    first: int,
-    last: int,
-) -> int:
-    """Run the nearest-neighbour chain until merge `last`; return the chain's new length."""
-    start = 0
-    for k in range(first, last):
-        if length == 0:
-            while sizes[start] == 0:
-                start += 1
-            links[0] = start
-            length = 1
-        while True:
-            x = links[length - 1]
-            previous = links[length - 2] if length > 1 else -1
-            y, square = _nearest(centres, sizes, x, previous)
-            if y == previous:
-                break
-            links[length] = y
-            length += 1
-        length -= 2
-        low, high = min(x, y), max(x, y)
-        height = max(np.sqrt(square), heights[low], heights[high])
-        merges[k, 0], merges[k, 1], merges[k, 2] = slots[low], slots[high], height
-        heights[high] = height
-        share = sizes[low] / (sizes[low] + sizes[high])
-        for f in range(centres.shape[1]):
-            centres[high, f] += share * (centres[low, f] - centres[high, f])
-        sizes[high] += sizes[low]
-        sizes[low] = 0
-    return length
-
-
-def linkage_vectors(X: Any, method: str = "ward", *, unit_norm: bool = False) -> np.ndarray:
+def linkage_vectors(
+    X: Any, method: Literal["ward"] = "ward", *, unit_norm: bool = False, device: Any = None
+) -> np.ndarray:
     """Cluster rows by Ward's method without a distance matrix, for more of them than :func:`linkage` has memory for.
 
-    The nearest-neighbour chain on the clusters' centres, in float32: O(N D) memory and O(N^2 D) time,
-    less what stopping early saves. Heights are those of :func:`hudd.clustering.linkage` on the rows'
-    distances to about 1e-7 of the highest.
+    All reciprocal nearest neighbours merge at once, round by round, found by matrix products and compared
+    in float64: O(N D) memory, and the same result with any number of threads and on any device. Up to 4,096 rows, and
+    the last 2,048 clusters of more (fewer, of more than 119 and 476 features), are merged on a matrix by
+    SciPy's own algorithm.
 
     Parameters
     ----------
-    X : array_like, shape (N, ...)
-        One item a row.
+    X : array_like or h5py.Dataset, shape (N, ...)
+        One item a row; trailing axes are flattened.
     method : {"ward"}
         Other methods need all distances.
     unit_norm : bool
         Divide each row by its Euclidean norm first; zero rows stay zero.
+    device : str or torch.device, optional
+        ``"cpu"`` or ``"cuda"``; by default the CPU.
 
     Returns
     -------
     ndarray, (N - 1, 4) float64
-        SciPy's Z.
+        SciPy's Z. Heights are within 1e-9 relative of those in exact arithmetic, and the merges SciPy's, where
+        no two distances that are compared are equal. Of more rows than are clustered on a matrix, the lowest of
+        equally near ones merge first, which may give other heights than SciPy's order.
 
     Raises
     ------
     UsageError
-        If there are no rows, a value is NaN or infinite, or the method is another one; the message names the row.
+        If the method is another one, there are no rows, they are not real numbers, or a value is NaN or infinite; the
+        message names the row.
+    HuddError
+        If a height exceeds float64.
     """
     if method != "ward":
         raise UsageError(f"method must be 'ward', not {method!r}; hudd.linkage has others, from distances.")
-    rows = np.asarray(as_array(X))
-    if rows.ndim < 2 or not len(rows):
-        raise UsageError(f"rows have shape {rows.shape}; give one row of features an item, shape (N, ...).")
-    refuse_distances(rows, "give them condensed to hudd.linkage")
-    norms = np.empty(len(rows))
-    units = unit_norm_rows(rows) if unit_norm else rows
-    centres = np.array(units, np.float32).reshape(len(rows), -1)
-    square_norms(centres, norms)
-    if not np.isfinite(norms).all():
-        row = int(np.flatnonzero(~np.isfinite(norms))[0])
-        raise UsageError(f"row {row} holds NaN or an infinite value; fix or leave out that row.")
-    # Squares neither overflow nor vanish near 1; the widest features come first, so sums grow fast.
-    centres -= centres.mean(axis=0, dtype=np.float64).astype(np.float32)
-    unit = np.float32(2.0 ** np.frexp(np.abs(centres).max(initial=0.0))[1])
-    centres /= unit
-    centres = np.ascontiguousarray(centres[:, np.argsort(-centres.var(axis=0), kind="stable")])
-    n, length = len(centres), 0
-    merges, links = np.empty((n - 1, 3)), np.empty(n, np.int64)
-    slots, sizes, heights = np.arange(n), np.ones(n, np.float32), np.zeros(n, np.float32)
-    step = max(1000, n // 100)
+    if device is not None:
+        from hudd.distances.device import usable  # brings torch
+
+        device = usable(device)
+    data, shift, exponent = _load(X, unit_norm)
+    n, features = data.shape
     with progress("linkage", n - 1, "merges") if n >= LONG else nullcontext(lambda count: None) as advance:
-        for first in range(0, n - 1, step):
-            last = min(n - 1, first + step)
-            length = _grow(centres, slots, sizes, heights, links, length, merges, first, last)
-            kept = np.flatnonzero(sizes)
-            if len(kept) < _COMPACT_AT * len(slots):
-                links[:length] = np.searchsorted(kept, links[:length])
-                centres, slots, sizes, heights = centres[kept], slots[kept], sizes[kept], heights[kept]
-            advance(last - first)
-    merges[:, 2] *= unit
+        if n <= _fitting(_WHOLE, features):
+            merges = [_on_matrix(data, _Clusters.rows(n))]
+            advance(n - 1)
+        else:
+            merges = _merges(data, shift, device, advance)
+    return _tree(np.concatenate(merges), exponent)
+
+
+def _fitting(limit: int, features: int) -> int:
+    """Return how many clusters of so many features are worth a matrix, at most the limit."""
+    return min(limit, max(2, math.isqrt(2 * _PAIRS // features)))
+
+
+def _merges(
+    data: np.ndarray, shift: np.ndarray, device: Any, advance: Callable[[int], None]
+) -> list[np.ndarray]:
+    """Merge equal rows, then in rounds, by a chain where rounds merge few, and the last ones on a matrix."""
+    from hudd.clustering.centres import Centres  # brings torch
+    from hudd.clustering.rounds import Rounds
+
+    rest = _fitting(_REST, data.shape[1])
+    equal, names, sizes = _equal_rows(data)
+    merges = [equal]
+    advance(len(equal))
+    centres = Centres(data, shift, names, sizes, device or "cpu")
+    rounds = Rounds(centres)
+    rounds.run(rest, advance)
+    merges += rounds.merges
+    state = (centres.names, centres.offsets, centres.sizes, rounds.heights)
+    left = _Clusters(*(tensor.cpu().numpy() for tensor in state))
+    if len(left.names) > rest:
+        merges.append(_chain(data, left, rest, advance))
+    merges.append(_on_matrix(data, left))
+    advance(len(merges[-1]))
+    return merges
+
+
+def _load(rows: Any, unit_norm: bool) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return rows in float64, (N, D), a point among them, and the exponent of their unit.
+
+    That is near the largest distance from the point in a coordinate: squares neither overflow nor vanish.
+    """
+    rows = as_array(rows)
+    if len(rows.shape) < 2 or not rows.shape[0]:
+        raise UsageError(
+            f"rows have shape {tuple(rows.shape)}; give one row of features an item, shape (N, ...)."
+        )
+    if rows.dtype.kind not in "fiub":
+        raise UsageError(f"rows have dtype {rows.dtype}; give real numbers, such as float32.")
+    refuse_distances(rows, "give them condensed to hudd.linkage")
+    n, features = int(rows.shape[0]), math.prod(rows.shape[1:])
+    made = np.zeros((n, max(features, 1)))
+    step = max(1, _READ // max(features, 1))
+    for first in range(0, n, step):
+        block = made[first : first + step]
+        with np.errstate(over="ignore"):  # of wider types: found below
+            block[:, :features] = np.asarray(rows[first : first + step]).reshape(len(block), -1)
+        bad = ~np.isfinite(block).all(axis=1)
+        if bad.any():
+            row = first + int(np.flatnonzero(bad)[0])
+            raise UsageError(f"row {row} holds NaN or an infinite value; fix or leave out that row.")
+        if unit_norm:
+            largest = np.abs(block).max(axis=1, keepdims=True)
+            block /= np.where(largest > 0, largest, 1.0)
+            norms = np.sqrt(np.einsum("ij,ij->i", block, block))[:, None]
+            block /= np.where(norms > 0, norms, 1.0)
+    exponent = _rescale(made, float(max(made.max(), -made.min())))
+    sample = min(_SAMPLE, max(1, _READ // made.shape[1]))
+    shift = np.quantile(made[:: -(-n // sample)], 0.5, axis=0, method="lower")
+    widest = float(max((made.max(axis=0) - shift).max(), (shift - made.min(axis=0)).max()))
+    exponent += _rescale(made, widest)
+    return made, np.ldexp(shift, -int(np.frexp(widest)[1])), exponent
+
+
+def _rescale(rows: np.ndarray, largest: float) -> int:
+    """Scale rows by a power of two near the largest value; return its exponent."""
+    exponent = int(np.frexp(largest)[1])
+    np.ldexp(rows, -exponent, out=rows)
+    rows += 0.0  # equal rows have equal bits
+    return exponent
+
+
+def _equal_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Merge equal rows: return the merges, (m, 3), the highest of each group, ascending, and the groups' sizes."""
+    factors = np.random.default_rng(0).integers(0, 2**63, rows.shape[1], np.uint64) | np.uint64(1)
+    prints, same = np.empty(len(rows), np.uint64), np.zeros(len(rows), np.bool_)
+    step = max(1, _READ // rows.shape[1])
+    for first in range(0, len(rows), step):
+        bits = rows[first : first + step].view(np.uint64)
+        mixed = (bits ^ (bits >> np.uint64(32))) * factors
+        prints[first : first + step] = (mixed ^ (mixed >> np.uint64(29))).sum(axis=1)
+    order = np.argsort(prints, kind="stable")
+    pairs = np.flatnonzero(prints[order[1:]] == prints[order[:-1]])
+    for first in range(0, len(pairs), step):
+        part = pairs[first : first + step]
+        same[part] = (rows[order[part]] == rows[order[part + 1]]).all(axis=1)  # as the next one in this order
+    merged = np.flatnonzero(same)
+    merges = np.column_stack([order[merged], order[merged + 1], np.zeros(len(merged))])
+    last = np.flatnonzero(~same)
+    sizes = np.diff(last, prepend=-1)
+    kept = order[last]
+    ascending = np.argsort(kept)
+    return merges, kept[ascending], sizes[ascending].astype(np.float64)
+
+
+def _chain(data: np.ndarray, left: _Clusters, until: int, advance: Callable[[int], None]) -> np.ndarray:
+    """Run a chain on the centres until so many clusters are left; return the merges."""
+    merges, done = np.empty((len(left.names) - until, 3)), 0
+    links, length, step = np.empty(len(left.names), np.int64), 0, max(1000, len(merges) // 100)
+    while done < len(merges):
+        last = min(len(merges), done + step)
+        state = (left.names, left.offsets, left.sizes, left.heights)
+        length = chains.on_centres(data, *state, links, length, merges, done, last)
+        advance(last - done)
+        done = last
+        kept = np.flatnonzero(left.sizes)
+        if len(kept) < _COMPACT_AT * len(left.names) or done == len(merges):
+            links[:length] = np.searchsorted(kept, links[:length])
+            left.keep(kept)
+    return merges
+
+
+def _on_matrix(data: np.ndarray, left: _Clusters) -> np.ndarray:
+    """Merge all that are left; return the merges."""
+    n = len(left.names)
+    merges = np.empty((n - 1, 3))
+    if n > 1:
+        if left.offsets is None:
+            distances = squareform(pdist(data), checks=False)
+        else:
+            distances = np.empty((n, n))
+            chains.matrix(data, left.names, left.offsets, left.sizes, distances)
+        chains.on_matrix(distances, left.sizes, left.heights, left.names, merges)
+    return merges
+
+
+def _tree(merges: np.ndarray, exponent: int) -> np.ndarray:
+    """Return SciPy's Z from merges named by their rows, in units of a power of two."""
+    merges = merges[np.argsort(merges[:, 2], kind="stable")]
+    with np.errstate(over="ignore"):
+        merges[:, 2] = np.ldexp(merges[:, 2], exponent)
+    if not np.isfinite(merges[:, 2]).all():
+        raise HuddError("a height exceeds the largest float64; scale the rows down.")
     z = np.empty((len(merges), 4))
-    chain.label(merges[np.argsort(merges[:, 2], kind="stable")], z)
+    chain.label(merges, z)
     return z
