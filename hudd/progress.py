@@ -19,6 +19,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from hudd.text import in_line
+
 _shown: list[Progress] = []
 
 
@@ -52,6 +54,7 @@ def progress(description: str, total: int, unit: str = "images") -> Iterator[Cal
     if not _watched():
         yield lambda n: None
         return
+    description = in_line(description)
     columns = (
         TextColumn("[progress.description]{task.description}"),
         BarColumn(),
@@ -79,7 +82,7 @@ def progress(description: str, total: int, unit: str = "images") -> Iterator[Cal
 def note(text: str) -> None:
     """Tell something on standard error, if that is a terminal."""
     if _watched():
-        Console(stderr=True).print(f"[dim]{text}[/]", soft_wrap=True)
+        Console(stderr=True).print(f"[dim]{in_line(text)}[/]", soft_wrap=True)
 
 
 def _watched() -> bool:

@@ -6,6 +6,8 @@ import json
 import math
 from typing import Any
 
+from rich.markup import escape
+
 
 def printable(value: Any) -> str:
     """Return a name as one line of visible characters.
@@ -18,9 +20,29 @@ def printable(value: Any) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def to_json(content: Any, indent: int | None = None) -> bytes:
-    """Return JSON in UTF-8; halves of surrogate pairs, as in file names that are no text, as JSON's escapes."""
-    return json.dumps(content, ensure_ascii=False, indent=indent).encode("utf-8", "backslashreplace")
+def in_line(text: Any) -> str:
+    """Return a name as it may stand in a line that Rich prints: :func:`printable`, and no markup."""
+    return escape(printable(text))
+
+
+def to_json(content: Any, indent: int | None = None, **options: Any) -> bytes:
+    """Return JSON in UTF-8; what cannot be printed, which may steer a terminal, as JSON's escapes.
+
+    Parameters
+    ----------
+    content, indent, **options
+        As of :func:`json.dumps`.
+    """
+    text = json.dumps(content, ensure_ascii=False, indent=indent, **options)
+    lines = (line if line.isprintable() else "".join(map(_in_json, line)) for line in text.split("\n"))
+    return "\n".join(lines).encode()
+
+
+def _in_json(character: str) -> str:
+    if character.isprintable():
+        return character
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def number(value: float, step: float | None = None) -> str:

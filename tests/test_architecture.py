@@ -29,8 +29,8 @@ LAYERS = [
     {"store"},
     {"registry"},
     {"specs"},
-    {"arithmetic", "presets", "progress", "ranks", "memory", "field_types", "text", "cells", "caches"},
-    {"errors", "version", "_core"},
+    {"arithmetic", "presets", "progress", "ranks", "memory", "field_types", "cells", "caches"},
+    {"errors", "text", "version", "_core"},
 ]
 # What is in one layer and belongs together.
 NEIGHBOURS = {("demo", "study")}

@@ -12,6 +12,7 @@ from typing import Any
 from hudd.caches import prepare
 from hudd.errors import HuddError, HuddWarning, one_line
 from hudd.memory import check_address_space, shortage
+from hudd.text import printable
 
 _INTERRUPTED = 130  # the exit code, as shells have it: 128 and the signal's number
 
@@ -85,6 +86,7 @@ def _fail(message: str, code: int, debug: bool) -> int:
     if debug:
         import traceback
 
-        traceback.print_exc()
-    print(f"hudd: {message}", file=sys.stderr)
+        for line in traceback.format_exc().splitlines():
+            print(printable(line), file=sys.stderr)
+    print(f"hudd: {one_line(message)}", file=sys.stderr)
     return code

@@ -44,7 +44,7 @@ def bench(
     import tempfile
     from json import dumps, loads
 
-    from hudd.cli.printing import console, escape
+    from hudd.cli.printing import console, in_line
     from hudd.errors import UsageError
 
     chosen = {name: _script(name) for name in names or [name for name in SCRIPTS if name != "causes"]}
@@ -62,7 +62,7 @@ def bench(
             records[name] = loads(out.read_text())
     if json is not None:
         json.write_text(dumps(records, indent=1) + "\n")
-        console.print(f"figures: {escape(str(json))}", soft_wrap=True)
+        console.print(f"figures: {in_line(json)}", soft_wrap=True)
 
 
 def _folders() -> list[Path]:

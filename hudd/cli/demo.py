@@ -31,7 +31,7 @@ def demo(
 
       hudd demo --case eyes --out /tmp/eyes
     """
-    from hudd.cli.printing import console, escape, print_step, print_summary, run_step, write_report
+    from hudd.cli.printing import console, in_line, print_step, print_summary, run_step, write_report
     from hudd.data import get_case
     from hudd.demo import prepare
     from hudd.specs import is_factory
@@ -44,11 +44,11 @@ def demo(
     page = write_report(study)
     if study.marks() == before:
         console.print(
-            f"Nothing to do: the study in {escape(str(directory))} is finished. Remove it to start again.",
+            f"Nothing to do: the study in {in_line(directory)} is finished. Remove it to start again.",
             soft_wrap=True,
         )
     print_summary(study, page)
     console.print(
-        f"[dim]More: hudd show {escape(str(directory))}, hudd export {escape(str(directory))}[/]",
+        f"[dim]More: hudd show {in_line(directory)}, hudd export {in_line(directory)}[/]",
         soft_wrap=True,
     )

@@ -16,7 +16,7 @@ def doctor(json: o.Json = False) -> None:
     """
     import typer
 
-    from hudd.cli.printing import console, escape, print_json, print_pairs
+    from hudd.cli.printing import console, in_line, print_json, print_pairs
     from hudd.diagnosis import diagnose
 
     found = diagnose()
@@ -26,7 +26,7 @@ def doctor(json: o.Json = False) -> None:
         for title in ("built", "machine", "caches", "versions", "extras"):
             print_pairs(title.capitalize(), {name: _text(value) for name, value in found[title].items()})
         for remedy in found["remedies"]:
-            console.print(f"[yellow]![/] {escape(remedy)}", soft_wrap=True)
+            console.print(f"[yellow]![/] {in_line(remedy)}", soft_wrap=True)
         if not found["remedies"]:
             console.print("[green]✓[/] everything is there")
     if not found["works"]:

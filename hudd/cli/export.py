@@ -40,9 +40,9 @@ def export(
 
       hudd export signs --to virelay,fiftyone
     """
-    from hudd.cli.printing import console, escape
+    from hudd.cli.printing import console, in_line
     from hudd.export import export as write
 
     wanted = tuple(name.strip() for name in formats.split(","))
     for path in write(open_study(study), out or study / "export", formats=wanted):
-        console.print(escape(str(path)), soft_wrap=True)
+        console.print(in_line(path), soft_wrap=True)

@@ -48,7 +48,7 @@ def label(
 
       hudd label signs --serve
     """
-    from hudd.cli.printing import console, escape, print_json
+    from hudd.cli.printing import console, in_line, print_json
     from hudd.study.labels import export_labels, import_labels
 
     opened = open_study(study, break_lock=break_lock)
@@ -63,11 +63,11 @@ def label(
     if import_ is not None:
         count = import_labels(opened, import_, overwrite=overwrite)
         if not json:
-            console.print(f"{count:,} new labels read from {escape(str(import_))}", soft_wrap=True)
+            console.print(f"{count:,} new labels read from {in_line(import_)}", soft_wrap=True)
     if export is not None:
         count = export_labels(opened, export, unlabelled_only=unlabelled, overwrite=overwrite)
         if not json:
-            console.print(f"{count:,} images written to {escape(str(export))}", soft_wrap=True)
+            console.print(f"{count:,} images written to {in_line(export)}", soft_wrap=True)
     state = opened.label_state()
     if json:
         print_json(state)

@@ -158,11 +158,11 @@ def _transform_value(name: str, value: Any) -> Any:
 
 def serve_page(study: Study, page: Literal["report", "label"], host: str, port: int) -> None:
     """Serve one of the study's local pages until interrupted."""
-    from hudd.cli.printing import console, escape
+    from hudd.cli.printing import console, in_line
     from hudd.server.serve import serve
 
     def ready(address: str) -> None:
-        console.print(f"Open [bold]{escape(address)}[/]   (Ctrl-C ends it)", soft_wrap=True)
+        console.print(f"Open [bold]{in_line(address)}[/]   (Ctrl-C ends it)", soft_wrap=True)
 
     with suppress(KeyboardInterrupt):
         serve(study, page, host=host, port=port, ready=ready)

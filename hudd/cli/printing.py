@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -10,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape as escape  # the commands import it from here
 from rich.table import Table
 from rich.text import Text
 
 from hudd.errors import one_line
+from hudd.text import in_line as in_line  # the commands import it from here
+from hudd.text import to_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,10 +28,7 @@ console = Console(highlight=False, quiet=not _SPEAKS)
 def print_json(data: Any) -> None:
     """Print `data` as JSON, and nothing else."""
     if _SPEAKS:
-        text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False, default=str)
-        print(
-            text.encode("utf-8", "backslashreplace").decode()
-        )  # of bytes that were no text, JSON's own escape
+        print(to_json(data, indent=2, allow_nan=False, default=str).decode())
 
 
 def print_table(title: str, frame: pd.DataFrame, *, most: int = 30) -> None:
@@ -89,14 +86,14 @@ def run_step(study: Study, step: str) -> None:
 def print_cautions(doubts: Sequence[str]) -> None:
     """Print what casts doubt on the error rate, a line each."""
     for doubt in doubts:
-        console.print(f"[yellow]![/] {escape(one_line(doubt))}", soft_wrap=True)
+        console.print(f"[yellow]![/] {in_line(one_line(doubt))}", soft_wrap=True)
 
 
 def print_step(step: str, text: str, seconds: float | None, *, doubtful: bool = False) -> None:
     """Print the line of a step: how long it took, or that it was up to date, and whether its result is in doubt."""
     done = "[yellow]![/]" if doubtful else "[green]✓[/]"
     mark, note = ("[dim]=[/]", "[dim]up to date[/]") if seconds is None else (done, f"{seconds:.1f} s")
-    console.print(f"{mark} [bold]{step:<10}[/] {escape(text)}  {note}", soft_wrap=True)
+    console.print(f"{mark} [bold]{step:<10}[/] {in_line(text)}  {note}", soft_wrap=True)
 
 
 def write_report(study: Study) -> Path:
@@ -136,7 +133,7 @@ def print_summary(study: Study, page: Path | None) -> None:
 
     print_pairs("Summary", headline(view(study)))
     if page is not None:
-        console.print(f"Report: [bold]{escape(str(page))}[/]", soft_wrap=True)
+        console.print(f"Report: [bold]{in_line(page)}[/]", soft_wrap=True)
 
 
 def quietly(work: Callable[[], Any], text: str) -> Any:

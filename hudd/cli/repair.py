@@ -24,7 +24,7 @@ def repair(
 
       hudd repair signs
     """
-    from hudd.cli.printing import console, escape
+    from hudd.cli.printing import console, in_line
     from hudd.store import repair as fix
 
-    console.print(escape(fix(study / "study.h5", accept_changes=accept_changes)), soft_wrap=True)
+    console.print(in_line(fix(study / "study.h5", accept_changes=accept_changes)), soft_wrap=True)

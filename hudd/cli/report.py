@@ -34,7 +34,7 @@ def report(
     if serve:
         serve_page(open_study(study), "report", host, port)
         return
-    from hudd.cli.printing import console, escape
+    from hudd.cli.printing import console, in_line
     from hudd.report import write_report
 
-    console.print(f"Report: [bold]{escape(str(write_report(open_study(study), out)))}[/]", soft_wrap=True)
+    console.print(f"Report: [bold]{in_line(write_report(open_study(study), out))}[/]", soft_wrap=True)

@@ -36,7 +36,7 @@ def retrain(
 
       hudd retrain signs --compare hudd,hybrid,random,entropy --runs 10
     """
-    from hudd.cli.printing import console, escape, print_json, print_table, run_step
+    from hudd.cli.printing import console, in_line, print_json, print_table, run_step
     from hudd.study.strategy_comparison import (
         comparison_table,
         comparison_text,
@@ -67,4 +67,4 @@ def retrain(
     before, runs = found.runs[0].accuracy_before, opened.settings.runs
     title = f"Test accuracy, {before:.2%} before; means of {runs}, tests against {found.reference}"
     print_table(title, comparison_text(opened))
-    console.print(f"Runs, statistics and plot: [bold]{escape(str(files['csv'].parent))}[/]", soft_wrap=True)
+    console.print(f"Runs, statistics and plot: [bold]{in_line(files['csv'].parent)}[/]", soft_wrap=True)

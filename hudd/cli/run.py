@@ -80,7 +80,7 @@ def run(
     """
     from hudd.cli.printing import (
         console,
-        escape,
+        in_line,
         print_summary,
         quietly,
         run_step,
@@ -112,4 +112,4 @@ def run(
         write_comparison(opened)
     print_summary(opened, write_report(opened))
     for hint in opened.hints():
-        console.print(f"[dim]{escape(hint)}[/]", soft_wrap=True)
+        console.print(f"[dim]{in_line(hint)}[/]", soft_wrap=True)

@@ -27,7 +27,7 @@ def show(
 
       hudd show signs --provenance
     """
-    from hudd.cli.printing import console, escape, print_cautions, print_json, print_pairs, print_table
+    from hudd.cli.printing import console, in_line, print_cautions, print_json, print_pairs, print_table
     from hudd.review.view import view
     from hudd.summary import cautions, headline, summarise, table
 
@@ -44,7 +44,7 @@ def show(
         return
     if not opened.has("splits/test"):
         console.print(
-            escape(f"The study in {study} is made but nothing is done yet; 'hudd run {study}' starts."),
+            in_line(f"The study in {study} is made but nothing is done yet; 'hudd run {study}' starts."),
             soft_wrap=True,
         )
         return
@@ -57,4 +57,4 @@ def show(
     for name, frame in tables.items():
         print_table(name.capitalize(), frame)
     for hint in opened.hints():
-        console.print(f"[dim]{escape(hint)}[/]", soft_wrap=True)
+        console.print(f"[dim]{in_line(hint)}[/]", soft_wrap=True)

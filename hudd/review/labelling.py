@@ -42,8 +42,8 @@ class Labels:
     def __init__(self, study: Study) -> None:
         self.study, self.file = study, study.path / "labels.csv"
         self.class_names, self._path = study.class_names, study.split("improvement").path
-        self.images = np.unique(study.selection.image)
-        self._label = {image: int(study.labels[image]) for image in self.images.tolist()}
+        self.images, known = np.unique(study.selection.image), study.labels
+        self._label = {image: int(known[image]) for image in self.images.tolist()}
         self._place = {self._path[image]: image for image in self._label}
         self._number = {name: at for at, name in enumerate(self.class_names)}
         self.refresh()

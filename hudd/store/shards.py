@@ -1,8 +1,9 @@
 """Rows of large arrays in many files, each whole, checksummed and good for itself.
 
 A shard is an HDF5 file behind a 512-byte user block. The user block is one line of JSON: format, version, the
-fingerprint of what the rows depend on, their range, and the size and XXH3 hash of the HDF5 bytes after it. So a
-shard can be judged without HDF5, and the shards that are there say by themselves which rows are done.
+fingerprint of what the rows depend on, the version of the algorithm that made them, their range, and the size and XXH3
+hash of the HDF5 bytes after it. So a shard can be judged without HDF5, and the shards that are there say by themselves
+which rows are done.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class ShardSet:
         Of everything that the rows depend on. Files with another one count as absent.
     compression : str
         How the files are compressed, see :data:`hudd.store.encoding.COMPRESSIONS`; the values stay the same.
+    algorithm : int
+        Version of the algorithm that makes the rows. Files of another one count as absent.
     """
 
     directory: Path
@@ -54,6 +57,7 @@ class ShardSet:
     rows_per_shard: int
     fingerprint: str
     compression: str = "none"
+    algorithm: int = 1
 
     @staticmethod
     def rows_for(row_bytes: int) -> int:
@@ -129,6 +133,7 @@ class ShardSet:
             "stop": min(start + self.rows_per_shard, self.rows),
             "bytes": size - _USER_BLOCK,
             "xxh3_128": xxhash.xxh3_128_hexdigest(content[_USER_BLOCK:size]),
+            "algorithm": self.algorithm,
         }
         content[:_USER_BLOCK] = json.dumps(header).encode().ljust(_USER_BLOCK - 1) + b"\n"
         try:
@@ -194,6 +199,8 @@ class ShardSet:
                     stop,
                 ):
                     return "belongs to other settings"
+                if header.get("algorithm", 1) != self.algorithm:
+                    return "was made by another version of the algorithm"
                 if header.get("bytes") != size:
                     return f"is torn ({size} of {header.get('bytes')} bytes)"
                 name, algorithm = _CHECKSUMS[header["version"]]

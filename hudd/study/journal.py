@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import h5py
 
+from hudd.errors import HuddError
 from hudd.ranks import Ranks
 from hudd.store import append_line, check_inside, drop, sweep, writer_lock
 from hudd.store.files import write_error
@@ -19,6 +20,7 @@ from hudd.study.device import choose_device
 from hudd.study.graph import Declaration, Graph
 from hudd.study.provenance import record
 from hudd.study.results import Results
+from hudd.study.versions import outdated
 
 T = TypeVar("T")
 
@@ -92,6 +94,36 @@ class Journal:
         with self.file.reading() as h5:
             note = h5.get(f"steps/{key}")
             return note is not None and note.attrs.get("fingerprint") == fingerprint
+
+    def algorithm(self, key: str, fingerprint: str | None = None) -> int:
+        """Return which version of its algorithm has made the result `key`, or makes it where it is not there."""
+        with self.file.reading() as h5:
+            note = h5.get(f"steps/{key}")
+            if note is not None and (fingerprint is None or note.attrs.get("fingerprint") == fingerprint):
+                return int(note.attrs.get("algorithm_version", 1))
+        version: int = self._graph.maker(key).version
+        return version
+
+    def has_older(self, step: Declaration) -> bool:
+        """Say whether an older version of a step's algorithm has made any of its results."""
+        with self.file.reading() as h5:
+            return any(old.step == step.name for old in outdated(h5, self._graph))
+
+    def check_algorithm(self, key: str) -> None:
+        """Refuse to add to the result `key` if an older version of its algorithm has made it.
+
+        Raises
+        ------
+        HuddError
+            Saying which version has made it, and how all of it is made again.
+        """
+        made_by, step = self.algorithm(key), self._graph.maker(key)
+        if made_by < step.version:
+            raise HuddError(
+                f"more is needed of what the step '{step.name}' makes, and what '{self.path}' holds of it was made by "
+                f"version {made_by} of its algorithm; this is version {step.version}, and the two are not mixed: 'hudd "
+                f"run {self.path} --upgrade' makes all of it again."
+            )
 
     @contextmanager
     def committing(self, key: str, fingerprint: str, started: float) -> Iterator[h5py.File]:

@@ -50,6 +50,20 @@ class Step(Declaration):
     fingerprint: Callable[[Inputs, Journal], dict[str, str]]
     possible: Callable[[Results], bool] = lambda results: True
 
+    def update(self, inputs: Inputs, journal: Journal, *, checksums: bool) -> None:
+        """Run the step, unless an older version of its algorithm has made some of its results and not the others."""
+        journal.lead(lambda: self._check_begun(inputs, journal))
+        self.run(inputs, journal, checksums=checksums)
+
+    def _check_begun(self, inputs: Inputs, journal: Journal) -> None:
+        if self.version == 1:
+            return
+        marks = self.fingerprint(inputs, journal) if journal.has_older(self) else {}
+        done = {key for key, mark in marks.items() if journal.is_done(key, mark)}
+        if len(done) < len(marks):
+            for key in sorted(done):
+                journal.check_algorithm(key)
+
 
 def find_steps(package: ModuleType) -> Iterator[Step]:
     """Yield the step that each module of a package declares, where it does."""

@@ -177,7 +177,7 @@ class Study(Results):
         with ExitStack() as stack:
             self.journal.lead(lambda: stack.enter_context(self.journal.locked()))
             for step in GRAPH.up_to(name):
-                step.run(self.inputs, self.journal, checksums=step.name == name)
+                step.update(self.inputs, self.journal, checksums=step.name == name)
         return self
 
     # -- what the steps work with

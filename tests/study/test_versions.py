@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from hudd.cli import call
-from hudd.errors import HuddWarning, UsageError
-from hudd.store import MINOR
+from hudd.cli.opening import open_study
+from hudd.errors import HuddError, HuddWarning, UsageError
+from hudd.store import MINOR, ShardSet
 from hudd.study import STEPS, Study, versions
 from hudd.study.graph import Graph
 from hudd.study.study import GRAPH
@@ -60,6 +61,86 @@ def test_results_of_an_older_algorithm_are_kept_until_the_upgrade(finished, monk
     capfd.readouterr()
     assert call(["show", str(finished.path)]) == 0
     assert "would come out otherwise now and" not in capfd.readouterr().err
+
+
+def upgraded(monkeypatch, step):
+    """Let a step have a new algorithm."""
+    steps = [replace(GRAPH[name], version=2 if name == step else 1) for name in STEPS]
+    monkeypatch.setattr("hudd.study.study.GRAPH", Graph(steps))
+
+
+def algorithms(study, step):
+    """The versions of the algorithm in the shards of a step, and in the notes of its results."""
+    shards = [path for kind in GRAPH[step].shards for path in (study / "shards" / kind).rglob("0*.h5")]
+    headers = [json.loads(path.read_bytes()[:512]) for path in shards]
+    notes = Study.open(study).provenance["steps"].items()
+    of_step = [note["algorithm_version"] for key, note in notes if GRAPH.maker(key).name == step]
+    return {header["algorithm"] for header in headers}, set(of_step)
+
+
+SHARDED = ("test", "heatmaps", "distances", "select")
+
+
+@pytest.mark.parametrize("step", SHARDED)
+def test_what_an_older_algorithm_has_begun_is_not_mixed_with_new(material, tmp_path, monkeypatch, step):
+    for module in ("test", "select"):
+        monkeypatch.setattr(f"hudd.study.steps.{module}._ROWS_PER_SHARD", 24)
+    monkeypatch.setattr("hudd.study.steps.distances.SHARD_BYTES", 4000)
+    monkeypatch.setattr(ShardSet, "rows_for", staticmethod(lambda row_bytes: 24))
+    study = Study.create(tmp_path / "study", **material)
+    if before := GRAPH.up_to(step)[:-1]:
+        study.run_step(before[-1].name)
+    save, count = ShardSet.save, 0
+
+    def interrupted(self, start, image):
+        nonlocal count
+        count += 1
+        if count == 3:
+            raise KeyboardInterrupt
+        save(self, start, image)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ShardSet, "save", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            study.run_step(step)
+    assert 1 in algorithms(study.path, step)[0]
+    upgraded(monkeypatch, step)
+    if algorithms(study.path, step)[1]:  # some of its results were finished
+        with pytest.raises(HuddError, match=f"'hudd run {study.path} --upgrade' makes all of it again"):
+            Study.open(study.path).run_step(step)
+    open_study(study.path, upgrade=True).run_step(step)
+    made_by = algorithms(study.path, step)
+    assert made_by[0] <= {2}
+    assert made_by[1] == {2}
+
+
+@pytest.mark.parametrize("step", SHARDED[1:])
+def test_a_damaged_shard_of_an_older_algorithm_is_not_made_by_the_new(finished, monkeypatch, step):
+    upgraded(monkeypatch, step)
+    for kind in GRAPH[step].shards:
+        for shard in (finished.path / "shards" / kind).rglob("0*.h5"):
+            shard.write_bytes(shard.read_bytes()[:-1])
+    study = Study.open(finished.path)
+    with pytest.raises(HuddError, match=rf"step '{step}' makes.*version 1 .*this is version 2.*--upgrade"):
+        study.run_step(step)
+    open_study(study.path, upgrade=True).run_step(step)
+    assert algorithms(study.path, step) == ({2}, {2})
+
+
+def test_more_of_a_step_is_not_made_by_another_algorithm(finished, monkeypatch):
+    upgraded(monkeypatch, "retrain")
+    study = Study.open(finished.path).configure(runs=2)
+    with pytest.raises(HuddError, match="step 'retrain' makes"):
+        study.run()
+    assert call(["run", str(study.path), "--upgrade"]) == 0
+    assert algorithms(study.path, "retrain")[1] == {2}
+
+
+def test_images_are_not_compared_across_algorithms(finished, monkeypatch):
+    upgraded(monkeypatch, "heatmaps")
+    study = Study.open(finished.path).force("select")
+    with pytest.raises(HuddError, match="step 'heatmaps' makes"):
+        study.select()
 
 
 def test_results_of_a_newer_algorithm_are_kept(finished):

@@ -61,8 +61,9 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
 
 def _shards(inputs: Inputs, journal: Journal, layer: str, mark: str) -> ShardSet:
     rows = len(inputs.results.errors)
-    directory = journal.shards(f"distances/{layer}", mark)
-    return ShardSet(directory, rows * (rows - 1) // 2, SHARD_BYTES // 4, mark, inputs.settings.compression)
+    directory, pairs = journal.shards(f"distances/{layer}", mark), rows * (rows - 1) // 2
+    algorithm = journal.algorithm(f"distances/{layer}", mark)
+    return ShardSet(directory, pairs, SHARD_BYTES // 4, mark, inputs.settings.compression, algorithm)
 
 
 def _missing(inputs: Inputs, journal: Journal, checksums: bool) -> dict[str, _Ranges]:
@@ -71,6 +72,8 @@ def _missing(inputs: Inputs, journal: Journal, checksums: bool) -> dict[str, _Ra
     for layer, mark in fingerprints(inputs).items():
         done = journal.is_done(f"distances/{layer}", mark)
         missing = _shards(inputs, journal, layer, mark).missing(checksums=checksums or not done)
+        if missing and done:
+            journal.check_algorithm(f"distances/{layer}")
         if missing or not done:
             found[layer] = missing
     return found
@@ -90,9 +93,9 @@ def _compute(
                 started, ranges = time.perf_counter(), [piece for name, piece in mine if name == layer]
                 size = rows.dtype.itemsize * int(np.prod(rows.shape, dtype=np.int64))
                 source = rows.numpy() if ranges and size <= _IN_MEMORY else rows
+                shards = _shards(inputs, journal, layer, marks[layer])
                 for start, stop in ranges:
-                    found = _pairs(inputs, source, start, stop)
-                    _shards(inputs, journal, layer, marks[layer]).write(start, {"distance": found})
+                    shards.write(start, {"distance": _pairs(inputs, source, start, stop)})
                     advance(1)
                 taken[layer] = time.perf_counter() - started
         return taken

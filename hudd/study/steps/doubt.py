@@ -35,7 +35,8 @@ def failure(inputs: Inputs, journal: Journal) -> np.ndarray:
         "doubt", cluster.fingerprint(inputs), improvement, settings.choices.unit_norm, settings.seed
     )
     count = len(inputs.source("improvement"))
-    shards = ShardSet(journal.shards("doubt", mark), count, _ROWS_PER_SHARD, mark)
+    directory, algorithm = journal.shards("doubt", mark), journal.algorithm("select")
+    shards = ShardSet(directory, count, _ROWS_PER_SHARD, mark, algorithm=algorithm)
     missing = journal.lead(shards.missing)
     if missing:
         sample, heatmaps = _sample(inputs, correct)

@@ -164,9 +164,9 @@ def _shards(inputs: Inputs, journal: Journal, kind: str, layers: list[str]) -> S
     mark, rows = fingerprint(inputs), ShardSet.rows_for(sum(_row_bytes(inputs).values()))
     if set(layers) != set(inputs.results.layers):
         mark = digest(mark, layers)
-    return ShardSet(
-        journal.shards(kind, mark), len(inputs.results.errors), rows, mark, inputs.settings.compression
-    )
+    directory, count = journal.shards(kind, mark), len(inputs.results.errors)
+    algorithm = journal.algorithm("heatmaps", mark)
+    return ShardSet(directory, count, rows, mark, inputs.settings.compression, algorithm)
 
 
 def _channels(extractor: Extractor | None) -> dict[str, int]:
@@ -236,6 +236,7 @@ def _compute(
     missing = journal.lead(shards.missing)
     if not missing:
         return
+    journal.lead(lambda: journal.check_algorithm("layers"))
     extractor = extractor or inputs.features.extractor(layers)
     _foresee(inputs, journal, extractor, layers, sum(stop - start for start, stop in missing))
     journal.ranks.each(partial(_stream, inputs, shards, extractor, journal.ranks.mine(missing)))

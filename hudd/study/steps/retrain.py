@@ -186,7 +186,11 @@ def _one(
     there = journal.lead(lambda: weights is None or weights.is_file())
     if there and journal.is_done(f"retrain/{key}", mark):
         return
-    checkpoint = models / f"{label}-{number}-{mark[:16]}.checkpoint"
+    if not there and journal.is_done(f"retrain/{key}", mark):
+        journal.lead(lambda: journal.check_algorithm(f"retrain/{key}"))
+    version = journal.algorithm(f"retrain/{key}", mark)
+    by = "" if version == 1 else f"v{version}"
+    checkpoint = models / f"{label}-{number}-{mark[:16]}{by}.checkpoint"
     others = [path for path in models.glob(f"{label}-{number}-*.checkpoint") if path != checkpoint]
     journal.lead(lambda: _remove(others))
     with progress(

@@ -63,9 +63,12 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     mark, started = fingerprint(inputs), time.perf_counter()
     nearest_mark = nearest_fingerprint(inputs)
     rows = len(inputs.source("improvement"))
-    shards = ShardSet(journal.shards("nearest", nearest_mark), rows, _ROWS_PER_SHARD, nearest_mark)
-    if journal.is_done("select", mark) and not journal.lead(lambda: shards.missing(checksums=checksums)):
-        return
+    directory, algorithm = journal.shards("nearest", nearest_mark), journal.algorithm("select", mark)
+    shards = ShardSet(directory, rows, _ROWS_PER_SHARD, nearest_mark, algorithm=algorithm)
+    if journal.is_done("select", mark):
+        if not journal.lead(lambda: shards.missing(checksums=checksums)):
+            return
+        journal.lead(lambda: journal.check_algorithm("select"))
     closest = _measure(inputs, journal, shards)
     if journal.is_done("select", mark):
         return
@@ -111,6 +114,8 @@ def _measure(inputs: Inputs, journal: Journal, shards: ShardSet) -> ClosestMembe
     """Distance of every improvement image to the closest member of each cluster, shard by shard."""
     missing, labels = journal.lead(shards.missing), inputs.results.clusters.label
     unit_norm = inputs.settings.choices.unit_norm
+    if missing:
+        journal.lead(lambda: journal.check_algorithm("layers"))  # which compares with what that has made
     with heatmaps.at(inputs, journal, [inputs.results.chosen_layer]) as stored:
         members = stored[inputs.results.chosen_layer]
 

@@ -73,7 +73,8 @@ def _predict(inputs: Inputs, journal: Journal, split: str) -> None:
         return
     source = inputs.source(split)
     directory = journal.shards(f"test/{split}", digest(mark, _COLUMNS))
-    shards = ShardSet(directory, len(source), _ROWS_PER_SHARD, mark)
+    algorithm = journal.algorithm(f"test/{split}", mark)
+    shards = ShardSet(directory, len(source), _ROWS_PER_SHARD, mark, algorithm=algorithm)
     missing = journal.lead(shards.missing)
     journal.ranks.each(lambda: _outputs(inputs, source, split, shards, journal.ranks.mine(missing)))
 
