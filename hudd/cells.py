@@ -49,7 +49,7 @@ def unguarded(cell: str) -> str:
     return _ESCAPE.sub(lambda found: _LONG.get(found[0]) or chr(int(found[0][2:], 16)), cell[1:])
 
 
-def meant(cell: str, is_known: Callable[[str], bool]) -> str:
+def match_cell(cell: str, is_known: Callable[[str], bool]) -> str:
     """Return the text that a cell stands for: as :func:`guarded` writes it, else as people may type it.
 
     Parameters

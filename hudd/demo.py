@@ -97,7 +97,7 @@ def _write_data(name: str, case: Case, directory: Path, seed: int) -> dict[str, 
         aside = directory.with_name(f".{directory.name}-{os.getpid()}")
         try:
             aside.mkdir(parents=True)
-            with CASES.blamed(name):
+            with CASES.attributing_errors(name):
                 case.write(aside, seed)
             if mark := CASES.mark(name):
                 (aside / _MADE_BY).write_text(mark, encoding="utf-8")

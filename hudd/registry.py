@@ -120,7 +120,7 @@ class Registry(Mapping[str, Any]):
             ) from error
 
     @contextmanager
-    def blamed(self, name: str) -> Iterator[None]:
+    def attributing_errors(self, name: str) -> Iterator[None]:
         """Name the part, and the package that it is of, where its own code fails.
 
         Raises

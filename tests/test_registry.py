@@ -126,6 +126,6 @@ def test_a_part_takes_what_it_names_and_its_faults_are_its_own(installed):
         registry.make("more", seed=3)
     with (
         pytest.raises(HuddError, match=r"'takes' of the package parts 1\.0 failed: KeyError: 'x'"),
-        registry.blamed("takes"),
+        registry.attributing_errors("takes"),
     ):
         raise KeyError("x")

@@ -93,7 +93,7 @@ def find_weights(
             f"--weights-key, such as --weights-key {names[-1]}."
         )
     state = {name: entry.value for name, entry in first.found.items()}
-    return Found(state, _told(first, wanted))
+    return Found(state, _description(first, wanted))
 
 
 def _below(entries: list[Entry], key: str, where: str) -> list[Entry]:
@@ -113,7 +113,7 @@ def _tops(entries: list[Entry]) -> str:
     """The names that an entry may be chosen by: of dictionaries, and of what the state dicts in them begin with."""
     tops = Counter(".".join((*entry.place, entry.name.partition(".")[0])) for entry in entries)
     places = {".".join(entry.place): None for entry in entries if entry.place}
-    return some([*places, *(top for top in tops if top not in places)], 8)
+    return list_first([*places, *(top for top in tops if top not in places)], 8)
 
 
 def _plain_names(wanted: Mapping[str, torch.Tensor], entries: list[Entry]) -> bool:
@@ -189,7 +189,7 @@ def _misfit(best: _Fit, entries: list[Entry], where: str) -> UsageError:
     parts = (
         ("missing", best.missing), ("unexpected", best.unexpected), ("of another shape", best.mismatched)
     )  # fmt: skip
-    listed = "; ".join(f"{len(names)} {what}: {some(names)}" for what, names in parts if names)
+    listed = "; ".join(f"{len(names)} {what}: {list_first(names)}" for what, names in parts if names)
     choose = ""
     if any(entry.place for entry in entries):
         choose = f", or choose an entry of the file with --weights-key (it has {_tops(entries)})"
@@ -199,18 +199,18 @@ def _misfit(best: _Fit, entries: list[Entry], where: str) -> UsageError:
     )
 
 
-def _told(fit: _Fit, wanted: Mapping[str, torch.Tensor]) -> str:
+def _description(fit: _Fit, wanted: Mapping[str, torch.Tensor]) -> str:
     parts = [f"read from '{fit.prefix.rstrip('.')}'"] if fit.prefix else []
     wrapped = {part for entry in fit.found.values() for part in _full(entry).split(".") if part in _WRAPPERS}
     wrapped -= {part for name in wanted for part in name.split(".")} | set(fit.prefix.split("."))
     if wrapped:
         parts.append(f"names without {', '.join(repr(part) for part in sorted(wrapped))}")
     if fit.beside:
-        parts.append(f"{len(fit.beside)} tensors left out: {some(fit.beside)}")
+        parts.append(f"{len(fit.beside)} tensors left out: {list_first(fit.beside)}")
     return "; ".join(parts)
 
 
-def some(names: Iterable[str], most: int = 5) -> str:
+def list_first(names: Iterable[str], most: int = 5) -> str:
     """The first of many names."""
     names = list(names)
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

@@ -17,7 +17,7 @@ from torch import nn
 
 from hudd.capture.checkpoints import find_weights
 from hudd.capture.outputs import choose_output
-from hudd.capture.untrained import watching
+from hudd.capture.untrained import watch_loading
 from hudd.capture.weights import files_of, line_of, read_entries
 from hudd.errors import UsageError
 from hudd.specs import call_factory
@@ -104,7 +104,7 @@ def load_model(
             f"'{spec}' is no model; give package.module:factory, path/file.py:factory or a program saved by "
             "torch.export.save (.pt2)."
         )
-    with watching() as watch:
+    with watch_loading() as watch:
         factory, module = call_factory(spec)
     if not isinstance(module, nn.Module):
         raise UsageError(

@@ -30,7 +30,7 @@ class Watch:
 
 
 @contextmanager
-def watching() -> Iterator[Watch]:
+def watch_loading() -> Iterator[Watch]:
     """Watch whether the body, which makes a network, loads weights for it."""
     watch = Watch()
     state = torch.get_rng_state()

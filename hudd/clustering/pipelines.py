@@ -206,7 +206,7 @@ class Pipeline:
         return self._linked(condensed_distances(distances))
 
     def _linked(self, condensed: np.ndarray) -> tuple[Clustering, np.ndarray]:
-        with self._blamed():
+        with self._attributing_errors():
             found = self._cut.apply(condensed, instantiate(self.clusterer))
         return found, np.zeros(len(found.labels), bool)
 
@@ -223,8 +223,12 @@ class Pipeline:
             cut = replace(self._cut, profiles=False, row_scaled=False)
             offered["n_clusters"] = self.n_clusters or cut.apply(condensed, Ward()).k
         clusterer = instantiate(self.clusterer, **offered)
-        with self._blamed():
+        with self._attributing_errors():
             return checked_labels(clusterer.fit_predict(rows), len(rows), self.clusterer)
 
-    def _blamed(self) -> Any:
-        return CLUSTERERS.blamed(self.clusterer) if isinstance(self.clusterer, str) else nullcontext()
+    def _attributing_errors(self) -> Any:
+        return (
+            CLUSTERERS.attributing_errors(self.clusterer)
+            if isinstance(self.clusterer, str)
+            else nullcontext()
+        )

@@ -239,7 +239,7 @@ def check_depth(image: Image.Image, identifier: str) -> None:
         )
 
 
-def inside(file: Path, root: Path) -> bool:
+def is_inside(file: Path, root: Path) -> bool:
     """Say whether `file`, links resolved, lies beneath `root` (which is resolved already)."""
     return file.resolve().is_relative_to(root)
 

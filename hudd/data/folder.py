@@ -10,7 +10,7 @@ import torch
 from hudd.data.assignment import CLASSES, Assignment, unlabelled
 from hudd.data.beside import is_left_behind, is_sidecar
 from hudd.data.classes import from_names
-from hudd.data.files import IMAGE_SUFFIXES, FileSource, first, inside
+from hudd.data.files import IMAGE_SUFFIXES, FileSource, first, is_inside
 from hudd.errors import UsageError
 
 # What folders of whole sets are called; where nothing else is there, the folder above was named.
@@ -131,7 +131,7 @@ class _Tree:
             if is_left_behind(entry, stems, self.classes if top else frozenset()):
                 self.passed.append(entry.relative_to(self.root).as_posix())
                 continue
-            if entry.is_symlink() and not inside(entry, self.resolved):
+            if entry.is_symlink() and not is_inside(entry, self.resolved):
                 raise UsageError(
                     f"'{entry}' is a link that leads out of the data tree, to '{entry.resolve()}'; "
                     "copy what it points to, or list the files in a manifest."

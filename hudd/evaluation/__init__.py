@@ -1,7 +1,7 @@
 """Do the clusters mean something? Variance reduction, purity, readable rules, and what was chosen."""
 
 from hudd.evaluation.chance import SIGNIFICANT
-from hudd.evaluation.numbers import spelled
+from hudd.evaluation.numbers import format_range
 from hudd.evaluation.purity import NATURAL, PurityCoverage, is_known, purity_coverage
 from hudd.evaluation.ranges import UnsafeRange, unsafe_ranges
 from hudd.evaluation.rules import Rule, cluster_rules
@@ -15,10 +15,10 @@ __all__ = [
     "UnsafeRange",
     "VarianceReduction",
     "cluster_rules",
+    "format_range",
     "is_known",
     "most_telling",
     "purity_coverage",
-    "spelled",
     "unsafe_ranges",
     "variance_reduction",
 ]

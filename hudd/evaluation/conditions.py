@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hudd.errors import UsageError
-from hudd.evaluation.numbers import exactly
+from hudd.evaluation.numbers import format_exactly
 
 _VALUES = 50  # of a text column that conditions are made of
 
@@ -61,12 +61,12 @@ class _Feature:
         if self.whole:
             low, high = (value if math.isinf(value) else math.floor(value) + 1 for value in (low, high))
         if low == -math.inf:
-            words = f"{'>=' if outside else '<'} {exactly(high)}"
+            words = f"{'>=' if outside else '<'} {format_exactly(high)}"
         elif high == math.inf:
-            words = f"{'<' if outside else '>='} {exactly(low)}"
+            words = f"{'<' if outside else '>='} {format_exactly(low)}"
         else:
             top = high - 1 if self.whole else high
-            words = f"{'outside' if outside else 'in'} {exactly(low)}..{exactly(top)}"
+            words = f"{'outside' if outside else 'in'} {format_exactly(low)}..{format_exactly(top)}"
         return f"{self.parameter} {words}{unit}"
 
 

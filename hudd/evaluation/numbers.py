@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 
 
-def exactly(value: float) -> str:
+def format_exactly(value: float) -> str:
     """Write a number so that it reads back as itself."""
     return str(int(value)) if _is_whole(value) else repr(float(value))
 
 
-def spelled(low: float, high: float) -> str:
+def format_range(low: float, high: float) -> str:
     """Write a range as ``low..high``, to a hundredth of its width."""
     width = abs(high - low) or abs(high)
     digits = 3
     if width and math.isfinite(width):
         largest = max(abs(low), abs(high))
         digits = min(17, max(3, 3 + math.floor(math.log10(largest)) - math.floor(math.log10(width))))
-    return "..".join(exactly(v) if _is_whole(v) else f"{v:.{digits}g}" for v in (low, high))
+    return "..".join(format_exactly(v) if _is_whole(v) else f"{v:.{digits}g}" for v in (low, high))
 
 
 def _is_whole(value: float) -> bool:

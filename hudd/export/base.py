@@ -184,7 +184,7 @@ def _write_once(study: Study, out: Path, wanted: Sequence[tuple[Exporter, dict[s
         def fill(exporter: Exporter, options: dict[str, Any]) -> list[Path]:
             before, folder = files_in(aside), aside / exporter.folder
             folder.mkdir(parents=True, exist_ok=True)
-            with EXPORTERS.blamed(exporter.name):
+            with EXPORTERS.attributing_errors(exporter.name):
                 written = exporter.write(results, folder, **options)
             found = [Path(path) for path in (written if isinstance(written, list) else [written])]
             if missing := [path for path in found if aside not in path.parents or not path.exists()]:

@@ -15,7 +15,7 @@ from hudd.errors import UsageError
 from hudd.lrp import kernels
 from hudd.lrp import message as messages
 from hudd.lrp.composites import Composite
-from hudd.lrp.heads import multiples_of, through
+from hudd.lrp.heads import enter_before_head, multiples_of
 from hudd.lrp.message import Message
 from hudd.lrp.operations import IDENTITY, Values, call
 from hudd.lrp.plan import MIXED, Plan, RuledContraction
@@ -198,7 +198,7 @@ class Run:
             return [(output, self._as_made(output, message))]
         place = self._plan.places[output]
         multiples = multiples_of(message, place.first(self._values[output]))
-        return list(through(head, place.back(multiples), self._values).items())
+        return list(enter_before_head(head, place.back(multiples), self._values).items())
 
     def _as_made(self, node: fx.Node, message: Message) -> Message:
         """What enters at an output, the images where the model has them."""

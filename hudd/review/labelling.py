@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hudd.cells import guarded, meant
+from hudd.cells import guarded, match_cell
 from hudd.errors import HuddError, UsageError
 from hudd.review.review import EditConflict
 from hudd.store import edit_lock, read_inside
@@ -103,13 +103,13 @@ class Labels:
 
     def _image(self, row: _Row) -> int | None:
         """Return the image of the unsafe set that a row is about."""
-        return self._place.get(meant(row["path"], self._place.__contains__))
+        return self._place.get(match_cell(row["path"], self._place.__contains__))
 
     def _read(self, rows: list[_Row]) -> dict[int, int]:
         """Return the classes given to images of the unsafe set."""
         found = {}
         for row in rows:
-            image, name = self._image(row), meant(row["label"], self._number.__contains__)
+            image, name = self._image(row), match_cell(row["label"], self._number.__contains__)
             if image is not None and name in self._number:
                 found[image] = self._number[name]
         return found

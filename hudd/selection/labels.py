@@ -19,7 +19,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from PIL import Image
 
-from hudd.cells import meant, to_csv
+from hudd.cells import match_cell, to_csv
 from hudd.data.classes import find_class
 from hudd.errors import UsageError
 from hudd.store.aside import whole_folder
@@ -261,8 +261,8 @@ def _read_csv(
 ) -> Iterator[_Entry]:
     for number, row in _rows(file, ("path", "label")):
         if row["label"].strip():
-            label = meant(row["label"], lambda name: class_of(name) is not None)
-            yield _Entry(f"row {number}", meant(row["path"], row_of.__contains__), label)
+            label = match_cell(row["label"], lambda name: class_of(name) is not None)
+            yield _Entry(f"row {number}", match_cell(row["path"], row_of.__contains__), label)
 
 
 def _rows(file: Path, columns: tuple[str, str]) -> Iterator[tuple[int, dict[str, str]]]:
@@ -319,7 +319,7 @@ def _read_folder(folder: Path, row_of: Mapping[str, int]) -> Iterator[_Entry]:
     if not index.is_file():
         raise UsageError(f"{folder} has no index.csv; sort a folder that hudd exported.")
     rows = _rows(index, ("file", "path"))
-    path_of = {row["file"]: meant(row["path"], row_of.__contains__) for _, row in rows}
+    path_of = {row["file"]: match_cell(row["path"], row_of.__contains__) for _, row in rows}
     for file in sorted(folder.glob("*/*")):
         if file.parent.name != _UNLABELLED and file.name in path_of:
             yield _Entry(f"{file.parent.name}/{file.name}", path_of[file.name], file.parent.name)

@@ -24,12 +24,12 @@ REGISTERED = Registry(
     "hudd.strategies",
     "strategy",
     {
-        "none": "hudd.selection.strategies:nothing",
+        "none": "hudd.selection.strategies:select_none",
         "hudd": "hudd.selection.strategies:closest_to_clusters",
         "random": "hudd.selection.strategies:at_random",
         "entropy": "hudd.selection.strategies:most_uncertain",
         "bl1": "hudd.selection.strategies:drawn_errors",
-        "bl2": "hudd.selection.strategies:drawn",
+        "bl2": "hudd.selection.strategies:draw_with_replacement",
         "hybrid": "hudd.selection.strategies:within_reach_by_doubt",
     },
 )
@@ -106,7 +106,7 @@ class SelectionStrategy(Protocol):
         """Return the images to label."""
 
 
-def nothing(candidates: Candidates, budget: int, *, seed: int) -> Drawn:
+def select_none(candidates: Candidates, budget: int, *, seed: int) -> Drawn:
     """No image and an empty bag, which shows what training on does by itself."""
     return Drawn(np.empty(0, np.int64), np.empty(0, np.int64))
 
@@ -141,7 +141,7 @@ def drawn_errors(candidates: Candidates, budget: int, *, seed: int) -> Drawn:
     return Drawn(drawn, select_bl1(candidates.correct, budget, seed=seed))
 
 
-def drawn(candidates: Candidates, budget: int, *, seed: int) -> Drawn:
+def draw_with_replacement(candidates: Candidates, budget: int, *, seed: int) -> Drawn:
     """BL2 of the paper: draws with replacement."""
     rows = select_bl2(len(candidates), budget, seed=seed)
     return Drawn(rows, rows)
@@ -176,7 +176,7 @@ def selected(name: str, candidates: Candidates, budget: int, *, seed: int) -> Un
         If it fails, or returns something else than distinct rows of the improvement set within the budget.
     """
     strategy: Any = REGISTERED.find(name)
-    with REGISTERED.blamed(name):
+    with REGISTERED.attributing_errors(name):
         strategy = strategy() if isinstance(strategy, type) else strategy
         found: Any = strategy(candidates, budget, seed=seed)
     if isinstance(found, (UnsafeSet, Drawn)):

@@ -55,7 +55,7 @@ _ATTRIBUTES: tuple[tuple[str, str, str, int], ...] = (
 )
 
 
-def strange(file: h5py.File) -> str | None:
+def first_mismatch(file: h5py.File) -> str | None:
     """Return the first object or attribute that is of another kind than the format says; None if there is none.
 
     Names that the format does not have are not judged, nor is what is missing.

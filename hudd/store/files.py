@@ -82,7 +82,7 @@ def write_error(path: Path, error: OSError) -> HuddError:
     return HuddError(f"cannot write '{path}' ({reason.lower()}): {remedy}.")
 
 
-def lacking(error: Exception) -> str | None:
+def missing_resource(error: Exception) -> str | None:
     """Say what the system did not give, such as "too many open files"; None where it is not to blame for the error."""
     told = _ERRNO.search(str(error))  # HDF5 tells it in its text alone, where h5py makes a KeyError of it
     number = getattr(error, "errno", None) or int(told[1] if told else 0)
@@ -93,7 +93,7 @@ _ERRNO = re.compile(r"\berrno = (\d+)")
 
 
 def read_error(path: Path, reason: str) -> HuddError:
-    """Say in one sentence that the system does not let `path` be read, for a reason as :func:`lacking` has it."""
+    """Say in one sentence that the system does not let `path` be read, for a reason of :func:`missing_resource`."""
     unlocked = reason in {os.strerror(number).lower() for number in NO_LOCKS}
     remedy = "set HDF5_USE_FILE_LOCKING=FALSE" if unlocked else "see to it"
     return HuddError(f"cannot read '{path}' ({reason}): {remedy} and run the same command again.")

@@ -20,7 +20,7 @@ import numpy as np
 
 from hudd.errors import HuddError, UsageError
 from hudd.store.checksums import changed, checksums, read_checksums, walk
-from hudd.store.contents import strange
+from hudd.store.contents import first_mismatch
 from hudd.store.guard import check_contents
 from hudd.store.schema import check_format
 
@@ -98,7 +98,7 @@ def _inspected(content: bytes, path: Path) -> Inspection:
             for at, item in walk(file):
                 print(json.dumps({"at": at}), flush=True)
                 found[at] = checksums(item)
-            if (wrong := strange(file)) is not None:
+            if (wrong := first_mismatch(file)) is not None:
                 return Inspection(f"'{wrong}' is of another kind than the format says")
             file.create_dataset(_TRIAL, data=np.arange(100))  # only now HDF5 reads what tracks free space
             file.flush()

@@ -12,7 +12,7 @@ import numpy as np
 
 from hudd.errors import HuddError
 from hudd.store.encoding import read
-from hudd.store.files import lacking, read_error
+from hudd.store.files import missing_resource, read_error
 from hudd.store.guard import check_size
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _shards(dataset: h5py.Dataset) -> Iterator[h5py.File]:
         except FileNotFoundError:
             fault = "is missing"
         except OSError as error:
-            if lack := lacking(error):
+            if lack := missing_resource(error):
                 raise read_error(folder / name, lack) from error
             fault = "is damaged"
         step = _STEPS.get("".join(Path(name).parts[1:2]), "heatmaps")

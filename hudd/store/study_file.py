@@ -12,8 +12,8 @@ import h5py
 from hudd.errors import HuddError, UsageError
 from hudd.store.checksums import NAME as CHECKSUMS
 from hudd.store.checksums import write_checksums
-from hudd.store.contents import strange
-from hudd.store.files import lacking, read_error, write_whole
+from hudd.store.contents import first_mismatch
+from hudd.store.files import missing_resource, read_error, write_whole
 from hudd.store.guard import check_contents
 from hudd.store.repair import recover
 from hudd.store.schema import FORMAT, MINOR, VERSION, check_format
@@ -116,7 +116,7 @@ class StudyFile:
         except PermissionError:
             raise UsageError(f"'{self.path}' cannot be read; ask for the permission to.") from None
         except OSError as error:
-            if lack := lacking(error):
+            if lack := missing_resource(error):
                 raise read_error(self.path, lack) from error
             raise HuddError(
                 f"'{self.path}' is not an HDF5 file, or is damaged ({_first_line(error)}); restore it from a copy, or "
@@ -150,9 +150,9 @@ class StudyFile:
         except HuddError:
             raise
         except _DAMAGE as error:
-            if lack := lacking(error):
+            if lack := missing_resource(error):
                 raise read_error(self.path, lack) from error
-            if isinstance(error, _MISTAKES) and not self._strange():
+            if isinstance(error, _MISTAKES) and not self._has_mismatch():
                 raise
             reason = f"{type(error).__name__}: {_first_line(error)}"
             raise HuddError(
@@ -160,11 +160,11 @@ class StudyFile:
                 "directory."
             ) from error
 
-    def _strange(self) -> bool:
+    def _has_mismatch(self) -> bool:
         """Whether anything in the file is not of the kind that the format says."""
         try:
             with h5py.File(self.path, locking=False) as file:
-                return strange(file) is not None
+                return first_mismatch(file) is not None
         except _DAMAGE:
             return True
 

@@ -14,7 +14,7 @@ _LONG = 60.0  # seconds
 _LARGE = 1 << 30
 
 
-def foresee(journal: Journal, step: str, size: int, seconds: float) -> None:
+def estimate_step(journal: Journal, step: str, size: int, seconds: float) -> None:
     """Log what a step will take, tell it where it is much, and refuse it where the disk is too small.
 
     Parameters

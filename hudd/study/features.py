@@ -86,7 +86,7 @@ class StudyFeatures:
         return self._made(None)
 
     def _made(self, layers: list[str] | None) -> Extractor:
-        with FEATURES.blamed(self.kind):
+        with FEATURES.attributing_errors(self.kind):
             return self._class.of(self._subject(layers))
 
     def extractor(self, layers: list[str] | None = None) -> Extractor:

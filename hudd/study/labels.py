@@ -11,7 +11,7 @@ from hudd.errors import HuddError, UsageError
 from hudd.store import drop, read_values, write_dataset
 from hudd.store.files import write_error
 from hudd.study.fingerprint import digest_picture
-from hudd.study.steps.retrain import wanted
+from hudd.study.steps.retrain import rows_to_label
 from hudd.study.study import Study
 
 _COLUMNS = {
@@ -58,7 +58,7 @@ def export_labels(
         raise UsageError(
             f"'{path}' exists, perhaps with labels filled in; name another file, or give --overwrite."
         )
-    rows = wanted(study.inputs, study.journal)
+    rows = rows_to_label(study.inputs, study.journal)
     if unlabelled_only:
         rows = rows[study.labels[rows] < 0]
     split, unsafe, names = study.split("improvement"), study.selection, np.array(study.class_names, object)

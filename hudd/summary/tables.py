@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hudd.errors import UsageError
-from hudd.evaluation import SIGNIFICANT, is_known, most_telling, spelled
+from hudd.evaluation import SIGNIFICANT, format_range, is_known, most_telling
 from hudd.summary.findings import Findings
 
 
@@ -188,7 +188,7 @@ def _ranges(ranges: dict[str, Any], parameter: pd.Series) -> dict[int, str]:
     """Cluster to the range of its parameter."""
     columns = [ranges.get(name, ()) for name in ("cluster", "parameter", "low", "high")]
     return {
-        int(cluster): f"{name} {spelled(low, high)}"
+        int(cluster): f"{name} {format_range(low, high)}"
         for cluster, name, low, high in zip(*columns)
         if parameter.get(cluster) == name
     }

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hudd.evaluation import spelled
-from hudd.evaluation.numbers import exactly
+from hudd.evaluation import format_range
+from hudd.evaluation.numbers import format_exactly
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from hudd.evaluation.numbers import exactly
     ],
 )
 def test_a_range_keeps_what_tells_its_ends_apart(low, high, text):
-    assert spelled(low, high) == text
+    assert format_range(low, high) == text
 
 
 @pytest.mark.parametrize(
@@ -42,5 +42,5 @@ def test_a_range_keeps_what_tells_its_ends_apart(low, high, text):
     ],
 )
 def test_a_number_reads_back_as_itself(value, text):
-    assert exactly(value) == text
+    assert format_exactly(value) == text
     assert float(text) == value

@@ -117,13 +117,13 @@ def test_a_disk_that_is_full_when_a_step_begins(tmpfs, material, whole, step):
 
 
 def test_a_disk_that_is_too_small_is_told_before_the_work(tmpfs, material, monkeypatch):
-    study, foresee = Study.create(tmpfs / "study", **material), heatmaps.foresee
+    study, estimate = Study.create(tmpfs / "study", **material), heatmaps.estimate_step
 
     def on_a_full_disk(*arguments):
         fill(tmpfs)
-        foresee(*arguments)
+        estimate(*arguments)
 
-    monkeypatch.setattr(heatmaps, "foresee", on_a_full_disk)
+    monkeypatch.setattr(heatmaps, "estimate_step", on_a_full_disk)
     study.test()
     monkeypatch.setattr(ShardSet, "save", None)
     with pytest.raises(

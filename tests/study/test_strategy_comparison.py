@@ -12,7 +12,7 @@ from hudd.retraining import fit
 from hudd.retraining.checkpoint import save_checkpoint
 from hudd.study import Study
 from hudd.study.labels import export_labels
-from hudd.study.steps.retrain import bag, wanted
+from hudd.study.steps.retrain import bag, rows_to_label
 from hudd.study.strategy_comparison import strategy_comparison, write_comparison
 
 CHOICES = {"modes": ("hudd", "hybrid", "random", "bl1"), "runs": 2}
@@ -71,7 +71,7 @@ def test_files(finished):
 
 def test_all_that_is_compared_is_written_out_for_labelling(finished, tmp_path):
     finished.configure(**CHOICES)
-    rows = wanted(finished.inputs, finished.journal)
+    rows = rows_to_label(finished.inputs, finished.journal)
     assert rows[: len(finished.selection)].tolist() == finished.selection.image.tolist()
     assert export_labels(finished, tmp_path / "todo.csv") == len(rows) == len(set(rows.tolist()))
 

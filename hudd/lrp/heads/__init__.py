@@ -6,7 +6,7 @@ the last pre-activation, with that value. :mod:`trends` tells what is monotone, 
 model, :mod:`entering` brings a target back through it, :mod:`outputs` reads probabilities from a model's outputs.
 """
 
-from hudd.lrp.heads.entering import multiples_of, through
+from hudd.lrp.heads.entering import enter_before_head, multiples_of
 from hudd.lrp.heads.outputs import (
     OUTPUT_SCALES,
     OutputScale,
@@ -22,10 +22,10 @@ __all__ = [
     "Head",
     "OutputScale",
     "cross_entropy",
+    "enter_before_head",
     "entropies",
     "find_head",
     "multiples_of",
     "output_scale",
     "probabilities",
-    "through",
 ]

@@ -38,7 +38,7 @@ def multiples_of(message: Message, output: Tensor) -> Tensor:
     return torch.where(zero, 0, message.value / output.masked_fill(zero, 1))
 
 
-def through(head: Head, multiples: Tensor, values: Values) -> dict[fx.Node, Message]:
+def enter_before_head(head: Head, multiples: Tensor, values: Values) -> dict[fx.Node, Message]:
     """What enters at each pre-activation: its own value, as many times as it is explained.
 
     Parameters

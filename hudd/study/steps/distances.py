@@ -11,7 +11,7 @@ import numpy as np
 from hudd.distances import pairwise_distances
 from hudd.progress import progress
 from hudd.store import SHARD_BYTES, ShardSet, Stored, write_dataset
-from hudd.study.estimate import foresee
+from hudd.study.estimate import estimate_step
 from hudd.study.fingerprint import digest
 from hudd.study.inputs import Inputs
 from hudd.study.journal import Journal
@@ -48,7 +48,7 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     if not todo:
         return
     pairs = sum(stop - start for ranges in todo.values() for start, stop in ranges)
-    journal.lead(lambda: foresee(journal, "distances", 4 * pairs, 0.0))
+    journal.lead(lambda: estimate_step(journal, "distances", 4 * pairs, 0.0))
     for group in heatmaps.groups(inputs):
         wanted = [layer for layer in group if layer in todo]
         if any(todo[layer] for layer in wanted):

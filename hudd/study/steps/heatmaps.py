@@ -19,7 +19,7 @@ from hudd.lrp import LRP, rule_marks
 from hudd.lrp.streaming import streamed, transfer_to
 from hudd.progress import progress
 from hudd.store import ShardSet, Stored, drop, write_dataset
-from hudd.study.estimate import foresee, seconds_of
+from hudd.study.estimate import estimate_step, seconds_of
 from hudd.study.fingerprint import digest
 from hudd.study.inputs import Inputs
 from hudd.study.journal import Journal
@@ -238,7 +238,7 @@ def _compute(
         return
     journal.lead(lambda: journal.check_algorithm("layers"))
     extractor = extractor or inputs.features.extractor(layers)
-    _foresee(inputs, journal, extractor, layers, sum(stop - start for start, stop in missing))
+    _estimate(inputs, journal, extractor, layers, sum(stop - start for start, stop in missing))
     journal.ranks.each(partial(_stream, inputs, shards, extractor, journal.ranks.mine(missing)))
 
 
@@ -293,7 +293,7 @@ def _explained(
     return next(found for _, found in parts)
 
 
-def _foresee(inputs: Inputs, journal: Journal, extractor: Extractor, layers: list[str], count: int) -> None:
+def _estimate(inputs: Inputs, journal: Journal, extractor: Extractor, layers: list[str], count: int) -> None:
     """Estimate space and time before the work begins."""
     sizes, rows, seconds = _row_bytes(inputs), inputs.results.errors[: inputs.settings.batch_size], 0.0
     if count > 20 * len(rows):
@@ -303,7 +303,7 @@ def _foresee(inputs: Inputs, journal: Journal, extractor: Extractor, layers: lis
         )
         seconds = seconds_of(lambda: _explained(inputs, extractor, images, target)) * count / len(rows)
     needed = count * sum(sizes[layer] for layer in layers)
-    journal.lead(lambda: foresee(journal, "heatmaps", needed, seconds / journal.ranks.world))
+    journal.lead(lambda: estimate_step(journal, "heatmaps", needed, seconds / journal.ranks.world))
 
 
 def _axes(pool: str, count: int, channels: int) -> tuple[str, ...]:

@@ -147,7 +147,7 @@ def bag(inputs: Inputs, journal: Journal, mode: str, seed: int) -> tuple[np.ndar
     return others[mode](seed)
 
 
-def wanted(inputs: Inputs, journal: Journal) -> np.ndarray:
+def rows_to_label(inputs: Inputs, journal: Journal) -> np.ndarray:
     """Rows of the improvement set that need a label for all that is to be retrained by, the selection first."""
     settings = inputs.settings
     parts = [inputs.results.selection.image]
