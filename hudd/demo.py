@@ -12,14 +12,15 @@ import torch
 
 from hudd.capture.loading import load_model
 from hudd.data import open_source
-from hudd.data.cases import CASES, Case, canonical, get_case
+from hudd.data.cases import Case, canonical, get_case
 from hudd.errors import UsageError
+from hudd.parts import CASES
 from hudd.progress import progress
 from hudd.retraining import TrainingConfig, fit, save_weights
+from hudd.settings import StudySettings, fields_of
 from hudd.store import check_inside
 from hudd.store.files import write_error
 from hudd.study import Study
-from hudd.study.settings import check_seed
 
 _MADE_BY = "made-by.txt"  # beside the data of another package's case: its version
 
@@ -53,7 +54,7 @@ def prepare(name: str, directory: str | Path, *, seed: int = 0, told: Told | Non
     HuddError
         If the directory cannot be written.
     """
-    check_seed(seed)
+    fields_of(StudySettings)["seed"].check(seed)
     name = canonical(name)
     case, directory = get_case(name), Path(directory).absolute()
     check_inside(directory)

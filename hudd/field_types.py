@@ -32,7 +32,7 @@ def check_field_types(instance: Any, of: str = "") -> None:
     for name, hint in _hints(type(instance)).items():
         value = getattr(instance, name)
         if not _fits(value, hint):
-            raise UsageError(f"{name}{of} is {value!r}; give {_words(hint)}.")
+            raise UsageError(f"{name}{of} is {value!r}; give {words(hint)}.")
 
 
 def _hints(kind: type) -> dict[str, Any]:
@@ -64,14 +64,15 @@ def _fits(value: Any, hint: Any) -> bool:
     return hint is Any or isinstance(value, hint)
 
 
-def _words(hint: Any) -> str:
+def words(hint: Any) -> str:
+    """Return in words what values a type has, None aside: "a whole number"."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        return " or ".join(_words(argument) for argument in arguments if argument is not types.NoneType)
+        return " or ".join(words(argument) for argument in arguments if argument is not types.NoneType)
     if origin is tuple:
-        return f"a list, each {_words(arguments[0])}"
+        return f"a list, each {words(arguments[0])}"
     if origin is dict:
-        return f"names, each with {_words(arguments[1])}"
+        return f"names, each with {words(arguments[1])}"
     if origin is Callable:
         return "a function"
     return "text" if origin is Literal else _WORDS.get(hint, "a value")

@@ -67,6 +67,7 @@ class Preset:
     bagging: Literal["exact", "hudd-2021"]
 
 
+DEFAULT_BACKBONE = "torchvision:vgg16"
 DEFAULT_PRESET = "moments"  # of a study: docs/root-cause-quality.md says why
 
 _HUDD = Preset(

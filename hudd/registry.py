@@ -59,8 +59,8 @@ class Registry(Mapping[str, Any]):
             raise KeyError(name)
         return self.find(name)
 
-    def check(self, name: str) -> None:
-        """Refuse a name that is neither registered nor a spec, without importing anything.
+    def check(self, name: str, setting: str = "") -> None:
+        """Refuse a name, perhaps of a setting, that is neither registered nor a spec, without importing anything.
 
         Raises
         ------
@@ -69,7 +69,7 @@ class Registry(Mapping[str, Any]):
         """
         if self._entry(name) is None and not is_factory(name):
             raise UsageError(
-                f"{self.what} is '{name}'; choose one of: {', '.join(self.names())}; or give "
+                f"{setting or self.what} is '{name}'; choose one of: {', '.join(self.names())}; or give "
                 "package.module:factory."
             )
 

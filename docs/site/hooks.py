@@ -1,8 +1,9 @@
-"""What MkDocs does not do by itself: the command line's reference, formulas, cross-references, files outside docs/."""
+"""What MkDocs does not do by itself: references of commands and settings, formulas, cross-references, outside files."""
 
 from __future__ import annotations
 
 import html
+import pkgutil
 import re
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -34,6 +35,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         markdown = re.sub(rf"\]\((?:\.\./)?((?:\.\./)*){folder}/", rf"](\1{folder}/", markdown)
     if page.file.src_uri == "reference/command-line.md":
         markdown = markdown.replace("<!-- commands -->", _commands())
+    if page.file.src_uri == "reference/python.md":
+        markdown = re.sub(r"^::: (\S+)$", _with_settings, markdown, flags=re.M)
     return markdown
 
 
@@ -78,6 +81,23 @@ def _formulas(content: str) -> str:
     )
 
 
+def _with_settings(entry: re.Match[str]) -> str:
+    """Add the table of its settings to the entry of a class that has any, from the same source as its checks."""
+    from hudd.field_types import words
+    from hudd.settings import fields_of
+
+    found = pkgutil.resolve_name(entry[1])
+    if not isinstance(found, type) or not fields_of(found):
+        return entry[0]
+    rows = ["| setting | option | | value | read by |", "| --- | --- | --- | --- | --- |"]
+    for name, each in fields_of(found).items():
+        allowed = f"{words(each.hint)} {each.bounds or ''}".strip()
+        steps = f"{', '.join(each.steps)}{'; changes no result' if each.neutral else ''}"
+        flags = f"`{each.flags}`" if each.flags else ""
+        rows.append(f"| `{name}` | {flags} | {_cell(each.told())} | {allowed} | {steps} |")
+    return "\n".join([entry[0], "", *rows])
+
+
 def _commands() -> str:
     """The reference of every command, from the same source as its --help."""
     import typer
@@ -115,7 +135,12 @@ def _option(parameter: Any, kind: Any) -> str:
     if not parameter.is_flag:
         number = bool({int, float} & {kind, *get_args(kind)})
         names += f" {parameter.metavar or ('NUMBER' if number else 'NAME')}"
-    return f"| {names} | {_plain(parameter.help or '').replace('|', chr(92) + '|')} |"
+    return f"| {names} | {_cell(_plain(parameter.help or ''))} |"
+
+
+def _cell(text: str) -> str:
+    """Text that Markdown leaves alone in a table."""
+    return re.sub(r"([|*_])", r"\\\1", text)
 
 
 def _plain(text: str) -> str:

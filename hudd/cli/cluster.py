@@ -6,13 +6,10 @@ from hudd.cli import options as o
 from hudd.cli.opening import open_study
 
 
+@o.takes("cluster")
 def cluster(
     study: o.StudyDir,
-    reduction: o.ReductionName = None,
-    clusterer: o.ClustererName = None,
-    max_clusters: o.MaxClusters = None,
-    cluster_size: o.ClusterSize = None,
-    layer: o.Layer = None,
+    given: o.Given,
     break_lock: o.BreakLock = False,
     json: o.Json = False,
 ) -> None:
@@ -28,15 +25,7 @@ def cluster(
     """
     from hudd.cli.printing import print_json, print_table, run_step
 
-    opened = open_study(
-        study,
-        break_lock=break_lock,
-        reduction=reduction,
-        clusterer=clusterer,
-        max_clusters=max_clusters,
-        cluster_size=cluster_size,
-        layer=layer,
-    )
+    opened = open_study(study, given=given, break_lock=break_lock)
     if json:
         summary = opened.cluster().summary()
         print_json({name: summary[name] for name in ("chosen_layer", "layers", "clusters")})

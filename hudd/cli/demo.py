@@ -7,16 +7,11 @@ from typing import Annotated
 
 import typer
 
+from hudd.cli import options as o
+
 
 def demo(
-    case: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="mnist, digits (seconds), eyes (gaze), eyes-open, one that a package registers, or "
-            "package.module:CASE.",
-        ),
-    ] = "mnist",
+    case: o.Case = "mnist",
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Where to; by default hudd-demo-NAME.", show_default=False),

@@ -6,7 +6,8 @@ from hudd.cli import options as o
 from hudd.cli.opening import open_study
 
 
-def distances(study: o.StudyDir, break_lock: o.BreakLock = False) -> None:
+@o.takes("distances")
+def distances(study: o.StudyDir, given: o.Given, break_lock: o.BreakLock = False) -> None:
     """Take the Euclidean distances between the errors' heatmaps, layer by layer.
 
     [bold]Example[/]
@@ -15,4 +16,4 @@ def distances(study: o.StudyDir, break_lock: o.BreakLock = False) -> None:
     """
     from hudd.cli.printing import run_step
 
-    run_step(open_study(study, break_lock=break_lock), "distances")
+    run_step(open_study(study, given=given, break_lock=break_lock), "distances")

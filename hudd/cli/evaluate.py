@@ -6,10 +6,10 @@ from hudd.cli import options as o
 from hudd.cli.opening import open_study
 
 
+@o.takes("evaluate")
 def evaluate(
     study: o.StudyDir,
-    angles: o.Angles = None,
-    units: o.Units = None,
+    given: o.Given,
     break_lock: o.BreakLock = False,
     json: o.Json = False,
 ) -> None:
@@ -28,7 +28,7 @@ def evaluate(
     from hudd.cli.printing import print_json, print_table, run_step
     from hudd.summary import records
 
-    opened = open_study(study, break_lock=break_lock, angles=angles, units=units)
+    opened = open_study(study, given=given, break_lock=break_lock)
     if json:
         print_json(records(opened.evaluate().table("evaluation")))
         return

@@ -17,16 +17,7 @@ def export(
         Path | None,
         typer.Option(metavar="DIR", help="Where to; by default STUDY/export.", show_default=False),
     ] = None,
-    formats: Annotated[
-        str,
-        typer.Option(
-            "--to",
-            "--format",
-            metavar="NAMES",
-            help="Any of csv, images, virelay, fiftyone, parquet (Spotlight, pandas), coco, label-studio, tensors, "
-            "those that packages register, or package.module:EXPORTER.",
-        ),
-    ] = "csv,images",
+    formats: o.Formats = "csv,images",
 ) -> None:
     """Write the tables as CSV, the images in a folder per cluster, or a project for another tool.
 

@@ -6,21 +6,10 @@ from hudd.cli import options as o
 from hudd.cli.opening import open_study
 
 
+@o.takes("retrain")
 def retrain(
     study: o.StudyDir,
-    compare: o.Compare = None,
-    runs: o.Runs = None,
-    train: o.TrainData = None,
-    epochs: o.Epochs = None,
-    lr: o.LearningRate = None,
-    optimizer: o.Optimizer = None,
-    schedule: o.Schedule = None,
-    augment: o.Augment = None,
-    freeze: o.Freeze = None,
-    holdout: o.Holdout = None,
-    patience: o.Patience = None,
-    precision: o.Precision = None,
-    seed: o.Seed = None,
+    given: o.Given,
     break_lock: o.BreakLock = False,
     json: o.Json = False,
 ) -> None:
@@ -45,11 +34,7 @@ def retrain(
     )
     from hudd.summary import records
 
-    opened = open_study(
-        study, break_lock=break_lock, train=train, epochs=epochs, lr=lr, optimizer=optimizer, schedule=schedule,
-        augment=augment, freeze=freeze, holdout=holdout, patience=patience, precision=precision, runs=runs,
-        modes=compare, seed=seed,
-    )  # fmt: skip
+    opened = open_study(study, given=given, break_lock=break_lock)
     if json:
         opened.retrain()
     else:

@@ -6,15 +6,10 @@ from hudd.cli import options as o
 from hudd.cli.opening import open_study
 
 
+@o.takes("select")
 def select(
     study: o.StudyDir,
-    improvement: o.ImprovementData = None,
-    factor: o.Factor = None,
-    budget: o.Budget = None,
-    strategy: o.Strategy = None,
-    seed: o.Seed = None,
-    batch_size: o.BatchSize = None,
-    workers: o.Workers = None,
+    given: o.Given,
     break_lock: o.BreakLock = False,
     json: o.Json = False,
 ) -> None:
@@ -34,10 +29,7 @@ def select(
     from hudd.cli.printing import print_json, print_table, run_step
     from hudd.summary import records
 
-    opened = open_study(
-        study, break_lock=break_lock, improvement=improvement, factor=factor, budget=budget, strategy=strategy,
-        seed=seed, batch_size=batch_size, workers=workers,
-    )  # fmt: skip
+    opened = open_study(study, given=given, break_lock=break_lock)
     if json:
         print_json(records(opened.select().table("selection")))
         return

@@ -12,16 +12,8 @@ from sklearn.neighbors import NearestNeighbors
 from hudd.clustering.knee import choose_radius
 from hudd.clustering.linkage import Method, linkage
 from hudd.errors import HuddError, UsageError
-from hudd.registry import Registry, takes
-
-CLUSTERERS = Registry(
-    "hudd.clusterers",
-    "clusterer",
-    {
-        name: f"hudd.clustering.clusterers:{name.capitalize()}"
-        for name in ("ward", "average", "kmeans", "dbscan", "hdbscan")
-    },
-)
+from hudd.parts import CLUSTERERS
+from hudd.registry import takes
 
 
 @runtime_checkable

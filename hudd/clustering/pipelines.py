@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from hudd.clustering.clusterers import (
-    CLUSTERERS,
     Ward,
     check_clusterer,
     checked_labels,
@@ -27,6 +26,7 @@ from hudd.clustering.reduction import check_reduction, reduce_rows
 from hudd.clustering.result import Clustering, describe, noise_apart
 from hudd.distances import pairwise_distances, unit_norm_rows
 from hudd.errors import UsageError
+from hudd.parts import CLUSTERERS
 from hudd.presets import Reduction
 
 

@@ -11,36 +11,21 @@ import torch
 from PIL import Image
 
 from hudd.errors import UsageError
+from hudd.settings import TransformSettings, documented
 
 
+@documented
 @dataclass(frozen=True)
-class Transform:
+class Transform(TransformSettings):
     """Resize, scale and normalise one image: uint8 pixels to float32 ``(C, H, W)``.
 
     The order is: colour or grey, resize, ``x * scale``, ``(x - mean) / std``.
-
-    Parameters
-    ----------
-    resize : (int, int), optional
-        Height and width in pixels, bilinear with antialiasing (Pillow's); None keeps the size.
-    scale : float
-        Factor on the 0..255 values; 1/255 gives 0..1, 1 keeps 0..255.
-    mean, std : float or tuple of float
-        Per channel or one for all, after `scale`.
-    grayscale : bool, optional
-        True for one channel, False for three; None keeps what is stored (image files are read as RGB).
 
     Raises
     ------
     UsageError
         If a value cannot be used.
     """
-
-    resize: tuple[int, int] | None = None
-    scale: float = 1 / 255
-    mean: float | tuple[float, ...] = 0.0
-    std: float | tuple[float, ...] = 1.0
-    grayscale: bool | None = None
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Transform:

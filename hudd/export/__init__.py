@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from hudd.errors import UsageError
-from hudd.export.base import EXPORTERS, Exporter, export_one, find_exporter, write_export
+from hudd.export.base import Exporter, export_one, find_exporter, write_export
+from hudd.parts import EXPORTERS
 from hudd.specs import is_factory
 from hudd.study import Study
 

@@ -20,7 +20,7 @@ from hudd.export.manifest import (
     hash_file,
     keep_files,
 )
-from hudd.registry import Registry
+from hudd.parts import EXPORTERS
 from hudd.review.journal import stamp
 from hudd.review.view import view
 from hudd.specs import is_factory
@@ -53,23 +53,6 @@ class Exporter:
     name: str
     write: Callable[..., Path | list[Path]]
     folder: str = ""
-
-
-EXPORTERS = Registry(
-    "hudd.exporters",
-    "export format",
-    {
-        "csv": "hudd.export.tables:TABLES",
-        "images": "hudd.export.folders:FOLDERS",
-        "virelay": "hudd.export.virelay:VIRELAY",
-        "fiftyone": "hudd.export.fiftyone:FIFTYONE",
-        "parquet": "hudd.export.parquet:PARQUET",
-        "coco": "hudd.export.coco:COCO",
-        "label-studio": "hudd.export.label_studio:LABEL_STUDIO",
-        "tensors": "hudd.export.tensors:TENSORS",
-    },
-)
-"""The formats, by name."""
 
 
 def find_exporter(name: str) -> Exporter:

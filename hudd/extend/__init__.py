@@ -16,17 +16,15 @@ group                what is registered              used as
 ===================  ==============================  ============================================
 """
 
-from hudd.clustering.clusterers import CLUSTERERS, Clusterer
-from hudd.data.cases import CASES, Case
-from hudd.export.base import EXPORTERS, Exporter
+from hudd.clustering.clusterers import Clusterer
+from hudd.data.cases import Case
+from hudd.export.base import Exporter
 from hudd.features.base import Extractor, Features, FeatureValues, Subject
-from hudd.features.registry import FEATURES
-from hudd.lrp.composites import RULES
 from hudd.lrp.contraction import Contraction
 from hudd.lrp.message import Message
 from hudd.lrp.rules import Crossing, Rule
+from hudd.parts import CASES, CLUSTERERS, EXPORTERS, FEATURES, RULES, STRATEGIES
 from hudd.registry import Registry
-from hudd.selection.strategies import REGISTERED as STRATEGIES
 from hudd.selection.strategies import Candidates, SelectionStrategy
 from hudd.selection.unsafe import UnsafeSet
 

@@ -8,12 +8,12 @@ from hudd.features.base import Extractor, Features, FeatureValues, Subject
 from hudd.features.contrast import Contrast
 from hudd.features.moments import Moments
 from hudd.features.pixels import Pixels
-from hudd.features.registry import FEATURES, feature_kind
+from hudd.features.registry import feature_kind
 from hudd.features.relevance import Heatmaps
-from hudd.features.transfer import DEFAULT_BACKBONE, Backbone
+from hudd.features.transfer import Backbone
+from hudd.parts import FEATURES
 
 __all__ = [
-    "DEFAULT_BACKBONE",
     "FEATURES",
     "Activations",
     "Backbone",

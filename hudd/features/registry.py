@@ -6,19 +6,7 @@ from typing import Any
 
 from hudd.errors import UsageError
 from hudd.features.base import Features
-from hudd.registry import Registry
-
-FEATURES = Registry(
-    "hudd.features",
-    "features",
-    {
-        "relevance": "hudd.features.relevance:Heatmaps",
-        "moments": "hudd.features.moments:Moments",
-        "activation": "hudd.features.activations:Activations",
-        "transfer": "hudd.features.transfer:Backbone",
-        "pixels": "hudd.features.pixels:Pixels",
-    },
-)
+from hudd.parts import FEATURES
 
 
 def feature_kind(name: str) -> type[Features]:

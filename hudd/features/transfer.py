@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from hudd.capture.loading import load_model
 from hudd.errors import UsageError
 from hudd.features.base import Extractor, Features, FeatureValues, Subject, keeper
-
-DEFAULT_BACKBONE = "torchvision:vgg16"
+from hudd.presets import DEFAULT_BACKBONE
 
 
 class Backbone(Features):

@@ -1,6 +1,6 @@
 """Layer-wise relevance propagation: rules, composites and the engine."""
 
-from hudd.lrp.composites import COMPOSITES, RULES, Composite, composite_of, parse_rule, rule_marks
+from hudd.lrp.composites import COMPOSITES, Composite, composite_of, parse_rule, rule_marks
 from hudd.lrp.contraction import Contraction
 from hudd.lrp.engine import LRP
 from hudd.lrp.message import Message
@@ -8,6 +8,7 @@ from hudd.lrp.recommended import recommended
 from hudd.lrp.rules import AlphaBeta, Crossing, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, Zero, ZPlus
 from hudd.lrp.run import Relevance
 from hudd.lrp.targets import contrast, worst_keypoint
+from hudd.parts import RULES
 
 __all__ = [
     "COMPOSITES",

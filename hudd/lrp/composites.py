@@ -28,23 +28,9 @@ from hudd.lrp.rules import (
     ZPlus,
     ZPlus2021,
 )
-from hudd.registry import Registry
+from hudd.parts import RULES
 from hudd.specs import is_factory
 
-RULES = Registry(
-    "hudd.rules",
-    "LRP rule",
-    {
-        "zero": "hudd.lrp.rules:Zero",
-        "epsilon": "hudd.lrp.rules:Epsilon",
-        "gamma": "hudd.lrp.rules:Gamma",
-        "alpha-beta": "hudd.lrp.rules:AlphaBeta",
-        "z-plus": "hudd.lrp.rules:ZPlus",
-        "z-box": "hudd.lrp.rules:ZBox",
-        "w-square": "hudd.lrp.rules:WSquare",
-        "flat": "hudd.lrp.rules:Flat",
-    },
-)
 _FORM = re.compile(r"\s*([^\s()]+)\s*(?:\(([^()]*)\))?\s*")  # "alpha-beta(2, 1)", "package.module:Rule(0.5)"
 _RECOMMENDED = "recommended"  # known once the model is captured
 

@@ -6,21 +6,18 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from hudd.errors import UsageError
-from hudd.field_types import check_field_types
 from hudd.lrp.heads import OutputScale, cross_entropy
+from hudd.settings import TrainingSettings, documented
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Augmentation = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
-
-LOSSES: dict[str, Loss] = {"cross-entropy": functional.cross_entropy, "mse": functional.mse_loss}
-OPTIMIZERS = ("sgd", "rmsprop", "adam", "adamw")
 
 
 def flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -44,89 +41,20 @@ def shift(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 AUGMENTATIONS: dict[str, Augmentation] = {"flip": flip, "shift": shift}
 
 
+@documented
 @dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(TrainingSettings):
     """Choices of a training, the paper's for its classifiers by default (SGD, cross-entropy, batches of 128).
 
-    Attributes
-    ----------
-    epochs : int
-        Passes over the training set at most.
-    batch_size : int
-        Images a step.
-    lr : float
-        Learning rate.
-    momentum, weight_decay : float
-        Of the optimizer; Adam and AdamW have no momentum of this kind.
-    optimizer : {"sgd", "rmsprop", "adam", "adamw"}
-        Update rule.
-    schedule : {"constant", "cosine"}
-        Learning rate over the epochs.
-    loss : {"cross-entropy", "mse"} or callable
-        ``loss(output, labels) -> scalar tensor``, a mean over the batch. Cross-entropy is that of what the outputs
-        are (logits, probabilities, log-probabilities ...), see :func:`hudd.lrp.heads.output_scale`.
-    holdout : float
-        Share of the training set that is held out, class by class, to find the best epoch; the test set is
-        never used for that. At 0 the last epoch is kept, the right choice where the model was trained on
-        this training set before: what it has memorised says nothing about when to stop.
-    patience : int, optional
-        Stop after this many epochs without a better one; needs a holdout.
-    freeze : tuple of str
-        Globs over parameter names, e.g. ``features.0.*``, of what is not trained.
-    augment : tuple of str or callable
-        Any of ``flip`` and ``shift``, or ``augment(images, generator) -> images`` on CPU tensors.
-    precision : {"float32", "bfloat16"}
-        Of the forward pass; bfloat16 uses automatic mixed precision.
+    The test set is never used to find the best epoch. ``augment`` may hold functions of one's own, ``augment(images,
+    generator) -> images`` on CPU tensors.
     """
-
-    epochs: int = 10
-    batch_size: int = 128
-    lr: float = 1e-3
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    optimizer: str = "sgd"
-    schedule: Literal["constant", "cosine"] = "constant"
-    loss: str | Loss = "cross-entropy"
-    holdout: float = 0.0
-    patience: int | None = None
-    freeze: tuple[str, ...] = ()
-    augment: tuple[str | Augmentation, ...] = ()
-    precision: Literal["float32", "bfloat16"] = "float32"
-
-    def __post_init__(self) -> None:
-        for name in ("freeze", "augment"):  # lists, where they come from JSON
-            value = getattr(self, name)
-            object.__setattr__(self, name, tuple(value) if isinstance(value, list) else value)
-        check_field_types(self, " of a training")
-        checks = {
-            "epochs": (self.epochs >= 1, "at least 1"),
-            "batch_size": (self.batch_size >= 1, "at least 1"),
-            "lr": (self.lr > 0, "positive"),
-            "momentum": (0 <= self.momentum < 1, "in [0, 1)"),
-            "weight_decay": (self.weight_decay >= 0, "not negative"),
-            "optimizer": (self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}"),
-            "schedule": (self.schedule in ("constant", "cosine"), "constant or cosine"),
-            "loss": (callable(self.loss) or self.loss in LOSSES, f"a callable or one of {', '.join(LOSSES)}"),
-            "holdout": (0 <= self.holdout < 1, "in [0, 1)"),
-            "patience": (
-                self.patience is None or (self.patience >= 1 and self.holdout > 0),
-                "at least 1, with a holdout",
-            ),
-            "augment": (
-                all(callable(a) or a in AUGMENTATIONS for a in self.augment),
-                f"callables or any of {', '.join(AUGMENTATIONS)}",
-            ),
-            "precision": (self.precision in ("float32", "bfloat16"), "float32 or bfloat16"),
-        }
-        for name, (good, allowed) in checks.items():
-            if not good:
-                raise UsageError(f"{name} of a training must be {allowed}, not {getattr(self, name)!r}.")
 
     def loss_function(self, scale: OutputScale = "logits") -> Loss:
         """Return the loss as a callable; `scale` says what the cross-entropy is of."""
         if self.loss == "cross-entropy":
             return cross_entropy(scale)
-        return LOSSES[self.loss] if isinstance(self.loss, str) else self.loss
+        return functional.mse_loss if self.loss == "mse" else self.loss
 
     def learning_rate(self, epoch: int) -> float:
         """Rate of epoch 0, 1, ... ; cosine: from `lr` towards 0 (Loshchilov and Hutter, ICLR 2017)."""

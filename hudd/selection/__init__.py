@@ -1,5 +1,6 @@
 """Which field images to label next: those closest to the root-cause clusters; and balanced bags of them."""
 
+from hudd.parts import STRATEGIES
 from hudd.selection.balance import balance, balance_weights, smart_bagging
 from hudd.selection.baselines import bootstrap, select_bl1, select_bl2, select_entropy, select_random
 from hudd.selection.closest import ClosestMembers, closest_members, cluster_sizes
@@ -12,12 +13,9 @@ from hudd.selection.labels import (
     label_studio_interface,
 )
 from hudd.selection.strategies import (
-    REGISTERED,
-    STRATEGIES,
     Candidates,
     Drawn,
     SelectionStrategy,
-    check_selecting,
     check_strategies,
     strategies,
     unsafe_set,
@@ -25,7 +23,6 @@ from hudd.selection.strategies import (
 from hudd.selection.unsafe import UnsafeSet, cluster_budgets, select_unsafe, share_out, shuffled_order
 
 __all__ = [
-    "REGISTERED",
     "STRATEGIES",
     "Candidates",
     "ClosestMembers",
@@ -35,7 +32,6 @@ __all__ = [
     "balance",
     "balance_weights",
     "bootstrap",
-    "check_selecting",
     "check_strategies",
     "closest_members",
     "cluster_budgets",

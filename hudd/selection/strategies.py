@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from hudd.errors import HuddError, UsageError
-from hudd.registry import Registry
+from hudd.parts import STRATEGIES
 from hudd.selection.balance import balance
 from hudd.selection.baselines import bootstrap, select_bl1, select_bl2, select_entropy, select_random
 from hudd.selection.closest import ClosestMembers
@@ -19,23 +19,6 @@ from hudd.selection.unsafe import UnsafeSet, select_unsafe
 from hudd.specs import is_factory
 
 Strategy = Callable[[int], tuple[np.ndarray, np.ndarray]]
-
-REGISTERED = Registry(
-    "hudd.strategies",
-    "strategy",
-    {
-        "none": "hudd.selection.strategies:select_none",
-        "hudd": "hudd.selection.strategies:closest_to_clusters",
-        "random": "hudd.selection.strategies:at_random",
-        "entropy": "hudd.selection.strategies:most_uncertain",
-        "bl1": "hudd.selection.strategies:drawn_errors",
-        "bl2": "hudd.selection.strategies:draw_with_replacement",
-        "hybrid": "hudd.selection.strategies:within_reach_by_doubt",
-    },
-)
-STRATEGIES = tuple(REGISTERED.own)
-"""hudd's own strategies, by name."""
-_COMPARED = ("none", "bl1", "bl2")  # those that draw one image more than once, or know what is wrong
 
 
 @dataclass(frozen=True)
@@ -175,8 +158,8 @@ def selected(name: str, candidates: Candidates, budget: int, *, seed: int) -> Un
     HuddError
         If it fails, or returns something else than distinct rows of the improvement set within the budget.
     """
-    strategy: Any = REGISTERED.find(name)
-    with REGISTERED.attributing_errors(name):
+    strategy: Any = STRATEGIES.find(name)
+    with STRATEGIES.attributing_errors(name):
         strategy = strategy() if isinstance(strategy, type) else strategy
         found: Any = strategy(candidates, budget, seed=seed)
     if isinstance(found, (UnsafeSet, Drawn)):
@@ -254,7 +237,7 @@ def strategies(
     Parameters
     ----------
     names : sequence of str
-        Any of :data:`STRATEGIES`, those that packages register, or specs ``package.module:function``.
+        Any of :data:`hudd.extend.STRATEGIES`, or specs ``package.module:function``.
     closest : ClosestMembers
         Distances of the M improvement images to the clusters.
     labels : np.ndarray
@@ -312,24 +295,9 @@ def check_strategies(names: Sequence[str]) -> None:
     UsageError
         Naming what is there.
     """
-    unknown = [name for name in names if name not in REGISTERED and not is_factory(name)]
+    unknown = [name for name in names if name not in STRATEGIES and not is_factory(name)]
     if unknown:
         raise UsageError(
-            f"strategies {unknown} are unknown; choose any of: {', '.join(REGISTERED)}; or give "
+            f"strategies {unknown} are unknown; choose any of: {', '.join(STRATEGIES)}; or give "
             "package.module:function."
-        )
-
-
-def check_selecting(name: str) -> None:
-    """Refuse a strategy that selects no different images, or is neither registered nor a spec.
-
-    Raises
-    ------
-    UsageError
-        Naming what is there.
-    """
-    known = [other for other in REGISTERED if other not in _COMPARED]
-    if name not in known and not is_factory(name):
-        raise UsageError(
-            f"strategy is '{name}'; choose one of: {', '.join(known)}; or give package.module:function."
         )

@@ -1,6 +1,7 @@
 """The HDF5 study: schema, shards, lock. Knows files and arrays, not the method."""
 
-from hudd.store.encoding import COMPRESSIONS, check_compression
+from hudd.parts import COMPRESSIONS
+from hudd.store.encoding import check_compression
 from hudd.store.files import check_space, size_text, sweep
 from hudd.store.inside import append_line, check_inside, open_inside, read_inside
 from hudd.store.lock import edit_lock, writer_lock

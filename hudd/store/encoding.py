@@ -12,17 +12,10 @@ import h5py
 import numpy as np
 
 from hudd.errors import HuddError, UsageError
+from hudd.parts import COMPRESSIONS
 from hudd.store.files import BLOCK
 
 _CHUNK = 1 << 20  # bytes of a compressed chunk, about
-_PLUGINS: dict[str, tuple[str, dict[str, Any]]] = {
-    "zstd": ("Zstd", {}),
-    "lz4": ("LZ4", {}),
-    "blosc2": ("Blosc2", {"cname": "zstd", "filters": 1}),
-    "bitshuffle": ("Bitshuffle", {"cname": "zstd"}),
-}
-COMPRESSIONS = ("none", "gzip", "lzf", *_PLUGINS)
-
 Shapes = tuple[tuple[str, str, tuple[int, ...]], ...]
 
 
@@ -36,7 +29,7 @@ def check_compression(name: str) -> None:
     """
     if name not in COMPRESSIONS:
         raise UsageError(f"compression '{name}' is unknown; choose one of: {', '.join(COMPRESSIONS)}.")
-    if name in _PLUGINS and not _plugins():
+    if COMPRESSIONS[name] and not _plugins():
         raise UsageError(
             f"compression '{name}' needs hdf5plugin: run pip install '.[compression]' in hudd's source "
             "tree, or choose gzip or lzf."
@@ -158,10 +151,11 @@ def _filters(array: np.ndarray, compression: str) -> dict[str, Any]:
         return {}
     rows = min(len(array), max(1, _CHUNK // max(1, array[0].nbytes)))
     chunks = {"chunks": (rows, *array.shape[1:])}
-    if compression not in _PLUGINS:
+    filter_ = COMPRESSIONS[compression]
+    if filter_ is None:
         return {**chunks, "compression": compression, "shuffle": True}
     check_compression(compression)
-    plugin, options = _PLUGINS[compression]
+    plugin, options = filter_
     return {**chunks, **getattr(importlib.import_module("hdf5plugin"), plugin)(**options)}
 
 

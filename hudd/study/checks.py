@@ -12,9 +12,9 @@ from hudd.clustering import Pipeline
 from hudd.data import Transform
 from hudd.errors import HuddError, UsageError
 from hudd.retraining import TrainingConfig
+from hudd.settings import SPLITS
 from hudd.study.classes import check_classes
 from hudd.study.inputs import Inputs
-from hudd.study.settings import CHECKED, SPLITS, Settings
 
 
 def check(inputs: Inputs) -> None:
@@ -40,19 +40,6 @@ def check(inputs: Inputs) -> None:
     inputs.lrp().prepare(example)
     Pipeline(inputs.settings.choices.reduction, clusterer=inputs.settings.choices.clusterer)
     check_layer(inputs)
-
-
-def check_change(inputs: Inputs, old: Settings) -> set[str]:
-    """Make sure of what a study's settings were changed to, and return the names of those that differ."""
-    new = inputs.settings
-    differs = {name for name in vars(new) if getattr(old, name) != getattr(new, name)}
-    if differs & set(CHECKED):
-        check(inputs)
-    if "training" in differs:
-        check_training(inputs)
-    if differs & {"angles", "units"}:
-        check_parameters(inputs)
-    return differs
 
 
 def check_training(inputs: Inputs) -> None:

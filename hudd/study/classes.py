@@ -8,8 +8,8 @@ from typing import Any
 from hudd.data import ImageSource
 from hudd.data.assignment import check_outputs
 from hudd.errors import UsageError
+from hudd.settings import SPLITS
 from hudd.study.inputs import Inputs
-from hudd.study.settings import SPLITS
 
 _SPELLED = 1000  # labels as written that are kept
 

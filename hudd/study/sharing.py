@@ -9,10 +9,10 @@ import h5py
 from hudd.data.overlap import Imprint, Overlap, Shared, find_overlap
 from hudd.data.prints import Prints
 from hudd.errors import UsageError
+from hudd.settings import SPLITS
 from hudd.study.fingerprint import digest
 from hudd.study.inputs import Inputs
 from hudd.study.journal import Journal
-from hudd.study.settings import SPLITS
 
 _TOLERATED = 1e-3  # of the test images: so few change no figure that is reported
 

@@ -14,7 +14,7 @@ from hudd.capture.loading import LoadedModel
 from hudd.data import ImageSource
 from hudd.errors import UsageError
 from hudd.study import steps
-from hudd.study.checks import check, check_change
+from hudd.study.checks import check
 from hudd.study.graph import Graph
 from hudd.study.inputs import Inputs
 from hudd.study.journal import Journal
@@ -104,10 +104,11 @@ class Study(Results):
         self.inputs = Inputs(self)
 
         def write() -> None:
-            differs = check_change(self.inputs, old)
+            check(self.inputs)
             with self.writing() as h5:
                 h5.attrs.update(root_attributes(self.inputs))
-            self.journal.log("configured", **{k: v for k, v in changes.items() if k in differs})
+            differing = {k: v for k, v in changes.items() if vars(old)[k] != vars(new)[k]}
+            self.journal.log("configured", **differing)
 
         try:
             self.journal.lead(write)
@@ -179,8 +180,6 @@ class Study(Results):
             for step in GRAPH.up_to(name):
                 step.update(self.inputs, self.journal, checksums=step.name == name)
         return self
-
-    # -- what the steps work with
 
     @property
     def model(self) -> LoadedModel:

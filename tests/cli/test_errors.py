@@ -112,11 +112,3 @@ def test_an_interrupted_command_says_how_to_go_on(tmp_path):
 @pytest.mark.timing
 def test_ctrl_c_is_how_a_served_page_ends(demo):
     assert interrupted("report", demo, "--serve") == (0, "")
-
-
-def test_commas_in_the_brackets_of_a_rule_belong_to_it():
-    from hudd.cli.opening import _pairs
-
-    found = _pairs("rules", "0=z-box(0, 1), features.*=alpha-beta(2,1),*=epsilon")
-    assert found == {"0": "z-box(0, 1)", "features.*": "alpha-beta(2,1)", "*": "epsilon"}
-    assert _pairs("units", "a=b, c=d,") == {"a": "b", "c": "d"}

@@ -229,7 +229,7 @@ def test_last_batch_of_one_joins_its_neighbour(make_model, data):
     [
         ({"epochs": 0}, "epochs"),
         ({"lr": -1.0}, "lr"),
-        ({"optimizer": "lion"}, "one of sgd"),
+        ({"optimizer": "lion"}, "choose one of: sgd"),
         ({"loss": "hinge"}, "cross-entropy"),
         ({"holdout": 1.0}, "holdout"),
         ({"patience": 3}, "patience"),

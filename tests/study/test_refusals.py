@@ -43,7 +43,7 @@ def write_subset(source, target, rows):
         ({"test": "nowhere"}, UsageError, "no data at .*nowhere"),
         ({"weights": "nowhere.pth"}, UsageError, "no weights file"),
         ({"model": "nowhere.py:cnn"}, UsageError, "nowhere"),
-        ({"preset": "x"}, UsageError, "preset 'x' is unknown"),
+        ({"preset": "x"}, UsageError, "preset is 'x'"),
         ({"pool": "x"}, UsageError, "pool is 'x'"),
         ({"rules": "x"}, UsageError, "x"),
         ({"layers": ("nothing",)}, UsageError, "nothing"),
@@ -104,7 +104,7 @@ def test_a_wrong_change_changes_nothing(finished):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"training": {"lr": -1.0}}, "lr of a training must be positive"),
+        ({"training": {"lr": -1.0}}, "lr of a training is -1.0"),
         ({"training": {"freeze": ("conv9.*",)}}, "matches no parameter"),
         ({"angles": {"width": 0.0}}, "the period of angle 'width' is 0.0"),
         ({"angles": {"cause": 360.0}}, "angles has 'cause', which is no numeric parameter"),

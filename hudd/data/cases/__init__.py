@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from hudd.data.cases.case import Case
 from hudd.errors import UsageError
-from hudd.registry import Registry
+from hudd.parts import CASES
 from hudd.specs import is_factory
 
-CASES = Registry(
-    "hudd.cases",
-    "case",
-    {
-        "mnist": "hudd.data.cases.mnist:CASE",
-        "digits": "hudd.data.cases.digits:CASE",
-        "eyes-gaze": "hudd.data.cases.eyes:GAZE",
-        "eyes-open": "hudd.data.cases.eyes:OPEN",
-    },
-)
 _ALIASES = {"eyes": "eyes-gaze"}
 
 
@@ -47,4 +37,4 @@ def get_case(name: str) -> Case:
     return case
 
 
-__all__ = ["CASES", "Case", "canonical", "get_case"]
+__all__ = ["Case", "canonical", "get_case"]

@@ -13,7 +13,7 @@ import numpy as np
 from hudd.errors import HuddError, UsageError
 from hudd.progress import progress
 from hudd.retraining import CachedImages, Retraining, TrainingConfig, retrain
-from hudd.selection import REGISTERED, balance, shuffled_order, smart_bagging, strategies
+from hudd.selection import STRATEGIES, balance, shuffled_order, smart_bagging, strategies
 from hudd.store import drop, sweep, write_dataset
 from hudd.study.fingerprint import digest
 from hudd.study.inputs import Inputs
@@ -48,7 +48,7 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
         f"{mode}/{number}"
         for mode, found in inputs.results.retraining.items()
         for number in range(len(found))
-    } - {f"{REGISTERED.label(mode)}/{number}" for mode, number in bags}
+    } - {f"{STRATEGIES.label(mode)}/{number}" for mode, number in bags}
     if stale:
         journal.lead(lambda: _drop(inputs, journal, stale))
     journal.lead(lambda: _clear(journal.path / "models"))
@@ -57,7 +57,7 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
 def fingerprints(inputs: Inputs, journal: Journal) -> dict[str, str]:
     """Everything that each retraining depends on, by the key of its result."""
     return {
-        f"retrain/{REGISTERED.label(mode)}/{number}": _fingerprint(
+        f"retrain/{STRATEGIES.label(mode)}/{number}": _fingerprint(
             inputs, mode, inputs.settings.seed + number, rows
         )
         for (mode, number), (_, rows) in _bags(inputs, journal).items()
@@ -92,7 +92,7 @@ def _drop(inputs: Inputs, journal: Journal, stale: set[str]) -> None:
     with journal.file.writing() as h5:
         drop(h5, [f"{place}/{key}" for key in stale for place in ("retraining", "steps/retrain")])
         for mode in {key.split("/")[0] for key in stale} - set(
-            map(REGISTERED.label, inputs.settings.compared)
+            map(STRATEGIES.label, inputs.settings.compared)
         ):
             drop(h5, [f"retraining/{mode}", f"steps/retrain/{mode}"])
 
@@ -177,7 +177,7 @@ def _one(
     labelled: np.ndarray,
     rows: np.ndarray,
 ) -> None:
-    label = REGISTERED.label(mode)
+    label = STRATEGIES.label(mode)
     key, started, seed = f"{label}/{number}", time.perf_counter(), inputs.settings.seed + number
     config, labels = TrainingConfig(**inputs.settings.training), inputs.results.labels
     mark = _fingerprint(inputs, mode, seed, rows)

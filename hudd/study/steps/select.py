@@ -12,7 +12,7 @@ import numpy as np
 from hudd.errors import UsageError
 from hudd.progress import progress
 from hudd.selection import (
-    REGISTERED,
+    STRATEGIES,
     Candidates,
     ClosestMembers,
     UnsafeSet,
@@ -43,7 +43,7 @@ def fingerprint(inputs: Inputs) -> str:
     """Everything that the selection depends on."""
     chosen = inputs.settings
     how = [chosen.preset, chosen.factor, chosen.budget, chosen.seed, chosen.strategy]
-    if (mark := REGISTERED.mark(chosen.strategy)) is not None:
+    if (mark := STRATEGIES.mark(chosen.strategy)) is not None:
         how.append(mark)
     return digest("select", nearest_fingerprint(inputs), how)
 

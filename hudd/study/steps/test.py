@@ -16,12 +16,12 @@ from hudd.data.prints import Prints, load_with_prints
 from hudd.errors import HuddError, UsageError
 from hudd.progress import progress
 from hudd.retraining import Predictions
+from hudd.settings import SPLITS
 from hudd.store import ShardSet, drop, read_text, write_dataset
 from hudd.study.classes import reading_of
 from hudd.study.fingerprint import digest, digest_picture, stable_repr
 from hudd.study.inputs import Inputs
 from hudd.study.journal import Journal
-from hudd.study.settings import SPLITS
 from hudd.study.sharing import compare_sets
 from hudd.study.step import Step
 
