@@ -31,7 +31,7 @@ from hudd.cli import app, call
 from hudd.export import FORMATS
 from hudd.report import report
 from hudd.review.review import Review
-from hudd.study import Study, comparison
+from hudd.study import Study, strategy_comparison
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
 STEPS = ("test", "heatmaps", "distances", "cluster", "select", "retrain", "evaluate")
@@ -39,7 +39,7 @@ STEPS = ("test", "heatmaps", "distances", "cluster", "select", "retrain", "evalu
 CHANGES = ("fsync", "replace", "rename", "mkdir", "unlink", "rmdir", "ftruncate")
 
 Command = Callable[[Path], int]
-LOADED = (app, comparison, matplotlib.figure, report, sklearn.cluster)  # before the first fork
+LOADED = (app, strategy_comparison, matplotlib.figure, report, sklearn.cluster)  # before the first fork
 
 
 def hudd(*words: str) -> Command:
