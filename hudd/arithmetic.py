@@ -9,14 +9,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-Arithmetic = Literal["float32", "tf32", "bfloat16"]
-ARITHMETICS: tuple[str, ...] = get_args(Arithmetic)
+ARITHMETICS = ("float32", "tf32", "bfloat16")
 
 aten = torch.ops.aten
 CONTRACTIONS = {

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
 import torch
 
 import hudd
-from hudd.arithmetic import contracting
+from hudd.arithmetic import ARITHMETICS, contracting
+from hudd.settings import StudySettings
 
 backends = torch.backends
 NEWER = hasattr(backends, "fp32_precision")
@@ -194,6 +196,10 @@ def test_relevance_in_bfloat16_is_that_of_float32_but_for_its_rounding(rules):
         difference = (coarse.layers[name] - heatmap).abs().max() / heatmap.abs().max()
         assert coarse.layers[name].dtype == torch.float32
         assert 0 < difference < 0.1, name
+
+
+def test_studies_choose_among_all_of_them():
+    assert get_args(get_type_hints(StudySettings)["arithmetic"]) == ARITHMETICS
 
 
 def test_storage_is_told_apart_from_arithmetic():

@@ -60,7 +60,9 @@ class Subject:
         Layers that were asked for, globs allowed; None for all.
     pool : {"none", "channel", "space"}
         Reduction of a layer's values.
-    precision : {"float32", "float16"}
+    arithmetic : {"float32", "tf32", "bfloat16"}
+        Of convolutions and matrix products, see :func:`hudd.arithmetic.contracting`.
+    dtype : {"float32", "float16"}
         How values are stored.
     backbone : str
         SPEC of another network, see :class:`hudd.features.Backbone`.
@@ -74,7 +76,8 @@ class Subject:
     rules: str | dict[str, str] = "epsilon-plus"
     layers: Sequence[str] | None = None
     pool: str = "none"
-    precision: str = "float32"
+    arithmetic: str = "float32"
+    dtype: str = "float32"
     backbone: str = "torchvision:vgg16"
     failures: Batches = _none
     normal: Batches = _none

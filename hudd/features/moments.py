@@ -10,7 +10,7 @@ docs/root-cause-quality.md has the measurements.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod
 from typing import Any
 
@@ -77,6 +77,8 @@ class Moments(Features):
         As for :class:`hudd.LRP`.
     layers : sequence of str, optional
         Module paths of layers with weights, globs allowed; None for all.
+    precision : str, optional
+        As for :class:`hudd.LRP`.
 
     """
 
@@ -91,7 +93,7 @@ class Moments(Features):
     def of(cls, subject: Subject) -> Extractor:
         """Return what makes the features of a study's images."""
         failures, normal = subject.failures, subject.normal
-        return cls(subject.model, failures, normal, subject.rules, subject.layers)
+        return cls(subject.model, failures, normal, subject.rules, subject.layers, subject.arithmetic)
 
     def __init__(
         self,
@@ -100,8 +102,10 @@ class Moments(Features):
         normal: Batches = lambda most: (),
         rules: str | dict[str, str] = "z-plus",
         layers: Sequence[str] | None = None,
+        precision: str = "float32",
     ) -> None:
-        self._model, self._rules, self._asked = model, rules, layers
+        self._model, self._asked = model, layers
+        self._of = partial(LRP, model, rules, precision=precision)
         self._failures, self._normal = failures, normal
         self._lrp: LRP | None = None
         self._activations: Activations | None = None
@@ -109,17 +113,17 @@ class Moments(Features):
 
     def prepare(self, example: Tensor) -> tuple[str, ...]:
         """Find the layers that images like `example` pass; return the one name of the features."""
-        passed = LRP(self._model, rules=self._rules, layers=self._asked).prepare(example)
+        passed = self._of(layers=self._asked).prepare(example)
         kinds = dict(self._model.named_modules())
         layers = [name for name in passed if isinstance(kinds.get(name), _WEIGHTED)] or list(passed)
-        relevance = LRP(self._model, rules=self._rules, layers=layers).attribute(example[:1]).layers
+        relevance = self._of(layers=layers).attribute(example[:1]).layers
         if all(name in kinds for name in layers):
             activation = Activations(self._model, layers).attribute(example[:1]).layers
             # What a layer sees in windows of an image does not come image by image.
             alike = [name for name in layers if activation[name].shape == relevance[name].shape]
             layers, self._reads = alike or layers, bool(alike)
         layers = [name for name in layers if relevance[name].ndim > 2] or layers
-        self._lrp = LRP(self._model, rules=self._rules, layers=layers)
+        self._lrp = self._of(layers=layers)
         self._activations = Activations(self._model, layers) if self._reads else None
         return (LAYER,)
 

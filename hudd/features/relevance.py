@@ -24,6 +24,7 @@ class Heatmaps(Features):
             rules=subject.rules,
             layers=None if subject.layers is None else list(subject.layers),
             pool=subject.pool,
-            precision=subject.precision,
+            precision=subject.arithmetic,
+            dtype=subject.dtype,
             cuda_graphs="auto",
         )

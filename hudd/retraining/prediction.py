@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from hudd.arithmetic import contracting
 from hudd.errors import HuddError
 from hudd.lrp.heads import OutputScale, entropies, output_scale, probabilities
 from hudd.retraining.images import as_images, read_ahead
@@ -85,7 +86,7 @@ def predict(
     training, outputs = model.training, []
     model.eval()
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), contracting("float32"):
             pieces = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
             for piece, batch in read_ahead(images, pieces):
                 output = model(batch.to(device)).float().cpu()

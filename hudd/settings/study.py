@@ -217,6 +217,13 @@ class StudySettings:
     dtype: Literal["float32", "float16"] = _machine(
         "float32", help="Numbers of stored heatmaps:", steps=("heatmaps",), neutral=False
     )
+    arithmetic: Literal["float32", "tf32", "bfloat16"] = _machine(
+        "float32",
+        help="Of convolutions and matrix products, whatever torch is set to; the others are coarser, and faster on a "
+        "GPU:",
+        steps=("test",),
+        neutral=False,
+    )
     compression: str = _machine(
         "none",
         help="Of heatmaps and distances written from now on; zstd and what follows it need hdf5plugin:",

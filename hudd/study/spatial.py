@@ -27,6 +27,7 @@ def spatial_heatmaps(inputs: Inputs, rows: np.ndarray, layer: str) -> np.ndarray
         inputs.model.module,
         rules=settings.effective_rules,
         layers=[layer, "input"] if explained else ["input"],
+        precision=settings.arithmetic,
     )
     parts = []
     for start in range(0, len(rows), settings.batch_size):

@@ -77,6 +77,7 @@ CHOICES = {
     "--precision": ("float32", "bfloat16"),
     "--store": ("all", "selected", "none"),
     "--dtype": ("float32", "float16"),
+    "--arithmetic": ("float32", "tf32", "bfloat16"),
     "--compression": ("none", "gzip", "lzf", "zstd", "lz4", "blosc2", "bitshuffle"),
     "--device": ("auto", "cpu", "cuda"),
     "--rules": ("recommended", "epsilon-plus", "hudd-2021", "z-plus"),

@@ -29,6 +29,7 @@ CHANGES = {
     "angles": {"angles": {"width": 360}},
     "units": {"units": {"width": "px"}},
     "dtype": {"dtype": "float16"},
+    "arithmetic": {"arithmetic": "bfloat16"},
     "classes": {"classes": ("bee", "ant", "cat")},
     "transform": {"transform": {"mean": 0.5}},
     # neutral

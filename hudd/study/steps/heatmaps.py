@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import torch
 
+from hudd.arithmetic import contracting
 from hudd.data.loader import loaded_ahead
 from hudd.errors import HuddError
 from hudd.features import Extractor
@@ -279,7 +280,8 @@ def _results(
     """Heatmaps and conservation of some images, by dataset name, on the device."""
     # The LRP engine takes the target from the CPU, so that it need not wait for the GPU.
     there = target if isinstance(extractor, LRP) else target.to(inputs.device)
-    found = extractor.attribute(images, target=there)
+    with contracting(inputs.settings.arithmetic):
+        found = extractor.attribute(images, target=there)
     lost = {_CONSERVATION + layer: deviation.float() for layer, deviation in found.conservation.items()}
     return {**found.layers, **lost}
 

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import torch
 
+from hudd.arithmetic import contracting
 from hudd.data import ImageSource
 from hudd.data.loader import loaded_ahead
 from hudd.data.prints import Prints, load_with_prints
@@ -35,7 +36,9 @@ def fingerprint(inputs: Inputs, split: str) -> str:
     transform = stable_repr(inputs.transform)
     made = inputs.probes[split]
     # Scores of what is no logit are not those of a softmax.
-    scale = [] if inputs.output_scale == "logits" else [inputs.output_scale]
+    scale: list[str] = [] if inputs.output_scale == "logits" else [inputs.output_scale]
+    if inputs.settings.arithmetic != "float32":
+        scale.append(inputs.settings.arithmetic)
     return digest(
         "test", inputs.model_digest, transform, made, names, inputs.data_fingerprints[split], *scale
     )
@@ -108,6 +111,7 @@ def _outputs(
     with (
         progress(f"{split} set", sum(stop - start for start, stop in ranges)) as advance,
         torch.inference_mode(),
+        contracting(inputs.settings.arithmetic),
     ):
         decoded = loaded_ahead(lambda rows: load_with_prints(source, rows), parts, inputs.settings.workers)
         for rows, (images, marks) in decoded:
