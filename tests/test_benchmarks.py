@@ -37,3 +37,10 @@ def test_clustering(tmp_path):
     assert runs["hudd"]["merges_as_scipy"] == 1
     assert record["large"]["figures"]["peak_rss_gib"] > 0
     assert set(record) >= {"ward", "cuts", "vectors", "large"}
+
+
+def test_vectors(tmp_path):
+    record, _ = run("vectors.py", tmp_path / "vectors.json", "--scale", "0.02", "--part", "narrow")
+    runs = record["narrow"]["figures"]["runs"]
+    assert all(found["largest_relative_difference"] < 1e-4 for found in runs.values())
+    assert {"hudd", "hudd, distances and matrix"} <= set(runs)

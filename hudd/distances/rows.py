@@ -50,6 +50,8 @@ class Rows:
         Norm of each row before it is scaled.
     largest : float
         Largest norm of the scaled rows.
+    everything : Columns
+        All features.
     plain : bool
         The rows lie in memory as float32, each in one piece.
 
@@ -82,14 +84,18 @@ class Rows:
         # Half and single precision are read as float32, everything else as float64: no digit is lost.
         self.working = np.dtype(np.float32 if self.dtype in (np.float16, np.float32) else np.float64)
         self.scale, self.norms = np.ones(self.count), np.zeros(self.count)
-        self._everything = Columns((slice(None),) * len(self.axes), 0, self.features)
+        self.everything = Columns((slice(None),) * len(self.axes), 0, self.features)
         self._survey(unit_norm)
 
     def read(self, rows: slice, columns: Columns) -> np.ndarray:
         """Return a block as (n, k) float32 or float64; a view where nothing has to be read or cast."""
+        return self.read_stored(rows, columns).astype(self.working, copy=False)
+
+    def read_stored(self, rows: slice, columns: Columns) -> np.ndarray:
+        """Return a block as (n, k) in the type that the source has; a view where nothing has to be read."""
         key = (rows, slice(columns.start, columns.stop)) if self.in_memory else (rows, *columns.slices)
         block = np.asarray(self._source[key])
-        return block.reshape(block.shape[0], columns.stop - columns.start).astype(self.working, copy=False)
+        return block.reshape(block.shape[0], columns.stop - columns.start)
 
     def row_blocks(self, features: int) -> Iterator[slice]:
         """Split the rows into slices whose reads of so many features keep to the memory."""
@@ -147,7 +153,7 @@ class Rows:
         for rows in self.row_blocks(self.features * step):
             chosen = slice(-(-rows.start // step) * step, rows.stop, step)
             if chosen.start < chosen.stop:
-                values, scale = self.read(chosen, self._everything), self.scale[chosen]
+                values, scale = self.read(chosen, self.everything), self.scale[chosen]
                 parts = strips(0, self.features, 4096)
                 self._each(kernels.add_rows, ((values[:, p], scale, total[p]) for p in parts))
         return total, -(-self.count // step)
@@ -155,7 +161,7 @@ class Rows:
     def _survey(self, unit_norm: bool) -> None:
         squares = np.empty(self.count)
         for rows in self.row_blocks(self.features):
-            values = self.read(rows, self._everything)
+            values = self.read(rows, self.everything)
             here = squares[rows]
             parts = strips(0, len(values), 128)
             self._each(kernels.square_norms, ((values[p], here[p]) for p in parts))

@@ -1,3 +1,4 @@
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -5,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from hudd.distances import device as on_device
 from hudd.distances import pairwise_distances, unit_norm_rows
+from hudd.distances.rows import Rows
 from hudd.errors import HuddError, UsageError
 
 
@@ -238,3 +241,46 @@ def test_distances_beyond_float32_are_refused():
         pairwise_distances(np.array([[1e100, 0.0], [0.0, 1e100]]))
     with pytest.raises(HuddError, match="float32"):
         pairwise_distances(np.full((2, 40), 1e30) * [[1], [-1]], squared=True)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "memory"),
+    [("f4", 1 << 13), (">f4", 1 << 13), ("u2", 1 << 13), ("f4", 1 << 16), ("f8", 1 << 16)]
+    + [(dtype, 1 << 24) for dtype in ("f2", "f4", "f8", ">f4", "i2", "u1", "u2", "?")],
+)
+def test_a_device_with_any_memory_gives_the_same(dtype, memory, monkeypatch):
+    monkeypatch.setattr(on_device, "available", lambda device, given: memory)
+    monkeypatch.setattr(on_device, "_LOW", 8)
+    uploads = []
+    upload = on_device._Side.upload
+    monkeypatch.setattr(on_device._Side, "upload", lambda side: uploads.append(side.dtype) or upload(side))
+    x = (50 * np.random.default_rng(4).random((90, 40))).astype(dtype)
+    x[40:50] = x[:10]
+    x[60, 3] += x[60, 3] == x[20, 3]
+    x[60, 4:] = x[20, 4:]
+    wanted = reference(x, x)
+    for method in ("gram", "direct"):
+        options = {"method": method, "device": "cpu", "max_memory": 16 << 20}
+        assert relative_error(pairwise_distances(x, **options), wanted) < 1e-5
+        assert relative_error(pairwise_distances(x, x[:9], **options), wanted[:, :9]) < 1e-5
+        condensed = pairwise_distances(x, condensed=True, **options)
+        assert relative_error(condensed, wanted[np.triu_indices(90, 1)]) < 1e-5
+    own = np.dtype("f8" if dtype == "u2" else dtype).newbyteorder("=")  # torch computes little with uint16
+    assert uploads == [own] * (8 if 99 * 40 * own.itemsize <= memory // 2 else 0)
+
+
+def test_a_file_is_held_on_a_device_once(tmp_path, monkeypatch):
+    x = np.random.default_rng(5).standard_normal((60, 4, 5, 6)).astype(np.float16)
+    reads = []
+    read = Rows.read_stored
+    monkeypatch.setattr(Rows, "read_stored", lambda rows, *block: reads.append(1) or read(rows, *block))
+    counts = {}
+    with h5py.File(tmp_path / "rows.h5", "w") as file:
+        stored = file.create_dataset("rows", data=x)
+        for memory in (1 << 24, 1 << 14):
+            reads.clear()
+            monkeypatch.setattr(on_device, "available", lambda device, given, memory=memory: memory)
+            found = pairwise_distances(stored, method="gram", device="cpu", max_memory=16 << 20)
+            assert relative_error(found, reference(x, x)) < 1e-5
+            counts[memory] = len(reads)
+    assert counts[1 << 24] <= 4 < counts[1 << 14]
