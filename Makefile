@@ -1,5 +1,8 @@
 # make demo   set up .venv, run the whole method on real images, say where the report is
 # make test   the same set-up, then the tests, in TEST_PROCESSES processes, 2 by default
+# make quick  the same set-up, then the tests that are not marked slow, of every package
+# make loaded the same set-up, then the tests marked timing beside two busy loops a core, LOADED_RUNS times, 10 by default
+# make mutants  the same set-up with cosmic-ray, then the mutation score of MODULES, by default all of tests/mutants/modules.toml
 # make lint   the same set-up, then formatting, lint and types
 # make docs   the same set-up, then the documentation's pages, in site/
 # make sanitize   the same set-up, then the tests of the compiled core under AddressSanitizer and UBSan, but for those of
@@ -13,17 +16,29 @@ PYTHON ?= python3
 OUT ?= hudd-demo
 FUZZ_MINUTES ?= 2
 TEST_PROCESSES ?= 2
+LOADED_RUNS ?= 10
+MODULES ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 SOURCES := pyproject.toml setup.py CMakeLists.txt constraints.txt $(shell find csrc -type f)
 
-.PHONY: demo test lint docs sanitize fuzz gpu clean
+.PHONY: demo test quick loaded mutants lint docs sanitize fuzz gpu clean
 
 demo: $(INSTALLED)
 	$(BIN)/hudd demo --out $(OUT)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
+
+quick: $(INSTALLED)
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile -m "not slow"
+
+loaded: $(INSTALLED)
+	$(BIN)/python tests/loaded.py $(LOADED_RUNS)
+
+mutants: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt cosmic-ray
+	OMP_NUM_THREADS=1 nice -n 10 $(BIN)/python tests/mutants $(MODULES)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -91,6 +91,7 @@ def test_a_command_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch)
     assert run([sys.executable, "-c", "print('done')"]) == (0, "done\n")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_machine_without_a_gpu_is_told_so() -> None:
     done = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 CASES = runpy.run_path(str(HERE / "cases"))["CASES"]
 TABLE = runpy.run_path(str(HERE / "table.py"))

@@ -57,6 +57,7 @@ def plain(form):
 IMAGES = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FORMS)
 def test_relevance_and_scores_are_those_of_the_output_chosen(kind):
     form, name = FORMS[kind]

@@ -2,10 +2,13 @@
 
 import csv
 
+import pytest
+
 from hudd.review.review import Review
 from hudd.study import Study
 
 
+@pytest.mark.slow
 def test_transform_options_join_those_given_before(tiny, hudd):
     assert hudd("test", tiny, "--resize", "8", "--gray", "--mean", "0.5")[0] == 0
     assert hudd("test", tiny, "--std", "0.25")[0] == 0

@@ -10,6 +10,8 @@ import pytest
 from hudd.cli.printing import print_json
 from hudd.summary import records
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_demo_leaves_a_finished_study(demo):
     assert {"study.h5", "shards", "report", "models", "log.jsonl"} <= {path.name for path in demo.iterdir()}

@@ -11,6 +11,8 @@ from PIL import Image
 from hudd.cli import call
 from hudd.data import open_source
 
+pytestmark = pytest.mark.slow
+
 MODEL = """
 import torch
 from torch import nn

@@ -12,6 +12,8 @@ import pytest
 
 import hudd
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 UID, OTHER, GROUP = 54321, 54322, 54323  # nobody has these numbers
 COMMANDS = """

@@ -109,6 +109,7 @@ def test_an_interrupted_command_says_how_to_go_on(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.timing
 def test_ctrl_c_is_how_a_served_page_ends(demo):
     assert interrupted("report", demo, "--serve") == (0, "")

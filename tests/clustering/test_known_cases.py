@@ -20,6 +20,7 @@ MERGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", MERGES)
 def test_cities(method):
     np.testing.assert_allclose(linkage(CITIES, method), MERGES[method], rtol=1e-6)

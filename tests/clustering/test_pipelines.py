@@ -78,6 +78,7 @@ def test_radius_of_density():
     assert choose_radius(np.r_[np.zeros(50), 3.0]) == 3.0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("umap") is None, reason="umap-learn is not installed")
 @pytest.mark.filterwarnings("ignore")
 def test_umap(blobs):

@@ -38,7 +38,8 @@ _LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
 @pytest.fixture(
     scope="session",
     params=[
-        pytest.param(name, marks=pytest.mark.cuda if name == "cuda" else ()) for name in _backends["BACKENDS"]
+        pytest.param(name, marks={"cuda": pytest.mark.cuda, "cuda-on-host": pytest.mark.slow}.get(name, ()))
+        for name in _backends["BACKENDS"]
     ],
 )
 def kernels(request: pytest.FixtureRequest) -> Any:

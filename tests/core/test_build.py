@@ -19,6 +19,7 @@ WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 SOURCES = sorted(str(path.relative_to(CSRC)) for path in CSRC.rglob("*.cpp") if path.name != "bindings.cpp")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("target", COMPILERS)
 def test_sources_compile_without_cuda(source: str, target: str) -> None:

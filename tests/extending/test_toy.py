@@ -54,6 +54,7 @@ def test_every_group_is_registered(site):
     assert {entry.group for entry in found.entry_points} == {f"hudd.{group}" for group in GROUPS}
 
 
+@pytest.mark.slow
 def test_features_clusterer_and_strategy_go_by_name(hudd, bars):
     chosen = ("--features", "brightness", "--clusterer", "bisecting", "--strategy", "far-apart")
     told = hudd("run", bars, *chosen, "--compare", "far-apart,random", "--runs", 1)
@@ -64,6 +65,7 @@ def test_features_clusterer_and_strategy_go_by_name(hudd, bars):
     assert hudd("run", bars).count("up to date") >= 6
 
 
+@pytest.mark.slow
 def test_the_export_format_goes_by_name(hudd, bars, tmp_path):
     hudd("export", bars, "--to", "csv,list", "--out", tmp_path / "out")
     lines = (tmp_path / "out" / "list" / "errors.tsv").read_text().splitlines()
@@ -71,6 +73,7 @@ def test_the_export_format_goes_by_name(hudd, bars, tmp_path):
     assert all(line.split("\t")[0].isdigit() for line in lines)
 
 
+@pytest.mark.slow
 def test_a_rule_and_a_changed_version_of_it(hudd, bars, site):
     run = ("run", bars, "--preset", "hudd", "--features", "relevance", "--clusterer", "ward")
     assert "layer" in hudd(*run, "--rules", "magnitude(0.5)")
@@ -83,11 +86,13 @@ def test_a_rule_and_a_changed_version_of_it(hudd, bars, site):
     assert "up to date" not in next(line for line in changed.splitlines() if "heatmaps" in line)
 
 
+@pytest.mark.slow
 def test_names_that_are_not_there_list_the_package_s(hudd, bars):
     told = hudd("run", bars, "--clusterer", "trisecting", code=2)
     assert "choose one of: ward, average, kmeans, dbscan, hdbscan, bisecting" in told
 
 
+@pytest.mark.slow
 def test_a_broken_package_is_named(hudd, bars, site):
     (site / "hudd_toy" / "clusterers.py").write_text("import not_there\n")
     told = hudd("run", bars, "--clusterer", "bisecting", code=2)

@@ -173,6 +173,7 @@ def test_normal_images_are_short_and_vary_alike(net, images):
     assert np.linalg.eigvalsh(np.cov(rows.T)).max() < 1 / 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_normal_images_leave_the_components_of_the_failures(net, images, count):
     target = net(images).argmax(1)
@@ -180,6 +181,12 @@ def test_too_few_normal_images_leave_the_components_of_the_failures(net, images,
     found = Moments(net, lambda most: [(images, target)], some).attribute(images, target).layers["moments"]
     assert torch.isfinite(found).all()
     assert found.norm(dim=1).min() > 0
+    rows = found.double() * found.double().norm(dim=1, keepdim=True)  # centred on the failures
+    np.testing.assert_allclose(rows.mean(0), 0, atol=1e-4 * rows.abs().max())
+
+
+def test_what_is_made_of_moments_is_said_of_them():
+    assert (Moments.conserves, Moments.unit_norm, Moments.alike) == (True, False, "channel moments")
 
 
 def test_a_column_that_never_changes_does_not_count(net, images):

@@ -25,6 +25,8 @@ from hudd.cli import call
 from hudd.errors import HuddError
 from hudd.study import STEPS, Study
 
+pytestmark = pytest.mark.slow
+
 
 class Killed(BaseException):
     """What ends a process in the middle of its work."""

@@ -15,6 +15,7 @@ def groups(count=30, features=40, seed=0):
     return (centres[np.arange(count) % 3] + 0.05 * rng.standard_normal((count, features))).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", SCALES)
 def test_distances_grow_with_the_rows(scale):
     rows = groups()
@@ -23,6 +24,7 @@ def test_distances_grow_with_the_rows(scale):
     np.testing.assert_allclose(hudd.pairwise_distances(scaled), exact, rtol=1e-5, atol=1.5e-45)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", SCALES[1:])
 @pytest.mark.parametrize("preset", ["hudd", "hudd-2021"])
 def test_clusters_do_not_depend_on_the_size_of_relevance(scale, preset):

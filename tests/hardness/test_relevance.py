@@ -56,6 +56,7 @@ HARD = {
 NOTHING = {"zero images", "logits of exactly 0", "a net whose units are all off"}  # reaches the input
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rules", RULES)
 @pytest.mark.parametrize("name", HARD)
 def test_relevance_is_finite_and_so_is_what_it_lost(name, rules):
@@ -84,6 +85,7 @@ def test_a_saturated_softmax_and_sigmoid():
     assert all(torch.isfinite(heatmap).all() for heatmap in found.layers.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rules", RULES)
 def test_weights_that_are_not_numbers_are_not_hidden(rules):
     found = hudd.LRP(without(net(), 0, float("nan")), rules=rules).attribute(images())

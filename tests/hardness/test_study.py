@@ -11,6 +11,8 @@ from hudd.report import write_report
 from hudd.study import Study
 from hudd.summary import describe
 
+pytestmark = pytest.mark.slow
+
 MODEL = """
 import torch
 from torch import nn

@@ -11,6 +11,8 @@ from torch.nn import functional
 import hudd
 from hudd.lrp import COMPOSITES, recommended
 
+pytestmark = pytest.mark.slow
+
 Array = np.ndarray
 
 

@@ -15,6 +15,8 @@ from hudd.errors import UsageError
 from hudd.lrp import contrast
 from hudd.lrp.targets import Target
 
+pytestmark = pytest.mark.slow
+
 
 class Windows(nn.Module):
     """The four quarters of an image as tokens of their own, merged into the batch as a Swin transformer does."""

@@ -10,6 +10,8 @@ from torch.nn import functional
 import hudd
 from hudd.features import Activations
 
+pytestmark = pytest.mark.slow
+
 
 class Tokens(nn.Module):
     """A vision transformer's beginning: patches, a class token, an attention block."""

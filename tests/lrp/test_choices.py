@@ -94,6 +94,7 @@ def test_against_numpy(name: str) -> None:
     np.testing.assert_allclose(relevance.conservation["choice"].numpy(), -absorbed, atol=scale)
 
 
+@pytest.mark.slow
 def test_clamps_are_one_whatever_they_are_called() -> None:
     """relu6, hardtanh(0, 6) and clamp(0, 6); clamp(min=0) and relu."""
     torch.manual_seed(1)

@@ -24,7 +24,10 @@ from hudd.capture import RelevanceGraph, capture
 RELATIVE = 1e-4  # of what is explained, per sample, in float32
 CANCELLED = 0.05  # where what is explained is a smaller share of the relevance that crosses: of this share
 
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths"),
+    pytest.mark.slow,
+]
 # The same examples always, and no search for a smaller one: each costs a capture.
 lawful = settings(deadline=None, max_examples=10, derandomize=True, phases=[Phase.generate])
 

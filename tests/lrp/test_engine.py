@@ -402,6 +402,7 @@ def test_a_layer_with_two_inputs_is_crossed_but_not_shown() -> None:
             hudd.LRP(model, layers=asked).attribute(x)
 
 
+@pytest.mark.slow
 def test_images_of_another_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hudd.lrp.engine.capture", capture)
     torch.manual_seed(0)

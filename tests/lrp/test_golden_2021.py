@@ -12,6 +12,8 @@ from torch.nn import functional
 
 import hudd
 
+pytestmark = pytest.mark.slow
+
 RELATIVE = (
     1e-5  # of the greatest relevance of the layer; the original itself is within 1e-6 of its float64 run
 )

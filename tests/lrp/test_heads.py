@@ -16,6 +16,8 @@ from hudd.lrp import heads as head_tools
 from hudd.lrp.targets import contrast
 from hudd.presets import PRESETS
 
+pytestmark = pytest.mark.slow
+
 IMAGES = torch.rand(4, 3, 12, 12, generator=torch.Generator().manual_seed(0))
 CLASSES = torch.tensor([1, 2, 3, 0])
 

@@ -10,6 +10,8 @@ from torch import nn
 
 import hudd
 
+pytestmark = pytest.mark.slow
+
 STATUS = Path("/proc/self/status")
 
 

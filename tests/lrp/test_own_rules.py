@@ -91,6 +91,7 @@ class Wrapper(Rule):
         return self.inner.redistribute(crossing)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rule", [Plain(), WithNumbers(), OfEpsilon(), OfZPlus(), MixedIn(), Grandchild(), Wrapper()], ids=repr
 )
@@ -117,6 +118,7 @@ class Named(Epsilon):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", [Times(), SaysSo(), Named()], ids=repr)
 def test_rules_in_proportion_to_the_input_are_right_whether_they_say_so_or_not(rule):
     wanted = relevance(Epsilon())

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 import hudd
 from hudd.lrp import Epsilon, Gamma, ZBox
 
+pytestmark = pytest.mark.slow
+
 RELATIVE = 1e-4  # of the greatest relevance of a sample
 
 

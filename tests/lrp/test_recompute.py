@@ -14,6 +14,8 @@ import hudd
 from hudd.capture import RelevanceGraph, capture
 from hudd.lrp.operations import Values, call
 
+pytestmark = pytest.mark.slow
+
 
 class Mixed(nn.Module):
     """Rectifiers in place, batch norm, a residual, several outputs of one call, attention."""

@@ -18,8 +18,12 @@ from torch import Tensor, nn
 import hudd
 from hudd.errors import UsageError
 from hudd.lrp import AlphaBeta, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, Zero, ZPlus
+from hudd.lrp.rules import Epsilon2021, ZPlus2021
 
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths"),
+    pytest.mark.slow,
+]
 
 Array = np.ndarray
 EPSILON = 1e-6
@@ -335,3 +339,25 @@ def test_an_output_of_zero() -> None:
     for rule, expected in (("zero", [[0.0, 0.0]]), ("epsilon(0.5)", [[2.0, -2.0]])):
         ours = hudd.LRP(nn.Sequential(module), rules=rule).attribute(x, torch.ones_like)
         torch.testing.assert_close(ours.layers["0"], torch.tensor(expected))
+
+
+@pytest.mark.parametrize("rule", ["epsilon", "alpha-beta", "z-plus", "gamma"])
+def test_what_a_bias_absorbs_is_not_lost(rule: str) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(40, 30), nn.ReLU(), nn.Linear(30, 3))
+    found = hudd.LRP(net, rules=rule, bias_share=True).attribute(torch.randn(6, 40))
+    for layer, lost in found.conservation.items():
+        assert found.bias_share[layer].abs().max() > 1e-3
+        assert (lost + found.bias_share[layer]).abs().max() < 1e-4
+
+
+def test_numbers_that_are_not_given_are_the_literature_s() -> None:
+    assert (Epsilon().epsilon, Zero().epsilon, Epsilon2021().epsilon, ZPlus2021().epsilon) == (
+        1e-6,
+        0,
+        1e-9,
+        1e-9,
+    )
+    assert (AlphaBeta().alpha, AlphaBeta().beta, ZPlus().alpha, ZPlus().beta) == (2, 1, 1, 0)
+    assert (Gamma().gamma, ZBox().low, ZBox().high) == (0.25, 0, 1)
+    assert {rule().epsilon for rule in (AlphaBeta, ZPlus, Gamma, ZBox, Flat, WSquare)} == {1e-6}

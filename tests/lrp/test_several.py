@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 import hudd
 
+pytestmark = pytest.mark.slow
+
 
 class _TwoByTwo(nn.Module):
     """Two images in; from a trunk that reads both a class head, from the second image alone a regression head."""

@@ -22,7 +22,7 @@ from hudd.lrp.engine import capture
 RELATIVE = 1e-3  # of what is explained, per layer and image, in float32
 Make = Callable[[ModuleType], nn.Module]
 
-pytestmark = pytest.mark.filterwarnings("ignore:The default weight initialization of")
+pytestmark = [pytest.mark.filterwarnings("ignore:The default weight initialization of"), pytest.mark.slow]
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,8 @@ from torch.nn import functional
 import hudd
 from hudd.errors import UnsupportedOperation
 
+pytestmark = pytest.mark.slow
+
 IMAGES = torch.rand(2, 3, 14, 14, generator=torch.Generator().manual_seed(0))
 
 

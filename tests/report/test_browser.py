@@ -9,7 +9,7 @@ from hudd.report import write_report
 from hudd.review.labelling import Labels
 from hudd.review.review import Review
 
-pytestmark = pytest.mark.timing
+pytestmark = [pytest.mark.timing, pytest.mark.slow]
 
 
 def visible(css):

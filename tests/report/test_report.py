@@ -125,6 +125,7 @@ def test_only_its_own_script_may_run(make_study):
     assert "default-src 'none'" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [(), ("select",), ("evaluate",), ("select", "retrain")])
 def test_unfinished_studies_have_a_report(make_study, steps):
     _, page = read(make_study(steps=steps))

@@ -123,6 +123,13 @@ def test_statistics(a, b):
         assert (low, high) == pytest.approx(expected)
 
 
+def test_a_contrast_is_a_value():
+    found = contrast([1.0, 2], [3.0])
+    assert (found.u, found.a12) == (0, 0)
+    with pytest.raises(AttributeError, match="cannot assign"):
+        found.u = 1.0
+
+
 def test_one_run_has_no_interval_but_a_mean():
     run = Run("random", 0, 5, 5, 0.5, 0.75, 2, 1, {}, 1)
     (row,) = Comparison((run,), "random").summary()

@@ -76,6 +76,26 @@ def test_seeds_give_different_bags():
     )
 
 
+def test_the_seed_of_a_bag_is_0():
+    pair = (np.arange(41), np.repeat([1, 2], [30, 11]))
+    assert balance(pair).tolist() == balance(pair, seed=0).tolist()
+    entropy = np.zeros(30)
+    assert select_entropy(entropy, 9).tolist() == select_entropy(entropy, 9, seed=0).tolist()
+    assert select_entropy(entropy, 9).tolist() != select_entropy(entropy, 9, seed=1).tolist()
+
+
+def test_a_budget_of_everything_or_nothing():
+    assert sorted(select_random(5, 5, seed=3).tolist()) == list(range(5))
+    assert len(select_random(5, 0, seed=3)) == len(select_bl2(5, 0, seed=3)) == 0
+    for count, budget in ((0, 1), (5, -1)):
+        with pytest.raises(UsageError, match=f"cannot draw {budget} images of {count}"):
+            select_bl2(count, budget, seed=0)
+    with pytest.raises(UsageError, match="-1 images were asked for"):
+        select_random(5, -1, seed=0)
+    assert len(bootstrap(np.array([], int), 0, seed=0)) == 0
+    assert set(select_bl2(7, 500, seed=0).tolist()) == set(range(7))
+
+
 def test_nothing_selected_is_named():
     with pytest.raises(UsageError, match="empty"):
         balance((np.array([], int), np.array([], int)))

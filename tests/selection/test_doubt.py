@@ -9,6 +9,7 @@ from hudd.errors import UsageError
 from hudd.selection import failure_rate, sampled_doubt
 
 
+@pytest.mark.slow
 @given(st.integers(0, 99), st.integers(1, 12), st.integers(40, 2000), st.integers(3, 40))
 @settings(deadline=None, max_examples=20)
 def test_equals_brute_force(seed, neighbours, memory, block):
@@ -48,6 +49,9 @@ def test_sampled_doubt_draws_by_weight_without_replacement():
     np.testing.assert_allclose(np.bincount(first, minlength=5) / 4000, doubt / 10, atol=0.025)
     np.testing.assert_array_equal(sampled_doubt(doubt, seed=1), sampled_doubt(doubt, seed=1))
     assert np.isfinite(sampled_doubt(np.zeros(3), seed=0)).all()
+    # The lottery of a seed stays the same, and is not that of anything else drawn by this seed.
+    expected = np.log([1.0, 2, 3]) + np.random.default_rng([5, 2**21]).gumbel(size=3)
+    np.testing.assert_array_equal(sampled_doubt(np.array([1.0, 2, 3]), seed=5), expected)
     for bad in ([-1.0], [np.nan]):
         with pytest.raises(UsageError, match="not negative"):
             sampled_doubt(np.array(bad), seed=0)

@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hudd.errors import UsageError
-from hudd.selection import ClosestMembers, UnsafeSet, cluster_sizes, select_unsafe, share_out
+from hudd.selection import (
+    ClosestMembers,
+    UnsafeSet,
+    cluster_budgets,
+    cluster_sizes,
+    select_unsafe,
+    share_out,
+)
 
 
 def reference(distances, columns, budget, order, cap):
@@ -95,6 +102,76 @@ def test_outside_is_farther_than_the_reach():
     by_image = np.argsort(unsafe.image)
     assert unsafe.radius_ratio[by_image].tolist() == [0.5, 2.0, 0.0]
     assert unsafe.outside[by_image].tolist() == [False, True, False]
+
+
+def test_the_seed_is_0_and_decides_ties_alone():
+    labels, tied, untied = np.repeat([1, 2], 10), np.ones((60, 20)), np.arange(1200.0).reshape(60, 20)
+    first = select_unsafe(tied, labels, factor=0.5).image.tolist()
+    assert first == select_unsafe(tied, labels, factor=0.5, seed=0).image.tolist()
+    assert first != select_unsafe(tied, labels, factor=0.5, seed=1).image.tolist()
+    for seed in range(3):
+        assert select_unsafe(untied, labels, factor=0.5, seed=seed).image.tolist() == list(range(10))
+
+
+def test_images_at_the_cap_are_never_chosen_and_those_at_the_reach_are_within():
+    clusters, size = np.array([1, 2]), np.array([2, 2])
+    distance = np.array([[1.0, 9.0], [2.0, 9.0], [3.0, 9.0], [9.0, 0.5]])
+    closest = ClosestMembers(clusters, size, distance, np.zeros((4, 2), int), reach=np.array([2.0, 0.0]))
+    labels = np.array([1, 1, 2, 2])
+    capped = select_unsafe(closest, labels, factor=2, distance_cap=2.0)
+    assert sorted(zip(capped.image.tolist(), capped.cluster.tolist())) == [(0, 1), (3, 2)]
+    everything = select_unsafe(closest, labels, factor=2, distance_cap=np.inf)
+    assert dict(zip(everything.image.tolist(), everything.outside.tolist())) == {
+        0: False,
+        1: False,
+        2: True,
+        3: True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("size", "factor", "wanted"),
+    [
+        ([30, 1, 2], 0.1, [3, 0, 1]),
+        ([10, 3], 0.25, [3, 1]),
+        ([5, 2], 2.0, [10, 4]),
+        ([7], 1 / 7 + 1e-12, [1]),  # rounding asks for no more
+        ([7], 1 / 7 + 1e-6, [2]),
+    ],
+)
+def test_budgets_are_rounded_up_and_clusters_of_one_have_none(size, factor, wanted):
+    assert cluster_budgets(np.array(size), factor).tolist() == wanted
+
+
+@pytest.mark.parametrize("factor", [0, -1, np.inf, np.nan])
+def test_a_factor_is_a_positive_number(factor):
+    with pytest.raises(UsageError, match="must be a positive number"):
+        cluster_budgets(np.array([3]), factor)
+
+
+@pytest.mark.parametrize(("total", "weights"), [(-1, [1, 2]), (3, [0, 0]), (3, [2, -1])])
+def test_what_cannot_be_shared_out(total, weights):
+    with pytest.raises(UsageError, match="cannot be shared out"):
+        share_out(total, np.array(weights))
+
+
+def test_the_largest_remainders_get_one_more_the_first_of_equals():
+    assert share_out(10, np.array([1, 1, 1])).tolist() == [4, 3, 3]
+    assert share_out(10, np.array([5, 3, 1])).tolist() == [6, 3, 1]  # 5.56, 3.33, 1.11
+    assert share_out(0, np.array([1.0, 2])).tolist() == [0, 0]
+
+
+def test_a_budget_in_all_leaves_clusters_of_one_out_and_chooses_nothing_where_there_are_no_others():
+    distances, labels = np.random.default_rng(0).random((20, 4)), np.array([1, 2, 2, 3])
+    assert select_unsafe(distances, labels, budget=5).cluster.tolist() == [2] * 5
+    assert len(select_unsafe(distances, np.arange(1, 5), budget=5)) == 0
+    assert len(select_unsafe(distances, labels, budget={1: 4, 3: 4})) == 0
+
+
+def test_an_unsafe_set_is_a_value():
+    unsafe = select_unsafe(np.ones((3, 4)), np.array([1, 1, 2, 2]))
+    with pytest.raises(AttributeError, match="cannot assign"):
+        unsafe.image = None
 
 
 @given(st.integers(0, 1000), st.lists(st.integers(0, 50), min_size=1, max_size=9).filter(any))

@@ -87,6 +87,7 @@ def study(tmp_path_factory):
 CHANGES = ("value changed", "attribute changed", "object removed", "repacked with the shards in it")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", available)
 def test_none_is_lost_and_none_accepted_wrongly(study, tmp_path, name):
     count = int(os.environ.get("HUDD_SPOILED", "0"))

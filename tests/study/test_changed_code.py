@@ -6,6 +6,8 @@ import pytest
 from hudd.errors import UsageError
 from hudd.study import Study
 
+pytestmark = pytest.mark.slow
+
 CODE = """
 import random
 

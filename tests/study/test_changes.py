@@ -6,6 +6,8 @@ import pytest
 
 from hudd.study import Study
 
+pytestmark = pytest.mark.slow
+
 
 def datasets(study):
     """Every dataset of study.h5, by name, as bytes."""

@@ -7,6 +7,8 @@ import torch
 
 from hudd.study import Study
 
+pytestmark = pytest.mark.slow
+
 MODEL = """
 import torch
 from torch import nn

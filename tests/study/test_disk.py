@@ -16,6 +16,8 @@ from hudd.store import ShardSet
 from hudd.study import Study
 from hudd.study.steps import distances, heatmaps
 
+pytestmark = pytest.mark.slow
+
 HOLDER = """
 import pathlib, sys
 from hudd.store import writer_lock

@@ -10,6 +10,8 @@ import torch
 
 from hudd.study import Study
 
+pytestmark = pytest.mark.slow
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 

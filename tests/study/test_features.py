@@ -10,6 +10,8 @@ from hudd.study import Study
 from hudd.study.settings import Settings
 from hudd.study.steps import cluster as cluster_step
 
+pytestmark = pytest.mark.slow
+
 BACKBONE = """
 from torch import nn
 from hudd.data import Transform

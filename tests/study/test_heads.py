@@ -9,6 +9,8 @@ from torch import nn
 
 from hudd.study import Study
 
+pytestmark = pytest.mark.slow
+
 ENDED = """
 
 def ended(last):

@@ -12,6 +12,8 @@ import pytest
 from hudd.errors import HuddError
 from hudd.study import Study
 
+pytestmark = pytest.mark.slow
+
 # Forks before torch has started a thread, so that each attempt costs no import. Shards are small, so that there are
 # many. The first attempts are killed in one step each, the others anywhere. A study that is finished before it was
 # killed often enough is followed by another one. After every kill it is opened and told.

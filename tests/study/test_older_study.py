@@ -54,6 +54,7 @@ def test_it_reports(older):
     assert len(write_report(older).read_text(encoding="utf-8")) > 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS)
 def test_it_exports(older, tmp_path, form):
     if form == "parquet":

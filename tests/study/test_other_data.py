@@ -8,6 +8,8 @@ from hudd.errors import HuddError, UsageError
 from hudd.study import Study
 from hudd.study.labels import export_labels, import_labels
 
+pytestmark = pytest.mark.slow
+
 
 def other(source, path, count):
     """The last images of a set, in another order."""

@@ -10,6 +10,8 @@ from hudd.errors import UsageError
 from hudd.store import COMPRESSIONS
 from hudd.study import STEPS, Study
 
+pytestmark = pytest.mark.slow
+
 
 def datasets(study):
     found = {}

@@ -15,6 +15,8 @@ from hudd.study.labels import export_labels
 from hudd.study.steps.retrain import bag, rows_to_label
 from hudd.study.strategy_comparison import strategy_comparison, write_comparison
 
+pytestmark = pytest.mark.slow
+
 CHOICES = {"modes": ("hudd", "hybrid", "random", "bl1"), "runs": 2}
 
 
