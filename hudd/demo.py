@@ -22,7 +22,7 @@ from hudd.store import check_inside
 from hudd.store.files import write_error
 from hudd.study import Study
 
-_MADE_BY = "made-by.txt"  # beside the data of another package's case: its version
+_MADE_BY = "made-by.txt"  # next to the data of another package's case: its version
 
 Told = Callable[[str, str, float], None]
 

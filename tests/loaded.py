@@ -10,7 +10,7 @@ BUSY = [sys.executable, "-c", "while True: pass"]
 
 
 def main(runs: int, options: list[str]) -> int:
-    """Run them beside two busy loops a core; the number of runs that failed."""
+    """Run them while two busy loops a core run; the number of runs that failed."""
     loops = [subprocess.Popen(BUSY) for _ in range(2 * (os.cpu_count() or 1))]
     try:
         command = [sys.executable, "-m", "pytest", "-q", "-m", "timing", *options]

@@ -12,13 +12,13 @@ from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
-BESIDE = ("benchmarks/results", "examples")  # linked from pages, copied to the site
+LINKED = ("benchmarks/results", "examples")  # linked from pages, copied to the site
 _WORKER = re.compile(r"https://[^\"']*/iframe-worker/shim")
 
 
 def on_files(files: Files, config: Any) -> Files:
     """Add what pages link to outside docs/."""
-    for folder in BESIDE:
+    for folder in LINKED:
         for path in sorted((ROOT / folder).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".md":
                 name = path.relative_to(ROOT).as_posix()
@@ -31,7 +31,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     if included := re.match(r"<!-- file: (\S+) -->", markdown):
         markdown = (ROOT / included[1]).read_text(encoding="utf-8")
         markdown = markdown.replace("](docs/", "](").replace("](CHANGELOG.md", "](changelog.md")
-    for folder in BESIDE:
+    for folder in LINKED:
         markdown = re.sub(rf"\]\((?:\.\./)?((?:\.\./)*){folder}/", rf"](\1{folder}/", markdown)
     if page.file.src_uri == "reference/command-line.md":
         markdown = markdown.replace("<!-- commands -->", _commands())

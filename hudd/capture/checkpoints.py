@@ -41,7 +41,7 @@ class _Fit:
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     mismatched: tuple[str, ...]
-    beside: tuple[str, ...]
+    left_out: tuple[str, ...]
 
     @property
     def whole(self) -> bool:
@@ -148,12 +148,12 @@ def _fit(prefix: str, entries: list[Entry], wanted: Mapping[str, torch.Tensor], 
     named = {(unwrapped(name) if plain else name): name for name in wanted}
     found: dict[str, Entry] = {}
     extra: list[tuple[Entry, str]] = []
-    beside: list[str] = []
+    left_out: list[str] = []
     for entry in entries:
         full = unwrapped(_full(entry)) if plain else _full(entry)
         own = full.removeprefix(prefix)
         if not full.startswith(prefix):
-            beside.append(_full(entry))
+            left_out.append(_full(entry))
         elif own in named:
             found[named[own]] = entry
         else:
@@ -171,7 +171,7 @@ def _fit(prefix: str, entries: list[Entry], wanted: Mapping[str, torch.Tensor], 
             for name, entry in found.items()
             if entry.value.shape != wanted[name].shape
         ),
-        (*beside, *map(_full, aside)),
+        (*left_out, *map(_full, aside)),
     )
 
 
@@ -205,8 +205,8 @@ def _description(fit: _Fit, wanted: Mapping[str, torch.Tensor]) -> str:
     wrapped -= {part for name in wanted for part in name.split(".")} | set(fit.prefix.split("."))
     if wrapped:
         parts.append(f"names without {', '.join(repr(part) for part in sorted(wrapped))}")
-    if fit.beside:
-        parts.append(f"{len(fit.beside)} tensors left out: {list_first(fit.beside)}")
+    if fit.left_out:
+        parts.append(f"{len(fit.left_out)} tensors left out: {list_first(fit.left_out)}")
     return "; ".join(parts)
 
 

@@ -76,7 +76,7 @@ def load_model(
         modules, see :func:`hudd.capture.checkpoints.find_weights`; the factory's ``strip_prefix`` decides where it
         has one.
     trust_pickle : bool
-        Unpickle what the files hold beside tensors. That can run code of whoever made them.
+        Unpickle what the files hold in addition to tensors. That can run code of whoever made them.
     weights_key : str, optional
         The entry of the checkpoint that has the weights, such as ``ema``, where several fit.
     output : str, optional

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from hudd.data.assignment import CLASSES, Assignment, unlabelled
-from hudd.data.beside import is_left_behind, is_sidecar
 from hudd.data.classes import from_names
 from hudd.data.files import IMAGE_SUFFIXES, FileSource, first, is_inside
+from hudd.data.leftovers import is_left_behind, is_sidecar
 from hudd.errors import UsageError
 
 # What folders of whole sets are called; where nothing else is there, the folder above was named.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def _write(results: View, folder: Path, *, layer: str | None = None) -> list[Path]:
     """Write ``errors/cluster_01/0000_NAME.png``, the medoid first and the others by their distance to it.
 
-    Beside each lies ``0000_NAME_heatmap.png``. The unsafe set, where there is one, goes to
+    Next to each is ``0000_NAME_heatmap.png``. The unsafe set, where there is one, goes to
     ``unsafe/cluster_01/``, the nearest first. Folders carry the names that people gave to the clusters.
     """
     layer, columns, clusters = checked_layer(results, layer), error_columns(results), results.clusters

@@ -83,7 +83,8 @@ class Moments(Features):
     """
 
     description = (
-        "channel moments of relevance and activation and the last activation, against images answered rightly"
+        "channel moments of relevance and activation and the last activation, against correctly classified "
+        "images"
     )
     alike = "channel moments"
     conserves = True
@@ -150,7 +151,7 @@ class Moments(Features):
     def _parts(self, inputs: Tensor, target: Tensor | None) -> tuple[list[Tensor], Tensor]:
         """Relevance moments layer by layer, (N, 2 C) each, activation moments, then the last activation, (N, d).
 
-        Beside them the conservation, (N,).
+        And the conservation, (N,).
         """
         assert self._lrp is not None  # prepared
         found = self._lrp.attribute(inputs, target=target)

@@ -58,7 +58,7 @@ class Contraction:
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self.weight, self.bias = weight, bias
         self._modified: Kept[Contraction] = Kept()
-        self._beside: Kept[Contraction] = Kept()
+        self._joined: Kept[Contraction] = Kept()
 
     @property
     def shift(self) -> Tensor | None:
@@ -112,12 +112,12 @@ class Contraction:
         """With the negative parts of the weights."""
         return self.modified("negative", lambda tensor: tensor.clamp(max=0), bias=bias)
 
-    def beside(self, other: Contraction) -> Contraction:
+    def joined(self, other: Contraction) -> Contraction:
         """The sum of this operation and a bias-free one, reading their inputs one after the other; made once and kept.
 
         One pass over twice the inputs costs less than two passes, above all where the inputs are few.
         """
-        return self._beside.get(
+        return self._joined.get(
             Itself(other),
             lambda: self._with(torch.cat([self.weight, other.weight], self._inputs_axis), self.bias),
         )
@@ -136,7 +136,7 @@ class BySign:
 
     def __init__(self, for_positive: Contraction, for_negative: Contraction) -> None:
         self._parts = for_positive, for_negative
-        self._both = for_positive.beside(for_negative) if for_positive.joins else None
+        self._both = for_positive.joined(for_negative) if for_positive.joins else None
         self.shift = for_positive.shift
 
     def forward(self, x: Tensor) -> Tensor:

@@ -78,7 +78,7 @@ class Plan:
         By output, where it has one: relevance enters before it.
     both_signs : set of Node
         Contractions in which relevance met outputs without positive contributions, on a GPU, where that is not looked
-        up amid a batch: from then on negative ones are reckoned with.
+        up within a batch: from then on negative ones are taken into account.
     """
 
     captured: RelevanceGraph
@@ -182,7 +182,7 @@ def make_plan(
 
 
 def _check_overrides(composite: Composite, contractions: list[fx.Node]) -> None:
-    """Refuse a rule for layers that there are not: it would change nothing without a word."""
+    """Refuse a rule for layers that there are not: it would silently change nothing."""
     modules = list(dict.fromkeys(map(module_of, contractions)))
     for pattern, _ in composite.overrides:
         if not any(fnmatchcase(module, pattern) for module in modules):

@@ -37,9 +37,9 @@ class Crossing:
     message : Message
         Relevance at the output.
     both_signs : bool
-        Reckon with outputs without positive contributions.
+        Allow for outputs without positive contributions.
     doubt : callable or None
-        Takes a flag that tells whether not reckoning with them was wrong; None: look, before going on.
+        Takes a flag that tells whether ignoring them was wrong; None: look, before going on.
     """
 
     contraction: Contraction
@@ -157,7 +157,7 @@ class AlphaBeta(Rule):
 
     Conserves where an output has contributions of both signs (bias included); an output with those of one sign alone
     passes on α, or -β, times its relevance. With β = 0 (z⁺) an output without positive contributions, which is never
-    active in a rectified network, hands its relevance to the negative ones, lest it be lost.
+    active in a rectified network, passes its relevance to the negative ones, so that it is not lost.
     """
 
     alpha: float = 2.0

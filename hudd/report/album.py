@@ -58,8 +58,8 @@ class Album:
     def close(self, page: Path) -> int:
         """Give every picture its address in the file `page`; return the bytes written next to it."""
         folder = page.with_name(f"{page.stem}-hudd-images")
-        beside = sum(len(shot.data) for shot in self.shots) > self.inline
-        outside = [shot for shot in self.shots if beside and not shot.lead]
+        too_large = sum(len(shot.data) for shot in self.shots) > self.inline
+        outside = [shot for shot in self.shots if too_large and not shot.lead]
         if outside:
             with whole_folder(folder) as aside:  # in place of an older report's
                 for shot in outside:

@@ -250,7 +250,7 @@ def _new(
     bag: np.ndarray,
     retrained: Callable[..., Retraining],
 ) -> Run:
-    """Retrain, from the last epoch if there is a checkpoint beside the file, and keep the run in the file."""
+    """Retrain, from the last epoch if there is a checkpoint next to the file, and keep the run in the file."""
     checkpoint = file.with_suffix(".pt")
     result = retrained(checkpoint=checkpoint)
     change = result.change.to_dict() if result.change else {}

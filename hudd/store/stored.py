@@ -35,7 +35,7 @@ def read_whole(dataset: h5py.Dataset) -> np.ndarray:
 
 
 def _shards(dataset: h5py.Dataset) -> Iterator[h5py.File]:
-    """Open every shard that a dataset is made of: HDF5 fills in for one that it cannot open, without a word."""
+    """Open every shard that a dataset is made of: HDF5 silently fills in for one that it cannot open."""
     folder = Path(dataset.file.filename).parent
     for name in [source.file_name for source in dataset.virtual_sources()] if dataset.is_virtual else ():
         try:

@@ -57,7 +57,7 @@ class StudyFile:
         Parameters
         ----------
         attributes : dict
-            Beside `format` and `version`, which are set here.
+            In addition to `format` and `version`, which are set here.
 
         Raises
         ------

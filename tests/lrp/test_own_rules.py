@@ -233,8 +233,8 @@ def test_changes_that_are_never_the_same_do_not_pile_up():
     contraction = Contraction(torch.randn(4, 5), None)
     for turn in range(100):
         found = contraction.modified("power", in_a_list(turn), bias=False)
-        contraction.beside(found)
-    assert len(contraction._modified._made) == len(contraction._beside._made) == 16
+        contraction.joined(found)
+    assert len(contraction._modified._made) == len(contraction._joined._made) == 16
 
 
 def test_rules_that_share_a_layer_and_a_name_do_not_share_weights():

@@ -67,7 +67,7 @@ def test_every_picture_is_told_in_words(make_study):
     pictures = page.all("img", "pic")
     assert pictures
     thumbs = len({a["href"] for a in page.all("a", "thumb")})
-    assert sum(not a["alt"] for a in pictures) == thumbs  # the overview's, beside their names
+    assert sum(not a["alt"] for a in pictures) == thumbs  # the overview's, next to their names
     assert all(a["alt"] == "" for a in page.all("img", "over"))
     assert all(a.get("aria-label") for a in page.all("svg", "chart"))
     ids = [a["id"] for _, a in page.elements if "id" in a]
@@ -179,14 +179,14 @@ def test_large_numbers_keep_their_digits(make_study):
     assert all(low != high for low, high in ends)
 
 
-def test_many_pictures_go_beside_the_page(make_study, tmp_path):
+def test_many_pictures_go_next_to_the_page(make_study, tmp_path):
     out = tmp_path / "deep" / "my report.html"
     path, page = read(make_study(), out=out, inline=1000)
     folder = path.with_name("my report-hudd-images")
-    beside = [a["src"] for a in page.all("img") if not a["src"].startswith("data:")]
-    assert beside
-    assert {s.split("/")[1] for s in beside} == {p.name for p in folder.iterdir()}
-    assert all(s.startswith("my%20report-hudd-images/") for s in beside)
+    linked = [a["src"] for a in page.all("img") if not a["src"].startswith("data:")]
+    assert linked
+    assert {s.split("/")[1] for s in linked} == {p.name for p in folder.iterdir()}
+    assert all(s.startswith("my%20report-hudd-images/") for s in linked)
     assert all(
         a["src"].startswith("data:") for a in page.all("img") if a["alt"] == "" and "pic" in a["class"]
     )

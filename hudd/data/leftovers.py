@@ -28,14 +28,14 @@ _THUMBNAIL = re.compile(
 )
 
 
-def is_left_behind(entry: Path, beside: set[str], classes: frozenset[str]) -> bool:
+def is_left_behind(entry: Path, stems: set[str], classes: frozenset[str]) -> bool:
     """Say whether an entry of an image folder is known by its name to be no data.
 
     Parameters
     ----------
     entry : Path
         A file or folder.
-    beside : set of str
+    stems : set of str
         Stems, in lower case, of the files next to it.
     classes : frozenset of str
         Names that are classes, whatever else they look like.
@@ -48,7 +48,7 @@ def is_left_behind(entry: Path, beside: set[str], classes: frozenset[str]) -> bo
     if name.lower() in _FOLDERS:
         return entry.is_dir()
     shown = _THUMBNAIL.fullmatch(entry.stem)
-    return shown is not None and (shown["before"] or shown["after"]).lower() in beside
+    return shown is not None and (shown["before"] or shown["after"]).lower() in stems
 
 
 def is_sidecar(entry: Path) -> bool:
