@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hudd.clustering import CLUSTERERS
 from hudd.errors import HuddError, UsageError
+from hudd.parts import CASES, CLUSTERERS, EXPORTERS, FEATURES, RULES, STRATEGIES
 from hudd.registry import Registry
 
 
@@ -47,6 +47,13 @@ def test_own_names_come_first_and_nothing_is_imported(installed):
     assert CLUSTERERS.names() == ("ward", "average", "kmeans", "dbscan", "hdbscan", "aaa")
     assert "other_clusters" not in sys.modules
     CLUSTERERS.check("aaa")
+
+
+@pytest.mark.parametrize(
+    "registry", [RULES, FEATURES, CLUSTERERS, STRATEGIES, EXPORTERS, CASES], ids=lambda each: each.group
+)
+def test_every_part_of_hudd_is_where_its_name_says(registry):
+    assert all(registry.find(name) is not None for name in registry.own)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ class TrainingSettings:
     """The fields of :class:`hudd.retraining.TrainingConfig`."""
 
     epochs: int = _training(
-        10, help="Passes over the training set at most", bounds=Range(least=1), panel=Panel.FIRST
+        10, help="Epochs of a training or retraining at most", bounds=Range(least=1), panel=Panel.FIRST
     )
     batch_size: int = _training(128, help="Images a step", bounds=Range(least=1), option=None)
     lr: float = _training(1e-3, help="Learning rate", bounds=Range(above=0))
