@@ -171,15 +171,16 @@ def main() -> None:
         sys.path.insert(0, folder)
         os.environ["PYTHONPATH"] = folder
         for name in given.modules or settings["modules"]:
-            record = json.loads(record_file.read_text()) if record_file.exists() else {}
             module = settings["modules"][name]
-            found = score(module, settings, record[name]["survived"] if given.survivors else None)
+            again = json.loads(record_file.read_text())[name]["survived"] if given.survivors else None
+            found = score(module, settings, again)
             print(
                 f"{name}: {found['killed']} of {found['mutants']} killed, score {found['score']}", flush=True
             )
             if found["score"] < settings["least"]:
                 low.append(name)
             if given.seed is None:
+                record = json.loads(record_file.read_text()) if record_file.exists() else {}
                 record[name] = {**made, "seed": settings["seed"], **module, **found}
                 record_file.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
         os.chdir(ROOT)

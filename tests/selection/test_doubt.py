@@ -22,6 +22,27 @@ def test_equals_brute_force(seed, neighbours, memory, block):
     np.testing.assert_allclose(rates, ((~correct)[nearest].sum(1) + (~correct).mean()) / (neighbours + 1))
 
 
+class Watched:
+    """Heatmaps in a file, and the most of them that were read at a time."""
+
+    def __init__(self, array):
+        self.array, self.shape, self.most = array, array.shape, 0
+
+    def __len__(self):
+        return len(self.array)
+
+    def __getitem__(self, key):
+        self.most = max(self.most, len(self.array[key]))
+        return self.array[key]
+
+
+@pytest.mark.parametrize(("memory", "most"), [(160, 10), (10_000, 29)])
+def test_no_more_test_heatmaps_are_held_than_the_memory_takes(memory, most):
+    watched = Watched(np.random.default_rng(0).normal(size=(29, 4)))
+    failure_rate(np.zeros((3, 4)), watched, np.ones(29, bool), memory=memory)
+    assert watched.most == most
+
+
 def test_finds_the_region_where_the_dnn_fails():
     rng = np.random.default_rng(0)
     test, images = rng.random((500, 2)), rng.random((200, 2))

@@ -28,7 +28,7 @@ class Client:
         if "json" in more:
             content = json.dumps(more["json"]).encode()
         lines = {"Host": f"127.0.0.1:{self.port}", "X-Hudd-Token": TOKEN, **(headers or {})}
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
         connection.putrequest(method, path, skip_host=True)
         for name, value in lines.items():
             connection.putheader(name, value)

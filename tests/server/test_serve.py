@@ -152,6 +152,7 @@ def test_a_study_without_selection_has_no_label_page(make_study, serving):
         assert client.get("/").status_code == 200
 
 
+@pytest.mark.timing
 def test_serve_listens_on_loopback_and_tells_its_address(study, client_of, monkeypatch):
     told, made, ready = [], [], threading.Event()
 
@@ -167,7 +168,7 @@ def test_serve_listens_on_loopback_and_tells_its_address(study, client_of, monke
     monkeypatch.setattr(server, "Server", Recorded)
     thread = threading.Thread(target=server.serve, args=(study, "label"), kwargs={"ready": hear}, daemon=True)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(600)
     address = told[0]
     assert address.startswith("http://127.0.0.1:")
     client = client_of(int(address.split(":")[2].split("/")[0]))
@@ -178,7 +179,7 @@ def test_serve_listens_on_loopback_and_tells_its_address(study, client_of, monke
     assert "unsafe set" in client.get("/label", headers={"X-Hudd-Token": "", "Cookie": cookie}).text
     assert client.get("/label", headers={"X-Hudd-Token": ""}).status_code == 403
     made[0].should_exit = True
-    thread.join(10)
+    thread.join(600)
     assert not thread.is_alive()
 
 

@@ -84,8 +84,11 @@ def test_columns_are_whole_datasets_by_name(shards, arrays):
     assert dataclasses.replace(shards, directory=shards.directory / "nowhere").columns([]) == {}
 
 
-def test_a_view_shows_all_shards(shards, arrays, tmp_path):
+def test_a_view_shows_all_shards(shards, arrays, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     shards.write_view(tmp_path / "view.h5")
+    assert list((tmp_path / "here").iterdir()) == []  # it is made in memory
     with h5py.File(tmp_path / "view.h5") as file:
         assert set(file) == set(arrays)
         for name, array in arrays.items():
