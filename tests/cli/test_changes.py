@@ -7,6 +7,8 @@ import pytest
 from hudd.review.review import Review
 from hudd.study import Study
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow
 def test_transform_options_join_those_given_before(tiny, hudd):

@@ -63,6 +63,7 @@ def test_runs_and_reports(problem, make_model, tmp_path):
     assert not list((tmp_path / "runs").glob("*.pt"))
 
 
+@pytest.mark.slow
 def test_a_killed_comparison_loses_an_epoch_at_most(problem, make_model, tmp_path, monkeypatch):
     whole = start(problem, make_model, tmp_path / "whole")
     saved = []
@@ -86,6 +87,7 @@ def test_a_killed_comparison_loses_an_epoch_at_most(problem, make_model, tmp_pat
     assert again == whole
 
 
+@pytest.mark.slow
 def test_other_choices_do_not_take_up_old_runs(problem, make_model, tmp_path):
     first = start(problem, make_model, tmp_path)
     second = start(problem, make_model, tmp_path, seed=1)
