@@ -227,6 +227,8 @@ def exported(out: Path) -> tuple[list[int], dict[int, str], dict[str, str]] | No
     if "csv" in manifest["formats"]:
         with (out / "errors.csv").open(newline="") as stream:
             rows = list(csv.DictReader(stream))
+        if "cluster" not in rows[0]:  # of a study that was about to be clustered again
+            return None
         names = {int(row["cluster"]): row["cluster_name"] for row in rows}
         told.append(([int(row["cluster"]) for row in rows], names))
     if "coco" in manifest["formats"]:
