@@ -64,7 +64,7 @@ def prepare(name: str, directory: str | Path, *, seed: int = 0, told: Told | Non
         if study.settings.model != case.model or study.settings.seed != seed:
             raise UsageError(
                 f"'{directory}' holds a study of {study.settings.model} with seed {study.settings.seed}; "
-                "name another directory with --out."
+                "name another directory."
             )
         return study
     told = told or (lambda stage, text, seconds: None)
@@ -86,8 +86,8 @@ def _check_version(name: str, directory: Path) -> None:
     made_by, mark = directory / "data" / _MADE_BY, CASES.mark(name)
     if mark is not None and made_by.is_file() and made_by.read_text(encoding="utf-8") != mark:
         raise UsageError(
-            f"the data in '{directory}' are those of another version of case '{name}'; name another directory with "
-            "--out."
+            f"the data in '{directory}' are those of another version of case '{name}'; name another "
+            "directory."
         )
 
 

@@ -48,15 +48,15 @@ def shortage(error: Exception) -> str | None:
     if any(sign in text for sign in _NO_THREADS):
         return (
             "the system gives no more threads; raise the limit of processes ('ulimit -u', or the container's), or "
-            "set OMP_NUM_THREADS=1 and give --workers 0."
+            "set OMP_NUM_THREADS=1 and give `workers=0`."
         )
     if isinstance(error, MemoryError) or any(sign in text for sign in _NO_MEMORY):
         limit = address_space()
         if limit is None:
-            return "the memory is full; give a smaller --batch-size, or --pool channel."
+            return "the memory is full; give a smaller `batch_size`, or `pool='channel'`."
         return (
             f"the memory is full, and the address space is limited to {limit / 2**30:.1f} GiB; {_LIFT}, or give a "
-            "smaller --batch-size."
+            "smaller `batch_size`."
         )
     return None
 

@@ -136,8 +136,8 @@ class Registry(Mapping[str, Any]):
             if name in self.own:
                 raise
             raise HuddError(
-                f"{self.what} '{name}'{self._of(name)} failed: {type(error).__name__}: {sentence(error)} Give --debug "
-                "for its traceback, and report it to whoever wrote it."
+                f"{self.what} '{name}'{self._of(name)} failed: {type(error).__name__}: {sentence(error)} Report "
+                "it to whoever wrote it, with its traceback."
             ) from error
 
     def mark(self, name: str) -> str | None:

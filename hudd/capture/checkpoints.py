@@ -90,7 +90,7 @@ def find_weights(
         names = [fit.prefix.rstrip(".") or "(the names without a prefix)" for fit in (first, *others)]
         raise UsageError(
             f"weights {where} hold {len(names)} sets of weights that fit: {', '.join(names)}; choose one with "
-            f"--weights-key, such as --weights-key {names[-1]}."
+            f"`weights_key`, such as `weights_key='{names[-1]}'`."
         )
     state = {name: entry.value for name, entry in first.found.items()}
     return Found(state, _description(first, wanted))
@@ -100,7 +100,7 @@ def _below(entries: list[Entry], key: str, where: str) -> list[Entry]:
     found = [entry for entry in entries if f"{_full(entry)}.".startswith(f"{key.rstrip('.')}.")]
     if not found:
         raise UsageError(
-            f"weights {where} have no entry '{key}'; give --weights-key one of: {_tops(entries)}."
+            f"weights {where} have no entry '{key}'; give `weights_key` one of: {_tops(entries)}."
         )
     return found
 
@@ -192,7 +192,7 @@ def _misfit(best: _Fit, entries: list[Entry], where: str) -> UsageError:
     listed = "; ".join(f"{len(names)} {what}: {list_first(names)}" for what, names in parts if names)
     choose = ""
     if any(entry.place for entry in entries):
-        choose = f", or choose an entry of the file with --weights-key (it has {_tops(entries)})"
+        choose = f", or choose an entry of the file with `weights_key` (it has {_tops(entries)})"
     path, _, spec = where.rpartition(" for ")
     return UsageError(
         f"weights {path} do not fit {spec}: {listed}. Give the weights of this very network{choose}."

@@ -91,7 +91,7 @@ def load_model(
     files = [] if path is None else files_of(path)
     if weights_key is not None and path is None:
         raise UsageError(
-            f"weights_key is '{weights_key}', but there is no weights file; give --weights, too."
+            f"weights_key is '{weights_key}', but there is no weights file; give `weights`, too."
         )
     if spec.endswith(".pt2"):
         if path is not None:
@@ -163,7 +163,7 @@ def _program(path: Path, trust_pickle: bool) -> nn.Module:
     except pickle.UnpicklingError as error:
         raise UsageError(
             f"'{path}' holds more than tensors (or is damaged), and unpickling it can run code of whoever made the "
-            "file; give --trust-pickle if you trust whoever made it."
+            "file; give `trust_pickle=True` if you trust whoever made it."
         ) from error
     except Exception as error:
         raise UsageError(

@@ -64,7 +64,7 @@ class _Choice:
         first = next(iter([own for own, value in found.items() if value.ndim == 2] or found))
         raise UsageError(
             f"the model returns a {kind} with {listed}{what}; choose the scores of the classes, such as "
-            f"--output {first}."
+            f"`output='{first}'`."
         )
 
 

@@ -127,7 +127,7 @@ def _content(path: Path, trust_pickle: bool) -> Any:
             return content
         raise UsageError(
             f"weights '{path}' hold more than tensors (or are damaged), and unpickling them can run code of "
-            f"whoever made the file; {_SAVE}, or give --trust-pickle if you trust whoever made it."
+            f"whoever made the file; {_SAVE}, or give `trust_pickle=True` if you trust whoever made it."
         ) from error
     except Exception as error:  # torch.load has no error of its own: RuntimeError, EOFError, KeyError, ...
         raise UsageError(f"weights '{path}' cannot be read ({line_of(error)}); {_SAVE}.") from error

@@ -73,7 +73,7 @@ def _own_warnings(debug: bool) -> Iterator[None]:
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
         if issubclass(category, HuddWarning) and os.environ.get("RANK", "0") == "0":
-            print(f"hudd: {one_line(str(message))}", file=sys.stderr)
+            print(f"hudd: {_told(str(message))}", file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", HuddWarning)
@@ -88,5 +88,11 @@ def _fail(message: str, code: int, debug: bool) -> int:
 
         for line in traceback.format_exc().splitlines():
             print(printable(line), file=sys.stderr)
-    print(f"hudd: {one_line(message)}", file=sys.stderr)
+    print(f"hudd: {_told(message)}", file=sys.stderr)
     return code
+
+
+def _told(message: str) -> str:
+    from hudd.cli.translation import as_options
+
+    return one_line(as_options(message))

@@ -11,7 +11,7 @@ from hudd.errors import UsageError
 
 UNKNOWN = -1
 BY_NAME, BY_NUMBER, BY_ORDER = "by name", "by number", "by the order of the names"
-CLASSES = "give the class name of every output, in order, with --classes"
+CLASSES = "give the class name of every output, in order, with `classes`"
 
 
 @dataclass(frozen=True)

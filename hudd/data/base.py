@@ -15,7 +15,7 @@ from hudd.data.assignment import Assignment
 from hudd.data.transforms import Transform, apply
 from hudd.errors import UsageError
 
-RESIZE = "give a resize, as Transform(resize=(height, width)) or --resize"
+RESIZE = "give a resize, as Transform(resize=(height, width)) or `resize`"
 
 
 class ImageSource(ABC):

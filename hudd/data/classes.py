@@ -291,7 +291,7 @@ def _by_order(names: Sequence[str], written: set[str]) -> Assignment:
             remarks = [
                 *remarks,
                 f"the classes are numbers and were sorted as text, '{early}' before '{late}', as torchvision's "
-                "ImageFolder does; --classes gives another order.",
+                "ImageFolder does; the setting classes gives another order.",
             ]
     assigned = {**{name: number[plain[name]] for name in written}, "": UNKNOWN}
     return _assigned(names, assigned, known, how, remarks)

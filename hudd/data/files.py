@@ -80,7 +80,7 @@ class FileSource(ImageSource):
             if len(refused) > 1:
                 others = first((str(file) for file, _ in refused[1:]), most=9)
                 more = f" So it is with {len(refused) - 1:,} more of {len(self.files):,}: {others}."
-            raise UsageError(f"{refused[0][1]}{more} --skip-bad leaves such images out.")
+            raise UsageError(f"{refused[0][1]}{more} `skip_bad` leaves such images out.")
         sizes: dict[tuple[int, int], Path] = {}
         turned = 0
         for file, header in zip(self.files, found):
@@ -90,7 +90,7 @@ class FileSource(ImageSource):
         if turned and not self.exif_orient:
             self.remarks = [
                 *self.remarks,
-                f"{turned:,} images say by EXIF that they are to be turned, which is not done; --exif-orient does it.",
+                f"{turned:,} images say by EXIF that they are to be turned; this is not done without exif_orient.",
             ]
         if len(sizes) > 1 and isinstance(self.transform, Transform) and self.transform.resize is None:
             one, other = (

@@ -100,7 +100,7 @@ class Transform(TransformSettings):
         if images.ndim == 3 and max(np.size(self.mean), np.size(self.std)) > 1:
             raise UsageError(
                 f"mean {self.mean} and std {self.std} are for three channels, but the images are grey; "
-                "give one number each, or grayscale=False (--colour)."
+                "give one number each, or `grayscale=False`."
             )
         planes = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
         values = np.multiply(planes, np.float32(self.scale), dtype=np.float32, order="C")

@@ -197,8 +197,8 @@ def _results(
 def _halved(count: int) -> int:
     if count == 1:
         raise HuddError(
-            "the GPU has too little memory for a single image; explain fewer layers (--layers), pool the heatmaps "
-            "(--pool), or choose --device cpu."
+            "the GPU has too little memory for a single image; explain fewer layers (`layers`), pool the heatmaps "
+            "(`pool`), or choose `device='cpu'`."
         )
     half = (count + 1) // 2
     message = f"the GPU has too little memory for {count} images at a time; going on with {half}."
@@ -220,6 +220,6 @@ def _arrived(count: int, fetch: Fetch) -> tuple[int, dict[str, np.ndarray]]:
     for name, too_large in zip(halves, flags):
         if too_large:
             raise HuddError(
-                f"relevance at layer '{name}' exceeds float16 (65,504); keep the heatmaps with --dtype float32."
+                f"relevance at layer '{name}' exceeds float16 (65,504); keep the heatmaps with `dtype='float32'`."
             )
     return count, arrays

@@ -228,7 +228,7 @@ def import_labels(
         elif not overwrite and before[row] >= 0 and before[row] != label:
             problems.append(
                 f"{place}: '{path}' is {class_names[label]} but known as {class_names[before[row]]} "
-                "(--overwrite replaces it)"
+                "(`overwrite=True` replaces it)"
             )
         else:
             seen[row], labels[row] = (place, label), label

@@ -192,7 +192,7 @@ def unsafe_set(name: str, candidates: Candidates, budget: int, *, seed: int) -> 
     rows = found.labelled
     if len(np.unique(rows)) < len(rows) or not len(found.bag):
         raise UsageError(
-            f"strategy '{name}' does not select different images to label; use it to compare (--modes), and another "
+            f"strategy '{name}' does not select different images to label; use it to compare (`modes`), and another "
             "one to select."
         )
     closest = candidates.closest

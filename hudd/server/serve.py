@@ -74,7 +74,7 @@ def serve(
             listener.listen()
         except (OSError, OverflowError) as error:
             raise UsageError(
-                f"cannot listen on {host} port {port} ({error}); give another --port or --host."
+                f"cannot listen on {host} port {port} ({error}); give another port or host."
             ) from error
         port = listener.getsockname()[1]
         app = make_app(study, token, hosts={*_LOOPBACK, host}, port=port)

@@ -120,7 +120,7 @@ def check_space(directory: Path, needed: int, what: str) -> None:
     if needed > free:
         raise HuddError(
             f"{what} take {size_text(needed)}, but '{directory}' has {size_text(free)} left: free some space, "
-            "or store less (--store selected or none, --dtype float16, --pool channel)."
+            "or store less (`store='selected'`, `dtype='float16'`, `pool='channel'`)."
         )
 
 

@@ -116,7 +116,7 @@ def _acquire(handle: int, path: Path, break_stale: bool) -> Path | None:
     if owner and owner["host"] != socket.gethostname() and not break_stale:
         raise HuddError(
             f"'{path.parent}' is locked by {_name(owner)}; if nothing runs there any more, "
-            "give --break-lock and try again."
+            "give `break_lock=True` and try again."
         )
     record = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}).encode()
     try:

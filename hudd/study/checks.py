@@ -63,7 +63,7 @@ def check_layer(inputs: Inputs, layers: Sequence[str] | None = None) -> None:
     if wanted is not None and wanted not in layers:
         others = "" if inputs.settings.kind.layered else "; preset 'hudd' clusters layer by layer"
         raise UsageError(
-            f"layer '{wanted}' is not in this study; give --layer auto, or one of: {', '.join(layers)}{others}."
+            f"layer '{wanted}' is not in this study; give `layer='auto'`, or one of: {', '.join(layers)}{others}."
         )
 
 
@@ -97,7 +97,7 @@ def count_outputs(inputs: Inputs, example: torch.Tensor) -> int:
                 ".half(), .to(dtype) or autocast, and let the factory return model.float()."
             ) from error
         remedy = _other_channels(inputs, example) or (
-            "give the transform that it was trained with, such as --resize"
+            "give the transform that it was trained with, such as `resize`"
         )
         raise UsageError(f"the model cannot take an image of {shape} ({reason}); {remedy}.") from error
     if not isinstance(output, torch.Tensor) or output.ndim != 2 or output.shape[1] < 2:
@@ -115,13 +115,13 @@ def _other_channels(inputs: Inputs, example: torch.Tensor) -> str:
     """Return the options by which the model takes the image, where it wants grey for colour or the other way round."""
     grey = example.shape[1] == 3
     wanted = {"grayscale": grey} | (inputs.settings.transform or {})
-    options = "--gray" if grey else "--colour"
+    options = f"`grayscale={grey}`"
     source = copy(inputs.source("test"))
     try:
         transform = Transform.changed(inputs.model.transform, wanted | {"grayscale": grey})
     except UsageError:  # mean or std of three channels
         values = {"mean": 0.5, "std": 0.5}
-        options += " --mean NUMBER --std NUMBER"
+        options += " `mean=NUMBER` `std=NUMBER`"
         transform = Transform.changed(inputs.model.transform, wanted | {"grayscale": grey} | values)
     source.transform = transform
     try:

@@ -24,10 +24,10 @@ def check_classes(inputs: Inputs, outputs: int) -> None:
     """
     names = inputs.given_class_names
     if names is not None and len(names) != outputs:
-        where = "--classes gives" if inputs.settings.classes is not None else "the model's class_names are"
+        where = "`classes` gives" if inputs.settings.classes is not None else "the model's class_names are"
         raise UsageError(
             f"{where} {len(names)} names, and the model has {outputs} outputs; give the name of every output, in "
-            "order, with --classes."
+            "order, with `classes`."
         )
     for split in SPLITS:
         if inputs.settings.data(split) is None:

@@ -56,7 +56,7 @@ def export_labels(
     path = Path(path)
     if path.suffix in (".csv", ".json") and path.exists() and not overwrite:
         raise UsageError(
-            f"'{path}' exists, perhaps with labels filled in; name another file, or give --overwrite."
+            f"'{path}' exists, perhaps with labels filled in; name another file, or give `overwrite=True`."
         )
     rows = rows_to_label(study.inputs, study.journal)
     if unlabelled_only:

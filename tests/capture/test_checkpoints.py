@@ -141,7 +141,7 @@ def test_what_was_chosen_is_said(spec, save, kind, says):
 def test_where_several_fit_the_option_that_chooses_is_named_and_works(spec, save, content, key, state):
     path = save(content)
     with pytest.raises(
-        UsageError, match=rf"hold 2 sets of weights that fit: .*{key}.*choose one with --weights-key"
+        UsageError, match=rf"hold 2 sets of weights that fit: .*{key}.*choose one with `weights_key`"
     ):
         load_model(spec, path)
     assert same(load_model(spec, path, weights_key=key).module, state)
@@ -150,7 +150,7 @@ def test_where_several_fit_the_option_that_chooses_is_named_and_works(spec, save
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ({"model": under("x.", {"weight": torch.ones(2)})}, r"--weights-key \(it has model, model\.x\)"),
+        ({"model": under("x.", {"weight": torch.ones(2)})}, r"`weights_key` \(it has model, model\.x\)"),
         ({"state_dict": {**STATE, "head2.weight": torch.ones(2)}}, r"1 unexpected: head2\.weight"),
         (
             {"state_dict": {**STATE, "head.bias": torch.ones(5)}},
@@ -164,9 +164,9 @@ def test_what_does_not_fit_is_refused_with_the_keys_seen(spec, save, content, sa
 
 
 def test_a_key_that_is_not_there(spec, save):
-    with pytest.raises(UsageError, match="have no entry 'emma'; give --weights-key one of: model, ema"):
+    with pytest.raises(UsageError, match="have no entry 'emma'; give `weights_key` one of: model, ema"):
         load_model(spec, save({"model": STATE, "ema": OTHER}), weights_key="emma")
-    with pytest.raises(UsageError, match="there is no weights file; give --weights, too"):
+    with pytest.raises(UsageError, match="there is no weights file; give `weights`, too"):
         load_model(spec, weights_key="ema")
 
 

@@ -256,7 +256,9 @@ class Touch:
 def test_pickled_weights_run_nothing_unless_trusted(tmp_path):
     mark, path = tmp_path / "mark", tmp_path / "weights.pth"
     torch.save({"state_dict": nn.Linear(3, 2).state_dict(), "by": Touch(mark)}, path)
-    with pytest.raises(UsageError, match=r"can run code of whoever made the file; .* or give --trust-pickle"):
+    with pytest.raises(
+        UsageError, match=r"can run code of whoever made the file; .* or give `trust_pickle=True`"
+    ):
         read_entries(path)
     assert not mark.exists()
     assert {e.name for e in read_entries(path, trust_pickle=True)} == {"weight", "bias"}
@@ -265,7 +267,7 @@ def test_pickled_weights_run_nothing_unless_trusted(tmp_path):
 
 def test_a_pickled_module_has_its_weights_taken_once_trusted(tmp_path):
     torch.save(nn.Linear(3, 2), tmp_path / "whole.pth")
-    with pytest.raises(UsageError, match="--trust-pickle"):
+    with pytest.raises(UsageError, match="`trust_pickle=True`"):
         read_entries(tmp_path / "whole.pth")
     assert {e.name for e in read_entries(tmp_path / "whole.pth", trust_pickle=True)} == {"weight", "bias"}
 

@@ -77,14 +77,14 @@ def test_relevance_and_scores_are_those_of_the_output_chosen(kind):
         (
             FORMS["dict"][0],
             None,
-            r"a dict with logits \(4, 3\), features \(4, 4, 6, 6\); .* such as --output logits\.",
+            r"a dict with logits \(4, 3\), features \(4, 4, 6, 6\); .* such as `output='logits'`\.",
         ),
         (
             FORMS["dataclass"][0],
             "scores",
-            r"a Scores with .* and output 'scores' is none of them; .*--output logits\.",
+            r"a Scores with .* and output 'scores' is none of them; .*`output='logits'`\.",
         ),
-        (FORMS["tuple"][0], None, r"a tuple with 0 \(4, 4, 6, 6\), 1 \(4, 3\); .*--output 1\."),
+        (FORMS["tuple"][0], None, r"a tuple with 0 \(4, 4, 6, 6\), 1 \(4, 3\); .*`output='1'`\."),
         (FORMS["tuple"][0], "2", "output '2' is none of them"),
         (lambda y, h: "nothing", None, "a str without tensors"),
         (

@@ -171,5 +171,5 @@ def test_causes_that_are_known_of_some(folder, tmp_path, causes, purity):
 
 def test_relevance_beyond_half_precision_is_refused(folder, tmp_path):
     images = np.random.default_rng(0).integers(0, 255, (20, 8, 8), dtype=np.uint8)
-    with pytest.raises(HuddError, match=r"exceeds float16 .* --dtype float32"):
+    with pytest.raises(HuddError, match=r"exceeds float16 .* `dtype=.float32.`"):
         studied(folder, tmp_path, images, np.arange(20) % 3, net="loud", dtype="float16")

@@ -61,7 +61,7 @@ def test_the_same_process_may_hold_it_twice(tmp_path):
 def test_a_lock_left_by_another_machine_is_told_and_broken_on_request(tmp_path):
     (tmp_path / "lock").write_text(json.dumps({"pid": 1, "host": "elsewhere", "since": 0}))
     with (
-        pytest.raises(HuddError, match=r"process 1 on elsewhere .*--break-lock"),
+        pytest.raises(HuddError, match=r"process 1 on elsewhere .*`break_lock=True`"),
         writer_lock(tmp_path / "lock"),
     ):
         pass

@@ -34,7 +34,7 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
         If nothing was selected, or an image to retrain on has no label.
     """
     if inputs.settings.train is None:
-        raise UsageError(f"'{journal.path}' has no training set to retrain on; give one with --train.")
+        raise UsageError(f"'{journal.path}' has no training set to retrain on; give one with `train`.")
     if not len(inputs.results.selection):
         raise HuddError(
             "no image was selected (every cluster has a single member), so there is nothing to retrain on."
@@ -164,7 +164,7 @@ def _check_labels(inputs: Inputs, parts: list[np.ndarray]) -> None:
         raise HuddError(
             f"{unknown:,} of the {len(rows):,} images to retrain on have no label; write them out with "
             f"'hudd label {inputs.path} --export labels.csv', fill it in and read it with "
-            f"--import.{inputs.results.about_labels_aside()}"
+            f"'hudd label {inputs.path} --import labels.csv'.{inputs.results.about_labels_aside()}"
         )
 
 

@@ -58,7 +58,7 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     """
     if inputs.settings.improvement is None:
         raise UsageError(
-            f"'{journal.path}' has no improvement set to select from; give one with --improvement."
+            f"'{journal.path}' has no improvement set to select from; give one with `improvement`."
         )
     mark, started = fingerprint(inputs), time.perf_counter()
     nearest_mark = nearest_fingerprint(inputs)

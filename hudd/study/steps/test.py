@@ -65,7 +65,7 @@ def _check_apart(inputs: Inputs) -> None:
     for split in ("train", "improvement"):
         if data.get(split) == data["test"]:
             raise UsageError(
-                f"--test and --{split} are the same images, and a DNN is not tested on what it is retrained on; give "
+                f"`test` and `{split}` are the same images, and a DNN is not tested on what it is retrained on; give "
                 "others for one of them."
             )
 
