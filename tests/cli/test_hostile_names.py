@@ -13,6 +13,8 @@ from hudd.review.review import Review
 from hudd.study import Study
 from hudd.text import in_line, printable, to_json
 
+pytestmark = pytest.mark.slow
+
 TITLE, BELL, CSI, BACK, TURN = "\x1b]0;owned\x07", "\x07", "\x9b2J", "\rok\x08\x7f", "\u202e\u2028\u200f"
 HOSTILE = f"a{TITLE}{BELL}{CSI}{BACK}{TURN}[bold]b[_]"
 

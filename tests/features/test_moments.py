@@ -80,6 +80,7 @@ def test_maps_are_halved_until_they_are_small_enough(shape, smaller):
         np.testing.assert_allclose(coarse, expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_conservation_is_that_of_the_leakiest_layer(net, images):
     target = net(images).argmax(1)
     extractor = Moments(net, lambda most: [(images, target)], rules="alpha-beta")
@@ -200,6 +201,7 @@ def test_a_column_that_never_changes_does_not_count(net, images):
     assert torch.isfinite(found).all()
 
 
+@pytest.mark.slow
 def test_equal_images_have_no_moments_to_tell_apart(net, images):
     same = images[:1].expand(4, -1, -1, -1)
     extractor = Moments(net, lambda most: [(same, torch.zeros(4, dtype=torch.long))])

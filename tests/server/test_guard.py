@@ -162,6 +162,7 @@ def ended(client, begin, then=b"", every=0.1, most=120):
         return time.monotonic() - started, found
 
 
+@pytest.mark.slow
 @pytest.mark.timing
 def test_half_open_connections_end(client, monkeypatch):
     monkeypatch.setattr(connection, "SECONDS", 0.5)
@@ -189,6 +190,7 @@ def test_half_open_connections_end(client, monkeypatch):
     assert client.get("/notes").status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.timing
 def test_an_answer_that_nobody_reads_ends(client, monkeypatch):
     monkeypatch.setattr(connection, "SECONDS", 0.3)

@@ -18,6 +18,7 @@ def test_no_error(finished, material, tmp_path):
     assert study.split("test").correct.all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_few_errors(finished, material, tmp_path, count):
     rows = np.concatenate([np.flatnonzero(finished.split("test").correct)[:5], finished.errors[:count]])

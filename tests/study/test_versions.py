@@ -14,6 +14,8 @@ from hudd.study import STEPS, Study, versions
 from hudd.study.graph import Graph
 from hudd.study.study import GRAPH
 
+pytestmark = pytest.mark.slow
+
 
 def marks(study):
     return {name: step["finished"] + step["fingerprint"] for name, step in study.provenance["steps"].items()}
