@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 
+from hudd.cli.printing import console
 from hudd.review.review import Review
 from hudd.study import Study
 from hudd.text import in_line, printable, to_json
@@ -66,7 +67,7 @@ COMMANDS = {
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_no_line_steers_the_terminal(hudd, hostile, name, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "1000")  # a table leaves out the ends of long paths
+    monkeypatch.setattr(console, "_width", 1000)  # a table leaves out the ends of long paths
     words = [word.replace("STUDY", str(hostile)).replace("NAME", HOSTILE) for word in COMMANDS[name]]
     code, out, err = hudd(*words)
     assert (code == 0) == (not name.startswith("no ")), err

@@ -32,7 +32,7 @@ distances.SHARD_BYTES = 40_000
 
 
 def attempt(path, step, at_write, after):
-    sync, bring, count = os.fsync, Study.take, 0
+    sync, bring, count = os.fsync, Study.run_step, 0
 
     def fsync(handle):
         nonlocal count
@@ -47,7 +47,7 @@ def attempt(path, step, at_write, after):
         stage.write_text(step)
         return bring(study, step)
 
-    os.fsync, Study.take = fsync, told
+    os.fsync, Study.run_step = fsync, told
     torch.set_num_threads(1)
     (Study.open(path) if (path / "study.h5").exists() else Study.create(path, **choices)).run()
     os._exit(0)

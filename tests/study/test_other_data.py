@@ -116,7 +116,7 @@ def test_pictures_that_took_the_place_of_others_are_not_labelled_for_them(weeks,
 def test_a_test_set_to_learn_by_heart(material, tmp_path, split):
     study = Study.create(tmp_path / "study", **{**material, split: material["test"]})
     with pytest.raises(
-        UsageError, match=f"--test and --{split} are the same images, and a DNN is not tested"
+        UsageError, match=f"`test` and `{split}` are the same images, and a DNN is not tested"
     ):
         study.run()
     study.configure(**{split: material[split]}).test()

@@ -111,7 +111,7 @@ def test_a_wrong_change_changes_nothing(finished):
         ({"angles": {"cause": 360.0}}, "angles has 'cause', which is no numeric parameter"),
         ({"units": {"height": "px"}}, "units has 'height', which is no parameter of the test set"),
         ({"preset": "hudd-2021", "budget": 2}, "budget is 2, but preset 'hudd-2021'"),
-        ({"layer": "nowhere"}, "layer 'nowhere' is not in this study; give --layer auto, or one of: "),
+        ({"layer": "nowhere"}, "layer 'nowhere' is not in this study; give `layer='auto'`, or one of: "),
         ({"preset": "moments", "layer": "0"}, "one of: moments; preset 'hudd' clusters layer by layer"),
         ({"seed": 2**32}, "seed is 4294967296; give a whole number from 0 to 4294967295"),
         ({"preset": "moments", "pool": "channel"}, "pool is 'channel', but moments are not pooled"),
