@@ -1,4 +1,4 @@
-// What `split` and `by_sign` share: an input beside its positive and its negative part.
+// What `split` and `by_sign` share: an input next to its positive and its negative part.
 #pragma once
 
 #include "checks.h"
