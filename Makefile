@@ -1,6 +1,6 @@
 # make demo   set up .venv, run the whole method on real images, say where the report is
 # make test   the same set-up, then the tests, in TEST_PROCESSES processes, 2 by default
-# make quick  the same set-up, then the tests that are not marked slow, of every package
+# make quick  the same set-up, then the tests that are not marked slow
 # make loaded the same set-up, then the tests marked timing while two busy loops a core run, LOADED_RUNS times, 10 by default
 # make mutants  the same set-up with cosmic-ray, then the mutation score of MODULES, by default all of tests/mutants/modules.toml
 # make lint   the same set-up, then formatting, lint and types
