@@ -40,6 +40,16 @@ CLUSTERERS = Registry(
         for name in ("ward", "average", "kmeans", "dbscan", "hdbscan")
     },
 )
+ATTRIBUTES = Registry(
+    "hudd.attributes",
+    "attributes",
+    {
+        "light": "hudd.attributes.light:Light",
+        "detail": "hudd.attributes.detail:Detail",
+        "frame": "hudd.attributes.frame:Frame",
+        "exposure": "hudd.attributes.exposure:Exposure",
+    },
+)
 STRATEGIES = Registry(
     "hudd.strategies",
     "strategy",

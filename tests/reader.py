@@ -25,6 +25,13 @@ def read_study(directory):
         file.visititems(visit)
         if "steps" in file:
             file["steps"].visititems(lambda name, step: None if len(step) else step.attrs["fingerprint"])
+    for split in {
+        name.split("/")[1] for name in found if name.startswith("splits/") and name.endswith("/score")
+    }:
+        rows = len(found[f"splits/{split}/path"])
+        measured = [name for name in found if name.startswith(f"splits/{split}/attributes/")]
+        assert {f"splits/{split}/attributes/luminance", f"splits/{split}/attributes/margin"} <= set(measured)
+        assert all(found[name].shape == (rows,) for name in measured)
     for shard in (directory / "shards").rglob("*.h5"):
         content = shard.read_bytes()
         header, image = json.loads(content[:512]), content[512:]

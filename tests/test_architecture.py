@@ -25,7 +25,7 @@ LAYERS = [
     {"distances"},
     {"lrp"},
     {"capture"},
-    {"data"},
+    {"data", "attributes"},
     {"store"},
     {"settings"},
     {"parts"},

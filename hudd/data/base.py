@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -82,6 +83,10 @@ class ImageSource(ABC):
     @abstractmethod
     def pixels(self, index: int) -> np.ndarray:
         """Decode one image: uint8, ``(H, W)`` or ``(H, W, 3)``."""
+
+    def file(self, index: int) -> Path | None:
+        """Return the file that an image is from, None where it is from none of its own."""
+        return None
 
     @abstractmethod
     def contents(self) -> Iterable[bytes]:

@@ -66,6 +66,10 @@ class FileSource(ImageSource):
         """Decode one file: (H, W, 3) uint8."""
         return decode(self.files[index], exif_orient=self.exif_orient)
 
+    def file(self, index: int) -> Path:
+        """Return the file of one image."""
+        return self.files[index]
+
     def faults(self) -> list[tuple[int, str]]:
         """Look at every file, and decode those that may be cut off; see :meth:`ImageSource.faults`."""
         return [(row, found) for row, found in enumerate(self._scanned()) if isinstance(found, str)]

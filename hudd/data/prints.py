@@ -44,12 +44,12 @@ def prints_of(images: Sequence[np.ndarray]) -> Prints:
     return Prints(pixels, np.array(thumbnails, np.uint8).reshape(-1, ROWS, COLUMNS))
 
 
-def load_with_prints(source: ImageSource, rows: np.ndarray) -> tuple[torch.Tensor, Prints]:
-    """Load images as :meth:`ImageSource.load` does, and return their prints; files are decoded once."""
+def load_with_pixels(source: ImageSource, rows: np.ndarray) -> tuple[torch.Tensor, list[np.ndarray]]:
+    """Load images as :meth:`ImageSource.load` does, and return their pixels too; files are decoded once."""
+    decoded = [source.pixels(int(row)) for row in rows]
     if type(source).load is ImageSource.load:
-        decoded = [source.pixels(int(row)) for row in rows]
-        return source.prepare(rows, decoded), prints_of(decoded)
-    return source.load(rows), prints_of([source.pixels(int(row)) for row in rows])
+        return source.prepare(rows, decoded), decoded
+    return source.load(rows), decoded
 
 
 def difference_hash(thumbnail: np.ndarray) -> np.ndarray:

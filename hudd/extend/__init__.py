@@ -12,10 +12,12 @@ group                what is registered              used as
 ``hudd.clusterers``  :class:`Clusterer`              ``--clusterer NAME``, ``hudd.cluster(...)``
 ``hudd.strategies``  :class:`SelectionStrategy`      ``--strategy NAME``, ``--compare NAMES``
 ``hudd.exporters``   object of :class:`Exporter`     ``hudd export --to NAME``
+``hudd.attributes``  :class:`Measure`                ``--attributes NAMES``
 ``hudd.cases``       object of :class:`Case`         ``hudd demo --case NAME``
 ===================  ==============================  ============================================
 """
 
+from hudd.attributes import Attribute, Measure, Pictures
 from hudd.clustering.clusterers import Clusterer
 from hudd.data.cases import Case
 from hudd.export.base import Exporter
@@ -23,18 +25,20 @@ from hudd.features.base import Extractor, Features, FeatureValues, Subject
 from hudd.lrp.contraction import Contraction
 from hudd.lrp.message import Message
 from hudd.lrp.rules import Crossing, Rule
-from hudd.parts import CASES, CLUSTERERS, EXPORTERS, FEATURES, RULES, STRATEGIES
+from hudd.parts import ATTRIBUTES, CASES, CLUSTERERS, EXPORTERS, FEATURES, RULES, STRATEGIES
 from hudd.registry import Registry
 from hudd.selection.strategies import Candidates, SelectionStrategy
 from hudd.selection.unsafe import UnsafeSet
 
 __all__ = [
+    "ATTRIBUTES",
     "CASES",
     "CLUSTERERS",
     "EXPORTERS",
     "FEATURES",
     "RULES",
     "STRATEGIES",
+    "Attribute",
     "Candidates",
     "Case",
     "Clusterer",
@@ -44,7 +48,9 @@ __all__ = [
     "Extractor",
     "FeatureValues",
     "Features",
+    "Measure",
     "Message",
+    "Pictures",
     "Registry",
     "Rule",
     "SelectionStrategy",

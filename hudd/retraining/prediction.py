@@ -50,6 +50,24 @@ class Predictions:
         return highest
 
     @property
+    def second(self) -> np.ndarray:
+        """(N,) int64 class of the second largest output; -1 where there is one output."""
+        if self.output.shape[1] < 2:
+            return np.full(len(self.output), -1, np.int64)
+        rest = self.output.copy()
+        np.put_along_axis(rest, self.prediction[:, None], -np.inf, 1)
+        second: np.ndarray = rest.argmax(axis=1)
+        return second
+
+    @property
+    def margin(self) -> np.ndarray:
+        """(N,) float64 probability of the predicted class less that of the second; NaN where there is one output."""
+        if self.output.shape[1] < 2:
+            return np.full(len(self.output), np.nan)
+        margin: np.ndarray = self.score - np.take_along_axis(self.probability, self.second[:, None], 1)[:, 0]
+        return margin
+
+    @property
     def entropy(self) -> np.ndarray:
         """(N,) float64 Shannon entropy of the probabilities, in nats."""
         return entropies(self.output, self.scale)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from hudd.parts import CLUSTERERS, COMPRESSIONS, FEATURES, SELECTING, STRATEGIES
+from hudd.parts import ATTRIBUTES, CLUSTERERS, COMPRESSIONS, FEATURES, SELECTING, STRATEGIES
 from hudd.presets import DEFAULT_BACKBONE, DEFAULT_PRESET, PRESETS, Pool, Reduction
 from hudd.settings.fields import Panel, Range, check, setting
 
@@ -92,6 +92,13 @@ class StudySettings:
         False,
         help="Turn and mirror image files as their EXIF data say; by default they are read as the pixels are stored",
         panel=Panel.TRANSFORM,
+    )
+    attributes: tuple[str, ...] = _data(
+        (),
+        help="Attributes to measure of every image besides hudd's own: names of installed ones, or "
+        "package.module:measure",
+        choices=ATTRIBUTES,
+        metavar="NAMES",
     )
     preset: str = _first(
         DEFAULT_PRESET,

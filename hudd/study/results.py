@@ -62,11 +62,14 @@ class Results:
             paths: list[str] = read_text(group["path"]).tolist()
             parameters = {key: read_values(value) for key, value in group.get("parameters", {}).items()}
             columns = {key: group[key][...] for key in ("label", "prediction", "correct", "score", "entropy")}
-            for key, values in {**columns, **parameters}.items():
+            attributes = {key: value[...] for key, value in group.get("attributes", {}).items()}
+            for key, values in {**columns, **parameters, **attributes}.items():
                 if values.shape != (len(paths),):
                     raise ValueError(f"{key} of {name} has shape {values.shape} for {len(paths)} images")
             tested = str(group.attrs["fingerprint"])
-            return Split(path=paths, parameters=parameters, fingerprint=tested, **columns)
+            return Split(
+                path=paths, parameters=parameters, fingerprint=tested, attributes=attributes, **columns
+            )
 
     def probe(self, split: str) -> np.ndarray | None:
         """Return what transform and DNN made of some of a split's images when it was tested, if it was."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,6 +36,9 @@ class Split:
         Name to (N,) float64 or text: what is known about each image.
     fingerprint : str
         Of the data that the DNN was tested on; others may have taken their place.
+    attributes : dict of str to ndarray
+        Name to (N,) numbers that were measured of each image, see :mod:`hudd.attributes`; ``second`` is the class of
+        the second largest output. None in a study that was tested before hudd measured them.
     """
 
     path: list[str]
@@ -46,6 +49,7 @@ class Split:
     entropy: np.ndarray
     parameters: dict[str, np.ndarray]
     fingerprint: str
+    attributes: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from hudd.cli.app import app
 from hudd.cli.options import FIELDS, completed
 from hudd.cli.values import read
 from hudd.errors import UsageError
-from hudd.parts import CASES, CLUSTERERS, EXPORTERS, FEATURES, SELECTING, STRATEGIES
+from hudd.parts import ATTRIBUTES, CASES, CLUSTERERS, EXPORTERS, FEATURES, SELECTING, STRATEGIES
 from hudd.presets import PRESETS
 from hudd.settings import Panel
 
@@ -82,6 +82,7 @@ CHOICES = {
     "--device": ("auto", "cpu", "cuda"),
     "--rules": ("recommended", "epsilon-plus", "hudd-2021", "z-plus"),
     "--force": STEPS,
+    "--attributes": tuple(ATTRIBUTES.own),
 }
 
 

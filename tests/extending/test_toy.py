@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 TOY = Path(__file__).parent / "toy"
-GROUPS = ("rules", "features", "clusterers", "strategies", "exporters", "cases")
+GROUPS = ("rules", "features", "clusterers", "strategies", "exporters", "cases", "attributes")
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +65,18 @@ def test_features_clusterer_and_strategy_go_by_name(hudd, bars):
     shown = json.loads(hudd("show", bars, "--json"))
     assert "brightness" in json.dumps(shown)
     assert hudd("run", bars).count("up to date") >= 6
+
+
+@pytest.mark.slow
+def test_attributes_go_by_name(hudd, bars):
+    hudd("test", bars, "--attributes", "corner")
+    with h5py.File(bars / "study.h5") as h5:
+        corner = h5["splits/test/attributes/corner"][...]
+    pixels = np.load(Path(json.loads(hudd("show", bars, "--provenance", "--json"))["settings"]["test"]))[
+        "images"
+    ]
+    np.testing.assert_allclose(corner, pixels[:, 0, 0] / 255, atol=1e-6)
+    hudd("run", bars)
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from hudd.settings import StudySettings, fields_of
 from hudd.study import STEPS, Study
 from hudd.study.study import GRAPH
 
+TOY = Path(__file__).parent.parent / "extending" / "toy"
 CHANGES = {
     "layers": {"layers": ("0",)},
     "preset": {"preset": "hudd-2021"},
@@ -30,6 +31,7 @@ CHANGES = {
     "units": {"units": {"width": "px"}},
     "dtype": {"dtype": "float16"},
     "arithmetic": {"arithmetic": "bfloat16"},
+    "attributes": {"attributes": (f"{TOY}/hudd_toy/attributes.py:Corner",)},
     "classes": {"classes": ("bee", "ant", "cat")},
     "transform": {"transform": {"mean": 0.5}},
     # neutral

@@ -166,11 +166,12 @@ def of_format(study, minor, **settings):
 
 def test_a_later_minor_version_is_read_and_what_is_unknown_told(finished):
     of_format(finished, MINOR + 1, sharpness=3)
-    with pytest.warns(HuddWarning, match=r"version 1\.2 of the format.*1\.1.*unknown here are sharpness"):
+    told = rf"version 1\.{MINOR + 1} of the format.*1\.{MINOR}.*unknown here are sharpness"
+    with pytest.warns(HuddWarning, match=told):
         study = Study.open(finished.path)
     assert study.settings == finished.settings
     assert study.clusters.label.max() > 0
-    with pytest.raises(UsageError, match=r"of version 1\.2.*would lose what is later"):
+    with pytest.raises(UsageError, match=rf"of version 1\.{MINOR + 1}.*would lose what is later"):
         study.configure(factor=0.5)
 
 

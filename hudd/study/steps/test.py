@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import h5py
 import numpy as np
 import torch
 
 from hudd.arithmetic import contracting
+from hudd.attributes import Attribute, attributes_of, named_attributes
 from hudd.data import ImageSource
 from hudd.data.loader import loaded_ahead
-from hudd.data.prints import Prints, load_with_prints
+from hudd.data.prints import Prints, load_with_pixels, prints_of
 from hudd.errors import HuddError, UsageError
+from hudd.parts import ATTRIBUTES
 from hudd.progress import progress
 from hudd.retraining import Predictions
 from hudd.settings import SPLITS
@@ -27,7 +29,11 @@ from hudd.study.sharing import compare_sets
 from hudd.study.step import Step
 
 _ROWS_PER_SHARD = 1024
-_COLUMNS = ("prediction", "score", "entropy", "pixels", "thumbnail")
+_COLUMNS = ("prediction", "score", "entropy", "second", "margin", "pixels", "thumbnail", "attributes")
+_ANSWER = (
+    Attribute("second", "class number of the second largest output, -1 of a single one"),
+    Attribute("margin", "probability of the predicted class less that of the second"),
+)
 
 
 def fingerprint(inputs: Inputs, split: str) -> str:
@@ -39,6 +45,7 @@ def fingerprint(inputs: Inputs, split: str) -> str:
     scale: list[str] = [] if inputs.output_scale == "logits" else [inputs.output_scale]
     if inputs.settings.arithmetic != "float32":
         scale.append(inputs.settings.arithmetic)
+    scale += [f"{name} {ATTRIBUTES.mark(name)}" for name in inputs.settings.attributes]
     return digest(
         "test", inputs.model_digest, transform, made, names, inputs.data_fingerprints[split], *scale
     )
@@ -75,7 +82,8 @@ def _predict(inputs: Inputs, journal: Journal, split: str) -> None:
     if journal.is_done(f"test/{split}", mark):
         return
     source = inputs.source(split)
-    directory = journal.shards(f"test/{split}", digest(mark, _COLUMNS))
+    known = named_attributes(inputs.settings.attributes)
+    directory = journal.shards(f"test/{split}", digest(mark, _COLUMNS, list(known)))
     algorithm = journal.algorithm(f"test/{split}", mark)
     shards = ShardSet(directory, len(source), _ROWS_PER_SHARD, mark, algorithm=algorithm)
     missing = journal.lead(shards.missing)
@@ -86,6 +94,7 @@ def _predict(inputs: Inputs, journal: Journal, split: str) -> None:
         with journal.committing(f"test/{split}", mark, started) as h5:
             journal.forget_after(h5, f"test/{split}")
             _write(h5, split, source, found)
+            _write_attributes(h5[f"splits/{split}"], known, found)
             h5.attrs["outputs"] = inputs.output_scale
             reading, about = reading_of(inputs, split), "how images and labels were read, JSON"
             write_dataset(h5[f"splits/{split}"], "reading", reading, dims=(), description=about)
@@ -108,14 +117,23 @@ def _outputs(
     parts = (np.arange(at, min(at + size, stop)) for start, stop in ranges for at in range(start, stop, size))
     outputs: list[np.ndarray] = []
     prints: list[Prints] = []
+    attributes: list[np.ndarray] = []
+    measure = attributes_of(inputs.settings.attributes)
+
+    def load(rows: np.ndarray) -> tuple[torch.Tensor, Prints, np.ndarray]:
+        images, decoded = load_with_pixels(source, rows)
+        files = [source.file(int(row)) for row in rows]
+        measured = measure(decoded, files)
+        return images, prints_of(decoded), np.stack(list(measured.values()), axis=1)
+
     with (
         progress(f"{split} set", sum(stop - start for start, stop in ranges)) as advance,
         torch.inference_mode(),
         contracting(inputs.settings.arithmetic),
     ):
-        decoded = loaded_ahead(lambda rows: load_with_prints(source, rows), parts, inputs.settings.workers)
-        for rows, (images, marks) in decoded:
+        for rows, (images, marks, measured) in loaded_ahead(load, parts, inputs.settings.workers):
             prints.append(marks)
+            attributes.append(measured)
             output = inputs.model.module(images.to(inputs.device))
             bad = ~torch.isfinite(output).all(dim=1)
             if bad.any():
@@ -130,9 +148,10 @@ def _outputs(
                 score, entropy = found.score.astype("f4"), found.entropy.astype("f4")
                 pixels = np.concatenate([mark.pixels for mark in prints])
                 thumbnail = np.concatenate([mark.thumbnail for mark in prints])
-                columns = (found.prediction, score, entropy, pixels, thumbnail)
+                margin, table = found.margin.astype("f4"), np.concatenate(attributes)
+                columns = (found.prediction, score, entropy, found.second, margin, pixels, thumbnail, table)
                 shards.write(ends[end], dict(zip(_COLUMNS, columns)))
-                outputs, prints = [], []
+                outputs, prints, attributes = [], [], []
             advance(len(rows))
 
 
@@ -165,6 +184,23 @@ def _write(h5: h5py.File, split: str, source: ImageSource, found: dict[str, np.n
         write_dataset(h5, "error", error, dims=("error",), scale=True, description=about)
         about = "class name, by class number"
         write_dataset(h5, "class", source.class_names, dims=("class",), scale=True, description=about)
+
+
+def _write_attributes(
+    group: h5py.Group, known: Mapping[str, Attribute], found: Mapping[str, np.ndarray]
+) -> None:
+    """Write what was measured of the images, those attributes that any of them has."""
+    told = zip((*_ANSWER, *known.values()), (found["second"], found["margin"], *found["attributes"].T))
+    for attribute, values in told:
+        if np.isfinite(values).any():
+            write_dataset(
+                group,
+                f"attributes/{attribute.name}",
+                values,
+                dims=("path",),
+                units=attribute.unit or "1",
+                description=attribute.description,
+            )
 
 
 def _find_labelled(labels: h5py.Group, source: ImageSource) -> None:

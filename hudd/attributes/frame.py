@@ -1,0 +1,61 @@
+"""Size and shape of the image, and areas that show nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy import ndimage
+
+from hudd.attributes.base import Attribute, Pictures, per_image
+
+_FLAT = 1.5 / 255
+
+
+class Frame:
+    """Width and height as decoded, and areas of one grey level.
+
+    An area counts as covered if it is flat, of one piece, and of another grey level than the edge of the image.
+    """
+
+    attributes = (
+        Attribute("width", "width of the image", "px", low="small images", high="large images"),
+        Attribute("height", "height of the image", "px", low="small images", high="large images"),
+        Attribute(
+            "size", "geometric mean of width and height", "px", low="small images", high="large images"
+        ),
+        Attribute("aspect", "width over height", low="tall images", high="wide images"),
+        Attribute(
+            "constant",
+            "share of the image without a difference to its neighbours",
+            low="detail everywhere",
+            high="large even areas",
+        ),
+        Attribute(
+            "covered",
+            "share of the image in its largest flat piece of another grey level than its edge",
+            high="covered images",
+        ),
+    )
+
+    def __call__(self, pictures: Pictures) -> Mapping[str, np.ndarray]:
+        """Measure."""
+        height, width = pictures.images[0].shape[:2]
+        grey = pictures.coarse_grey
+        spread = ndimage.maximum_filter(grey, 3, axes=(1, 2)) - ndimage.minimum_filter(grey, 3, axes=(1, 2))
+        flat = spread <= _FLAT
+        ones = np.ones(len(pictures))
+        return {
+            "width": width * ones,
+            "height": height * ones,
+            "size": np.sqrt(width * height) * ones,
+            "aspect": width / height * ones,
+            "constant": per_image(flat).mean(axis=1),
+            "covered": np.array([_covered(*image) for image in zip(grey, flat)]),
+        }
+
+
+def _covered(grey: np.ndarray, flat: np.ndarray) -> float:
+    edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    pieces, count = ndimage.label(flat & (np.abs(grey - np.median(edge)) > 0.05))
+    return float(np.bincount(pieces.ravel())[1:].max() / grey.size) if count else 0.0

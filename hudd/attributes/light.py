@@ -1,0 +1,56 @@
+"""Light and colour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy import ndimage
+
+from hudd.attributes.base import Attribute, Pictures, per_image
+
+_LITTLE = 1 / 255
+
+
+class Light:
+    """How bright, how coloured, how hazy.
+
+    The dark channel is that of K. He, J. Sun and X. Tang, "Single image haze removal using dark channel prior", CVPR
+    2009, with fields of a sixteenth of the image's longer side.
+    """
+
+    attributes = (
+        Attribute("luminance", "mean luma", low="dark images", high="bright images"),
+        Attribute("contrast", "standard deviation of the luma", low="low contrast", high="high contrast"),
+        Attribute(
+            "saturation",
+            "mean of the largest less the smallest channel, over the mean of the largest",
+            low="pale colours",
+            high="saturated colours",
+        ),
+        Attribute("colour_cast", "largest less smallest channel mean, over their mean", high="colour cast"),
+        Attribute(
+            "warmth", "mean red less mean blue, over the mean of the channels", low="bluish", high="reddish"
+        ),
+        Attribute("glare", "share of the image with a luma of at least 0.98", high="glare"),
+        Attribute("haze", "mean dark channel", high="haze"),
+    )
+
+    def __call__(self, pictures: Pictures) -> Mapping[str, np.ndarray]:
+        """Measure."""
+        colour, grey = pictures.coarse, per_image(pictures.coarse_grey)
+        most, least = colour.max(axis=3), colour.min(axis=3)
+        means = np.stack([per_image(colour[..., c]).mean(axis=1) for c in range(3)], axis=1)
+        mean = means.mean(axis=1) + _LITTLE
+        side = max(1, round(max(least.shape[1:]) / 16))
+        dark = ndimage.minimum_filter1d(least, side, axis=1)
+        dark = ndimage.minimum_filter1d(dark, side, axis=2)
+        return {
+            "luminance": grey.mean(axis=1),
+            "contrast": grey.std(axis=1),
+            "saturation": per_image(most - least).mean(axis=1) / (per_image(most).mean(axis=1) + _LITTLE),
+            "colour_cast": np.ptp(means, axis=1) / mean,
+            "warmth": (means[:, 0] - means[:, 2]) / mean,
+            "glare": (grey >= 0.98).mean(axis=1),
+            "haze": per_image(dark).mean(axis=1),
+        }
