@@ -68,6 +68,13 @@ SELECTING = replace(
     STRATEGIES, own={name: where for name, where in STRATEGIES.own.items() if name not in _COMPARED}
 )
 """The strategies that an unsafe set can be selected by."""
+TASKS = Registry(
+    "hudd.tasks",
+    "task",
+    {
+        "classification": "hudd.tasks.classification:Classification",
+    },
+)
 EXPORTERS = Registry(
     "hudd.exporters",
     "export format",

@@ -15,6 +15,7 @@ from scipy.spatial.distance import pdist
 from hudd.data.overlap import Overlap
 from hudd.errors import HuddError
 from hudd.presets import get_preset
+from hudd.tasks import TaskSubject, make_task
 
 CAUSES = ("blur", "dark", "rotated")
 
@@ -111,6 +112,7 @@ class FakeStudy:
         }
 
         self.overlap = Overlap()
+        self.task_name, self.task = "classification", make_task(None, TaskSubject())
 
     def reading(self, name):
         return {}

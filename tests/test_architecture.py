@@ -20,6 +20,7 @@ LAYERS = [
     {"plot", "review"},
     {"study", "demo", "diagnosis"},
     {"summary"},
+    {"tasks"},
     {"retraining", "selection", "evaluation"},
     {"clustering", "features"},
     {"distances"},

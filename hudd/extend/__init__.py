@@ -13,6 +13,7 @@ group                what is registered              used as
 ``hudd.strategies``  :class:`SelectionStrategy`      ``--strategy NAME``, ``--compare NAMES``
 ``hudd.exporters``   object of :class:`Exporter`     ``hudd export --to NAME``
 ``hudd.attributes``  :class:`Measure`                ``--attributes NAMES``
+``hudd.tasks``       class of :class:`Task`          ``--task NAME``
 ``hudd.cases``       object of :class:`Case`         ``hudd demo --case NAME``
 ===================  ==============================  ============================================
 """
@@ -25,10 +26,11 @@ from hudd.features.base import Extractor, Features, FeatureValues, Subject
 from hudd.lrp.contraction import Contraction
 from hudd.lrp.message import Message
 from hudd.lrp.rules import Crossing, Rule
-from hudd.parts import ATTRIBUTES, CASES, CLUSTERERS, EXPORTERS, FEATURES, RULES, STRATEGIES
+from hudd.parts import ATTRIBUTES, CASES, CLUSTERERS, EXPORTERS, FEATURES, RULES, STRATEGIES, TASKS
 from hudd.registry import Registry
 from hudd.selection.strategies import Candidates, SelectionStrategy
 from hudd.selection.unsafe import UnsafeSet
+from hudd.tasks import Classification, Judgement, Task, TaskSubject
 
 __all__ = [
     "ATTRIBUTES",
@@ -38,9 +40,11 @@ __all__ = [
     "FEATURES",
     "RULES",
     "STRATEGIES",
+    "TASKS",
     "Attribute",
     "Candidates",
     "Case",
+    "Classification",
     "Clusterer",
     "Contraction",
     "Crossing",
@@ -48,6 +52,7 @@ __all__ = [
     "Extractor",
     "FeatureValues",
     "Features",
+    "Judgement",
     "Measure",
     "Message",
     "Pictures",
@@ -55,5 +60,7 @@ __all__ = [
     "Rule",
     "SelectionStrategy",
     "Subject",
+    "Task",
+    "TaskSubject",
     "UnsafeSet",
 ]

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from hudd.lrp import Relevance
+from hudd.lrp.targets import Target
 
-Batches = Callable[[int], Iterable[tuple[Tensor, Tensor]]]
+Batches = Callable[[int], Iterable[tuple[Tensor, Target]]]
 
 
 @dataclass
@@ -40,7 +41,7 @@ class Extractor(Protocol):
         """Return the features of the images, (N, C, H, W)."""
 
 
-def _none(most: int) -> Iterable[tuple[Tensor, Tensor]]:
+def _none(most: int) -> Iterable[tuple[Tensor, Target]]:
     return ()
 
 
@@ -68,7 +69,7 @@ class Subject:
         SPEC of another network, see :class:`hudd.features.Backbone`.
     failures, normal : callable
         Given a number, return batches of at most so many test images that the DNN gets wrong, or right: images,
-        (n, C, H, W), and the predicted classes, (n,).
+        (n, C, H, W), and what is explained of them: the predicted classes, (n,), or another LRP target.
     """
 
     model: nn.Module
@@ -136,7 +137,8 @@ class Features:
     def attribute(self, inputs: Tensor, /, target: Any = None) -> FeatureValues:
         """Return the features of the images, (N, C, H, W), for the predicted classes `target`, (N,) int64.
 
-        Every image's must depend on that image alone, not on the others in its batch.
+        Where a task explains something else, `target` is a callable, see :class:`hudd.LRP`. Every image's must depend
+        on that image alone, not on the others in its batch.
         """
         raise NotImplementedError
 

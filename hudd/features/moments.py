@@ -23,6 +23,7 @@ from hudd.features.activations import Activations
 from hudd.features.base import Batches, Extractor, Features, FeatureValues, Subject
 from hudd.features.contrast import Contrast
 from hudd.lrp import LRP
+from hudd.lrp.targets import Target
 
 LAYER = "moments"
 
@@ -69,8 +70,9 @@ class Moments(Features):
     model : torch.nn.Module
         In evaluation mode.
     failures : callable
-        Given a number, returns batches of images, (n, C, H, W), and of the classes to explain, (n,): of those to be
-        clustered so many at most, one at least. Called once, when the first features are asked for.
+        Given a number, returns batches of images, (n, C, H, W), each with what is explained of them: a class each,
+        (n,), or another target of :class:`hudd.LRP`. Of those to be clustered so many at most, one at least. Called
+        once, when the first features are asked for.
     normal : callable, optional
         The same of correctly classified images; there may be none.
     rules : str or mapping
@@ -133,8 +135,8 @@ class Moments(Features):
         """What is explained where the model ends in a head, see :class:`hudd.LRP`."""
         return "" if self._lrp is None else self._lrp.head
 
-    def attribute(self, inputs: Tensor, target: Tensor | None = None) -> FeatureValues:
-        """Return the features, (N, q) float32, q at most 150, for the relevance of the classes `target`.
+    def attribute(self, inputs: Tensor, target: Target = None) -> FeatureValues:
+        """Return the features, (N, q) float32, q at most 150, for the relevance of `target`, see :class:`hudd.LRP`.
 
         Conservation is that of the layer which loses or makes most relevance, image by image.
         """
@@ -148,7 +150,7 @@ class Moments(Features):
         length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
         return FeatureValues({LAYER: (rows / length.sqrt().clamp(min=_CONSTANT)).float()}, {LAYER: lost})
 
-    def _parts(self, inputs: Tensor, target: Tensor | None) -> tuple[list[Tensor], Tensor]:
+    def _parts(self, inputs: Tensor, target: Target) -> tuple[list[Tensor], Tensor]:
         """Relevance moments layer by layer, (N, 2 C) each, activation moments, then the last activation, (N, d).
 
         And the conservation, (N,).

@@ -19,7 +19,9 @@ from hudd.retraining.checkpoint import save_weights
 from hudd.retraining.config import TrainingConfig
 from hudd.retraining.fit import FitResult, TrainStep, fit
 from hudd.retraining.images import JoinedImages, as_images, as_labels
-from hudd.retraining.prediction import predict
+from hudd.retraining.prediction import Predictions, predict
+
+Right = Callable[[Predictions], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ def retrain(
     test: Any = None,
     test_labels: Any = None,
     before: np.ndarray | None = None,
+    right: Right | None = None,
     clusters: np.ndarray | None = None,
     checkpoint: str | Path | None = None,
     weights: str | Path | None = None,
@@ -89,6 +92,9 @@ def retrain(
         Integer classes or float targets; by default the sources' own.
     before : np.ndarray, optional
         (N_test,) bool answers of the original model, where they are known already.
+    right : callable, optional
+        ``right(predictions) -> (N_test,) bool`` says which test images are right, from the model's outputs for them, a
+        :class:`hudd.retraining.Predictions`; by default those whose predicted class is their label.
     clusters : np.ndarray, optional
         (N_errors,) cluster of each test error, in row order, for the recovery by cluster.
     checkpoint, on_epoch, train_step
@@ -132,7 +138,9 @@ def retrain(
         save_weights(retrained, weights)
     if test is None:
         return Retraining(retrained, course, None, None, None)
-    before, after = _answers(model, retrained, test, test_labels, before)
+    right = right or _by_labels(test, test_labels)
+    before = right(predict(model, test)) if before is None else before
+    before, after = np.asarray(before, bool), right(predict(retrained, test))
     return Retraining(retrained, course, compare_answers(before, after, clusters), before, after)
 
 
@@ -146,14 +154,9 @@ def _bag_labels(labels: Any, count: int, bag: np.ndarray, dtype: torch.dtype) ->
     return bag_labels
 
 
-def _answers(
-    model: nn.Module, retrained: nn.Module, test: Any, test_labels: Any, before: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Which test images both models classify correctly, (N_test,) bool; those of the first may be known."""
-    truth = as_labels(test_labels, test, len(as_images(test)))
+def _by_labels(test: Any, labels: Any) -> Right:
+    """Say that an image is right whose predicted class is its label."""
+    truth = as_labels(labels, test, len(as_images(test)))
     if truth.is_floating_point():
-        raise UsageError("right and wrong are not defined for float targets; compare predictions yourself.")
-    if before is None:
-        before = predict(model, test).prediction == truth.numpy()
-    after = predict(retrained, test).prediction == truth.numpy()
-    return np.asarray(before, bool), after
+        raise UsageError("right and wrong are not defined for float targets; give `right`, or no test set.")
+    return lambda found: np.asarray(found.prediction == truth.numpy())

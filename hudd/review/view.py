@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hudd.selection import UnsafeSet
     from hudd.store import Stored, StudyFile
     from hudd.study import Settings, Study
+    from hudd.tasks import Task
 
 
 def view(study: Study | View, review: Review | None = None) -> View:
@@ -186,6 +187,16 @@ class View:
     def class_names(self) -> list[str]:
         """See :attr:`hudd.study.Results.class_names`."""
         return self.study.class_names
+
+    @property
+    def task_name(self) -> str:
+        """See :attr:`hudd.study.Results.task_name`."""
+        return self.study.task_name
+
+    @property
+    def task(self) -> Task:
+        """See :attr:`hudd.study.Results.task`."""
+        return self.study.task
 
     @cached_property
     def errors(self) -> np.ndarray:

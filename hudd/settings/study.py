@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from hudd.parts import ATTRIBUTES, CLUSTERERS, COMPRESSIONS, FEATURES, SELECTING, STRATEGIES
+from hudd.parts import ATTRIBUTES, CLUSTERERS, COMPRESSIONS, FEATURES, SELECTING, STRATEGIES, TASKS
 from hudd.presets import DEFAULT_BACKBONE, DEFAULT_PRESET, PRESETS, Pool, Reduction
 from hudd.settings.fields import Panel, Range, check, setting
 
@@ -68,6 +68,13 @@ class StudySettings:
         steps=("test", "select"),
         metavar="DATA",
         path=True,
+    )
+    task: str | None = _first(
+        None,
+        help="What labels and outputs mean: classification (default), one class an image; or package.module:factory",
+        steps=("test",),
+        choices=TASKS,
+        metavar="NAME",
     )
     classes: tuple[str, ...] | None = _first(
         None,

@@ -11,9 +11,9 @@ import torch
 from hudd.clustering import Pipeline
 from hudd.data import Transform
 from hudd.errors import HuddError, UsageError
+from hudd.parts import TASKS
 from hudd.retraining import TrainingConfig
 from hudd.settings import SPLITS
-from hudd.study.classes import check_classes
 from hudd.study.inputs import Inputs
 
 
@@ -35,7 +35,12 @@ def check(inputs: Inputs) -> None:
         if inputs.settings.data(split) is not None:
             inputs.source(split).check()
     example = source.load([0]).to(inputs.device)
-    check_classes(inputs, count_outputs(inputs, example))
+    output = _output(inputs, example)
+    with TASKS.attributing_errors(inputs.task_name):
+        inputs.task.check(
+            output, {split: inputs.sources[split] for split in SPLITS if split in inputs.sources}
+        )
+    check_strategies(inputs)
     check_parameters(inputs)
     inputs.lrp().prepare(example)
     Pipeline(inputs.settings.choices.reduction, clusterer=inputs.settings.choices.clusterer)
@@ -81,12 +86,22 @@ def check_parameters(inputs: Inputs) -> None:
                 raise UsageError(f"{option} has '{name}', which is no {kind} of the test set; {there}.")
 
 
-def count_outputs(inputs: Inputs, example: torch.Tensor) -> int:
-    """Return the number of classes that the model tells apart."""
+def check_strategies(inputs: Inputs) -> None:
+    """Refuse to select by an entropy where the task has none."""
+    settings = inputs.settings
+    if "entropy" in (settings.strategy, *settings.modes) and not inputs.task.has_entropy:
+        raise UsageError(
+            f"strategy 'entropy' needs probabilities, and a task of {inputs.task_name} has none; choose hudd, hybrid "
+            "or random, or give a function of your own as package.module:function."
+        )
+
+
+def _output(inputs: Inputs, example: torch.Tensor) -> torch.Tensor:
+    """Return what the model makes of an image."""
     shape = "x".join(map(str, example.shape[1:]))
     try:
         with torch.inference_mode():
-            output = inputs.model.module(example)
+            output: torch.Tensor = inputs.model.module(example)
     except HuddError:
         raise
     except Exception as error:
@@ -100,15 +115,7 @@ def count_outputs(inputs: Inputs, example: torch.Tensor) -> int:
             "give the transform that it was trained with, such as `resize`"
         )
         raise UsageError(f"the model cannot take an image of {shape} ({reason}); {remedy}.") from error
-    if not isinstance(output, torch.Tensor) or output.ndim != 2 or output.shape[1] < 2:
-        found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-        remedy = ""
-        if isinstance(output, torch.Tensor) and output.numel() == 1:
-            remedy = "; of one score z for two classes, return torch.cat([-z, z], 1) / 2"
-        raise UsageError(
-            f"the model returns {found} for one image; a classifier returns (1, classes){remedy}."
-        )
-    return int(output.shape[1])
+    return output
 
 
 def _other_channels(inputs: Inputs, example: torch.Tensor) -> str:

@@ -12,6 +12,7 @@ import torch
 from hudd.data import ImageSource, batches, open_source
 from hudd.features import FEATURES, Extractor, Heatmaps, Subject
 from hudd.lrp import LRP
+from hudd.lrp.targets import Target
 from hudd.study.fingerprint import digest_model, stable_repr
 from hudd.study.results import Results
 from hudd.study.settings import Settings
@@ -34,6 +35,8 @@ class StudyFeatures:
         From a split's name to its images.
     results : Results
         What was found so far: some features are relative to those of images that were tested.
+    explain : callable
+        From what is explained of images, (n,) int64, to the LRP target.
 
     Attributes
     ----------
@@ -48,19 +51,21 @@ class StudyFeatures:
         device: torch.device,
         source: Callable[[str], ImageSource],
         results: Results,
+        explain: Callable[[torch.Tensor], Target],
     ) -> None:
         self._settings, self._module, self._device = settings, module, device
-        self._source, self._results = source, results
+        self._source, self._results, self._explain = source, results, explain
         self.kind, self._class = settings.choices.features, settings.kind
 
-    def _tested(self, most: int, *, right: bool) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Correctly or wrongly classified test images, evenly spaced, with their predictions."""
+    def _tested(self, most: int, *, right: bool) -> Iterator[tuple[torch.Tensor, Target]]:
+        """Correctly or wrongly classified test images, evenly spaced, with what is explained of them."""
         split, errors = self._results.split("test"), self._results.errors
         rows = np.flatnonzero(split.correct) if right else errors
         at = np.round(np.linspace(0, len(rows) - 1, min(len(rows), most))).astype(np.int64)
         source, workers, device = self._source("test"), self._settings.workers, self._device
+        explained = self._results.explained("test")
         for part, images in batches(source, rows[at], _REFERENCE_BATCH, workers=workers):
-            yield images.to(device), torch.from_numpy(split.prediction[part]).to(device)
+            yield images.to(device), self._explain(torch.from_numpy(explained[part]).to(device))
 
     def _subject(self, layers: list[str] | None) -> Subject:
         settings = self._settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from hudd.capture.loading import LoadedModel, load_model
 from hudd.data import ImageSource, Transform
 from hudd.errors import UsageError
 from hudd.lrp import LRP
-from hudd.lrp.heads import OutputScale, output_scale
+from hudd.parts import TASKS
 from hudd.ranks import Ranks
 from hudd.study.device import choose_device
 from hudd.study.features import StudyFeatures
@@ -21,6 +22,7 @@ from hudd.study.fingerprint import digest_model, probe
 from hudd.study.intake import open_sources
 from hudd.study.results import Results
 from hudd.study.settings import Settings
+from hudd.tasks import DEFAULT_TASK, Task, TaskSubject, make_task
 
 _EXAMPLES = 8  # images that show what the outputs are
 
@@ -65,11 +67,11 @@ class Inputs:
         return digest_model(self.model.module, self.settings.output)
 
     @cached_property
-    def output_scale(self) -> OutputScale:
-        """What the DNN's outputs are, see :func:`hudd.lrp.heads.output_scale`; the same in every process."""
+    def output_scale(self) -> str:
+        """What the DNN's outputs are, see :meth:`hudd.tasks.Task.scale`; the same in every process."""
         source, module = self.source("test"), self.model.module
         examples = source.load(np.arange(min(_EXAMPLES, len(source)))).to(self.device)
-        return Ranks.current().lead(lambda: output_scale(module, examples))
+        return Ranks.current().lead(lambda: self.task.scale(module, examples))
 
     @property
     def transform(self) -> Callable[..., torch.Tensor] | None:
@@ -81,6 +83,24 @@ class Inputs:
     def given_class_names(self) -> list[str] | None:
         """Names of the outputs in order: the settings', else the model's own; None where neither has any."""
         return list(self.settings.classes) if self.settings.classes is not None else self.model.class_names
+
+    @property
+    def task_name(self) -> str:
+        """Name of the task, or its spec."""
+        return self.settings.task or DEFAULT_TASK
+
+    @cached_property
+    def task(self) -> Task:
+        """What labels and outputs mean."""
+        settings, names = self.settings, self.given_class_names
+        named_by = "`classes` gives" if settings.classes is not None else "the model's class_names are"
+        return make_task(self.task_name, TaskSubject(names, named_by, stated=settings.task is not None))
+
+    @property
+    def task_mark(self) -> list[Any]:
+        """What tells this task from a plain classification, for fingerprints; nothing for that one."""
+        own = TASKS.mark(self.task_name)
+        return self.task.mark() + ([own] if own is not None else [])
 
     @cached_property
     def sources(self) -> dict[str, ImageSource]:
@@ -119,7 +139,9 @@ class Inputs:
     @cached_property
     def features(self) -> StudyFeatures:
         """What is clustered of an image."""
-        return StudyFeatures(self.settings, self.model.module, self.device, self.source, self.results)
+        return StudyFeatures(
+            self.settings, self.model.module, self.device, self.source, self.results, self.task.explain
+        )
 
     def lrp(self, layers: list[str] | None = None) -> LRP:
         """Return the relevance engine for the settings' rules, at the settings' layers or at those given."""

@@ -17,8 +17,10 @@ from hudd.retraining import TrainingConfig
 from hudd.selection import UnsafeSet
 from hudd.store import Stored, StudyFile, check_inside, read_text, read_values, read_whole
 from hudd.study.settings import Settings
+from hudd.study.values import as_dict, given_labels, plain, row_numbers
 from hudd.study.versions import known_settings
 from hudd.summary import Clusters, Split, summarise, table, to_html
+from hudd.tasks import DEFAULT_TASK, Task, TaskSubject, make_task
 
 
 class Results:
@@ -71,6 +73,29 @@ class Results:
                 path=paths, parameters=parameters, fingerprint=tested, attributes=attributes, **columns
             )
 
+    @property
+    def task_name(self) -> str:
+        """Name of the task, or its spec: that which the DNN was tested by, else that which the settings name."""
+        with self.file.reading() as h5:
+            return str(h5.attrs.get("task", self.settings.task or DEFAULT_TASK))
+
+    @property
+    def task(self) -> Task:
+        """What labels and outputs mean."""
+        return make_task(self.task_name, TaskSubject(stated=self.settings.task is not None))
+
+    def explained(self, name: str) -> np.ndarray:
+        """Return (N,) int64 numbers of what is explained of each image, see :meth:`hudd.tasks.Task.explain`."""
+        with self.file.reading() as h5:
+            group = self._get(h5, f"splits/{name}", "test")
+            return np.asarray(group["explained" if "explained" in group else "prediction"][...], np.int64)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the judgement of the test set noted, see :class:`hudd.tasks.Judgement`."""
+        with self.file.reading() as h5:
+            found: dict[str, Any] = json.loads(self._get(h5, "splits/test", "test").attrs.get("facts", "{}"))
+            return found
+
     def probe(self, split: str) -> np.ndarray | None:
         """Return what transform and DNN made of some of a split's images when it was tested, if it was."""
         with self.file.reading() as h5:
@@ -88,7 +113,7 @@ class Results:
     def errors(self) -> np.ndarray:
         """(N_errors,) int64 rows of the test split that the DNN gets wrong."""
         with self.file.reading() as h5:
-            return _rows(self._get(h5, "error", "test"), len(h5["splits/test/path"]))
+            return row_numbers(self._get(h5, "error", "test"), len(h5["splits/test/path"]))
 
     def reading(self, name: str) -> dict[str, Any]:
         """Return how images and labels of a split were read: remarks, and labels as written with their outputs."""
@@ -181,8 +206,8 @@ class Results:
         """The root-cause clusters."""
         with self.file.reading() as h5:
             group = self._get(h5, "clusters", "cluster")
-            errors, medoid = len(h5["error"]), _rows(group["medoid"], len(h5["error"]))
-            label = _rows(group["label"], len(medoid) + 1)
+            errors, medoid = len(h5["error"]), row_numbers(group["medoid"], len(h5["error"]))
+            label = row_numbers(group["label"], len(medoid) + 1)
             if label.shape != (errors,) or not (np.unique(label) == np.arange(1, len(medoid) + 1)).all():
                 raise ValueError(f"the labels of {len(label)} errors are not those of {len(medoid)} clusters")
             return Clusters(label, medoid, str(group.attrs["layer"]))
@@ -195,7 +220,7 @@ class Results:
         with self.file.reading() as h5:
             group = self._get(h5, "selection", "select")
             columns = ("image", "cluster", "distance", "rank", "radius_ratio", "outside")
-            _rows(group["image"], len(h5["splits/improvement/path"]))
+            row_numbers(group["image"], len(h5["splits/improvement/path"]))
             return UnsafeSet(**{name: group[name][...] for name in columns})
 
     def nearest_members(self, images: np.ndarray, clusters: np.ndarray) -> np.ndarray:
@@ -211,7 +236,7 @@ class Results:
         with self.file.reading() as h5:
             group = self._get(h5, "splits/improvement", "test")
             labels = group["label"][...]
-            rows, given = _given(h5, len(labels))
+            rows, given = given_labels(h5, len(labels))
             labels[rows[rows >= 0]] = given[rows >= 0]
             return np.asarray(labels, np.int64)
 
@@ -219,7 +244,7 @@ class Results:
     def labels_aside(self) -> int:
         """Number of imported labels whose image, by name and pixels, is not in the improvement set now."""
         with self.file.reading() as h5:
-            rows, _ = _given(h5, len(self._get(h5, "splits/improvement/path", "test")))
+            rows, _ = given_labels(h5, len(self._get(h5, "splits/improvement/path", "test")))
             return int((rows < 0).sum())
 
     @property
@@ -228,7 +253,7 @@ class Results:
         with self.file.reading() as h5:
             modes = h5.get("retraining", {})
             return {
-                mode: [_as_dict(runs[run]) for run in sorted(runs, key=int)]
+                mode: [as_dict(runs[run]) for run in sorted(runs, key=int)]
                 for mode, runs in modes.items()
                 if len(runs)
             }
@@ -241,7 +266,7 @@ class Results:
         the clusters of two or more.
         """
         with self.file.reading() as h5:
-            return _as_dict(self._get(h5, "evaluation", "evaluate"))
+            return as_dict(self._get(h5, "evaluation", "evaluate"))
 
     # -- about the study
 
@@ -250,7 +275,7 @@ class Results:
         """Who made this and from what: versions, hardware, hashes, and when each step ran for how long."""
         with self.file.reading() as h5:
             hidden = ("settings", "checksums")
-            attributes = {key: _plain(value) for key, value in h5.attrs.items() if key not in hidden}
+            attributes = {key: plain(value) for key, value in h5.attrs.items() if key not in hidden}
             steps = {}
             h5.get("steps", h5).visititems(
                 lambda name, item: steps.update({name: item}) if item.attrs else None
@@ -259,7 +284,7 @@ class Results:
                 **attributes,
                 "settings": json.loads(self.settings.to_json()),
                 "steps": {
-                    name: {key: _plain(value) for key, value in item.attrs.items()}
+                    name: {key: plain(value) for key, value in item.attrs.items()}
                     for name, item in steps.items()
                     if "fingerprint" in item.attrs
                 },
@@ -353,47 +378,6 @@ class Results:
             )
 
 
-def _given(h5: h5py.File, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of the `count` improvement images that labels were given to, -1 where it was another image, and these."""
-    if "labels" not in h5:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    labels = h5["labels/label"][...]
-    found = "labels/image" in h5  # which says that content was compared
-    rows = _rows(h5["labels/image"], count, least=-1) if found else np.full(len(labels), -1)
-    if labels.shape != rows.shape:
-        raise ValueError(f"there are {len(labels)} labels for {len(rows)} images")
-    return rows, labels
-
-
-def _rows(dataset: h5py.Dataset, count: int, least: int = 0) -> np.ndarray:
-    """Return row numbers from a file, looked at before anything is indexed by them."""
-    rows: np.ndarray = dataset[...]
-    if (
-        rows.ndim != 1
-        or rows.dtype.kind not in "iu"
-        or (rows.size and (rows.min() < least or rows.max() >= count))  # of any type, unsigned ones too
-    ):
-        raise ValueError(f"{dataset.name} holds others than rows 0 to {count - 1}")
-    return rows
-
-
 def _is_worse(run: dict[str, Any]) -> bool:
     """Say whether a retraining has lost clearly more than it won."""
     return bool(run["accuracy_after"] < run["accuracy_before"] - 0.02)
-
-
-def _as_dict(group: h5py.Group) -> dict[str, Any]:
-    """Attributes and datasets of a group, its groups as dicts, without dimensions that are but a name."""
-    result = {key: _plain(value) for key, value in group.attrs.items()}
-    for name, item in group.items():
-        if isinstance(item, h5py.Group):
-            result[name] = _as_dict(item)
-        elif not (item.is_scale and item.size and item.id.get_storage_size() == 0):
-            result[name] = read_values(item)
-    return result
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    return value.tolist() if isinstance(value, np.ndarray) else value

@@ -22,7 +22,7 @@ def spatial_heatmaps(inputs: Inputs, rows: np.ndarray, layer: str) -> np.ndarray
         unique, back = np.unique(rows, return_inverse=True)
         channels = results.channel_axis(layer)
         return np.asarray(results.heatmaps_of(layer)[unique].sum(axis=channels, dtype=np.float32)[back])
-    split, errors = results.split("test"), results.errors[rows]
+    explained_of, errors = results.explained("test"), results.errors[rows]
     lrp = LRP(
         inputs.model.module,
         rules=settings.effective_rules,
@@ -32,8 +32,9 @@ def spatial_heatmaps(inputs: Inputs, rows: np.ndarray, layer: str) -> np.ndarray
     parts = []
     for start in range(0, len(rows), settings.batch_size):
         part = errors[start : start + settings.batch_size]
-        images, target = inputs.source("test").load(part), torch.from_numpy(split.prediction[part])
-        relevance = lrp.attribute(images.to(inputs.device), target=target.to(inputs.device))
+        images, numbers = inputs.source("test").load(part), torch.from_numpy(explained_of[part])
+        target = inputs.task.explain(numbers.to(inputs.device))
+        relevance = lrp.attribute(images.to(inputs.device), target=target)
         heatmap = relevance.layers.get(layer)
         if heatmap is None or heatmap.ndim != 4:
             assert relevance.input is not None  # it was asked for

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from hudd.data.overlap import Overlap
-from hudd.summary.findings import Findings, Split
+from hudd.summary.findings import Findings
 
-_SIGNIFICANT = 0.01  # chance of as good an accuracy where predictions have nothing to do with labels
-_ONE_CLASS = (
-    0.95  # share of the predictions that a class has where it is said to be predicted for nearly everything
-)
-_MOST_CLASSES = 2000  # for which another order of the outputs is looked for
-_BETTER = 0.3  # accuracy that another order must win to be told
 _SHOWN = 3
 
 
@@ -22,9 +14,10 @@ def cautions(study: Findings) -> list[str]:
     """Return what casts doubt on the error rate of the test set, a sentence each; the gravest first."""
     if not study.has("splits/test"):
         return []
+    split = study.split("test")
     return [
         *_about_weights(study),
-        *_about_predictions(study),
+        *study.task.cautions(split.label, split.prediction, study.class_names),
         *_about_overlap(study.overlap),
         *_about_reading(study),
     ]
@@ -46,61 +39,6 @@ def _about_weights(study: Findings) -> list[str]:
         return []
     return [
         "no weights were given and the factory loads none: are the DNN's parameters random? --weights gives them."
-    ]
-
-
-def _about_predictions(study: Findings) -> list[str]:
-    split = study.split("test")
-    label, prediction = split.label, split.prediction
-    if not len(label):
-        return []
-    accuracy, told = float(split.correct.mean()), []
-    labels, predictions = np.bincount(np.maximum(label, 0)), np.bincount(prediction)
-    of_chance = _by_chance(labels, predictions)
-    commonest = int(predictions.argmax())
-    share, names = predictions[commonest] / len(prediction), study.class_names
-    name = names[commonest] if commonest < len(names) else str(commonest)
-    if len(np.flatnonzero(labels)) == 1:
-        told.append(f"all {len(label):,} test images have one label, so the error rate is that of one class.")
-    elif len(np.flatnonzero(predictions)) == 1:
-        told.append(f"the DNN predicts '{name}' for every test image.")
-    elif share >= _ONE_CLASS and (label == commonest).mean() < share - (1 - _ONE_CLASS):
-        told.append(f"the DNN predicts '{name}' for {share:.1%} of the test images.")
-    if len(np.flatnonzero(labels)) > 1 and _is_chance(accuracy, of_chance, len(label)):
-        told.append(
-            f"{accuracy:.1%} correct is near chance ({of_chance:.1%}): check weights, transform and "
-            "the order of the classes."
-        )
-    return [*told, *_other_order(split, accuracy)]
-
-
-def _by_chance(labels: np.ndarray, predictions: np.ndarray) -> float:
-    """Return the accuracy of predictions of these frequencies that have nothing to do with the labels."""
-    most = min(len(labels), len(predictions))
-    return float((labels[:most] / labels.sum() * (predictions[:most] / predictions.sum())).sum())
-
-
-def _is_chance(accuracy: float, of_chance: float, count: int) -> bool:
-    from scipy.stats import binom
-
-    return bool(binom.sf(round(accuracy * count) - 1, count, of_chance) > _SIGNIFICANT)
-
-
-def _other_order(split: Split, accuracy: float) -> list[str]:
-    """Say where another order of the outputs would make most predictions right: then the labels are not theirs."""
-    count = int(max(split.label.max(), split.prediction.max())) + 1
-    if not 1 < count <= _MOST_CLASSES or len(split.label) < 5 * len(np.unique(split.label)):
-        return []
-    from scipy.optimize import linear_sum_assignment
-
-    pairs = np.bincount(np.maximum(split.label, 0) * count + split.prediction, minlength=count * count)
-    confusion = pairs.reshape(count, count)
-    best = confusion[linear_sum_assignment(confusion, maximize=True)].sum() / len(split.label)
-    if best < accuracy + _BETTER:
-        return []
-    return [
-        f"in another order of the classes {best:.1%} would be correct, not {accuracy:.1%}: the labels are likely not "
-        "those of the outputs; --classes gives the names in the order of the outputs."
     ]
 
 

@@ -19,6 +19,7 @@ def summarise(study: Findings) -> dict[str, Any]:
     summary: dict[str, Any] = {
         "study": str(study.path),
         "model": study.settings.model,
+        "task": study.task_name,
         "preset": study.settings.preset,
         "seed": study.settings.seed,
     }
@@ -124,7 +125,8 @@ def headline(study: Findings) -> dict[str, str]:
 
 def _headline(study: Findings) -> dict[str, str]:
     test = _split(study, "test")
-    pairs = {"test errors": f"{test['errors']:,} of {test['images']:,} images ({1 - test['accuracy']:.1%})"}
+    pairs = {"task": study.task_name}
+    pairs |= {"test errors": f"{test['errors']:,} of {test['images']:,} images ({1 - test['accuracy']:.1%})"}
     labels = assignment_line(study)
     pairs |= {"labels matched": labels} if labels else {}
     if study.has("clusters"):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 TOY = Path(__file__).parent / "toy"
-GROUPS = ("rules", "features", "clusterers", "strategies", "exporters", "cases", "attributes")
+GROUPS = ("rules", "features", "clusterers", "strategies", "exporters", "cases", "attributes", "tasks")
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +77,18 @@ def test_attributes_go_by_name(hudd, bars):
     ]
     np.testing.assert_allclose(corner, pixels[:, 0, 0] / 255, atol=1e-6)
     hudd("run", bars)
+
+
+@pytest.mark.slow
+def test_a_task_goes_by_name_and_the_study_says_so(hudd, bars):
+    before = json.loads(hudd("show", bars, "--json"))
+    told = hudd("run", bars, "--task", "sure", "--preset", "moments")
+    assert "sure" in hudd("show", bars)
+    after = json.loads(hudd("show", bars, "--json"))
+    assert (before["task"], after["task"]) == ("classification", "sure")
+    assert after["classes"]["outputs"][-1]["class"] == "unsure", told
+    hudd("run", bars, "--task", "classification")
+    assert json.loads(hudd("show", bars, "--json"))["test"] == before["test"]
 
 
 @pytest.mark.slow

@@ -48,6 +48,7 @@ ALIKE = {
     "weights_key": "how weights are read; what was read is in the mark",
     "skip_bad": "the images that are left are in the mark",
     "exif_orient": "the pixels of files that say that they are turned; those here are arrays",
+    "task": "the task that is named is the one that there is without a name; another one is in the mark",
     "output": "of models that return several tensors; the choice is in the mark of the model",
     "backbone": "of transfer features, which need a network with published weights",
 }

@@ -70,7 +70,7 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
         )
     extractor = None
     if not journal.is_done("layers", mark):
-        extractor, target = inputs.features.extractor(), inputs.results.split("test").prediction[errors[:1]]
+        extractor, target = inputs.features.extractor(), inputs.results.explained("test")[errors[:1]]
         found = _explained(inputs, extractor, inputs.features.source("test").load(errors[:1]), target)
         head, channels = getattr(extractor, "head", ""), _channels(extractor)
         journal.lead(lambda: _describe(inputs, journal, mark, started, found, channels, head))
@@ -189,7 +189,7 @@ def _describe(
     And what is explained where the DNN ends in a head.
     """
     with journal.committing("layers", mark, started) as h5:
-        h5.attrs["explained"] = head or "the output of the predicted class"
+        h5.attrs["explained"] = head or inputs.task.about()
         journal.forget(h5, "layers")
         journal.forget_after(h5, "layers")
         names = [name for name in found if not name.startswith(_CONSERVATION)]
@@ -248,10 +248,10 @@ def _stream(
 ) -> None:
     """Compute some shards, as one stream of batches that never cross a shard's border."""
     source, errors, size = inputs.features.source("test"), inputs.results.errors, inputs.settings.batch_size
-    prediction = inputs.results.split("test").prediction
+    explained = inputs.results.explained("test")
     cuts = [(start, at, min(at + size, stop)) for start, stop in ranges for at in range(start, stop, size)]
     loaded = loaded_ahead(source.load, (errors[at:end] for _, at, end in cuts), inputs.settings.workers)
-    batches = ((images, torch.from_numpy(prediction[rows])) for rows, images in loaded)
+    batches = ((images, torch.from_numpy(explained[rows])) for rows, images in loaded)
     with (
         progress("heatmaps", sum(stop - start for start, stop in ranges)) as advance,
         shards.written_behind() as writing,
@@ -275,13 +275,13 @@ def _stream(
 
 
 def _results(
-    inputs: Inputs, extractor: Extractor, images: torch.Tensor, target: torch.Tensor
+    inputs: Inputs, extractor: Extractor, images: torch.Tensor, explained: torch.Tensor
 ) -> dict[str, torch.Tensor]:
     """Heatmaps and conservation of some images, by dataset name, on the device."""
     # The LRP engine takes the target from the CPU, so that it need not wait for the GPU.
-    there = target if isinstance(extractor, LRP) else target.to(inputs.device)
+    there = explained if isinstance(extractor, LRP) else explained.to(inputs.device)
     with contracting(inputs.settings.arithmetic):
-        found = extractor.attribute(images, target=there)
+        found = extractor.attribute(images, target=inputs.task.explain(there))
     lost = {_CONSERVATION + layer: deviation.float() for layer, deviation in found.conservation.items()}
     return {**found.layers, **lost}
 
@@ -301,7 +301,7 @@ def _estimate(inputs: Inputs, journal: Journal, extractor: Extractor, layers: li
     if count > 20 * len(rows):
         images, target = (
             inputs.features.source("test").load(rows),
-            inputs.results.split("test").prediction[rows],
+            inputs.results.explained("test")[rows],
         )
         seconds = seconds_of(lambda: _explained(inputs, extractor, images, target)) * count / len(rows)
     needed = count * sum(sizes[layer] for layer in layers)

@@ -12,7 +12,7 @@ import numpy as np
 
 from hudd.errors import HuddError, UsageError
 from hudd.progress import progress
-from hudd.retraining import CachedImages, Retraining, TrainingConfig, retrain
+from hudd.retraining import CachedImages, Retraining, retrain
 from hudd.selection import STRATEGIES, balance, shuffled_order, smart_bagging, strategies
 from hudd.store import drop, sweep, write_dataset
 from hudd.study.fingerprint import digest
@@ -65,7 +65,7 @@ def fingerprints(inputs: Inputs, journal: Journal) -> dict[str, str]:
 
 
 def _fingerprint(inputs: Inputs, mode: str, seed: int, rows: np.ndarray) -> str:
-    config, results = TrainingConfig(**inputs.settings.training), inputs.results
+    config, results = inputs.task.training(inputs.settings.training), inputs.results
     data = [test.fingerprint(inputs, split) for split in ("train", "test", "improvement")]
     how = config.describe()
     return digest("retrain", mode, data, how, seed, rows, results.labels[rows], results.clusters.label)
@@ -179,7 +179,9 @@ def _one(
 ) -> None:
     label = STRATEGIES.label(mode)
     key, started, seed = f"{label}/{number}", time.perf_counter(), inputs.settings.seed + number
-    config, labels = TrainingConfig(**inputs.settings.training), inputs.results.labels
+    task, results = inputs.task, inputs.results
+    config, facts = task.training(inputs.settings.training), results.facts()
+    right = partial(task.right, source=inputs.source("test"), facts=facts)
     mark = _fingerprint(inputs, mode, seed, rows)
     models = journal.path / "models"
     weights = models / f"{label}-0.safetensors" if number == 0 else None  # of the others, figures are enough
@@ -203,12 +205,12 @@ def _one(
             rows,
             config,
             seed=seed,
-            train_labels=inputs.source("train").labels,
-            improvement_labels=labels,
+            train_labels=task.targets(inputs.source("train"), results.split("train").label),
+            improvement_labels=task.targets(inputs.source("improvement"), results.labels),
             test=images["test"],
-            test_labels=inputs.source("test").labels,
-            before=inputs.results.split("test").correct,
-            clusters=inputs.results.clusters.label,
+            before=results.split("test").correct,
+            right=right,
+            clusters=results.clusters.label,
             checkpoint=checkpoint,
             weights=weights,
             on_epoch=lambda entry: advance(1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -16,24 +17,20 @@ from hudd.data import ImageSource
 from hudd.data.loader import loaded_ahead
 from hudd.data.prints import Prints, load_with_pixels, prints_of
 from hudd.errors import HuddError, UsageError
-from hudd.parts import ATTRIBUTES
+from hudd.parts import ATTRIBUTES, TASKS
 from hudd.progress import progress
-from hudd.retraining import Predictions
 from hudd.settings import SPLITS
 from hudd.store import ShardSet, drop, read_text, write_dataset
-from hudd.study.classes import reading_of
 from hudd.study.fingerprint import digest, digest_picture, stable_repr
 from hudd.study.inputs import Inputs
 from hudd.study.journal import Journal
+from hudd.study.reading import reading_of
 from hudd.study.sharing import compare_sets
 from hudd.study.step import Step
+from hudd.tasks import Judgement
 
 _ROWS_PER_SHARD = 1024
-_COLUMNS = ("prediction", "score", "entropy", "second", "margin", "pixels", "thumbnail", "attributes")
-_ANSWER = (
-    Attribute("second", "class number of the second largest output, -1 of a single one"),
-    Attribute("margin", "probability of the predicted class less that of the second"),
-)
+_PRINTS = ("pixels", "thumbnail", "attributes")
 
 
 def fingerprint(inputs: Inputs, split: str) -> str:
@@ -45,10 +42,12 @@ def fingerprint(inputs: Inputs, split: str) -> str:
     scale: list[str] = [] if inputs.output_scale == "logits" else [inputs.output_scale]
     if inputs.settings.arithmetic != "float32":
         scale.append(inputs.settings.arithmetic)
-    scale += [f"{name} {ATTRIBUTES.mark(name)}" for name in inputs.settings.attributes]
-    return digest(
-        "test", inputs.model_digest, transform, made, names, inputs.data_fingerprints[split], *scale
-    )
+    how = [
+        *scale,
+        *(f"{name} {ATTRIBUTES.mark(name)}" for name in inputs.settings.attributes),
+        *inputs.task_mark,
+    ]
+    return digest("test", inputs.model_digest, transform, made, names, inputs.data_fingerprints[split], *how)
 
 
 def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
@@ -82,20 +81,25 @@ def _predict(inputs: Inputs, journal: Journal, split: str) -> None:
     if journal.is_done(f"test/{split}", mark):
         return
     source = inputs.source(split)
-    known = named_attributes(inputs.settings.attributes)
-    directory = journal.shards(f"test/{split}", digest(mark, _COLUMNS, list(known)))
+    known, columns = named_attributes(inputs.settings.attributes), (*inputs.task.columns, *_PRINTS)
+    directory = journal.shards(f"test/{split}", digest(mark, columns, list(known)))
     algorithm = journal.algorithm(f"test/{split}", mark)
     shards = ShardSet(directory, len(source), _ROWS_PER_SHARD, mark, algorithm=algorithm)
     missing = journal.lead(shards.missing)
     journal.ranks.each(lambda: _outputs(inputs, source, split, shards, journal.ranks.mine(missing)))
 
     def commit() -> None:
-        found = shards.columns(_COLUMNS)
+        found = shards.columns(columns)
+        facts = None if split == "test" else inputs.results.facts()
+        with TASKS.attributing_errors(inputs.task_name):
+            judged = inputs.task.judge(found, source, facts)
         with journal.committing(f"test/{split}", mark, started) as h5:
             journal.forget_after(h5, f"test/{split}")
-            _write(h5, split, source, found)
-            _write_attributes(h5[f"splits/{split}"], known, found)
-            h5.attrs["outputs"] = inputs.output_scale
+            _write(h5, split, source, found, judged)
+            _write_attributes(h5[f"splits/{split}"], inputs.task.attributes, known, found)
+            if split == "test":
+                _write_errors(h5, judged, inputs.task.outcomes(source))
+            h5.attrs.update(outputs=inputs.output_scale, task=inputs.task_name)
             reading, about = reading_of(inputs, split), "how images and labels were read, JSON"
             write_dataset(h5[f"splits/{split}"], "reading", reading, dims=(), description=about)
             h5[f"splits/{split}"].attrs.update(
@@ -135,40 +139,45 @@ def _outputs(
             prints.append(marks)
             attributes.append(measured)
             output = inputs.model.module(images.to(inputs.device))
-            bad = ~torch.isfinite(output).all(dim=1)
+            bad = ~torch.isfinite(output).flatten(1).all(dim=1)
             if bad.any():
                 path = source.paths[rows[int(bad.nonzero()[0])]]
                 raise HuddError(
                     f"the model's output for '{path}' is not finite; check its weights and the input's scale."
                 )
-            outputs.append(output.cpu().numpy())
+            outputs.append(inputs.task.keep(output).cpu().numpy())
             end = int(rows[-1]) + 1
             if end in ends:
-                found = Predictions(np.concatenate(outputs), inputs.output_scale)
-                score, entropy = found.score.astype("f4"), found.entropy.astype("f4")
+                columns = inputs.task.read(np.concatenate(outputs), inputs.output_scale)
                 pixels = np.concatenate([mark.pixels for mark in prints])
                 thumbnail = np.concatenate([mark.thumbnail for mark in prints])
-                margin, table = found.margin.astype("f4"), np.concatenate(attributes)
-                columns = (found.prediction, score, entropy, found.second, margin, pixels, thumbnail, table)
-                shards.write(ends[end], dict(zip(_COLUMNS, columns)))
+                own = {"pixels": pixels, "thumbnail": thumbnail, "attributes": np.concatenate(attributes)}
+                shards.write(ends[end], {**columns, **own})
                 outputs, prints, attributes = [], [], []
             advance(len(rows))
 
 
-def _write(h5: h5py.File, split: str, source: ImageSource, found: dict[str, np.ndarray]) -> None:
+def _write(
+    h5: h5py.File, split: str, source: ImageSource, found: dict[str, np.ndarray], judged: Judgement
+) -> None:
     drop(h5, [f"splits/{split}"])
     group = h5.create_group(f"splits/{split}")
-    correct = found["prediction"] == source.labels
     one = ("path",)
     write_dataset(group, "path", source.paths, dims=one, scale=True, description="identifier of the image")
-    write_dataset(group, "label", source.labels, dims=one, description="class number, -1 unknown")
-    about = "class number predicted by the DNN"
-    write_dataset(group, "prediction", found["prediction"], dims=one, description=about)
-    write_dataset(group, "correct", correct, dims=one, description="prediction equals label")
-    about = "probability of the prediction"
-    write_dataset(group, "score", found["score"], dims=one, description=about)
-    about = "entropy of the probabilities"
-    write_dataset(group, "entropy", found["entropy"], dims=one, units="nat", description=about)
+    about = "number of the class, or outcome, that is right; -1 unknown"
+    write_dataset(group, "label", judged.label, dims=one, description=about)
+    about = "number of the class that the DNN predicts, or of the outcome"
+    write_dataset(group, "prediction", judged.prediction, dims=one, description=about)
+    write_dataset(group, "correct", judged.correct, dims=one, description="prediction equals label")
+    about = "probability of the prediction, or how grave an error is"
+    write_dataset(group, "score", judged.score, dims=one, description=about)
+    about = "entropy of the probabilities; 0 where there are none"
+    write_dataset(group, "entropy", judged.entropy, dims=one, units="nat", description=about)
+    if judged.explained is not None:
+        about = "number of what is explained of the image, as the task counts"
+        write_dataset(group, "explained", judged.explained, dims=one, description=about)
+    if judged.facts:
+        group.attrs["facts"] = json.dumps(judged.facts, sort_keys=True)
     about = "128 bits of the BLAKE2b hash of the decoded pixels"
     write_dataset(group, "pixels", found["pixels"], dims=("path", "half"), description=about)
     about = "mean grey levels of 8 rows and 9 columns of fields"
@@ -178,19 +187,25 @@ def _write(h5: h5py.File, split: str, source: ImageSource, found: dict[str, np.n
         write_dataset(
             group, f"parameters/{name.replace('/', '_')}", values, dims=one, description=description
         )
-    if split == "test":
-        error = np.flatnonzero(~correct)
-        about = "row of the test split that the DNN gets wrong; the row order of everything about errors"
-        write_dataset(h5, "error", error, dims=("error",), scale=True, description=about)
-        about = "class name, by class number"
-        write_dataset(h5, "class", source.class_names, dims=("class",), scale=True, description=about)
+
+
+def _write_errors(h5: h5py.File, judged: Judgement, names: list[str]) -> None:
+    error = np.flatnonzero(~judged.correct)
+    about = "row of the test split that the DNN gets wrong; the row order of everything about errors"
+    write_dataset(h5, "error", error, dims=("error",), scale=True, description=about)
+    about = "name of the class, or outcome, by its number"
+    write_dataset(h5, "class", names, dims=("class",), scale=True, description=about)
 
 
 def _write_attributes(
-    group: h5py.Group, known: Mapping[str, Attribute], found: Mapping[str, np.ndarray]
+    group: h5py.Group,
+    answer: Sequence[Attribute],
+    known: Mapping[str, Attribute],
+    found: Mapping[str, np.ndarray],
 ) -> None:
     """Write what was measured of the images, those attributes that any of them has."""
-    told = zip((*_ANSWER, *known.values()), (found["second"], found["margin"], *found["attributes"].T))
+    of_answer = (found[attribute.name] for attribute in answer)
+    told = zip((*answer, *known.values()), (*of_answer, *found["attributes"].T))
     for attribute, values in told:
         if np.isfinite(values).any():
             write_dataset(
