@@ -118,6 +118,14 @@ def _modules(node: fx.Node) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _is_standard(node: fx.Node) -> bool:
+    """Whether the module that made the call is one of ``torch.nn``."""
+    stack = node.meta.get("nn_module_stack") or {}
+    kind = list(stack.values())[-1][1] if stack else ""
+    name = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
+    return name.startswith("torch.nn.")
+
+
 _MAKERS = {
     aten.empty_like.default, aten.fill.Scalar, aten.full_like.default, aten.new_empty.default, aten.new_full.default,
     aten.new_ones.default, aten.new_zeros.default, aten.ones_like.default, aten.zero.default, aten.zeros_like.default,
@@ -170,16 +178,22 @@ def _graph_of(program: ExportedProgram) -> RelevanceGraph:
     state = {**program.constants, **program.state_dict}
     constants: dict[str, Tensor] = {}
     inputs: list[str] = []
+    parameters: dict[str, str] = {}
     for spec in program.graph_signature.input_specs:
         if spec.kind is InputKind.USER_INPUT:
             inputs.append(spec.arg.name)
         else:
             constants[spec.arg.name] = state[str(spec.target)].detach()
+            parameters[spec.arg.name] = str(spec.target)
+    standard: set[str] = set()
     enclosing: dict[str, tuple[str, ...]] = {}
     for node in program.graph.nodes:
         modules = _modules(node)
         node.meta["module"] = modules[-1] if modules else ""
+        node.meta["parameter"] = parameters.get(node.name, "")
         enclosing[node.meta["module"]] = modules
+        if _is_standard(node):
+            standard.add(node.meta["module"])
     _mark_dependence(program.graph, set(inputs))
     by_name = {node.name: node for node in program.graph.nodes}
     names = [
@@ -191,6 +205,7 @@ def _graph_of(program: ExportedProgram) -> RelevanceGraph:
         inputs=[by_name[name] for name in inputs],
         outputs=[by_name[name] for name in names if name in by_name],
         enclosing=enclosing,
+        standard=standard,
     )
     simplify(captured)
     return captured

@@ -26,6 +26,8 @@ class RelevanceGraph:
         The model's outputs.
     enclosing : dict of str to tuple of str
         By the module of a call: the modules that the call was made in, outermost first, itself last.
+    standard : set of str
+        The modules of a call whose class is torch's own, ``torch.nn``.
     """
 
     graph: fx.Graph
@@ -33,6 +35,7 @@ class RelevanceGraph:
     inputs: list[Call]
     outputs: list[Call]
     enclosing: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    standard: set[str] = field(default_factory=set)
 
     def modules_of(self, node: Call) -> tuple[str, ...]:
         """The modules that this call was made in, outermost first; ``block@1`` is the second call of ``block``."""
@@ -43,12 +46,13 @@ class RelevanceGraph:
         """The tensor behind a parameter's or buffer's placeholder; None for anything else."""
         return self.constants.get(node.name) if isinstance(node, Call) else None
 
-    def add_constant(self, name: str, value: Tensor) -> Call:
-        """Add a constant and return its placeholder."""
+    def add_constant(self, name: str, value: Tensor, parameter: str = "") -> Call:
+        """Add a constant, computed from the parameter of this path, and return its placeholder."""
         first = next(iter(self.graph.nodes))
         with self.graph.inserting_before(first):
             node = self.graph.placeholder(name)
         node.meta["module"] = ""
+        node.meta["parameter"] = parameter
         self.constants[node.name] = value
         return node
 
@@ -56,6 +60,13 @@ class RelevanceGraph:
 def module_of(node: Call) -> str:
     """Path of the module that made this call, e.g. ``features.3``; ``relu@1`` is the second call of ``relu``."""
     return str(node.meta["module"])
+
+
+def parameter_of(node: Call) -> str:
+    """Path of the parameter or buffer that a constant is, or is computed from (the first of several); else empty."""
+    if node.op == "placeholder":
+        return str(node.meta.get("parameter", ""))
+    return next(filter(None, map(parameter_of, node.all_input_nodes)), "")
 
 
 def carries(node: object) -> bool:

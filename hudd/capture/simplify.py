@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from hudd.capture.graph import Call, RelevanceGraph, carries
+from hudd.capture.graph import Call, RelevanceGraph, carries, parameter_of
 
 aten = torch.ops.aten
 
@@ -72,7 +72,8 @@ def _fold_constants(captured: RelevanceGraph) -> None:
             arguments = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
             value = node.target(*arguments[0], **arguments[1])
         if isinstance(value, Tensor):
-            _replace(captured, node, captured.add_constant(f"{node.name}_folded", value))
+            made = captured.add_constant(f"{node.name}_folded", value, parameter_of(node))
+            _replace(captured, node, made)
         else:
             computed[node] = value  # of several outputs
 
@@ -176,7 +177,8 @@ def _fold(captured: RelevanceGraph, linear: Call, scale: Tensor, shift: Tensor) 
     shape[axis] = -1
     folded = (weight.double() * scale.view(shape)).to(weight.dtype)
     folded_bias = shift if bias is None else shift + bias.double() * scale
-    weight_node = captured.add_constant(f"{linear.name}_folded_weight", folded)
+    parameter = parameter_of(linear.args[1])  # type: ignore[arg-type]
+    weight_node = captured.add_constant(f"{linear.name}_folded_weight", folded, parameter)
     bias_node = captured.add_constant(f"{linear.name}_folded_bias", folded_bias.to(weight.dtype))
     linear.args = (linear.args[0], weight_node, bias_node, *linear.args[3:])
     linear.kwargs = {name: value for name, value in linear.kwargs.items() if name != "bias"}

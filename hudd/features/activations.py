@@ -47,7 +47,10 @@ class Activations(Features):
     def prepare(self, example: Tensor) -> tuple[str, ...]:
         """Find the layers' modules for images like `example` and return their names."""
         known = dict(self._model.named_modules())
-        names = self._lrp.prepare(example)
+        parameters = {name for name, _ in self._model.named_parameters()}
+        names = tuple(  # not contractions within a module, which go by the path of their weight
+            name for name in self._lrp.prepare(example) if name.partition("@")[0] not in parameters
+        )
         missing = [name for name in names if name not in known]
         if missing:
             raise UsageError(

@@ -67,10 +67,10 @@ class Composite:
     last_window_wins: bool = False
     attention: str = "cp-lrp"
 
-    def rule_for(self, module: str, *, convolution: bool, first: bool) -> Rule:
-        """The rule of one contraction."""
+    def rule_for(self, *names: str, convolution: bool, first: bool) -> Rule:
+        """The rule of one contraction, by any of its names."""
         for pattern, rule in reversed(self.overrides):
-            if fnmatchcase(module, pattern):
+            if any(fnmatchcase(name, pattern) for name in names):
                 return rule
         if first and self.first is not None:
             return self.first

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, fx
 from torch.nn import functional
 
-from hudd.capture.graph import RelevanceGraph, carries, module_of, target_name
+from hudd.capture.graph import RelevanceGraph, carries, module_of, parameter_of, target_name
 from hudd.errors import UnsupportedOperation
 from hudd.lrp import kernels
 from hudd.lrp.arguments import arguments
@@ -380,6 +380,14 @@ def _repeats(several: Tensor, one: Tensor) -> bool:
         return True
     repeated = [size if single == 1 else single for single, size in zip(one.shape[:-2], several.shape)]
     return several.shape == (*repeated, *one.shape[-2:]) and torch.equal(one.expand_as(several), several)
+
+
+def weight_parameter(node: fx.Node) -> str:
+    """Path of the parameter that a contraction's weight is, or is computed from; empty if it is none."""
+    if node.target in _PRODUCTS:
+        left, right = _factors(node)
+        return parameter_of(right if carries(left) else left)
+    return parameter_of(arguments(node)["weight"])
 
 
 def data_input(node: fx.Node) -> fx.Node:

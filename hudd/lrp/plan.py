@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 import torch
 from torch import fx
 
-from hudd.capture.graph import RelevanceGraph, module_of
+from hudd.capture.graph import RelevanceGraph
 from hudd.capture.samples import Place, places
 from hudd.errors import UsageError
 from hudd.lrp.channels import Channels
@@ -18,18 +18,17 @@ from hudd.lrp.classification import ClassifiedGraph, Role
 from hudd.lrp.composites import Composite
 from hudd.lrp.contraction import Contraction, contraction_of
 from hudd.lrp.heads import Head, find_head
+from hudd.lrp.layers import INPUT, Edge, Layers, boundaries, by_edge, layer_names, obstacle
 from hudd.lrp.operations import IDENTITY, Operation, operation_of
 from hudd.lrp.rules import Rule
 from hudd.lrp.segments import Segment, segments_of
 
 aten = torch.ops.aten
 
-INPUT = "input"
 MIXED = (
     "the model's output has no place for each image of a batch, so that none can be explained; return one output "
     "an image, all along one axis."
 )
-Edge = tuple[fx.Node, fx.Node]  # reader, source
 Roles = Mapping[fx.Node, Role]
 
 
@@ -49,6 +48,8 @@ class Plan:
 
     Attributes
     ----------
+    inside : Layers
+        The layers that each node is in.
     calls : list of Node
         Everything that a forward pass computes, in order.
     backward : list of Node
@@ -82,6 +83,7 @@ class Plan:
     """
 
     captured: RelevanceGraph
+    inside: Layers
     calls: list[fx.Node]
     backward: list[fx.Node]
     steps: dict[fx.Node, Operation | RuledContraction]
@@ -139,7 +141,8 @@ def make_plan(
     """
     captured, roles = graph.captured, graph.roles
     calls = [node for node in captured.graph.nodes if node.op == "call_function"]
-    _check_overrides(composite, [node for node in calls if roles[node].is_contraction])
+    inside = Layers(graph)
+    _check_overrides(composite, inside, [node for node in calls if roles[node].is_contraction])
     where = places(captured)
     outputs = [node for node in captured.outputs[:explained] if node in where]
     if not outputs:
@@ -150,13 +153,16 @@ def make_plan(
         entry for node in outputs for entry in (heads[node].preactivations if node in heads else [node])
     ]
     on_the_way = _ancestors(outputs, roles)
-    steps = {node: _step(node, graph, composite) for node in calls if node in on_the_way}
-    entering, leaving = _boundaries(graph, steps, outputs)
-    every = dict.fromkeys(name for node in steps for name in captured.modules_of(node))
-    obstacles = {name: _obstacle(entering[name], leaving[name], where, at) for name in every}
-    names = _layer_names(captured, steps, obstacles, layers)
+    steps = {node: _step(node, graph, inside, composite) for node in calls if node in on_the_way}
+    entering, leaving = boundaries(graph, inside, steps, outputs)
+    every = dict.fromkeys(name for node in steps for name in inside.of(node))
+    obstacles = {name: obstacle(entering[name], leaving[name], where, at) for name in every}
+    redistributing = [
+        node for node, step in steps.items() if isinstance(step, RuledContraction) or step.redistributes
+    ]
+    names = layer_names(obstacles, inside.by_default(steps, redistributing), layers)
     shown = [name for name in names if name != INPUT]
-    entries, exits = _by_edge(entering, shown), _by_edge(leaving, shown)
+    entries, exits = by_edge(entering, shown), by_edge(leaving, shown)
     reaches_input = layers is None or INPUT in names
     wanted = {source for _, source in entries}
     if reaches_input:
@@ -164,6 +170,7 @@ def make_plan(
     reach = _readers_above(wanted, steps, roles)
     plan = Plan(
         captured=captured,
+        inside=inside,
         calls=calls,
         backward=[node for node in reversed(calls) if node in reach],
         steps=steps,
@@ -181,13 +188,13 @@ def make_plan(
     return plan
 
 
-def _check_overrides(composite: Composite, contractions: list[fx.Node]) -> None:
+def _check_overrides(composite: Composite, inside: Layers, contractions: list[fx.Node]) -> None:
     """Refuse a rule for layers that there are not: it would silently change nothing."""
-    modules = list(dict.fromkeys(map(module_of, contractions)))
+    names = list(dict.fromkeys(name for node in contractions for name in inside.names_of(node)))
     for pattern, _ in composite.overrides:
-        if not any(fnmatchcase(module, pattern) for module in modules):
+        if not any(fnmatchcase(name, pattern) for name in names):
             raise UsageError(
-                f"rules name '{pattern}', but no layer with weights matches; these are: {', '.join(modules)}."
+                f"rules name '{pattern}', but no layer with weights matches; these are: {', '.join(names)}."
             )
 
 
@@ -216,103 +223,16 @@ def _ancestors(outputs: Iterable[fx.Node], roles: Roles) -> set[fx.Node]:
     return found
 
 
-def _step(node: fx.Node, graph: ClassifiedGraph, composite: Composite) -> Operation | RuledContraction:
+def _step(
+    node: fx.Node, graph: ClassifiedGraph, inside: Layers, composite: Composite
+) -> Operation | RuledContraction:
     role = graph.roles[node]
     if role.contracted is None:
         return operation_of(node, role.sources, graph.captured)
     made, source = contraction_of(node, graph.captured), graph.roles[role.contracted]
     first = not (source.is_contraction or source.behind_contraction)
-    rule = composite.rule_for(module_of(node), convolution=made.is_convolution, first=first)
+    rule = composite.rule_for(*inside.names_of(node), convolution=made.is_convolution, first=first)
     return RuledContraction(made, rule, role.contracted, source.nonnegative)
-
-
-def _boundaries(
-    graph: ClassifiedGraph, nodes: Iterable[fx.Node], outputs: list[fx.Node]
-) -> tuple[dict[str, list[Edge]], dict[str, list[Edge]]]:
-    """By layer: the edges that lead into it, and those that lead out of it, the model's outputs included."""
-    entering: dict[str, list[Edge]] = defaultdict(list)
-    leaving: dict[str, list[Edge]] = defaultdict(list)
-    modules_of = graph.captured.modules_of
-    for reader in nodes:
-        around = modules_of(reader)
-        for source in graph.roles[reader].sources:
-            before = modules_of(source)
-            for name in around:
-                if name not in before:
-                    entering[name].append((reader, source))
-            for name in before:
-                if name not in around:
-                    leaving[name].append((reader, source))
-    for output in dict.fromkeys(outputs):
-        for name in modules_of(output):
-            leaving[name].append((output, output))
-    return entering, leaving
-
-
-def _obstacle(
-    entering: list[Edge], leaving: list[Edge], where: Mapping[fx.Node, Place], at: str
-) -> str | None:
-    """What stands against a heatmap of a layer."""
-    inputs, outputs = ({source for _, source in edges} for edges in (entering, leaving))
-    if len(inputs) != 1:
-        return (
-            f"has {len(inputs)} inputs that carry relevance, but a heatmap needs exactly one; "
-            "ask for the layers inside it or before it."
-        )
-    if at == "output" and len(outputs) != 1:
-        return (
-            f"has {len(outputs)} outputs that carry relevance, but a heatmap at the output needs exactly one; "
-            "ask for the layers inside it, or for at='input'."
-        )
-    if not all(source in where for source in inputs | outputs):
-        return (
-            "has the images of a batch mixed with one another, so that each has no heatmap there; "
-            "ask for the layers inside it or before it."
-        )
-    return None
-
-
-def _layer_names(
-    captured: RelevanceGraph,
-    steps: Mapping[fx.Node, Operation | RuledContraction],
-    obstacles: Mapping[str, str | None],
-    layers: Sequence[str] | None,
-) -> list[str]:
-    """The layers asked for, in forward order; a glob leaves out those that can have no heatmap."""
-    if layers is None:
-        redistributing = {
-            module_of(node)
-            for node, step in steps.items()
-            if isinstance(step, RuledContraction) or step.redistributes
-        }
-        containers = {name for node in steps for name in captured.modules_of(node)[:-1]}
-        shown = redistributing - containers
-        return [name for name, obstacle in obstacles.items() if name in shown and obstacle is None]
-    chosen: set[str] = set()
-    for pattern in layers:
-        found = (
-            [pattern] if pattern in obstacles else [name for name in obstacles if fnmatchcase(name, pattern)]
-        )
-        if not found and pattern == INPUT:
-            found = [INPUT]
-        if not found:
-            raise UsageError(
-                f"layer '{pattern}' is not in the model; its layers are: {', '.join(obstacles)}."
-            )
-        possible = [name for name in found if obstacles.get(name) is None]
-        if not possible:
-            raise UsageError(f"layer '{found[0]}' {obstacles[found[0]]}")
-        chosen.update(possible)
-    return [name for name in [INPUT, *obstacles] if name in chosen]
-
-
-def _by_edge(boundaries: Mapping[str, list[Edge]], names: list[str]) -> dict[Edge, list[str]]:
-    """For each edge the layers whose boundary it crosses."""
-    layers: dict[Edge, list[str]] = defaultdict(list)
-    for name in names:
-        for edge in boundaries.get(name, ()):
-            layers[edge].append(name)
-    return dict(layers)
 
 
 def _channels(

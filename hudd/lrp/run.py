@@ -183,7 +183,7 @@ class Run:
             sent, arrived = self._sent.get(name, nothing), self._arrived.get(name, nothing)
             result.conservation[name] = (sent - arrived) / size
             if self._absorbed is not None:
-                around = self._plan.captured.modules_of
+                around = self._plan.inside.of
                 inside = chain(*(parts for node, parts in self._absorbed.items() if name in around(node)))
                 result.bias_share[name] = sum((part.sum() for part in inside), nothing) / size
         result.layers = {name: result.layers[name] for name in self._plan.layers if name in result.layers}

@@ -48,7 +48,7 @@ def test_a_study_of_another_version_says_so(finished, capfd):
 
 def test_results_of_an_older_algorithm_are_kept_until_the_upgrade(finished, monkeypatch, capfd):
     made_by_another(finished)
-    steps = [replace(GRAPH[name], version=2 if name == "select" else 1) for name in STEPS]
+    steps = [replace(GRAPH[name], version=GRAPH[name].version + (name == "select")) for name in STEPS]
     monkeypatch.setattr("hudd.study.study.GRAPH", Graph(steps))
     before = marks(finished)
     assert call(["run", str(finished.path)]) == 0
@@ -67,7 +67,7 @@ def test_results_of_an_older_algorithm_are_kept_until_the_upgrade(finished, monk
 
 def upgraded(monkeypatch, step):
     """Let a step have a new algorithm."""
-    steps = [replace(GRAPH[name], version=2 if name == step else 1) for name in STEPS]
+    steps = [replace(GRAPH[name], version=GRAPH[name].version + (name == step)) for name in STEPS]
     monkeypatch.setattr("hudd.study.study.GRAPH", Graph(steps))
 
 
@@ -105,15 +105,15 @@ def test_what_an_older_algorithm_has_begun_is_not_mixed_with_new(material, tmp_p
         patch.setattr(ShardSet, "save", interrupted)
         with pytest.raises(KeyboardInterrupt):
             study.run_step(step)
-    assert 1 in algorithms(study.path, step)[0]
+    assert GRAPH[step].version in algorithms(study.path, step)[0]
     upgraded(monkeypatch, step)
     if algorithms(study.path, step)[1]:  # some of its results were finished
         with pytest.raises(HuddError, match=f"'hudd run {study.path} --upgrade' makes all of it again"):
             Study.open(study.path).run_step(step)
     open_study(study.path, upgrade=True).run_step(step)
     made_by = algorithms(study.path, step)
-    assert made_by[0] <= {2}
-    assert made_by[1] == {2}
+    assert made_by[0] <= {GRAPH[step].version + 1}
+    assert made_by[1] == {GRAPH[step].version + 1}
 
 
 @pytest.mark.parametrize("step", SHARDED[1:])
@@ -123,10 +123,13 @@ def test_a_damaged_shard_of_an_older_algorithm_is_not_made_by_the_new(finished, 
         for shard in (finished.path / "shards" / kind).rglob("0*.h5"):
             shard.write_bytes(shard.read_bytes()[:-1])
     study = Study.open(finished.path)
-    with pytest.raises(HuddError, match=rf"step '{step}' makes.*version 1 .*this is version 2.*--upgrade"):
+    now = GRAPH[step].version + 1
+    with pytest.raises(
+        HuddError, match=rf"step '{step}' makes.*version {now - 1} .*this is version {now}.*--upgrade"
+    ):
         study.run_step(step)
     open_study(study.path, upgrade=True).run_step(step)
-    assert algorithms(study.path, step) == ({2}, {2})
+    assert algorithms(study.path, step) == ({now}, {now})
 
 
 def test_more_of_a_step_is_not_made_by_another_algorithm(finished, monkeypatch):

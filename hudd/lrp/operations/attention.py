@@ -125,6 +125,7 @@ def _copied(captured: RelevanceGraph) -> RelevanceGraph:
         [copies[node] for node in captured.inputs],
         [copies[node] for node in captured.outputs],
         captured.enclosing,
+        captured.standard,
     )
 
 

@@ -334,4 +334,5 @@ STEP = Step(
     shards=("heatmaps", "passing"),
     run=run,
     fingerprint=fingerprints,
+    version=2,  # 2: contractions that modules with children compute themselves are layers
 )
