@@ -1,7 +1,7 @@
 """A small study that is read like a real one: synthetic pictures, three causes, three layers."""
 
 import json
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -97,7 +97,7 @@ class FakeStudy:
         self.chosen_layer = "features.3"
         self.labels = self._splits["improvement"].label
         self.inputs = SimpleNamespace(data_fingerprints={"improvement": "improvement"})
-        self.journal = SimpleNamespace(log=lambda event, **fields: None)
+        self.journal = SimpleNamespace(log=lambda event, **fields: None, locked=nullcontext)
         self.provenance = {
             "hudd_version": "0",
             "settings": {"model": "cnn.py:cnn", "weights": None},

@@ -1,7 +1,8 @@
 """Labels given to the unsafe set by hand, saved as ``labels.csv`` that ``hudd label --import`` reads.
 
 Several processes may save labels at the same time: each takes a lock, reads the file, looks whether what it was about
-to change is still there, and puts a whole new file in its place.
+to change is still there, and puts a whole new file in its place. Next to each label stands the class that the study had
+for the image when the label was given: where somebody has imported another one since, that one counts.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,11 +19,20 @@ from hudd.errors import HuddError, UsageError
 from hudd.review.review import EditConflict
 from hudd.store import edit_lock, read_inside
 from hudd.store.files import write_whole
+from hudd.study.labels import import_labels
 
 if TYPE_CHECKING:
     from hudd.study import Study
 
 _Row = dict[str, str]
+_SHOWN = 10
+
+
+class _Given(NamedTuple):
+    """A label given by hand, and the class of the study that it takes the place of, -1 for none."""
+
+    label: int
+    replaces: int
 
 
 class Labels:
@@ -42,20 +52,58 @@ class Labels:
     def __init__(self, study: Study) -> None:
         self.study, self.file = study, study.path / "labels.csv"
         self.class_names, self._path = study.class_names, study.split("improvement").path
-        self.images, known = np.unique(study.selection.image), study.labels
-        self._label = {image: int(known[image]) for image in self.images.tolist()}
-        self._place = {self._path[image]: image for image in self._label}
+        self.images = np.unique(study.selection.image)
+        self._place = {self._path[image]: image for image in self.images.tolist()}
         self._number = {name: at for at, name in enumerate(self.class_names)}
         self.refresh()
 
     def refresh(self) -> None:
-        """Read what others have saved since."""
+        """Read what others have saved or put into the study since."""
+        known = self.study.labels
+        self._label = {image: int(known[image]) for image in self.images.tolist()}
         self._given = self._read(self._rows()[1])
 
     def of(self, image: int) -> int:
         """Return the class of an image of the unsafe set, -1 where it is unknown."""
         self._check(image)
-        return self._given.get(image, self._label[image])
+        given = self._given.get(image)
+        return self._label[image] if given is None or self._is_stale(image, given) else given.label
+
+    def put_into_study(self) -> int:
+        """Put the labels given by hand into the study, all or none; returns how many are new or different.
+
+        Raises
+        ------
+        UsageError
+            If none has been given.
+        EditConflict
+            If others have given the study other classes for some of these images meanwhile: which, and what they are.
+        HuddError
+            If another process writes to the study, or the improvement set is no longer what was tested.
+        """
+        with self.study.journal.locked():
+            if not self.file.exists():
+                raise UsageError("no label has been given yet.")
+            self.refresh()
+            self._check_current()
+            return import_labels(self.study, self.file, overwrite=True)
+
+    def _check_current(self) -> None:
+        stale = {
+            image: self._label[image] for image, given in self._given.items() if self._is_stale(image, given)
+        }
+        if not stale:
+            return
+        told = [
+            f"'{self._path[image]}' is {self._named(label)} there and {self._named(self._given[image].label)} here"
+            for image, label in list(stale.items())[:_SHOWN]
+        ]
+        more = f"; and {len(stale) - _SHOWN} more" if len(stale) > _SHOWN else ""
+        raise EditConflict(
+            f"others have put labels of {len(stale)} of these images into the study meanwhile: {'; '.join(told)}"
+            f"{more}; nothing was put in: label these images again, then put all of them into the study.",
+            {"labels": {str(image): label for image, label in stale.items()}},
+        )
 
     def set(self, image: int, label: Any, *, known: Any = None) -> None:
         """Save the class number of an image; -1 takes back what was given by hand.
@@ -85,15 +133,16 @@ class Labels:
             columns, rows = self._rows()
             self._given = self._read(rows)
             if known is not None and (there := self.of(image)) not in (known, label):
-                now = f"is '{self.class_names[there]}' now" if there >= 0 else "has no class now"
-                told = f"image '{self._path[image]}' was labelled by others meanwhile: it {now}."
+                told = f"image '{self._path[image]}' was labelled by others meanwhile: it is {self._named(there)} now."
                 raise EditConflict(told, {"label": there})
             own = [row for row in rows if self._image(row) == image]
             if not own:
                 own = [{"path": guarded(self._path[image])}]
                 rows += own
             for row in own:
-                row["label"] = guarded(self.class_names[label]) if label >= 0 else ""
+                row["label"], row["replaces"] = self._cell(label), self._cell(self._label[image])
+            if "replaces" not in columns:
+                columns = [*columns, "replaces"]
             write_whole(self.file, _as_csv(columns, rows))
             self._given = self._read(rows)
 
@@ -101,17 +150,30 @@ class Labels:
         if image not in self._label:
             raise UsageError(f"image {image} is not in the unsafe set.")
 
+    def _is_stale(self, image: int, given: _Given) -> bool:
+        return self._label[image] not in given
+
+    def _named(self, label: int) -> str:
+        return f"'{self.class_names[label]}'" if label >= 0 else "without a class"
+
+    def _cell(self, label: int) -> str:
+        return str(guarded(self.class_names[label])) if label >= 0 else ""
+
+    def _class(self, cell: str) -> int:
+        """Return the class that a cell names, -1 where it names none."""
+        return self._number.get(match_cell(cell, self._number.__contains__), -1)
+
     def _image(self, row: _Row) -> int | None:
         """Return the image of the unsafe set that a row is about."""
         return self._place.get(match_cell(row["path"], self._place.__contains__))
 
-    def _read(self, rows: list[_Row]) -> dict[int, int]:
+    def _read(self, rows: list[_Row]) -> dict[int, _Given]:
         """Return the classes given to images of the unsafe set."""
         found = {}
         for row in rows:
-            image, name = self._image(row), match_cell(row["label"], self._number.__contains__)
-            if image is not None and name in self._number:
-                found[image] = self._number[name]
+            image, label = self._image(row), self._class(row["label"])
+            if image is not None and label >= 0:
+                found[image] = _Given(label, self._class(row.get("replaces", "")))
         return found
 
     def _rows(self) -> tuple[Sequence[str], list[_Row]]:
@@ -137,7 +199,7 @@ class Labels:
 def _as_csv(columns: Sequence[str], rows: list[_Row]) -> bytes:
     """Return the file; what other people wrote in it stays as they wrote it."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns)
+    writer = csv.DictWriter(text, columns, restval="")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()

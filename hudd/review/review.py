@@ -31,7 +31,7 @@ class EditConflict(HuddError):
     ----------
     changes : dict
         What is there now: ``name`` and ``note`` of the cluster where these were changed, ``edits``, a list of what was
-        merged, split or undone, or ``label``, the class of an image.
+        merged, split or undone; ``label``, the class of an image, or ``labels``, those of several by image.
     """
 
     def __init__(self, message: str, changes: dict[str, Any]) -> None:

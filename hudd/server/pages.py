@@ -226,14 +226,8 @@ class Pages:
 
     def finish(self, request: Request) -> Response:
         """Put the labels given by hand into the study."""
-        from hudd.study.labels import import_labels
-
         with self._finishing:  # the study's lock is the process's, not the thread's
-            opened = self._opened()
-            labels = _unsafe(opened)
-            if not labels.file.exists():
-                raise UsageError("no label has been given yet.")
-            return JSONResponse({"new": import_labels(opened.study, labels.file, overwrite=True)})
+            return JSONResponse({"new": _unsafe(self._opened()).put_into_study()})
 
     def picture(self, request: Request) -> Response:
         """Answer a test error (by its row among the errors) or an image of the unsafe set (by its row)."""

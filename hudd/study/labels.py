@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -120,11 +121,20 @@ def import_labels(study: Study, path: str | Path, *, overwrite: bool = False) ->
         raise HuddError(
             f"'{study.path}' has no improvement set to label yet; 'hudd select {study.path}' comes first."
         )
-    paths, known = study.split("improvement").path, study.labels
-    labels = selection.import_labels(path, paths, study.class_names, known=known, overwrite=overwrite)
-    given = study.split("improvement").label
-    rows = np.flatnonzero(labels != given)
-    _check_images(study)
+    with study.journal.locked():  # what is known must not change until the labels are in
+        split, known = study.split("improvement"), study.labels
+        labels = selection.import_labels(
+            path, split.path, study.class_names, known=known, overwrite=overwrite
+        )
+        _check_images(study)
+        _write(study, split.path, labels, np.flatnonzero(labels != split.label))
+        changed = int((labels != known).sum())
+        study.journal.log("labelled", file=str(path), labels=changed)
+    return changed
+
+
+def _write(study: Study, paths: Sequence[str], labels: np.ndarray, rows: np.ndarray) -> None:
+    """Write the labels of these rows; those of images that the split has no longer are kept: they may come back."""
     source = study.source("improvement")
     found = {
         "path": np.array(paths, dtype=object)[rows],
@@ -133,16 +143,13 @@ def import_labels(study: Study, path: str | Path, *, overwrite: bool = False) ->
         "content": np.array([digest_picture(source, row) for row in rows.tolist()], dtype=object),
     }
     with study.writing() as h5:
-        if "labels/content" in h5:  # those of other images are kept: these may come back
+        if "labels/content" in h5:
             old = {name: read_values(h5[f"labels/{name}"]) for name in _COLUMNS}
             found = {name: np.concatenate([found[name], old[name][old["image"] < 0]]) for name in _COLUMNS}
         drop(h5, ["labels"])
         group = h5.create_group("labels")
         for name, about in _COLUMNS.items():
             write_dataset(group, name, found[name], dims=("path",), scale=name == "path", description=about)
-    changed = int((labels != known).sum())
-    study.journal.log("labelled", file=str(path), labels=changed)
-    return changed
 
 
 def _check_images(study: Study) -> None:

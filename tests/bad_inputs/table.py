@@ -33,12 +33,22 @@ def prepared(case: Any, root: Path) -> Iterator[Path]:
         copy = shutil.copytree if item.is_dir() else shutil.copyfile
         copy(item, place / item.name)
     os.chdir(place)
+    imported = set(sys.modules)
     try:
         case.prepare()
         yield place
     finally:
         os.chdir(before)
+        for name in set(sys.modules) - imported:
+            if any(Path(part).is_relative_to(place) for part in _places_of(sys.modules[name])):
+                del sys.modules[name]  # another case has other code under the same name
         shutil.rmtree(place)
+
+
+def _places_of(module: Any) -> list[str]:
+    """Return the file of a module, or the folders of a package, which may have no file."""
+    file = getattr(module, "__file__", None)
+    return [*getattr(module, "__path__", ()), *([file] if file else [])]
 
 
 def told(case: Any, root: Path) -> tuple[int, str]:

@@ -229,6 +229,7 @@ def test_a_label_that_others_have_given_is_told(browser, make_study, running):
 
 
 def test_labels_are_put_into_the_study(browser, make_study, running):
+    chosen = "document.querySelector('.choices [aria-pressed=true] span').textContent"
     study = make_study()
     study.path.mkdir()
     study.labels[:] = -1
@@ -242,6 +243,12 @@ def test_labels_are_put_into_the_study(browser, make_study, running):
             browser.until(f"document.querySelector('#done').textContent.startsWith('{number + 1} of 12')")
         browser.click("#finish")
         browser.until("document.querySelector('.saved').textContent === '3 new labels are in the study'")
+        first = int(study.selection.image[0])
+        study.labels[first] = 2  # as another person's import leaves it
+        browser.click("#finish")
+        browser.until("document.querySelector('.saved').textContent.includes('nothing was put in')")
+        browser.until(f"{chosen} === '{study.class_names[2]}'")
+        study.labels[first] = -1
     with h5py.File(study.path / "study.h5") as file:
         assert file["labels/label"][...].tolist() == [0, 1, 2]
         assert [path.decode() for path in file["labels/path"]] == study.split("improvement").path[:3]

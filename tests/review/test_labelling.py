@@ -3,16 +3,18 @@
 import csv
 import os
 import warnings
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from hudd.cells import to_csv
 from hudd.errors import HuddError, UsageError
 from hudd.review.labelling import Labels
 from hudd.review.review import EditConflict
 from hudd.selection import import_labels
+from hudd.study.labels import import_labels as import_into
 
 NAMES = ["=1+1", "'stop", "a\x1b[31m", "two\nlines", "\udc80half", "日本", "-", " spaced "]
 
@@ -20,6 +22,14 @@ NAMES = ["=1+1", "'stop", "a\x1b[31m", "two\nlines", "\udc80half", "日本", "-"
 @pytest.fixture
 def study(make_study):
     study = make_study(names=list(NAMES), prefix="=cmd|'\x1b\udcff\n,\"")
+    study.path.mkdir()
+    study.labels[:] = -1
+    return study
+
+
+@pytest.fixture
+def plain(make_study):
+    study = make_study()
     study.path.mkdir()
     study.labels[:] = -1
     return study
@@ -79,6 +89,71 @@ def test_three_processes_lose_nothing(study):
     assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
     labels.refresh()
     assert [labels.of(image) for image in images] == [image % 8 for image in images]
+
+
+@pytest.mark.parametrize(
+    ("before", "given", "then", "now", "taken"),
+    [
+        (-1, 2, -1, 2, True),  # nobody else has labelled it
+        (-1, 2, 2, 2, True),  # somebody else, alike
+        (-1, 2, 1, 1, False),
+        (0, 2, 0, 2, True),  # who gave it saw what it takes the place of
+        (0, 2, 2, 2, True),
+        (0, 2, 1, 1, False),
+        (0, 2, -1, -1, False),
+        (0, -1, 1, 1, True),  # taken back: the other's stays
+    ],
+)
+def test_a_label_that_was_imported_since_is_not_replaced_unseen(plain, before, given, then, now, taken):
+    plain.labels[0] = before
+    Labels(plain).set(0, given, known=before)
+    plain.labels[0] = then
+    labels = Labels(plain)
+    assert labels.of(0) == now
+    labels.set(1, 1)
+    if taken:
+        assert labels.put_into_study() == 1 + (given >= 0 and given != then)
+        return
+    with pytest.raises(EditConflict, match=r"labels of 1 of these images .* nothing was put in") as told:
+        labels.put_into_study()
+    assert told.value.changes == {"labels": {"0": then}}
+    assert not (plain.path / "study.h5").exists()
+    with pytest.raises(EditConflict):
+        labels.set(0, 0, known=given)  # seen before the import
+    labels.set(0, 0, known=then)
+    assert Labels(plain).put_into_study() == 2
+
+
+def test_labels_without_what_they_replace_are_put_in_where_there_are_none(plain):
+    plain.labels[2] = 1
+    paths = plain.split("improvement").path
+    rows = [(paths[image], plain.class_names[0]) for image in range(2)]
+    (plain.path / "labels.csv").write_bytes(to_csv(["path", "label"], rows))
+    assert [Labels(plain).of(image) for image in range(3)] == [0, 0, 1]
+    plain.labels[1] = 2
+    with pytest.raises(EditConflict):
+        Labels(plain).put_into_study()
+
+
+def test_nothing_is_imported_into_a_study_that_changes(plain, monkeypatch):
+    """What is known is read under the lock: else two imports at the same time would each drop the other's labels."""
+    held = []
+
+    @contextmanager
+    def locked():
+        held.append(True)
+        yield
+        held.pop()
+
+    def reading(*arguments, **options):
+        assert held
+        return import_labels(*arguments, **options)
+
+    plain.journal.locked = locked
+    monkeypatch.setattr("hudd.selection.import_labels", reading)
+    Labels(plain).set(0, 1)
+    assert import_into(plain, plain.path / "labels.csv") == 1
+    assert not held
 
 
 @pytest.mark.parametrize("label", [8, -2, True, 1.0, "1", None, [1]])

@@ -60,9 +60,9 @@ def test_labels_are_there_after_a_restart(client, study, serving):
         again = restarted.get("/labels").json()
     assert [one["label"] for one in again["images"][:4]] == [0, 1, -1, 0]
     lines = (study.path / "labels.csv").read_text().splitlines()
-    assert lines[0] == "path,label"
-    assert lines[1] == f"{study.split('improvement').path[0]},{study.class_names[0]}"
-    assert lines[3] == f"{study.split('improvement').path[2]},"
+    assert lines[0] == "path,label,replaces"
+    assert lines[1] == f"{study.split('improvement').path[0]},{study.class_names[0]},"
+    assert lines[3] == f"{study.split('improvement').path[2]},,"
     assert len(lines) == 5
 
 
@@ -83,10 +83,10 @@ def test_labels_of_another_selection_are_kept(study):
     labels.set(3, 1)
     labels.set(3, -1)
     assert file.read_text().splitlines() == [
-        "path,cluster,remark,label",
-        f"{paths[0]},1,,{speed}",
-        *kept,
-        f"{paths[3]},,,",
+        "path,cluster,remark,label,replaces",
+        f"{paths[0]},1,,{speed},",
+        *(f"{row}," for row in kept),
+        f"{paths[3]},,,,",
     ]
     assert [Labels(study).of(image) for image in (0, 3)] == [2, -1]
 

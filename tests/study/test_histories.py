@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 def test_no_edit_is_lost_and_no_export_mixed(tmp_path):
     """HUDD_HISTORIES sets how many histories are tried, drawn again each time; the same few by default."""
     histories = int(os.environ.get("HUDD_HISTORIES", "5"))
-    command = [sys.executable, str(HERE / "histories.py"), str(tmp_path), str(histories)]
+    command = [sys.executable, str(HERE / "histories"), str(tmp_path), str(histories)]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert json.loads(ended.stdout.splitlines()[-1]) == {"histories": histories}

@@ -80,7 +80,13 @@
   $("#skip").onclick = () => show(at + 1);
   $("#clear").onclick = () => label(-1);
   $("#finish").onclick = async () => {
-    try { tell(`${(await send("/labels/finish", "POST")).new} new labels are in the study`); } catch (error) { tell(error.message, true); }
+    try { tell(`${(await send("/labels/finish", "POST")).new} new labels are in the study`); } catch (error) {
+      if (error.now) {
+        images.forEach((one) => { one.label = error.now.labels[one.image] ?? one.label; });
+        show(images.findIndex((one) => one.image in error.now.labels));
+      }
+      tell(error.message, true);
+    }
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
