@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import runpy
 import socket
@@ -63,13 +64,20 @@ def running():
     uvicorn = pytest.importorskip("uvicorn", reason="uvicorn is not installed")
     from hudd.server.serve import make_app, server_config
 
+    class Server(uvicorn.Server):
+        async def main_loop(self):
+            """Look for the end more often than ten times a second: that is how long most tests would wait."""
+            await self.on_tick(0)
+            while not self.should_exit:
+                await asyncio.sleep(0.005)
+
     @contextmanager
     def serve(study, token="right-token"):
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             port = listener.getsockname()[1]
             app = make_app(study, token, hosts={"127.0.0.1", "localhost"}, port=port)
-            worker = uvicorn.Server(server_config(app))
+            worker = Server(server_config(app))
             thread = threading.Thread(target=worker.run, kwargs={"sockets": [listener]}, daemon=True)
             thread.start()
             while not worker.started and thread.is_alive():

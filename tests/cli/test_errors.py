@@ -100,6 +100,7 @@ def interrupted(*arguments, cwd=None):
     return process.returncode, err
 
 
+@pytest.mark.slow
 @pytest.mark.timing
 def test_an_interrupted_command_says_how_to_go_on(tmp_path):
     (tmp_path / "model.py").write_text("import signal\ndef net():\n    print('here')\n    signal.pause()")

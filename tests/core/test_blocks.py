@@ -14,6 +14,8 @@ import hudd
 from hudd import _core
 from hudd.lrp import kernels
 
+pytestmark = pytest.mark.slow  # collecting garbage before and after each takes longer than the tests
+
 LARGE = _core.LARGE_BLOCK // 4
 
 
@@ -92,7 +94,6 @@ def test_threads_never_share_a_block() -> None:
         assert all(pool.map(write, range(0, 400, 100)))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_nothing_of_an_earlier_batch_is_seen(dtype: torch.dtype, channels_last: bool) -> None:
@@ -109,7 +110,6 @@ def test_nothing_of_an_earlier_batch_is_seen(dtype: torch.dtype, channels_last: 
         del relevance
 
 
-@pytest.mark.slow
 def test_relevance_is_equal_to_the_bit_in_used_memory() -> None:
     torch.manual_seed(0)
     net = torch.nn.Sequential(
@@ -125,7 +125,6 @@ def test_relevance_is_equal_to_the_bit_in_used_memory() -> None:
         assert all(torch.equal(used.layers[name], fresh.layers[name]) for name in fresh.layers)
 
 
-@pytest.mark.slow
 def test_they_go_with_the_one_who_used_them() -> None:
     lrp = hudd.LRP(torch.nn.Sequential(torch.nn.Conv2d(3, 33, 3), torch.nn.ReLU(), torch.nn.Flatten()).eval())
     relevance = lrp.attribute(torch.randn(4, 3, 300, 300), 0)

@@ -163,6 +163,7 @@ def test_moments_are_those_of_the_formula(net, images):
     assert calls == [1000]
 
 
+@pytest.mark.slow
 def test_normal_images_are_short_and_vary_alike(net, images):
     normal = torch.rand(300, 2, 8, 8, generator=torch.Generator().manual_seed(2))
     extractor = Moments(
@@ -190,6 +191,7 @@ def test_what_is_made_of_moments_is_said_of_them():
     assert (Moments.conserves, Moments.unit_norm, Moments.alike) == (True, False, "channel moments")
 
 
+@pytest.mark.slow
 def test_a_column_that_never_changes_does_not_count(net, images):
     with torch.no_grad():
         net[0].weight[1] = 0  # channel 1 of the second convolution's input is its bias everywhere

@@ -211,6 +211,7 @@ def test_an_answer_that_nobody_reads_ends(client, monkeypatch):
 
 
 @pytest.mark.timing
+@pytest.mark.slow
 def test_a_long_answer_is_waited_for(client, study, monkeypatch):
     monkeypatch.setattr(connection, "SECONDS", 0.2)
     source = study.source("test")

@@ -32,7 +32,7 @@ def labels(study: Path) -> dict[str, Label]:
         return {}
     with file.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.reader(stream))
-    assert rows[0] == ["path", *Label._fields]
+    assert rows[0] == ["path", *Label._fields], rows
     assert len({path for path, *_ in rows[1:]}) == len(rows) - 1
     return {path: Label(*cells) for path, *cells in rows[1:]}
 

@@ -20,23 +20,20 @@ FORMATS = ("csv", "coco", "images")
 WHO = st.integers(0, 1)
 CLASSES, OUTS = ("ant", "bee", "cat"), ("one", "two")
 PATHS: dict[int, str] = {}  # of the images that are labelled
+IMAGES = st.deferred(lambda: st.sampled_from(sorted(PATHS)))
 EDITS = st.one_of(
     st.tuples(st.just("text"), st.tuples(st.integers(0, 3), st.sampled_from(("name", "note")))),
     st.tuples(st.just("merge"), st.tuples(st.integers(0, 3), st.integers(0, 3))),
     st.tuples(st.just("split"), st.tuples(st.integers(0, 3))),
     st.tuples(st.just("undo"), st.just(())),
-    st.tuples(
-        st.just("label"), st.tuples(st.deferred(lambda: st.sampled_from(sorted(PATHS))), st.integers(0, 2))
-    ),
+    st.tuples(st.just("label"), st.tuples(IMAGES, st.integers(0, 2))),
 )
 EXPORT = st.tuples(
     st.just("export"),
     st.tuples(st.lists(st.sampled_from(FORMATS), min_size=1, unique=True).map(tuple), st.sampled_from(OUTS)),
 )
 LABELS = st.one_of(
-    st.tuples(
-        st.just("bring"), st.tuples(st.deferred(lambda: st.sampled_from(sorted(PATHS))), st.integers(0, 2))
-    ),
+    st.tuples(st.just("bring"), st.tuples(IMAGES, st.integers(0, 2))),
     st.tuples(st.just("finish"), st.just(())),
 )
 RUNS = st.one_of(
@@ -204,6 +201,13 @@ def machine(root: Path, template: Path) -> type[RuleBasedStateMachine]:
             if looks:
                 self.together((0, "look", (), None), (1, "look", (), None))
             self.together((0, *self.named(first), None), (1, *self.named(second), None))
+
+        @rule(who=WHO, image=st.deferred(lambda: IMAGES), label=st.integers(0, 2), other=st.integers(0, 2))
+        def label_one_image(self, who: int, image: int, label: int, other: int) -> None:
+            """One gives a label, the other imports one, and the first puts what was given into the study."""
+            self.together((who, "label", (image, label), None))
+            self.together((1 - who, "bring", (image, other), None))
+            self.together((who, "finish", (), None))
 
         @rule(
             who=WHO,

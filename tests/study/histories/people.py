@@ -84,16 +84,17 @@ class Person:
         return {}
 
     def bring(self, image: int, label: int) -> dict[str, Any]:
-        """Import a table of one label."""
+        """Import a table of one label, whatever is known of the image."""
         file = self.study.path.parent / f"brought-{os.getpid()}.csv"
         row = (self.study.split("improvement").path[image], self.study.class_names[label])
         file.write_bytes(to_csv(["path", "label"], [row]))
-        import_labels(self.study, file)
+        import_labels(self.study, file, overwrite=True)
         return {}
 
     def finish(self) -> dict[str, Any]:
-        if self.labels and self.labels.file.exists():
-            self.labels.put_into_study()
+        if self.labels is None:
+            raise HuddError("nothing is selected")
+        self.labels.put_into_study()
         return {}
 
     def export(self, formats: tuple[str, ...], out: str) -> dict[str, Any]:
