@@ -1,0 +1,234 @@
+"""Root causes above clusters: which splits of a dendrogram are more than chance.
+
+A dendrogram always splits, whether or not there is anything to tell apart. So every split above the clusters is
+compared with what the same linkage makes of a single Gaussian with the covariance of the errors below it, as in
+P. Kimes, Y. Liu, N. Hayes, J. Marron, "Statistical significance for hierarchical clustering", Biometrics 73(3), 2017. In
+contrast to their procedure, a split that is not significant is kept where one below it is: many causes that are equally
+far apart look like one Gaussian from above. docs/root-cause-quality.md has what that finds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import scipy.linalg
+from scipy.cluster import hierarchy
+from scipy.special import ndtr
+
+from hudd.clustering.linkage import Method, condensed_at
+from hudd.distances.threads import one_blas_thread
+
+LEVEL = 0.01  # of each test; docs/root-cause-quality.md
+_DRAWS = 30  # Gaussian samples of a test
+_TESTED = 300  # errors of a node that a test looks at; more cost time and change little
+_FEWEST = 4  # errors that can be two groups of two
+_NOTHING = 1e-9  # variance, as a share of all, that is rounding
+_SEED = 25
+
+
+@dataclass(frozen=True)
+class CauseSplit:
+    """Causes as unions of clusters.
+
+    Attributes
+    ----------
+    of_cluster : ndarray, (k,) int64
+        Cause of each cluster, from 1; larger causes first.
+    p_apart : ndarray, (c,) float64
+        How often a single Gaussian is split as clearly as the cause and its sibling in the dendrogram; NaN for an only
+        cause and where there is no dendrogram. May exceed the level where a split below the sibling does not.
+    p_inside : ndarray, (c,) float64
+        The smallest such p of the splits inside the cause: not below the level. NaN for a cause of one cluster.
+    """
+
+    of_cluster: np.ndarray
+    p_apart: np.ndarray
+    p_inside: np.ndarray
+
+
+def find_causes(
+    condensed: np.ndarray,
+    z: np.ndarray,
+    labels: np.ndarray,
+    *,
+    level: float = LEVEL,
+    method: Method = "ward",
+) -> CauseSplit:
+    """Join clusters that no significant split of their dendrogram sets apart.
+
+    Parameters
+    ----------
+    condensed : ndarray, (N (N - 1) / 2,)
+        Distances of the errors.
+    z : ndarray, (N - 1, 4) float64
+        SciPy's linkage matrix; (0, 4) where there is no dendrogram: every cluster is then a cause.
+    labels : ndarray, (N,) int64
+        Cluster of each error, 1 to k, from a cut of this dendrogram.
+    level : float
+        Largest p of a split that counts; p is not corrected for the number of splits.
+    method : str
+        How `z` was linked.
+
+    Returns
+    -------
+    CauseSplit
+        The same for the same input, whatever the number of threads.
+    """
+    k = int(labels.max())
+    tree = _Tree.above(z, labels) if len(z) == len(labels) - 1 else None
+    if tree is None or k < 2:
+        return _numbered(np.arange(1, k + 1), labels, dict.fromkeys(range(1, k + 1), (np.nan, np.nan)))
+    with one_blas_thread():
+        tests = _Tests(condensed, labels, tree, method)
+        split: dict[int, bool] = {}
+        for node in sorted(tree.children):  # children come before their parents
+            below = any(split.get(child, False) for child in tree.children[node])
+            split[node] = below or tests.p(node) <= level
+        found, evidence = np.zeros(k, np.int64), {}
+        for number, (node, parent) in enumerate(_regions(tree, split), start=1):
+            found[tree.clusters[node] - 1] = number
+            inside = [tests.p(one) for one in _inner(tree, node)]
+            evidence[number] = (
+                np.nan if parent is None else tests.p(parent),
+                min(inside, default=np.nan),
+            )
+    return _numbered(found, labels, evidence)
+
+
+@dataclass(frozen=True)
+class _Tree:
+    """The nodes of a dendrogram that hold whole clusters.
+
+    Attributes
+    ----------
+    children : dict of int to (int, int)
+        Nodes with more than one cluster, by SciPy's number, and what they split into.
+    clusters : dict of int to ndarray
+        Clusters of every node, ascending.
+    root : int
+    """
+
+    children: dict[int, tuple[int, int]]
+    clusters: dict[int, np.ndarray]
+    root: int
+
+    @classmethod
+    def above(cls, z: np.ndarray, labels: np.ndarray) -> _Tree | None:
+        """Return the part above the clusters; None where these are no cut of the dendrogram."""
+        n = len(labels)
+        sizes = np.bincount(labels)
+        held = [frozenset((int(label),)) for label in labels]
+        children: dict[int, tuple[int, int]] = {}
+        count = np.concatenate((np.ones(n, np.int64), z[:, 3].astype(np.int64)))
+        for at, (left, right) in enumerate(z[:, :2].astype(np.int64).tolist()):
+            both = held[left] | held[right]
+            held.append(both)
+            if len(both) > 1:
+                if any(count[side] != sizes[list(held[side])].sum() for side in (left, right)):
+                    return None
+                children[n + at] = (left, right)
+        nodes = {side for pair in children.values() for side in pair} | {2 * n - 2}
+        return cls(children, {node: np.array(sorted(held[node])) for node in nodes}, 2 * n - 2)
+
+
+@dataclass
+class _Tests:
+    """The tests of splits, each made once and only where it is asked for."""
+
+    condensed: np.ndarray
+    labels: np.ndarray
+    tree: _Tree
+    method: Method
+    known: dict[int, float] = field(default_factory=dict)
+
+    def p(self, node: int) -> float:
+        """Return how often one Gaussian is split as clearly as the node's errors are."""
+        if node not in self.known:
+            rows = np.flatnonzero(np.isin(self.labels, self.tree.clusters[node]))
+            rng = np.random.default_rng([_SEED, node])
+            if len(rows) > _TESTED:
+                rows = np.sort(rng.choice(rows, _TESTED, replace=False))
+            left = np.isin(self.labels[rows], self.tree.clusters[self.tree.children[node][0]])
+            squares = _squares(self.condensed, len(self.labels), rows)
+            self.known[node] = _p_of_split(squares, left, rng, self.method)
+        return self.known[node]
+
+
+def _p_of_split(
+    squares: np.ndarray, left: np.ndarray, rng: np.random.Generator, method: Method
+) -> float:
+    """Compare the share of the variance that lies between two groups with that of splits of one Gaussian.
+
+    `squares` are the squared distances, (m, m). The tail is that of a normal distribution with mean and deviation of the
+    draws, which tells smaller p apart than so few draws could.
+    """
+    m = len(left)
+    if m < _FEWEST or not 0 < left.sum() < m:
+        return 1.0
+    centred = squares - squares.mean(axis=0)
+    products = -0.5 * (centred - centred.mean(axis=1, keepdims=True))
+    variances = scipy.linalg.eigvalsh(products)
+    variances = variances[variances > _NOTHING * max(float(variances[-1]), np.finfo(np.float64).tiny)]
+    if not len(variances):
+        return 1.0
+    within = sum(squares[np.ix_(side, side)].sum() / (2 * side.sum()) for side in (left, ~left))
+    observed = 1 - within / variances.sum()
+    scales = np.sqrt(variances)
+    drawn = (rng.standard_normal((m, len(scales))) * scales for _ in range(_DRAWS))
+    shares = np.array([_chance_share(rows, method) for rows in drawn])
+    deviation = max(float(shares.std(ddof=1)), np.finfo(np.float64).tiny)
+    return float(ndtr((shares.mean() - observed) / deviation))
+
+
+def _chance_share(rows: np.ndarray, method: Method) -> float:
+    """Share of the variance of rows that lies between the two groups that a linkage makes of them."""
+    left = hierarchy.fcluster(hierarchy.linkage(rows, method), 2, "maxclust") == 1
+    total = np.square(rows - rows.mean(axis=0)).sum()
+    within = sum(np.square(rows[side] - rows[side].mean(axis=0)).sum() for side in (left, ~left))
+    return float(1 - within / total)
+
+
+def _squares(condensed: np.ndarray, n: int, rows: np.ndarray) -> np.ndarray:
+    """Squared distances of some rows, ascending, from the condensed ones of all `n`: (m, m) float64."""
+    first, second = np.triu_indices(len(rows), 1)
+    found = np.zeros((len(rows), len(rows)))
+    squares = condensed[condensed_at(n, rows[first], rows[second])].astype(np.float64) ** 2
+    found[first, second] = found[second, first] = squares
+    return found
+
+
+def _regions(tree: _Tree, split: dict[int, bool]) -> list[tuple[int, int | None]]:
+    """The highest nodes that are not split, each with its parent."""
+    found, pending = list[tuple[int, int | None]](), [(tree.root, None)]
+    while pending:
+        node, parent = pending.pop()
+        if split.get(node, False):
+            pending += [(child, node) for child in tree.children[node]]
+        else:
+            found.append((node, parent))
+    return found
+
+
+def _inner(tree: _Tree, node: int) -> list[int]:
+    """The splits inside a node, its own among them."""
+    found, pending = [], [node]
+    while pending:
+        node = pending.pop()
+        if node in tree.children:
+            found.append(node)
+            pending += tree.children[node]
+    return found
+
+
+def _numbered(
+    of_cluster: np.ndarray, labels: np.ndarray, evidence: dict[int, tuple[float, float]]
+) -> CauseSplit:
+    """Number causes from 1, the larger ones first; of equal ones that of the first error."""
+    cause = of_cluster[labels - 1]
+    numbers, first, sizes = np.unique(cause, return_index=True, return_counts=True)
+    order = numbers[np.lexsort((first, -sizes))]
+    new = np.zeros(int(numbers.max()) + 1, np.int64)
+    new[order] = np.arange(1, len(order) + 1)
+    p = np.array([evidence[number] for number in order.tolist()], np.float64).reshape(-1, 2)
+    return CauseSplit(new[of_cluster], p[:, 0], p[:, 1])
