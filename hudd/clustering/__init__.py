@@ -1,5 +1,6 @@
 """Root-cause clusters: linkage, number of clusters, choice of the layer, and how far to trust them."""
 
+from hudd.clustering.causes import CauseSplit, find_causes, shared_deviation
 from hudd.clustering.cluster import choose_layer, cluster
 from hudd.clustering.clusterers import Clusterer, check_counted, is_counted, is_linked
 from hudd.clustering.estimator import RootCauses
@@ -12,6 +13,7 @@ from hudd.parts import CLUSTERERS
 
 __all__ = [
     "CLUSTERERS",
+    "CauseSplit",
     "Clusterer",
     "Clustering",
     "Grouping",
@@ -21,9 +23,11 @@ __all__ = [
     "check_counted",
     "choose_layer",
     "cluster",
+    "find_causes",
     "is_counted",
     "is_linked",
     "linkage",
     "linkage_vectors",
+    "shared_deviation",
     "stability",
 ]

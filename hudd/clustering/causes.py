@@ -1,10 +1,10 @@
 """Root causes above clusters: which splits of a dendrogram are more than chance.
 
 A dendrogram always splits, whether or not there is anything to tell apart. So every split above the clusters is
-compared with what the same linkage makes of a single Gaussian with the covariance of the errors below it, as in
-P. Kimes, Y. Liu, N. Hayes, J. Marron, "Statistical significance for hierarchical clustering", Biometrics 73(3), 2017. In
-contrast to their procedure, a split that is not significant is kept where one below it is: many causes that are equally
-far apart look like one Gaussian from above. docs/root-cause-quality.md has what that finds.
+compared with what the same linkage makes of a single Gaussian with the covariance of the errors below it (P. Kimes,
+Y. Liu, N. Hayes, J. Marron, "Statistical significance for hierarchical clustering", Biometrics 73(3), 2017). Unlike in
+their procedure, a split that is not significant is kept where one below it is: many causes that are equally far
+apart look like one Gaussian from above. docs/root-cause-quality.md has what that finds.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from scipy.cluster import hierarchy
 from scipy.special import ndtr
 
 from hudd.clustering.linkage import Method, condensed_at
+from hudd.clustering.result import Clustering
+from hudd.clustering.wicd import cluster_sums, medoids
 from hudd.distances.threads import one_blas_thread
 
-LEVEL = 0.01  # of each test; docs/root-cause-quality.md
+LEVEL = 0.01  # of each test; docs/root-cause-quality.md says how it was chosen
+COMMON = 0.25  # of the deviation, below which errors have nothing in common; as above
 _DRAWS = 30  # Gaussian samples of a test
 _TESTED = 300  # errors of a node that a test looks at; more cost time and change little
 _FEWEST = 4  # errors that can be two groups of two
@@ -29,28 +32,39 @@ _SEED = 25
 
 @dataclass(frozen=True)
 class CauseSplit:
-    """Causes as unions of clusters.
+    """Causes as unions of clusters, from 1: those with something in common first, larger ones before smaller ones.
 
     Attributes
     ----------
     of_cluster : ndarray, (k,) int64
-        Cause of each cluster, from 1; larger causes first.
+        Cause of each cluster.
+    medoid : ndarray, (c,) int64
+        Row of each cause with the smallest sum of distances to its members.
+    shared : ndarray, (c,) float64
+        Share of their deviation from normal that its errors have in common, see :func:`shared_deviation`.
     p_apart : ndarray, (c,) float64
         How often a single Gaussian is split as clearly as the cause and its sibling in the dendrogram; NaN for an only
         cause and where there is no dendrogram. May exceed the level where a split below the sibling does not.
     p_inside : ndarray, (c,) float64
-        The smallest such p of the splits inside the cause: not below the level. NaN for a cause of one cluster.
+        The smallest such p of the splits inside the cause: above the level. NaN for a cause of one cluster.
     """
 
     of_cluster: np.ndarray
+    medoid: np.ndarray
+    shared: np.ndarray
     p_apart: np.ndarray
     p_inside: np.ndarray
 
+    @property
+    def common(self) -> np.ndarray:
+        """(c,) bool: whether the errors have something in common; True where that cannot be told."""
+        return ~(self.shared < COMMON)
+
 
 def find_causes(
+    found: Clustering,
     condensed: np.ndarray,
-    z: np.ndarray,
-    labels: np.ndarray,
+    deviations: np.ndarray | None = None,
     *,
     level: float = LEVEL,
     method: Method = "ward",
@@ -59,41 +73,79 @@ def find_causes(
 
     Parameters
     ----------
+    found : Clustering
+        Clusters of N errors. Without a dendrogram that they are a cut of, every cluster is a cause.
     condensed : ndarray, (N (N - 1) / 2,)
         Distances of the errors.
-    z : ndarray, (N - 1, 4) float64
-        SciPy's linkage matrix; (0, 4) where there is no dendrogram: every cluster is then a cause.
-    labels : ndarray, (N,) int64
-        Cluster of each error, 1 to k, from a cut of this dendrogram.
+    deviations : ndarray, (N, ...), optional
+        Features of the errors whose origin is the mean of correctly classified images.
     level : float
         Largest p of a split that counts; p is not corrected for the number of splits.
     method : str
-        How `z` was linked.
+        How the dendrogram was linked.
 
     Returns
     -------
     CauseSplit
         The same for the same input, whatever the number of threads.
     """
-    k = int(labels.max())
+    labels, z = found.labels, found.linkage
     tree = _Tree.above(z, labels) if len(z) == len(labels) - 1 else None
-    if tree is None or k < 2:
-        return _numbered(np.arange(1, k + 1), labels, dict.fromkeys(range(1, k + 1), (np.nan, np.nan)))
-    with one_blas_thread():
-        tests = _Tests(condensed, labels, tree, method)
-        split: dict[int, bool] = {}
-        for node in sorted(tree.children):  # children come before their parents
-            below = any(split.get(child, False) for child in tree.children[node])
-            split[node] = below or tests.p(node) <= level
-        found, evidence = np.zeros(k, np.int64), {}
-        for number, (node, parent) in enumerate(_regions(tree, split), start=1):
-            found[tree.clusters[node] - 1] = number
-            inside = [tests.p(one) for one in _inner(tree, node)]
-            evidence[number] = (
-                np.nan if parent is None else tests.p(parent),
-                min(inside, default=np.nan),
-            )
-    return _numbered(found, labels, evidence)
+    of_cluster = np.arange(1, found.k + 1)
+    evidence = np.full((found.k, 2), np.nan)
+    medoid = found.medoids
+    if tree is not None and found.k > 1:
+        with one_blas_thread():
+            of_cluster, evidence = _tested(tree, _Tests(condensed, labels, tree, method), level)
+        cause = of_cluster[labels - 1]
+        medoid = medoids(cluster_sums(condensed, cause)[0], cause)
+    cause = of_cluster[labels - 1]
+    shared = np.full(len(medoid), np.nan) if deviations is None else shared_deviation(deviations, cause)
+    sizes = np.bincount(cause)[1:]
+    order = np.lexsort((medoid, -sizes, shared < COMMON))
+    new = np.empty(len(order), np.int64)
+    new[order] = np.arange(1, len(order) + 1)
+    return CauseSplit(new[of_cluster - 1], medoid[order], shared[order], *evidence[order].T)
+
+
+def _tested(tree: _Tree, tests: _Tests, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Cause of each cluster, (k,), and the p of its parent's split and the smallest inside, (c, 2)."""
+    split: dict[int, bool] = {}
+    for node in sorted(tree.children):  # children come before their parents
+        below = any(split.get(child, False) for child in tree.children[node])
+        split[node] = below or tests.p(node) <= level
+    of_cluster, evidence = np.zeros(len(tree.clusters[tree.root]), np.int64), []
+    for number, (node, parent) in enumerate(_regions(tree, split), start=1):
+        of_cluster[tree.clusters[node] - 1] = number
+        inside = [tests.p(one) for one in _inner(tree, node)]
+        evidence.append((np.nan if parent is None else tests.p(parent), min(inside, default=np.nan)))
+    return of_cluster, np.array(evidence)
+
+
+def shared_deviation(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Tell how much of their deviation from normal the rows of each group have in common.
+
+    Parameters
+    ----------
+    rows : ndarray, (N, d)
+        Features whose origin is the mean of correctly classified images.
+    labels : ndarray, (N,) int64
+        Groups, 1 to c.
+
+    Returns
+    -------
+    ndarray, (c,) float64
+        The squared norm of a group's mean over its rows' mean squared norm: 1 where all deviate alike, about one over
+        the number of rows where each deviates in a direction of its own, NaN for a group of one and one without
+        deviation.
+    """
+    found = np.full(int(labels.max()), np.nan)
+    for number in range(1, len(found) + 1):
+        group = rows[labels == number].reshape(int((labels == number).sum()), -1).astype(np.float64)
+        squares = np.square(group).sum(axis=1).mean() if len(group) > 1 else 0.0
+        if squares > 0:
+            found[number - 1] = np.square(group.mean(axis=0)).sum() / squares
+    return found
 
 
 @dataclass(frozen=True)
@@ -155,13 +207,11 @@ class _Tests:
         return self.known[node]
 
 
-def _p_of_split(
-    squares: np.ndarray, left: np.ndarray, rng: np.random.Generator, method: Method
-) -> float:
+def _p_of_split(squares: np.ndarray, left: np.ndarray, rng: np.random.Generator, method: Method) -> float:
     """Compare the share of the variance that lies between two groups with that of splits of one Gaussian.
 
-    `squares` are the squared distances, (m, m). The tail is that of a normal distribution with mean and deviation of the
-    draws, which tells smaller p apart than so few draws could.
+    `squares` are the squared distances, (m, m). The tail is that of a normal distribution with mean and deviation of
+    the draws, which tells smaller p apart than so few draws could.
     """
     m = len(left)
     if m < _FEWEST or not 0 < left.sum() < m:
@@ -200,7 +250,8 @@ def _squares(condensed: np.ndarray, n: int, rows: np.ndarray) -> np.ndarray:
 
 def _regions(tree: _Tree, split: dict[int, bool]) -> list[tuple[int, int | None]]:
     """The highest nodes that are not split, each with its parent."""
-    found, pending = list[tuple[int, int | None]](), [(tree.root, None)]
+    found: list[tuple[int, int | None]] = []
+    pending: list[tuple[int, int | None]] = [(tree.root, None)]
     while pending:
         node, parent = pending.pop()
         if split.get(node, False):
@@ -219,16 +270,3 @@ def _inner(tree: _Tree, node: int) -> list[int]:
             found.append(node)
             pending += tree.children[node]
     return found
-
-
-def _numbered(
-    of_cluster: np.ndarray, labels: np.ndarray, evidence: dict[int, tuple[float, float]]
-) -> CauseSplit:
-    """Number causes from 1, the larger ones first; of equal ones that of the first error."""
-    cause = of_cluster[labels - 1]
-    numbers, first, sizes = np.unique(cause, return_index=True, return_counts=True)
-    order = numbers[np.lexsort((first, -sizes))]
-    new = np.zeros(int(numbers.max()) + 1, np.int64)
-    new[order] = np.arange(1, len(order) + 1)
-    p = np.array([evidence[number] for number in order.tolist()], np.float64).reshape(-1, 2)
-    return CauseSplit(new[of_cluster], p[:, 0], p[:, 1])

@@ -109,6 +109,8 @@ class Features:
     own_network : bool
         An object has the attributes ``module``, a network other than the DNN, and ``transform``, which reads images
         in place of the DNN's; None for the DNN's.
+    contrasted : bool
+        Rows are deviations from correctly classified images, whose mean is the origin.
     """
 
     description = "features of another package"
@@ -119,6 +121,7 @@ class Features:
     conserves = False
     unit_norm = True
     own_network = False
+    contrasted = False
 
     @classmethod
     def of(cls, subject: Subject) -> Extractor:

@@ -91,6 +91,7 @@ class Moments(Features):
     alike = "channel moments"
     conserves = True
     unit_norm = False
+    contrasted = True
 
     @classmethod
     def of(cls, subject: Subject) -> Extractor:

@@ -15,7 +15,7 @@ from hudd.errors import HuddError
 from hudd.evaluation import unsafe_ranges
 from hudd.review.review import Review, Reviewed
 from hudd.study.steps.evaluate import purity_of, rules_of, variance_of
-from hudd.summary import Clusters, Split
+from hudd.summary import Causes, Clusters, Split
 
 if TYPE_CHECKING:
     from hudd.clustering import Clustering
@@ -75,6 +75,14 @@ class View:
             layer=found.layer,
             name=tuple(review.name(number) for number in numbers),
         )
+
+    @cached_property
+    def causes(self) -> Causes:
+        """The causes of the errors as found; of an edited cluster, that of most of its errors."""
+        own, label = self.study.causes, self.clusters.label
+        counts = np.zeros((len(self.clusters.medoid) + 1, len(own.medoid) + 1), np.int64)
+        np.add.at(counts, (label, own.label), 1)
+        return replace(own, of_cluster=counts[1:].argmax(axis=1))
 
     @cached_property
     def selection(self) -> UnsafeSet:

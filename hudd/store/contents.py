@@ -12,6 +12,7 @@ import numpy as np
 _TEXT, _WHOLE, _REAL, _TRUTH = "O", "iu", "f", "b"
 _OBJECTS: tuple[tuple[str, str, int], ...] = (
     ("splits splits/$ splits/$/parameters layers layers/$ layers/$/wicd clusters selection", "G", 0),
+    ("clusters/causes", "G", 0),
     ("selection/nearest labels retraining retraining/$ retraining/$/$ retraining/$/$/history", "G", 0),
     ("evaluation evaluation/$ steps steps/$", "G", 0),
     ("class splits/$/path labels/path labels/content", _TEXT, 1),
@@ -22,6 +23,9 @@ _OBJECTS: tuple[tuple[str, str, int], ...] = (
     ("splits/$/thumbnail", _WHOLE, 3),
     ("splits/$/parameters/$", _TEXT + _REAL, 1),
     ("error splits/$/label splits/$/prediction layers/$/label layers/$/medoid layers/$/wicd/k", _WHOLE, 1),
+    ("clusters/cause clusters/causes/medoid", _WHOLE, 1),
+    ("clusters/causes/common", _TRUTH, 1),
+    ("clusters/causes/shared clusters/causes/p_apart clusters/causes/p_inside", _REAL, 1),
     ("clusters/label clusters/medoid selection/image selection/cluster selection/rank", _WHOLE, 1),
     ("selection/nearest/clusters selection/nearest/size labels/label labels/image", _WHOLE, 1),
     ("retraining/$/$/bag retraining/$/$/cluster evaluation/$/cluster", _WHOLE, 1),

@@ -16,10 +16,11 @@ from hudd.errors import HuddError, UsageError
 from hudd.retraining import TrainingConfig
 from hudd.selection import UnsafeSet
 from hudd.store import Stored, StudyFile, check_inside, read_text, read_values, read_whole
+from hudd.study.grouping import read_causes, read_clusters
 from hudd.study.settings import Settings
 from hudd.study.values import as_dict, given_labels, plain, row_numbers
 from hudd.study.versions import known_settings
-from hudd.summary import Clusters, Split, summarise, table, to_html
+from hudd.summary import Causes, Clusters, Split, summarise, table, to_html
 from hudd.tasks import DEFAULT_TASK, Task, TaskSubject, make_task
 
 
@@ -205,12 +206,14 @@ class Results:
     def clusters(self) -> Clusters:
         """The root-cause clusters."""
         with self.file.reading() as h5:
-            group = self._get(h5, "clusters", "cluster")
-            errors, medoid = len(h5["error"]), row_numbers(group["medoid"], len(h5["error"]))
-            label = row_numbers(group["label"], len(medoid) + 1)
-            if label.shape != (errors,) or not (np.unique(label) == np.arange(1, len(medoid) + 1)).all():
-                raise ValueError(f"the labels of {len(label)} errors are not those of {len(medoid)} clusters")
-            return Clusters(label, medoid, str(group.attrs["layer"]))
+            return read_clusters(self._get(h5, "clusters", "cluster"), len(h5["error"]))
+
+    @property
+    def causes(self) -> Causes:
+        """The root causes that the clusters belong to; every cluster is one where an earlier hudd has clustered."""
+        clusters = self.clusters
+        with self.file.reading() as h5:
+            return read_causes(h5["clusters"], clusters)
 
     # -- the second half
 

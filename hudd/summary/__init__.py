@@ -1,13 +1,14 @@
 """A study's results in numbers: tables, a few figures, and what a notebook shows."""
 
 from hudd.summary.cautions import assignment_line, cautions
-from hudd.summary.findings import Clusters, Findings, Split
+from hudd.summary.findings import Causes, Clusters, Findings, Split
 from hudd.summary.headline import describe, headline, summarise
 from hudd.summary.notebook import to_html
 from hudd.summary.tables import TABLES, available_tables, records, selection_table, table
 
 __all__ = [
     "TABLES",
+    "Causes",
     "Clusters",
     "Findings",
     "Split",

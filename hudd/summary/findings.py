@@ -88,6 +88,63 @@ class Clusters:
         return f"{number:02d} {self.name_of(number)}".rstrip()
 
 
+@dataclass(frozen=True)
+class Causes:
+    """Root causes: unions of clusters that the evidence does not set apart, see :mod:`hudd.clustering.causes`.
+
+    Numbered from 1: those with something in common first, larger ones before smaller ones.
+
+    Attributes
+    ----------
+    label : ndarray
+        (N_errors,) int64, cause of each error.
+    of_cluster : ndarray
+        (k,) int64, cause of each cluster; of one that people have edited, that of most of its errors; 0 for a number
+        that no cluster has any more.
+    medoid : ndarray
+        (c,) int64, error row of each cause's most central member.
+    common : ndarray
+        (c,) bool; False where the errors do not deviate from correctly classified images in a common way: they are
+        hard for reasons of their own. True where that cannot be told.
+    shared : ndarray
+        (c,) float64, share of their deviation from correctly classified images that the errors have in common; NaN
+        where that cannot be told.
+    p_apart : ndarray
+        (c,) float64, p of the split of the dendrogram that sets the cause apart from its neighbour; NaN where there is
+        none.
+    p_inside : ndarray
+        (c,) float64, smallest p of the splits inside it; NaN where there is none.
+    """
+
+    label: np.ndarray
+    of_cluster: np.ndarray
+    medoid: np.ndarray
+    common: np.ndarray
+    shared: np.ndarray
+    p_apart: np.ndarray
+    p_inside: np.ndarray
+
+    @classmethod
+    def each(cls, clusters: Clusters) -> Causes:
+        """Return every cluster as a cause of which nothing more is known."""
+        known = np.full(len(clusters.medoid), np.nan)
+        numbers = np.arange(1, len(known) + 1)
+        return cls(clusters.label, numbers, clusters.medoid, np.ones(len(known), bool), known, known, known)
+
+    @property
+    def numbers(self) -> list[int]:
+        """Numbers of the causes, ascending."""
+        return list(range(1, len(self.medoid) + 1))
+
+    def members(self, number: int) -> np.ndarray:
+        """Return the error rows of a cause, ascending."""
+        return np.flatnonzero(self.label == number)
+
+    def clusters(self, number: int) -> list[int]:
+        """Return the numbers of the clusters of a cause, ascending."""
+        return [int(at) + 1 for at in np.flatnonzero(self.of_cluster == number)]
+
+
 class Choices(Protocol):
     """The settings that the summary tells of."""
 
@@ -122,6 +179,8 @@ class Findings(Protocol):
     def chosen_layer(self) -> str: ...
     @property
     def clusters(self) -> Clusters: ...
+    @property
+    def causes(self) -> Causes: ...
     @property
     def selection(self) -> UnsafeSet: ...
     @property

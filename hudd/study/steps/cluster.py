@@ -9,11 +9,13 @@ from math import prod
 import h5py
 import numpy as np
 
-from hudd.clustering import CLUSTERERS, Clustering, choose_layer, cluster
+from hudd.clustering import CLUSTERERS, Clustering, choose_layer, cluster, find_causes
+from hudd.clustering.linkage import Method
 from hudd.progress import progress
 from hudd.store import write_dataset
 from hudd.study.checks import check_layer
 from hudd.study.fingerprint import digest
+from hudd.study.grouping import write_causes
 from hudd.study.inputs import Inputs
 from hudd.study.journal import Journal
 from hudd.study.step import Step
@@ -60,25 +62,42 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
         todo = {}
     mark = fingerprint(inputs)
     if todo or not journal.is_done("choice", mark):
-        journal.lead(lambda: _cluster(inputs, journal, todo, mark))
+        journal.lead(lambda: _cluster(inputs, journal, todo))
+        if not journal.is_done("choice", mark):
+            _choose(inputs, journal, mark)
         heatmaps.keep(inputs, journal)
 
 
-def _cluster(inputs: Inputs, journal: Journal, todo: dict[str, str], mark: str) -> None:
-    wanted, started = inputs.settings.layer, time.perf_counter()
+def _cluster(inputs: Inputs, journal: Journal, todo: dict[str, str]) -> None:
     with progress("clusters", len(todo), unit="layers") as advance:
         for layer, own in todo.items():
             _layer(inputs, journal, layer, own, inputs.results.distances_of(layer))
             advance(1)
-    if not journal.is_done("choice", mark):
-        results = inputs.results
-        found = {layer: results.clustering_of(layer) for layer in results.layers}
-        several = {layer: own for layer, own in found.items() if prod(results.heatmap_shape(layer)) > 1}
-        chosen = wanted or choose_layer(several or found, preset=inputs.settings.preset)
+
+
+def _choose(inputs: Inputs, journal: Journal, mark: str) -> None:
+    """Choose the layer, and find the causes that its clusters belong to."""
+    started, results = time.perf_counter(), inputs.results
+    found = {layer: results.clustering_of(layer) for layer in results.layers}
+    several = {layer: own for layer, own in found.items() if prod(results.heatmap_shape(layer)) > 1}
+    chosen = inputs.settings.layer or choose_layer(several or found, preset=inputs.settings.preset)
+    rows = None
+    if inputs.settings.kind.contrasted and results.split("test").correct.sum() > 1:
+        with heatmaps.at(inputs, journal, [chosen]) as stored:
+            rows = stored[chosen].numpy()
+
+    def commit() -> None:
+        linked = len(found[chosen].linkage) > 0
+        condensed = results.distances_of(chosen) if linked else np.empty(0, np.float32)
+        method: Method = "average" if inputs.settings.choices.clusterer == "average" else "ward"
+        causes = find_causes(found[chosen], condensed, rows, method=method)
         with journal.committing("choice", mark, started) as h5:
             journal.forget(h5, "choice")
             journal.forget_after(h5, "choice")
             _write_choice(h5, chosen, found[chosen])
+            write_causes(h5["clusters"], causes)
+
+    journal.lead(commit)
 
 
 def _layer(inputs: Inputs, journal: Journal, layer: str, mark: str, rows: np.ndarray) -> None:
@@ -129,6 +148,7 @@ STEP = Step(
     outputs={"cluster": ("linkage", "wicd", "label", "medoid"), "choice": ("clusters",)},
     by_layer=frozenset({"cluster"}),
     run=run,
+    version=2,
     fingerprint=lambda inputs, journal: {
         **{f"cluster/{layer}": mark for layer, mark in fingerprints(inputs).items()},
         "choice": fingerprint(inputs),

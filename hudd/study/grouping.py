@@ -1,0 +1,53 @@
+"""Clusters and root causes in a study's file."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+
+from hudd.clustering import CauseSplit
+from hudd.store import write_dataset
+from hudd.study.values import row_numbers
+from hudd.summary import Causes, Clusters
+
+_COLUMNS = {
+    "medoid": "error row of the cause's most central member",
+    "common": "whether its errors deviate from correctly classified images in a common way, or it cannot be told",
+    "shared": "share of that deviation that they have in common; NaN where it cannot be told",
+    "p_apart": "p of the split of the dendrogram that sets the cause apart; NaN where there is none",
+    "p_inside": "smallest p of the splits inside it; NaN where there is none",
+}
+
+
+def write_causes(group: h5py.Group, found: CauseSplit) -> None:
+    """Put causes into the group of the clusters."""
+    about = "root cause that the cluster belongs to, from 1"
+    write_dataset(group, "cause", found.of_cluster, dims=("cluster",), description=about)
+    inside = group.create_group("causes")
+    for name, about in _COLUMNS.items():
+        write_dataset(inside, name, getattr(found, name), dims=("cause",), description=about)
+
+
+def read_clusters(group: h5py.Group, errors: int) -> Clusters:
+    """Return the clusters of so many errors from their group."""
+    medoid = row_numbers(group["medoid"], errors)
+    label = row_numbers(group["label"], len(medoid) + 1)
+    if label.shape != (errors,) or not (np.unique(label) == np.arange(1, len(medoid) + 1)).all():
+        raise ValueError(f"the labels of {len(label)} errors are not those of {len(medoid)} clusters")
+    return Clusters(label, medoid, str(group.attrs["layer"]))
+
+
+def read_causes(group: h5py.Group, clusters: Clusters) -> Causes:
+    """Return the causes in the group of the clusters; where there are none, every cluster is one."""
+    if "cause" not in group:
+        return Causes.each(clusters)
+    of_cluster: np.ndarray = group["cause"][...]
+    columns = {name: group[f"causes/{name}"][...] for name in _COLUMNS}
+    medoid = row_numbers(group["causes/medoid"], len(clusters.label))
+    if (
+        of_cluster.shape != clusters.medoid.shape
+        or set(of_cluster.tolist()) != set(range(1, len(medoid) + 1))
+        or any(column.shape != medoid.shape for column in columns.values())
+    ):
+        raise ValueError(f"what is told of causes is not that of {len(clusters.medoid)} clusters")
+    return Causes(label=of_cluster[clusters.label - 1], of_cluster=of_cluster, **columns)
