@@ -69,10 +69,9 @@ class StudySettings:
         metavar="DATA",
         path=True,
     )
-    task: str | None = _first(
+    task: str | None = _data(
         None,
         help="What labels and outputs mean: classification (default), one class an image; or package.module:factory",
-        steps=("test",),
         choices=TASKS,
         metavar="NAME",
     )

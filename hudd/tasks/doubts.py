@@ -64,5 +64,5 @@ def _other_order(label: np.ndarray, prediction: np.ndarray, accuracy: float) -> 
         return []
     return [
         f"in another order of the classes {best:.1%} would be correct, not {accuracy:.1%}: the labels are likely not "
-        "those of the outputs; --classes gives the names in the order of the outputs."
+        "those of the outputs; 'hudd run STUDY --classes NAMES' takes the names in the order of the outputs."
     ]

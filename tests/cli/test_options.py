@@ -11,7 +11,7 @@ from hudd.cli.app import app
 from hudd.cli.options import FIELDS, completed
 from hudd.cli.values import read
 from hudd.errors import UsageError
-from hudd.parts import ATTRIBUTES, CASES, CLUSTERERS, EXPORTERS, FEATURES, SELECTING, STRATEGIES
+from hudd.parts import ATTRIBUTES, CASES, CLUSTERERS, EXPORTERS, FEATURES, SELECTING, STRATEGIES, TASKS
 from hudd.presets import PRESETS
 from hudd.settings import Panel
 
@@ -69,6 +69,7 @@ CHOICES = {
     "--features": tuple(FEATURES.own),
     "--reduction": ("none", "pca", "umap", "random-projection"),
     "--clusterer": tuple(CLUSTERERS.own),
+    "--task": tuple(TASKS.own),
     "--strategy": tuple(SELECTING.own),
     "--compare": tuple(STRATEGIES.own),
     "--optimizer": ("sgd", "rmsprop", "adam", "adamw"),
