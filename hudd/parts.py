@@ -44,8 +44,8 @@ ATTRIBUTES = Registry(
     "hudd.attributes",
     "attributes",
     {
-        "light": "hudd.attributes.light:Light",
         "detail": "hudd.attributes.detail:Detail",
+        "light": "hudd.attributes.light:Light",
         "frame": "hudd.attributes.frame:Frame",
         "exposure": "hudd.attributes.exposure:Exposure",
     },

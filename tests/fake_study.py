@@ -15,6 +15,7 @@ from scipy.spatial.distance import pdist
 from hudd.data.overlap import Overlap
 from hudd.errors import HuddError
 from hudd.presets import get_preset
+from hudd.summary import Causes
 from hudd.tasks import TaskSubject, make_task
 
 CAUSES = ("blur", "dark", "rotated")
@@ -79,6 +80,7 @@ class FakeStudy:
         self.settings = SimpleNamespace(
             model="cnn.py:cnn",
             preset="hudd",
+            attributes=(),
             choices=get_preset("hudd"),
             strategy="hudd",
             seed=0,
@@ -95,6 +97,9 @@ class FakeStudy:
             label=labels, medoid=self.clustering_of("features.3").medoids, layer="features.3"
         )
         self.chosen_layer = "features.3"
+        of_cluster, unknown = np.array([1, 1, 2]), np.full(2, np.nan)
+        medoid, common = self.clusters.medoid[[0, 2]], np.ones(2, bool)
+        self.causes = Causes(of_cluster[labels - 1], of_cluster, medoid, common, unknown, unknown, unknown)
         self.labels = self._splits["improvement"].label
         self.inputs = SimpleNamespace(data_fingerprints={"improvement": "improvement"})
         self.journal = SimpleNamespace(log=lambda event, **fields: None, locked=nullcontext)
@@ -130,6 +135,7 @@ class FakeStudy:
             correct=correct,
             score=rng.uniform(0.4, 1, count).astype(np.float32),
             parameters={},
+            attributes={},
             fingerprint=name,
         )
 

@@ -26,8 +26,9 @@ class Attribute:
         What the number is.
     unit : str
         Its unit; "" for pure numbers.
-    low, high : str
-        What images with low and with high values are called, such as "dark images"; "" where there is no such word.
+    low, high, away : str
+        What images are called whose value is low, high, or far from usual on either side, such as "dark images"; ""
+        where there is no such word. A rule asks for nothing else of the attribute; without any word, for anything.
     """
 
     name: str
@@ -35,6 +36,14 @@ class Attribute:
     unit: str = ""
     low: str = ""
     high: str = ""
+    away: str = ""
+
+    @property
+    def forms(self) -> frozenset[str]:
+        """What a rule may ask of it: "below", "above", "inside" or "outside" of bounds."""
+        if self.away or not (self.low or self.high):
+            return frozenset({"below", "above", "outside"} | ({"inside"} if not self.away else set()))
+        return frozenset(form for form, word in (("below", self.low), ("above", self.high)) if word)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ class Detail:
             "sharpness across less sharpness along the image's height",
             low="blurred sideways",
             high="blurred up and down",
+            away="blurred in one direction",
         ),
         Attribute("noise", "standard deviation of the noise, of full range", high="noisy images"),
         Attribute(
@@ -47,11 +48,14 @@ class Detail:
             low="edges of all directions",
             high="edges of one direction",
         ),
-        Attribute("tilt", "direction of most edges, from upright, clockwise", unit="deg"),
+        Attribute(
+            "tilt", "direction of most edges, from upright, clockwise", unit="deg", away="tilted images"
+        ),
         Attribute(
             "skew",
             "direction of most edges, from upright or level, whichever is nearer",
             unit="deg",
+            away="tilted images",
         ),
     )
 

@@ -32,8 +32,9 @@ class Light:
         Attribute(
             "warmth", "mean red less mean blue, over the mean of the channels", low="bluish", high="reddish"
         ),
+        Attribute("peak", "luma that a hundredth of the image exceeds", low="dark images"),
         Attribute("glare", "share of the image with a luma of at least 0.98", high="glare"),
-        Attribute("haze", "mean dark channel", high="haze"),
+        Attribute("haze", "dark channel that is exceeded in 95 % of the image", high="haze"),
     )
 
     def __call__(self, pictures: Pictures) -> Mapping[str, np.ndarray]:
@@ -51,6 +52,7 @@ class Light:
             "saturation": per_image(most - least).mean(axis=1) / (per_image(most).mean(axis=1) + _LITTLE),
             "colour_cast": np.ptp(means, axis=1) / mean,
             "warmth": (means[:, 0] - means[:, 2]) / mean,
+            "peak": np.quantile(grey, 0.99, axis=1),
             "glare": (grey >= 0.98).mean(axis=1),
-            "haze": per_image(dark).mean(axis=1),
+            "haze": np.quantile(per_image(dark), 0.05, axis=1),
         }

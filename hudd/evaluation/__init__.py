@@ -5,6 +5,7 @@ from hudd.evaluation.numbers import format_range
 from hudd.evaluation.purity import NATURAL, PurityCoverage, is_known, purity_coverage
 from hudd.evaluation.ranges import UnsafeRange, unsafe_ranges
 from hudd.evaluation.rules import Rule, cluster_rules
+from hudd.evaluation.turns import turn
 from hudd.evaluation.variance import VarianceReduction, most_telling, variance_reduction
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "is_known",
     "most_telling",
     "purity_coverage",
+    "turn",
     "unsafe_ranges",
     "variance_reduction",
 ]

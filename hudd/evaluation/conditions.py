@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hudd.errors import UsageError
+from hudd.evaluation.draws import best_worths
 from hudd.evaluation.numbers import format_exactly
 
+FORMS = frozenset({"below", "above", "inside", "outside"})
 _VALUES = 50  # of a text column that conditions are made of
 
 
@@ -24,24 +26,23 @@ class Condition:
         Its name.
     text : str
         The condition in words.
+    form : str
+        "below", "above", "inside" or "outside" of bounds; "is" or "is not" for a text.
     fits : np.ndarray
         (N,) bool, the rows that fit it.
     worth : float
         Sum of their gains less the cost of the bounds.
-    cost : float
-        That cost.
     """
 
     parameter: str
     text: str
+    form: str
     fits: np.ndarray
     worth: float
-    cost: float
 
-    def within(self, inside: np.ndarray, others: Collection[Condition]) -> Condition:
-        """Return the condition among the rows inside the others, at the cost of all bounds together."""
-        before = sum(other.cost for other in others)
-        return replace(self, fits=self.fits & inside, worth=self.worth - before, cost=self.cost)
+    def within(self, inside: np.ndarray) -> Condition:
+        """Return the condition among the rows inside others."""
+        return replace(self, fits=self.fits & inside)
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,18 @@ class _Feature:
     whole: bool = False
     value: str | None = None
 
+    def form(self, low: float, high: float, outside: bool) -> str:
+        """Say in a word what is asked: to lie above `low` and up to `high`, or outside of that."""
+        if self.value is not None:
+            return "is" if (low > -math.inf) != outside else "is not"
+        if math.isfinite(low) and math.isfinite(high):
+            return "outside" if outside else "inside"
+        return "below" if math.isfinite(high) != outside else "above"
+
     def text(self, low: float, high: float, outside: bool) -> str:
         """Say that a row lies above `low` and up to `high`, or outside of that."""
         if self.value is not None:
-            return f"{self.parameter} {'is' if (low > -math.inf) != outside else 'is not'} {self.value}"
+            return f"{self.parameter} {self.form(low, high, outside)} {self.value}"
         unit = f" {self.unit}" if self.unit else ""
         if self.whole:
             low, high = (value if math.isinf(value) else math.floor(value) + 1 for value in (low, high))
@@ -84,6 +93,10 @@ class Conditions:
         Units of some parameters.
     cost : float
         What each bound takes off a condition's worth.
+    slack : float
+        What a bound may lose of the worth to be written with fewer digits.
+    forms : mapping of str to set of str
+        What may be asked of some parameters: "below", "above", "inside", "outside"; of others anything.
 
     Raises
     ------
@@ -92,10 +105,18 @@ class Conditions:
     """
 
     def __init__(
-        self, parameters: Mapping[str, np.ndarray], count: int, units: Mapping[str, str], *, cost: float
+        self,
+        parameters: Mapping[str, np.ndarray],
+        count: int,
+        units: Mapping[str, str],
+        *,
+        cost: float,
+        slack: float = 0.0,
+        forms: Mapping[str, Set[str]] | None = None,
     ) -> None:
-        table, self._features, self._cost = *_table(parameters, count, units), cost
-        self._table = table
+        table, self._features, self.cost = *_table(parameters, count, units), cost
+        self._table, self._slack, self.parameters = table, slack, tuple(parameters)
+        self._forms = [(forms or {}).get(feature.parameter, FORMS) for feature in self._features]
         self._order = np.argsort(table, axis=1, kind="stable")  # NaN last
         ordered = np.take_along_axis(table, self._order, 1)
         self._known = np.isfinite(ordered).sum(axis=1)
@@ -134,46 +155,61 @@ class Conditions:
             if feature.parameter in excluded:
                 continue
             known = int(self._known[row])
-            options = [
-                (sums[row, below[row]], 0, int(below[row]), False),
-                (total[row] - sums[row, above[row]], int(above[row]), known, False),
-            ]
-            options += [
-                (gained[row], int(ends[row, : stop[row] + 1].argmin()), int(stop[row]), outside)
-                for stop, gained, ends, outside in found
-            ]
+            options = {
+                "below": (sums[row, below[row]], 0, int(below[row]), False),
+                "above": (total[row] - sums[row, above[row]], int(above[row]), known, False),
+            }
+            for form, (stop, gained, ends, outside) in zip(("inside", "outside"), found):
+                first = int(ends[row, : stop[row] + 1].argmin())
+                options[form] = (gained[row], first, int(stop[row]), outside)
             worth, start, stop, outside = max(
-                (value - self._cost * ((i > 0) + (j < known)), i, j, outside)
-                for value, i, j, outside in options
+                (value - self.cost * ((i > 0) + (j < known)), i, j, out)
+                for form, (value, i, j, out) in options.items()
+                if form in self._forms[row]
             )
             if worth > 0 and (start > 0 or stop < known):
                 candidates.append((worth, row, start, stop, outside))
         candidates.sort(key=lambda candidate: -candidate[0])
-        return [self._condition(*candidate) for candidate in candidates]
+        return [self._condition(gain, sums[c[1]], *c[1:]) for c in candidates]
 
-    def _condition(self, worth: float, row: int, start: int, stop: int, outside: bool) -> Condition:
-        values, feature, known = self._table[row], self._features[row], int(self._known[row])
-        low, high = self._bound(row, start), self._bound(row, stop)
+    def best_of(
+        self, sets: np.ndarray, gain: np.ndarray, loss: np.ndarray, *, excluded: Collection[str] = ()
+    ) -> np.ndarray:
+        """Return what the best condition is worth for each of many sets of rows, see :func:`best_worths`."""
+        kept = [row for row, feature in enumerate(self._features) if feature.parameter not in excluded]
+        columns = (self._table[kept], self._order[kept], self._known[kept])
+        forms = [self._forms[row] for row in kept]
+        return best_worths(*columns, forms, sets, gain, loss, self.cost)
+
+    def _condition(
+        self, gain: np.ndarray, sums: np.ndarray, row: int, start: int, stop: int, outside: bool
+    ) -> Condition:
+        values, feature = self._table[row], self._features[row]
+        low, high = self._bound(row, sums, start), self._bound(row, sums, stop)
         fits = (values >= low) & (values < high)
         if outside:
             fits = ~fits & np.isfinite(values)
-        bounds = (start > 0) + (stop < known)
-        text = feature.text(low, high, outside)
-        return Condition(feature.parameter, text, fits, float(worth), self._cost * bounds)
+        worth = float(gain[fits].sum()) - self.cost * (math.isfinite(low) + math.isfinite(high))
+        text, form = feature.text(low, high, outside), feature.form(low, high, outside)
+        return Condition(feature.parameter, text, form, fits, worth)
 
-    def _bound(self, row: int, place: int) -> float:
-        """Return a number between the sorted values before and after the cut, with few digits."""
+    def _bound(self, row: int, sums: np.ndarray, place: int) -> float:
+        """Return a number of few digits that cuts the sorted values where it is worth as much, but for the slack."""
         if place == 0:
             return -math.inf
         if place >= self._known[row]:
             return math.inf
-        before, after = (float(self._table[row, self._order[row, place - 1 + i]]) for i in (0, 1))
-        if self._features[row].whole or self._features[row].value is not None:
-            return (before + after) / 2
+        ordered = self._table[row, self._order[row, : self._known[row]]]
+        before, after = float(ordered[place - 1]), float(ordered[place])
         middle = (before + after) / 2
+        if self._features[row].whole or self._features[row].value is not None:
+            return middle
         for digits in range(1, 17):
             short = float(f"{middle:.{digits}g}")
-            if before < short <= after:
+            cut = int(np.searchsorted(ordered, short))
+            if before < short <= after or (
+                0 < cut < len(ordered) and abs(sums[cut] - sums[place]) <= self._slack
+            ):
                 return short
         return after
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Set
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from hudd.errors import UsageError
-from hudd.evaluation.chance import as_good
+from hudd.evaluation.chance import SIGNIFICANT, as_good
 from hudd.evaluation.conditions import Condition, Conditions
+from hudd.evaluation.draws import random_sets
 
 _BOUND = 0.03  # informedness that each further bound must add
+_SLACK = 0.005  # that a bound may lose to be written with fewer digits
+_ALIKE = 0.01  # by which conditions on two parameters count as equally good
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,9 @@ class Rule:
     ----------
     cluster : int
         Its label.
+    form : str
+        What the first condition asks: to be "below", "above", "inside" or "outside" of bounds; "is" or "is not" of a
+        text; empty where nothing helps.
     text : str
         E.g. ``width < 33 px and head_yaw outside -5.7..13``; empty where nothing helps.
     parameters : tuple of str
@@ -30,13 +36,15 @@ class Rule:
     precision, recall, f1 : float
         Share of the images that fit the rule and are members; share of members that fit; harmonic mean.
     informedness : float
-        Share of members that fit less share of others of the same classes that fit: 0 for a coin, 1 for a
-        perfect rule.
+        Share of members that fit less share of those that they are compared with, of the same classes: 0 for a coin, 1
+        for a perfect rule.
     p_value : float
-        Share of random clusters of the same size and classes for which the best rule is as good.
+        Share of random clusters of the same size and classes for which the best condition is as good, adjusted over the
+        clusters.
     """
 
     cluster: int
+    form: str
     text: str
     parameters: tuple[str, ...]
     precision: float
@@ -54,20 +62,29 @@ def cluster_rules(
     parameters: Mapping[str, np.ndarray],
     labels: np.ndarray,
     *,
+    failed: np.ndarray | None = None,
     classes: np.ndarray | None = None,
     units: Mapping[str, str] | None = None,
+    forms: Mapping[str, Set[str]] | None = None,
     max_conditions: int = 2,
-    permutations: int = 99,
+    permutations: int = 999,
     seed: int = 0,
 ) -> list[Rule]:
     """Find the conjunction of at most `max_conditions` conditions that best singles out each cluster.
 
-    A condition says that a parameter lies inside or outside a range, or has or has not a value. The best
-    single range is found exactly, as a maximal partial sum over the sorted rows; conjunctions are grown from
-    the best conditions (subgroup discovery by beam search, Atzmueller, WIREs Data Mining 5(1), 2015). Judged
-    is informedness (Youden, Cancer 3(1), 1950), which does not depend on how rare the members are, less 0.03
-    for each bound, so that of like rules the simpler is taken. The same is done for random sets of as many
-    rows, which gives the p-value.
+    A condition says that a parameter lies inside or outside a range, or has or has not a value. The best range is found
+    exactly, as a maximal partial sum over the sorted rows. Judged is informedness (Youden, Cancer 3(1), 1950), which
+    does not depend on how rare the members are, less 0.03 for each bound, so that of like rules the simpler is taken;
+    a bound may lose 0.005 to be written with fewer digits, and what is written is what is measured.
+    Of conditions on several parameters that are as good within 0.01, that on the first parameter is taken.
+    A further condition is added where it is worth its bounds, and
+    better than chance among the rows that fit those before it.
+
+    The p-value compares the first condition with the best of all parameters on random sets of as many rows, so that
+    many parameters do not make for small p-values, and is adjusted over the clusters by the method of Benjamini and
+    Hochberg
+    (J. R. Stat. Soc. B 57(1), 1995): of rules with p up to 0.05, at most one in twenty is expected to be a rule by
+    chance.
 
     Parameters
     ----------
@@ -75,17 +92,23 @@ def cluster_rules(
         (N,) numeric or text columns. Rows whose number is NaN fit no condition on it. Of a text column the 50
         most frequent values that several rows have are looked at: a file's name or a serial number is no cause.
     labels : np.ndarray
-        (N,) int clusters from 1. Rows with a label below 1 are background: pass the correctly classified
-        images with label 0 to learn what sets a cluster apart from them too.
+        (N,) int clusters from 1. Rows with a label below 1 are in none.
+    failed : np.ndarray, optional
+        (N,) bool, the images that the DNN gets wrong, every member among them. A rule then sets members apart from
+        the correctly classified images, and chance draws among those that failed: what all failures have in common is
+        no cluster's rule. By default members are set apart from all other rows, and chance draws among all rows.
     classes : np.ndarray, optional
         (N,) class of each row. A cluster is then compared with others of its own classes, in its own shares,
         so that a parameter that only tells the classes apart is not taken for a cause.
     units : mapping of str to str, optional
         Units to print behind the numbers.
+    forms : mapping of str to set of str
+        What a rule may ask of some parameters: to be "below", "above", "inside" or "outside" of bounds; of others
+        anything.
     max_conditions : int
         Conditions in a rule at most.
     permutations : int
-        Random sets for the p-value, whose smallest value is 1 / (permutations + 1).
+        Random sets for each p-value, whose smallest value is 1 / (permutations + 1).
     seed : int
         Seed of the random sets.
 
@@ -100,73 +123,104 @@ def cluster_rules(
         If there are no parameters or lengths differ.
     """
     labels = np.asarray(labels)
-    strata = np.zeros(len(labels), np.int64) if classes is None else np.asarray(classes)
+    count = len(labels)
+    strata = np.zeros(count, np.int64) if classes is None else np.asarray(classes)
     if strata.shape != labels.shape:
-        raise UsageError(f"there are {len(labels)} labels but {len(strata)} classes; give one each.")
-    conditions = Conditions(parameters, len(labels), units or {}, cost=_BOUND)
+        raise UsageError(f"there are {count} labels but {len(strata)} classes; give one each.")
+    pool = np.ones(count, bool) if failed is None else np.asarray(failed, bool)
+    if pool.shape != labels.shape or (labels[~pool] >= 1).any():
+        raise UsageError(
+            f"failed must be one for each of {count} labels, and true wherever a label is above 0."
+        )
+    compared = np.ones(count, bool) if failed is None or pool.all() else ~pool
+    conditions = Conditions(parameters, count, units or {}, cost=_BOUND, slack=_SLACK, forms=forms)
     clusters, size = np.unique(labels[labels >= 1], return_counts=True)
     rules = []
     for cluster in clusters[np.argsort(-size, kind="stable")].tolist():
         member = labels == cluster
-        if not 1 < member.sum() < len(labels):
+        if not 1 < member.sum() < count:
             continue
-        best = _best_rule(conditions, _gain(member, strata), max_conditions)
         rng = np.random.default_rng([seed, cluster])
-        chance = [
-            _worth(_best_rule(conditions, _gain(_shuffled(member, strata, rng), strata), max_conditions))
-            for _ in range(permutations)
-        ]
-        p_value = (1 + int(as_good(np.array(chance), _worth(best)).sum())) / (1 + permutations)
-        rules.append(_rule(cluster, member, strata, best, p_value))
-    return rules
+        search = _Search(conditions, member, pool, compared, strata, permutations, rng)
+        rules.append(search.rule(cluster, max_conditions))
+    adjusted = benjamini_hochberg(np.array([rule.p_value for rule in rules]))
+    return [replace(rule, p_value=float(p_value)) for rule, p_value in zip(rules, adjusted)]
 
 
-def _gain(member: np.ndarray, strata: np.ndarray) -> np.ndarray:
-    """(N,) what each row adds to a rule's informedness: members share 1, others of their classes share -1."""
+@dataclass(frozen=True)
+class _Search:
+    """The search for one cluster's rule."""
+
+    conditions: Conditions
+    member: np.ndarray
+    pool: np.ndarray
+    compared: np.ndarray
+    strata: np.ndarray
+    permutations: int
+    rng: np.random.Generator
+
+    def rule(self, cluster: int, most: int) -> Rule:
+        """Add conditions as long as the best one is worth its bounds, and chance does not find as good a one."""
+        gain, loss = _gain_and_loss(self.member, self.compared, self.strata)
+        net = np.where(self.member, gain, 0) - loss
+        fits, found, p_value = np.ones(len(net), bool), list[Condition](), 1.0
+        while len(found) < most:
+            used = {condition.parameter for condition in found}
+            best = self.conditions.best(np.where(fits, net, 0), excluded=used)
+            if not best or (found and best[0].worth <= net[fits].sum()):
+                break
+            chance = self._by_chance(gain, loss, fits, used)
+            p = (1 + int(as_good(chance, best[0].worth).sum())) / (1 + len(chance))
+            if found and len(chance) and p > SIGNIFICANT:
+                break
+            p_value = p_value if found else p
+            found.append(self._first(best).within(fits))
+            fits = found[-1].fits
+        return _rule(cluster, self.member, net, found, p_value)
+
+    def _by_chance(self, gain: np.ndarray, loss: np.ndarray, fits: np.ndarray, used: set[str]) -> np.ndarray:
+        """Worth of the best condition on random sets of the rows that fit so far."""
+        sets = random_sets(self.member & fits, self.pool & fits, self.strata, self.permutations, self.rng)
+        return self.conditions.best_of(sets, gain, np.where(fits, loss, 0), excluded=used)
+
+    def _first(self, best: list[Condition]) -> Condition:
+        """Return the condition on the first parameter of those that are as good as the best."""
+        alike = [one for one in best if one.worth >= best[0].worth - _ALIKE]
+        order = list(self.conditions.parameters)
+        return min(alike, key=lambda one: order.index(one.parameter))
+
+
+def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
+    """Return (k,) p-values adjusted to control the false discovery rate."""
+    order = np.argsort(-p_values, kind="stable")
+    ranks = np.arange(len(p_values), 0, -1)
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum.accumulate(np.minimum(p_values[order] * len(p_values) / ranks, 1))
+    return adjusted
+
+
+def _gain_and_loss(
+    member: np.ndarray, compared: np.ndarray, strata: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) what each row would add to a rule's informedness as a member, and what it takes off in any case.
+
+    Members share 1; rows to compare with share -1, those of each class as much as the members of that class.
+    """
     values, place = np.unique(strata, return_inverse=True)
-    members, others = (np.bincount(place, rows, len(values)) for rows in (member, ~member))
+    members, others = (np.bincount(place, rows, len(values)) for rows in (member, compared & ~member))
     weight = np.divide(members, others, out=np.zeros(len(values)), where=others > 0)
     weight /= max((weight * others).sum(), 1)
-    return np.where(member, 1 / member.sum(), -weight[place])
+    loss = np.where(compared, weight[place], 0)
+    return 1 / member.sum() + loss, loss
 
 
-def _shuffled(member: np.ndarray, strata: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """As many members in each class, drawn at random."""
-    order = np.lexsort((rng.random(len(member)), strata))
-    shuffled = np.empty(len(member), bool)
-    shuffled[order] = member[np.argsort(strata, kind="stable")]
-    return shuffled
-
-
-def _best_rule(conditions: Conditions, gain: np.ndarray, most: int, beam: int = 4) -> tuple[Condition, ...]:
-    """Conjunction of the highest worth, grown from the `beam` best of one condition less."""
-    grown: list[tuple[Condition, ...]] = [()]
-    best: tuple[Condition, ...] = ()
-    for _ in range(most):
-        longer = []
-        for rule in grown:
-            inside = rule[-1].fits if rule else np.ones(len(gain), bool)
-            used = {condition.parameter for condition in rule}
-            found = conditions.best(np.where(inside, gain, 0), excluded=used)
-            longer += [(*rule, condition.within(inside, rule)) for condition in found[:beam]]
-        grown = sorted(longer, key=_worth, reverse=True)[:beam]
-        if grown and _worth(grown[0]) > _worth(best):
-            best = grown[0]
-    return best
-
-
-def _worth(rule: tuple[Condition, ...]) -> float:
-    """Informedness less the cost of the bounds."""
-    return rule[-1].worth if rule else 0.0
-
-
-def _rule(
-    cluster: int, member: np.ndarray, strata: np.ndarray, found: tuple[Condition, ...], p_value: float
-) -> Rule:
+def _rule(cluster: int, member: np.ndarray, net: np.ndarray, found: list[Condition], p_value: float) -> Rule:
     fits = found[-1].fits if found else np.ones(len(member), bool)
     precision, recall = float(fits[member].sum() / fits.sum()), float(fits[member].mean())
     f1 = 2 * precision * recall / (precision + recall)
-    informedness = float(_gain(member, strata)[fits].sum()) if found else 0.0
+    informedness = float(net[fits].sum()) if found else 0.0
     text = " and ".join(condition.text for condition in found)
     used = tuple(dict.fromkeys(condition.parameter for condition in found))
-    return Rule(cluster, text, used, precision, recall, f1, informedness, p_value)
+    return Rule(
+        cluster, found[0].form if found else "", text, used, precision, recall, f1, informedness, p_value
+    )

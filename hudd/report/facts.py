@@ -15,9 +15,10 @@ from hudd.errors import HuddError
 from hudd.evaluation import NATURAL, SIGNIFICANT, most_telling
 from hudd.features import feature_kind
 from hudd.plot.pictures import distances_to
+from hudd.report.titles import title
 from hudd.report.trust import Trust, verdict
 from hudd.review.view import View, view
-from hudd.study.steps.evaluate import CAUSE
+from hudd.study.wording import CAUSE
 from hudd.text import number, printable
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Rule:
     recall: float
     p_value: float
     parameters: list[str]
+    name: str  # what images that fit are called, and the condition
 
 
 @dataclass(frozen=True)
@@ -135,26 +137,11 @@ class Cluster:
 
     @property
     def headline(self) -> str:
-        """The name that a person gave it; else its known cause and confusion, those of most members."""
-        if self.name:
-            return self.name
+        """The name that a person gave it; else its known cause, rule in words or confusion, see :func:`title`."""
         known = [
             part.value for part in self.causes if part.share >= 0.5 and part.value not in (NATURAL, UNKNOWN)
         ]
-        cause = known[:1]
-        truth, prediction = (_majority(self.confusions, side) for side in (0, 1))
-        if truth or prediction:
-            cause.append(f"{truth or 'any'} → {prediction or 'any'}")
-        return " · ".join(cause) or "mixed"
-
-
-def _majority(confusions: list[tuple[str, str, int]], side: int) -> str | None:
-    """Return the class on one side of at least 60 % of the confusions."""
-    counts = Counter[str]()
-    for truth, prediction, count in confusions:
-        counts[(truth, prediction)[side]] += count
-    name, most = counts.most_common(1)[0]
-    return name if most >= 0.6 * counts.total() else None
+        return title(self.name, known, self.rule.name if self.rule else "", self.confusions)
 
 
 @dataclass(frozen=True)
@@ -370,7 +357,8 @@ def _rule(evaluation: Mapping[str, Any], label: int) -> Rule | None:
     if at is None or not table["text"][at] or table["p_value"][at] > SIGNIFICANT:
         return None
     precision, recall, p_value = (float(table[name][at]) for name in ("precision", "recall", "p_value"))
-    return Rule(printable(table["text"][at]), precision, recall, p_value, json.loads(table["parameters"][at]))
+    text, words = printable(table["text"][at]), printable(table.get("name", table["text"])[at])
+    return Rule(text, precision, recall, p_value, json.loads(table["parameters"][at]), words)
 
 
 def _retrained(

@@ -14,7 +14,8 @@ import xxhash
 from hudd.errors import HuddError
 from hudd.evaluation import unsafe_ranges
 from hudd.review.review import Review, Reviewed
-from hudd.study.steps.evaluate import purity_of, rules_of, variance_of
+from hudd.study.steps.evaluate import purity_of, variance_of
+from hudd.study.wording import named, rules_of
 from hudd.summary import Causes, Clusters, Split
 
 if TYPE_CHECKING:
@@ -137,8 +138,11 @@ class View:
             list(groups.origin),
         )
         new = rules_of(self.study, np.where(np.isin(label, edited), label, 0))
-        columns = {name: [getattr(rule, name) for rule in new] for name in kept if name != "parameters"}
-        columns["parameters"] = [json.dumps(rule.parameters) for rule in new]
+        made = {
+            "parameters": [json.dumps(rule.parameters) for rule in new],
+            "name": [named(rule, self.study) for rule in new],
+        }
+        columns = {name: made.get(name) or [getattr(rule, name, "") for rule in new] for name in kept}
         return {name: np.concatenate([kept[name], columns[name]]) for name in kept}
 
     @property

@@ -9,7 +9,9 @@ from scipy.stats import hypergeom
 from hudd.errors import UsageError
 from hudd.evaluation import cluster_rules
 from hudd.evaluation.chance import as_good
-from hudd.evaluation.rules import _gain, _shuffled
+from hudd.evaluation.conditions import Conditions
+from hudd.evaluation.draws import random_sets
+from hudd.evaluation.rules import _gain_and_loss, benjamini_hochberg
 
 
 @pytest.fixture
@@ -31,11 +33,11 @@ def test_planted_ranges_are_named(table):
         for rule in cluster_rules(parameters, labels, units={"width": "px"}, max_conditions=3)
     }
     assert rules[1].text == "width < 33 px"
-    assert (rules[1].precision, rules[1].recall, rules[1].p_value) == (1, 1, 0.01)
+    assert (rules[1].precision, rules[1].recall, rules[1].p_value) == (1, 1, 0.001)
     assert set(rules[2].parameters) == {"width", "light"}
     assert rules[2].f1 > 0.9
     assert "kind is stop" in rules[3].text
-    assert {rule.p_value for rule in rules.values()} == {0.01}
+    assert {rule.p_value for rule in rules.values()} == {0.001}
     assert rules[1].to_dict()["parameters"] == ["width"]
 
 
@@ -134,17 +136,125 @@ def test_of_many_texts_the_most_frequent_are_looked_at():
     ],
 )
 def test_what_a_row_adds(members, strata, gain):
-    np.testing.assert_allclose(_gain(np.array(members, bool), np.array(strata)), gain)
+    member = np.array(members, bool)
+    added, lost = _gain_and_loss(member, np.ones(len(member), bool), np.array(strata))
+    np.testing.assert_allclose(np.where(member, added, 0) - lost, gain)
 
 
 def test_chance_draws_as_many_of_each_class():
     rng, strata = np.random.default_rng(0), np.array([2, 0, 1, 0, 2, 1, 0, 0, 5])
     member = np.array([1, 1, 0, 0, 0, 1, 1, 0, 0], bool)
-    drawn = np.array([_shuffled(member, strata, rng) for _ in range(200)])
+    sets = random_sets(member, np.ones(9, bool), strata, 200, rng)
+    drawn = np.zeros((200, 9), bool)
+    np.put_along_axis(drawn, sets, True, 1)
     for one in np.unique(strata):
         assert set(drawn[:, strata == one].sum(axis=1)) == {member[strata == one].sum()}
     share = drawn.mean(axis=0)  # every row of a class as often
     np.testing.assert_allclose(share, [1 / 2, 1 / 2, 1 / 2, 1 / 2, 1 / 2, 1 / 2, 1 / 2, 1 / 2, 0], atol=0.15)
+
+
+def test_chance_draws_from_the_pool_alone():
+    pool = np.array([1, 0, 1, 1, 0, 1], bool)
+    sets = random_sets(
+        np.array([1, 0, 1, 0, 0, 0], bool), pool, np.zeros(6, int), 99, np.random.default_rng(0)
+    )
+    assert set(np.unique(sets)) == set(np.flatnonzero(pool))
+    assert all(len(set(one)) == 2 for one in sets.tolist())
+
+
+@given(st.integers(0, 10_000), st.integers(3, 25), st.booleans())
+def test_many_sets_at_once_are_worth_what_each_is_by_itself(seed, count, against_rest):
+    rng = np.random.default_rng(seed)
+    table = {
+        "p": rng.integers(0, 6, count).astype(float),
+        "q": rng.random(count),
+        "t": rng.choice(["a", "b"], count),
+    }
+    conditions = Conditions(table, count, {}, cost=0.03)
+    strata, member = rng.integers(0, 2, count), np.arange(count) < rng.integers(1, count - 1)
+    pool = member | (rng.random(count) < 0.3)
+    compared = ~pool if against_rest and not pool.all() else np.ones(count, bool)
+    gain, loss = _gain_and_loss(member, compared, strata)
+    sets = random_sets(member, pool, strata, 7, rng)
+    for one, worth in zip(sets, conditions.best_of(sets, gain, loss)):
+        net = np.where(np.isin(np.arange(count), one), gain, 0) - loss
+        best = conditions.best(net)
+        if best:
+            assert worth == pytest.approx(best[0].worth)
+        else:  # no condition is worth more than none
+            assert worth <= max(net.sum(), 0) + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("given", "adjusted"),
+    [
+        ([], []),
+        ([0.02], [0.02]),
+        ([0.01, 0.01, 0.01], [0.01, 0.01, 0.01]),
+        ([0.01, 0.5, 0.02, 0.9], [0.04, 2 / 3, 0.04, 0.9]),
+        ([0.04, 0.03, 0.02, 0.01], [0.04, 0.04, 0.04, 0.04]),
+        ([1, 1], [1, 1]),
+    ],
+)
+def test_p_values_are_adjusted_over_the_clusters(given, adjusted):
+    assert benjamini_hochberg(np.array(given)) == pytest.approx(np.array(adjusted))
+
+
+def test_what_all_failures_have_in_common_is_no_cluster_s_rule():
+    rng = np.random.default_rng(8)
+    failed = np.arange(900) < 120
+    light = np.where(failed, rng.uniform(0, 0.3, 900), rng.uniform(0.2, 1, 900))
+    width = rng.uniform(20, 90, 900)
+    width[:40] = rng.uniform(20, 25, 40)
+    labels = np.where(failed, 1 + (np.arange(900) >= 40) + (np.arange(900) >= 80), 0)
+    found = cluster_rules({"light": light, "width": width}, labels, failed=failed, permutations=199)
+    texts = {rule.cluster: rule.text for rule in found if rule.p_value <= 0.05}
+    assert set(texts) == {1}
+    assert texts[1].startswith("width < 2")
+
+
+def test_on_shuffled_labels_few_clusters_have_a_rule():
+    rng, ruled = np.random.default_rng(9), 0
+    failed = np.arange(600) < 150
+    table = {f"p{i}": rng.normal(0, 1, 600) - (i == 3) * failed for i in range(12)}
+    for draw in range(12):
+        labels = np.where(failed, 0, 0)
+        labels[:150] = rng.permutation(np.repeat(np.arange(1, 11), 15))
+        found = cluster_rules(
+            table, labels, failed=failed, classes=rng.integers(0, 3, 600), permutations=199, seed=draw
+        )
+        ruled += sum(rule.p_value <= 0.05 for rule in found)
+    assert ruled <= 0.05 * 120
+
+
+def test_of_conditions_as_good_that_on_the_first_parameter_is_taken():
+    rng = np.random.default_rng(10)
+    member = np.arange(400) < 40
+    columns = {name: np.where(member, rng.uniform(1.1, 2, 400), rng.uniform(0, 1, 400)) for name in "ba"}
+    (rule,) = cluster_rules(columns, member.astype(int), permutations=99)
+    assert (rule.parameters, rule.form) == (("b",), "above")
+
+
+@pytest.mark.parametrize(
+    ("forms", "text"),
+    [
+        ({"below"}, "p < 0.2"),
+        ({"above"}, "p >= 0.7"),
+        ({"above", "below"}, "p >= 0.7"),
+        ({"outside", "inside", "above", "below"}, "p outside 0.2..0.7"),
+    ],
+)
+def test_a_rule_asks_only_what_it_may(forms, text):
+    values = np.concatenate([np.linspace(0, 0.14, 6), np.linspace(0.3, 0.6, 70), np.linspace(0.8, 1, 16)])
+    labels = ((values < 0.2) | (values > 0.7)).astype(int)
+    (rule,) = cluster_rules({"p": values}, labels, forms={"p": forms}, permutations=9)
+    assert rule.text == text
+
+
+@pytest.mark.parametrize("failed", [[True] * 3, [False, True, True, True]])
+def test_failed_must_hold_every_member(failed):
+    with pytest.raises(UsageError, match="failed must be one for each of 4 labels"):
+        cluster_rules({"p": np.arange(4)}, np.array([1, 1, 0, 0]), failed=np.array(failed))
 
 
 def test_clusters_come_by_size_and_those_of_one_or_of_everything_not_at_all():
@@ -199,7 +309,7 @@ def test_what_only_tells_the_classes_apart_is_no_cause():
     (naive,) = cluster_rules(table, labels, max_conditions=1, permutations=0)
     (matched,) = cluster_rules(table, labels, classes=classes, max_conditions=1, permutations=19)
     assert naive.parameters == ("position",)
-    assert matched.text == "light < 0.499"
+    assert matched.text == "light < 0.5"
     assert matched.p_value == 0.05
 
 

@@ -12,7 +12,7 @@ from hudd.review.labelling import Labels
 from hudd.review.review import Review
 from hudd.review.view import view
 from hudd.study import Clusters
-from hudd.study.steps.evaluate import rules_of
+from hudd.study.wording import rules_of
 
 
 def found(count, k, seed):

@@ -13,7 +13,6 @@ from hudd.evaluation import (
     Rule,
     UnsafeRange,
     VarianceReduction,
-    cluster_rules,
     is_known,
     purity_coverage,
     unsafe_ranges,
@@ -26,11 +25,10 @@ from hudd.study.journal import Journal
 from hudd.study.results import Results
 from hudd.study.step import Step
 from hudd.study.steps import cluster
+from hudd.study.wording import CAUSE, named, rules_of
 
-CAUSE = "cause"
-"""The parameter that says what is wrong with an image, where that is known."""
 _CONTENTS = 2  # 1 had neither shifts nor the parameters of rules
-_PERMUTATIONS = {"variance": 99, "rules": 19}  # 19 tell a rule from chance at the 5 % level
+_PERMUTATIONS = 99
 
 
 def fingerprint(inputs: Inputs) -> str:
@@ -71,7 +69,7 @@ def _measure(inputs: Inputs, journal: Journal, mark: str) -> None:
         if purity:
             _write_purity(group.create_group("purity"), purity)
         if rules:
-            _write_rules(group.create_group("rules"), rules)
+            _write_rules(group.create_group("rules"), rules, [named(rule, inputs.results) for rule in rules])
 
 
 def purity_of(results: Results, labels: np.ndarray) -> PurityCoverage | None:
@@ -97,33 +95,7 @@ def variance_of(results: Results, labels: np.ndarray) -> VarianceReduction | Non
         known,
         labels,
         angles=results.settings.angles,
-        permutations=_PERMUTATIONS["variance"],
-        seed=results.settings.seed,
-    )
-
-
-def rules_of(results: Results, labels: np.ndarray) -> list[Rule]:
-    """Find what sets the clusters' images apart from other test images of the same classes.
-
-    Parameters
-    ----------
-    results : Results
-        With a test set; its column "cause" is left out, since a rule of it would only say the purity again.
-    labels : np.ndarray
-        (N_errors,) int clusters from 1; errors with a label below 1 count among the others.
-    """
-    test = results.split("test")
-    told_by = {name: values for name, values in test.parameters.items() if name != CAUSE}
-    if not told_by:
-        return []
-    everywhere = np.zeros(len(test.label), np.int64)
-    everywhere[results.errors] = labels
-    return cluster_rules(
-        told_by,
-        everywhere,
-        classes=test.label,
-        units=results.settings.units,
-        permutations=_PERMUTATIONS["rules"],
+        permutations=_PERMUTATIONS,
         seed=results.settings.seed,
     )
 
@@ -171,23 +143,26 @@ def _write_purity(group: h5py.Group, found: PurityCoverage) -> None:
     write_dataset(group, "purity", found.purity, dims=("cluster",), description="share of that cause")
 
 
-def _write_rules(group: h5py.Group, rules: list[Rule]) -> None:
+def _write_rules(group: h5py.Group, rules: list[Rule], names: list[str]) -> None:
     labels = np.array([rule.cluster for rule in rules], np.int64)
     write_dataset(
         group, "cluster", labels, dims=("cluster",), scale=True, description="cluster of at least two errors"
     )
     about = "condition on the parameters that singles the cluster out"
     write_dataset(group, "text", [rule.text for rule in rules], dims=("cluster",), description=about)
-    named = [json.dumps(rule.parameters) for rule in rules]
+    about = "what images that fit are called, and the condition"
+    write_dataset(group, "name", names, dims=("cluster",), description=about)
+    used = [json.dumps(rule.parameters) for rule in rules]
     write_dataset(
-        group, "parameters", named, dims=("cluster",), description="JSON list of the parameters in it"
+        group, "parameters", used, dims=("cluster",), description="JSON list of the parameters in it"
     )
     descriptions = {
         "precision": "share of the test images that fit the rule and are members",
         "recall": "share of the members that fit the rule",
         "f1": "harmonic mean of precision and recall",
-        "informedness": "recall less the share of other test images of the same classes that fit",
-        "p_value": "share of random clusters of the same classes for which the best rule does as well",
+        "informedness": "recall less the share of correctly classified images of the same classes that fit",
+        "p_value": "share of random sets of errors of the same classes for which the best condition does as well, "
+        "adjusted over the clusters",
     }
     for name, about in descriptions.items():
         values = np.array([getattr(rule, name) for rule in rules])
@@ -198,6 +173,7 @@ STEP = Step(
     name="evaluate",
     requires=("cluster",),
     outputs={"evaluate": ("evaluation",)},
+    version=2,  # 1 had no rules of attributes, and took each cluster's p-value by itself
     run=run,
     fingerprint=lambda inputs, journal: {"evaluate": fingerprint(inputs)},
 )

@@ -1,0 +1,121 @@
+"""How good the best condition is on random sets of rows, all sets at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+
+import numpy as np
+
+_TOGETHER = 1 << 21  # members of random sets that are sorted at a time
+
+
+def random_sets(
+    member: np.ndarray, pool: np.ndarray, strata: np.ndarray, count: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw sets of as many rows of each stratum as there are members, from the rows in the pool.
+
+    Parameters
+    ----------
+    member, pool : np.ndarray
+        (N,) bool; every member is in the pool.
+    strata : np.ndarray
+        (N,) int.
+    count : int
+        Sets.
+    rng : numpy.random.Generator
+        Source of the draws.
+
+    Returns
+    -------
+    np.ndarray
+        (count, m) int64 row numbers.
+    """
+    parts = []
+    for one in np.unique(strata[member]):
+        rows, wanted = np.flatnonzero(pool & (strata == one)), int((member & (strata == one)).sum())
+        drawn = np.argsort(rng.random((count, len(rows))), axis=1, kind="stable")[:, :wanted]
+        parts.append(rows[drawn])
+    return np.concatenate(parts, axis=1)
+
+
+def best_worths(
+    table: np.ndarray,
+    order: np.ndarray,
+    known: np.ndarray,
+    forms: Sequence[Set[str]],
+    sets: np.ndarray,
+    gain: np.ndarray,
+    loss: np.ndarray,
+    cost: float,
+) -> np.ndarray:
+    """Return what the best condition is worth for each set of rows that should fit.
+
+    It is what :meth:`hudd.evaluation.conditions.Conditions.best` finds where a row of the set adds its gain less its
+    loss, and every other row takes off its loss. The ends of the best range lie next to members, so that only these
+    are sorted.
+
+    Parameters
+    ----------
+    table : np.ndarray
+        (f, N) columns, NaN where a row has no value.
+    order, known : np.ndarray
+        (f, N) int64 rows of each column in ascending order, NaN last; (f,) how many are known.
+    forms : sequence of set of str
+        What may be asked of each column: "below", "above", "inside" or "outside" of bounds.
+    sets : np.ndarray
+        (P, m) int64 rows.
+    gain, loss : np.ndarray
+        (N,) what a row adds where it is in the set; what it takes off in any case.
+    cost : float
+        What each bound takes off.
+
+    Returns
+    -------
+    np.ndarray
+        (P,) float64, at least 0.
+    """
+    best = np.zeros(len(sets))
+    step = max(1, _TOGETHER // max(1, sets.shape[1]))
+    for values, rows, count, allowed in zip(table, order, known.tolist(), forms):
+        lost = np.concatenate([[0], np.cumsum(loss[rows[:count]])])
+        ordered = values[rows[:count]]
+        below, upto = (lost[np.searchsorted(ordered, values, side)] for side in ("left", "right"))
+        place = np.empty(len(values), np.int32)
+        place[rows] = np.arange(len(values))
+        for start in range(0, len(sets), step):
+            part = slice(start, start + step)
+            found = rows[np.sort(place[sets[part]], axis=1)]
+            worth = _worth(found, np.isfinite(values[found]), gain, below, upto, lost[-1], cost, allowed)
+            best[part] = np.maximum(best[part], worth)
+    return best
+
+
+def _worth(
+    rows: np.ndarray,
+    known: np.ndarray,
+    gain: np.ndarray,
+    below: np.ndarray,
+    upto: np.ndarray,
+    lost: float,
+    cost: float,
+    forms: Set[str],
+) -> np.ndarray:
+    """Worth of the best condition on one column, of sets whose rows are in its order, (P, m)."""
+    gained = np.where(known, gain[rows], 0)
+    sums = np.cumsum(gained, axis=1)
+    total = sums[:, -1] - lost
+    # Sums up to the end of a range that stops behind a member, and up to the start of one that begins before it.
+    stop = np.where(known, sums - upto[rows], -np.inf)
+    start = np.where(known, sums - gained - below[rows], np.inf)
+    worth = np.zeros(len(rows))
+    if "below" in forms:
+        worth = np.maximum(worth, stop.max(axis=1) - cost)
+    if "above" in forms:
+        worth = np.maximum(worth, total - start.min(axis=1) - cost)
+    if "inside" in forms:
+        inside = (stop - np.minimum.accumulate(start, axis=1)).max(axis=1)
+        worth = np.maximum(worth, inside - 2 * cost)
+    if "outside" in forms:
+        gap = start[:, 1:] - np.maximum.accumulate(stop, axis=1)[:, :-1]
+        worth = np.maximum(worth, total - gap.min(axis=1, initial=np.inf) - 2 * cost)
+    return worth
