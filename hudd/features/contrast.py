@@ -3,7 +3,9 @@
 Failures differ in many ways that have nothing to do with why they fail, as images of any kind do. How much, the images
 that the DNN gets right show. So features are whitened by the covariance of those, as Mahalanobis distances to normal
 images are (K. Lee et al., NeurIPS 2018), in the principal components of both kinds together (compare contrastive
-principal components, A. Abid et al., Nature Communications 9, 2018). docs/root-cause-quality.md has what that brings.
+principal components, A. Abid et al., Nature Communications 9, 2018). The covariance may be a trimmed one (compare P.
+Rousseeuw, K. Van Driessen, Technometrics 41(3), 1999), as some images that the DNN gets right have what makes others
+fail. docs/root-cause-quality.md has what that brings.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from hudd.distances.threads import one_blas_thread
 _COMPONENTS = 150
 _SHRINKAGE = 0.1  # of the covariance towards a multiple of the identity
 _STRIP = 4096  # columns that are multiplied at a time, to be added up in float64
+_TRIMMINGS = 3  # rounds, after which hardly another image is left out
 _NOTHING = 1e-10  # variance, as a share of the greatest, below which a component is rounding
 
 
@@ -37,7 +40,7 @@ class Contrast:
     directions: np.ndarray
 
     @classmethod
-    def fit(cls, failures: np.ndarray, normal: np.ndarray) -> Contrast:
+    def fit(cls, failures: np.ndarray, normal: np.ndarray, trimmed: float = 0.0) -> Contrast:
         """Find the directions; the same to the bit for any number of threads.
 
         Parameters
@@ -47,6 +50,8 @@ class Contrast:
         normal : np.ndarray
             (m, d) float32 features of correctly classified images. Of fewer than two nothing can be learned: the
             components are then those of the failures, as they are.
+        trimmed : float
+            Share of the normal images that is left out: those farthest from the mean, in the directions of the others.
         """
         rows = np.concatenate([failures, normal])
         rows -= rows.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -54,9 +59,10 @@ class Contrast:
             variances, vectors = _greatest(_products(rows), _COMPONENTS)
             components = rows.T @ (vectors / np.sqrt(variances)).astype(np.float32)
             at = vectors * np.sqrt(variances)
-            axes = _whitening(at[len(failures) :])
-            directions = components.astype(np.float64) @ axes
-        centre = (normal if len(normal) > 1 else failures).mean(axis=0, dtype=np.float64)
+            usual = at[len(failures) :]
+            kept = _usual(usual, trimmed) if trimmed else slice(None)
+            directions = components.astype(np.float64) @ _whitening(usual[kept])
+        centre = (normal[kept] if len(normal) > 1 else failures).mean(axis=0, dtype=np.float64)
         return cls(centre, directions)
 
 
@@ -78,6 +84,16 @@ def _greatest(products: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]
     values, vectors = values[kept], vectors[:, kept]
     signs = np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(len(values))])
     return values, vectors * signs
+
+
+def _usual(normal: np.ndarray, trimmed: float) -> np.ndarray:
+    """Rows that are left without the given share of the farthest ones, ascending; at least two where there are two."""
+    kept = np.arange(len(normal))
+    count = max(2, len(normal) - int(trimmed * len(normal)))
+    for _ in range(_TRIMMINGS if count < len(normal) else 0):
+        away = np.square((normal - normal[kept].mean(axis=0)) @ _whitening(normal[kept])).sum(axis=1)
+        kept = np.sort(np.argsort(away, kind="stable")[:count])
+    return kept
 
 
 def _whitening(normal: np.ndarray) -> np.ndarray:

@@ -59,8 +59,9 @@ class Moments(Features):
     Relevance is divided by the sum of its magnitudes in the image, so that the size of what is explained is left out,
     and the square root is taken of its moments, as distances of shares are (E. Hellinger, J. reine angew. Math. 136,
     1909). Every column of moments is standardised over the failures; each layer weighs the same. The last activation,
-    averaged to 16,384 numbers where it has more, has unit norm, and over the failures as much variance as all moments
-    together. :class:`Contrast` makes 150 numbers an image of it all. They are divided by the square root of their norm,
+    averaged to 16,384 numbers where it has more, has unit norm, and over the failures a quarter of the variance of all
+    moments together. :class:`Contrast` makes 150 numbers an image of it all, by the three quarters of the normal images
+    that are nearest to their mean. They are divided by the square root of their norm,
     so that strong failures do not rule mild ones of the same kind.
 
     Activations are read at the model's modules; of an exported program, which has none, only relevance is used.
@@ -92,6 +93,9 @@ class Moments(Features):
     conserves = True
     unit_norm = False
     contrasted = True
+
+    map_deviation = 0.5  # of the last activation, over that of all moments together
+    trimmed = 0.25  # share of the normal images that is left out
 
     @classmethod
     def of(cls, subject: Subject) -> Extractor:
@@ -189,13 +193,18 @@ class Moments(Features):
         for group in failures[moments:]:
             centres.append(group.mean(axis=0, dtype=np.float64))
             spread = np.square(group - centres[-1]).sum(axis=1).mean()
-            factors.append(np.full(len(centres[-1]), np.sqrt(layers / spread) if spread > _CONSTANT else 0.0))
+            factors.append(
+                np.full(
+                    len(centres[-1]),
+                    self.map_deviation * np.sqrt(layers / spread) if spread > _CONSTANT else 0.0,
+                )
+            )
         centre, factor = np.concatenate(centres), np.concatenate(factors)
         scaled = [
             ((np.concatenate(groups, 1) - centre) * factor).astype(np.float32)
             for groups in (failures, normal)
         ]
-        contrast = Contrast.fit(*scaled)
+        contrast = Contrast.fit(scaled[0], scaled[1], trimmed=self.trimmed)
         origin = centre + np.divide(contrast.centre, factor, out=np.zeros_like(factor), where=factor > 0)
         return torch.from_numpy(origin), torch.from_numpy(factor[:, None] * contrast.directions)
 
@@ -205,6 +214,16 @@ class Moments(Features):
         for images, target in some(_REFERENCE):
             found.append([part.cpu().numpy() for part in self._parts(images, target)[0]])
         return [np.concatenate(group) for group in zip(*found)]
+
+
+class Moments2026(Moments):
+    """Channel moments as preset ``moments`` had them at first.
+
+    The last activation has as much variance as all moments together, and all normal images count.
+    """
+
+    map_deviation = 1.0
+    trimmed = 0.0
 
 
 def _shares(relevance: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from torch import nn
 
 import hudd
 from hudd.errors import UsageError
-from hudd.features.moments import Moments, _coarse, _shares, channel_moments
+from hudd.features.moments import Moments, Moments2026, _coarse, _shares, channel_moments
 from hudd.lrp import LRP
 
 
@@ -150,7 +150,7 @@ def test_moments_are_those_of_the_formula(net, images):
         yield images[:4], target[:4]
         yield images[4:], target[4:]
 
-    extractor = Moments(net, failures, lambda most: [(normal, right)])
+    extractor = Moments2026(net, failures, lambda most: [(normal, right)])
     assert extractor.prepare(images[:1]) == ("moments",)
     assert not calls
     found = torch.cat(
@@ -166,7 +166,7 @@ def test_moments_are_those_of_the_formula(net, images):
 @pytest.mark.slow
 def test_normal_images_are_short_and_vary_alike(net, images):
     normal = torch.rand(300, 2, 8, 8, generator=torch.Generator().manual_seed(2))
-    extractor = Moments(
+    extractor = Moments2026(
         net, lambda most: [(images, net(images).argmax(1))], lambda most: [(normal, net(normal).argmax(1))]
     )
     rows = extractor.attribute(normal, net(normal).argmax(1)).layers["moments"].double()

@@ -334,5 +334,5 @@ STEP = Step(
     shards=("heatmaps", "passing"),
     run=run,
     fingerprint=fingerprints,
-    version=2,  # 2: contractions that modules with children compute themselves are layers
+    version=2,  # 2: contractions computed by modules with children are layers; moments against a trimmed set
 )
