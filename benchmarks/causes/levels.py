@@ -132,7 +132,7 @@ def _by_silhouette(rows: np.ndarray) -> Labels:
 
 
 def _mixture_of_slices(source: Source, k: int = 25, weight: float = 10.0, rounds: int = 60) -> Labels:
-    """Domino's model (S. Eyuboglu et al., ICLR 2022): Gaussians, with the log-likelihoods of both classes times `weight`."""
+    """Domino's model (S. Eyuboglu et al., ICLR 2022): Gaussians and both classes, whose logs count `weight` times."""
     given = source.problem
     rows = _pca(source.penultimate(given.images), 64)
     truth, told = (

@@ -109,8 +109,8 @@ class StudySettings:
     preset: str = _first(
         DEFAULT_PRESET,
         help="How the method is run: moments (default), channel moments of all layers; hudd, heatmaps of the tightest "
-        "layer, as in the paper; hudd-2021, its authors' code; safe, transfer features by density; moments-2026, moments "
-        "as at first",
+        "layer, as in the paper; hudd-2021, its authors' code; safe, transfer features by density; moments-2026, "
+        "moments as at first",
         steps=("heatmaps", "cluster", "select"),
         choices=PRESETS,
         metavar="NAME",
