@@ -35,16 +35,17 @@ def print_table(title: str, frame: pd.DataFrame, *, most: int = 30) -> None:
     """Print a table, its first `most` rows, with shares next to what they are shares of."""
     table = Table(title=_printable(title), title_justify="left", title_style="bold", header_style="bold")
     cells: dict[str, list[str]] = {}
+    share_of = {name: share for name, share in _SHARE_OF.items() if {name, share} <= set(frame.columns)}
     for name in frame.columns:
         if name in _LEFT_OUT and not frame[name].any():
             continue
-        if name not in _SHARE_OF.values():
+        if name not in share_of.values():
             cells[name] = [_cell(value) for value in frame[name].head(most)]
-        if name in _SHARE_OF:
-            shares = frame[_SHARE_OF[name]].head(most)
+        if name in share_of:
+            shares = frame[share_of[name]].head(most)
             cells[name] = [f"{cell} {share:.0%}" if cell else "" for cell, share in zip(cells[name], shares)]
     for name, column in cells.items():
-        right = name not in _SHARE_OF and frame[name].dtype.kind in "iuf"
+        right = name not in share_of and frame[name].dtype.kind in "iuf"
         width = min(max(map(len, column), default=0), 16)
         header = name.replace("_", " ")
         table.add_column(

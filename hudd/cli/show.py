@@ -51,7 +51,13 @@ def show(
     results = view(opened)
     print_pairs(str(study), headline(results))
     print_cautions(cautions(results))
-    shown = {"classes": "class", "layers": "layers", "clusters": "clusters", "retraining": "retraining"}
+    shown = {
+        "classes": "class",
+        "layers": "layers",
+        "causes": "clusters",
+        "clusters": "clusters",
+        "retraining": "retraining",
+    }
     with opened.file.sound():
         tables = {name: table(results, name) for name, needs in shown.items() if opened.has(needs)}
     for name, frame in tables.items():

@@ -1,6 +1,6 @@
 """Do the clusters mean something? Variance reduction, purity, readable rules, and what was chosen."""
 
-from hudd.evaluation.chance import SIGNIFICANT
+from hudd.evaluation.chance import SIGNIFICANT, wilson
 from hudd.evaluation.numbers import format_range
 from hudd.evaluation.purity import NATURAL, PurityCoverage, is_known, purity_coverage
 from hudd.evaluation.ranges import UnsafeRange, unsafe_ranges
@@ -23,4 +23,5 @@ __all__ = [
     "turn",
     "unsafe_ranges",
     "variance_reduction",
+    "wilson",
 ]

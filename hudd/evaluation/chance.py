@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 SIGNIFICANT = 0.05
@@ -13,3 +15,14 @@ def as_good(by_chance: np.ndarray | float, found: np.ndarray | float) -> np.ndar
     """Say where a statistic of random rows is at least what was found; ties count, as a p-value asks."""
     result: np.ndarray = np.asarray(by_chance) >= found - _ROUNDING * np.maximum(1, np.abs(found))
     return result
+
+
+def wilson(count: int, of: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share (E. B. Wilson, JASA 22(158), 1927); 0 to 1 where nothing was counted."""
+    if not of:
+        return 0.0, 1.0
+    z = 1.959963984540054
+    share, spread = count / of, z**2 / of
+    middle = (share + spread / 2) / (1 + spread)
+    half = z * math.sqrt(share * (1 - share) / of + spread / (4 * of)) / (1 + spread)
+    return max(0.0, middle - half), min(1.0, middle + half)

@@ -41,6 +41,8 @@ class Rule:
     p_value : float
         Share of random clusters of the same size and classes for which the best condition is as good, adjusted over the
         clusters.
+    images, failures : int
+        Rows that fit, and those of them that failed (that are members, where it is not given what failed).
     """
 
     cluster: int
@@ -52,6 +54,8 @@ class Rule:
     f1: float
     informedness: float
     p_value: float
+    images: int
+    failures: int
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as JSON-able values."""
@@ -176,7 +180,8 @@ class _Search:
             p_value = p_value if found else p
             found.append(self._first(best).within(fits))
             fits = found[-1].fits
-        return _rule(cluster, self.member, net, found, p_value)
+        failed = self.member if self.pool.all() else self.pool
+        return _rule(cluster, self.member, failed, net, found, p_value)
 
     def _by_chance(self, gain: np.ndarray, loss: np.ndarray, fits: np.ndarray, used: set[str]) -> np.ndarray:
         """Worth of the best condition on random sets of the rows that fit so far."""
@@ -214,13 +219,19 @@ def _gain_and_loss(
     return 1 / member.sum() + loss, loss
 
 
-def _rule(cluster: int, member: np.ndarray, net: np.ndarray, found: list[Condition], p_value: float) -> Rule:
+def _rule(
+    cluster: int,
+    member: np.ndarray,
+    failed: np.ndarray,
+    net: np.ndarray,
+    found: list[Condition],
+    p_value: float,
+) -> Rule:
     fits = found[-1].fits if found else np.ones(len(member), bool)
     precision, recall = float(fits[member].sum() / fits.sum()), float(fits[member].mean())
     f1 = 2 * precision * recall / (precision + recall)
     informedness = float(net[fits].sum()) if found else 0.0
     text = " and ".join(condition.text for condition in found)
     used = tuple(dict.fromkeys(condition.parameter for condition in found))
-    return Rule(
-        cluster, found[0].form if found else "", text, used, precision, recall, f1, informedness, p_value
-    )
+    form, counts = found[0].form if found else "", (int(fits.sum()), int((fits & failed).sum()))
+    return Rule(cluster, form, text, used, precision, recall, f1, informedness, p_value, *counts)

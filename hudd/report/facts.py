@@ -15,10 +15,10 @@ from hudd.errors import HuddError
 from hudd.evaluation import NATURAL, SIGNIFICANT, most_telling
 from hudd.features import feature_kind
 from hudd.plot.pictures import distances_to
-from hudd.report.titles import title
 from hudd.report.trust import Trust, verdict
 from hudd.review.view import View, view
 from hudd.study.wording import CAUSE
+from hudd.summary.titles import title
 from hudd.text import number, printable
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from hudd import plot
 from hudd.errors import UsageError
 from hudd.plot.style import CYCLE
 from hudd.report.album import Album, LiveAlbum
+from hudd.report.causes import entries, why
 from hudd.report.chapters import compose, regressed_cards
 from hudd.report.charts import as_svg, themed
 from hudd.report.facts import Facts, gather
@@ -135,6 +136,7 @@ class _Draft:
         self.facts = gather(self.study, self.trust)
         self.layers = list(dict.fromkeys(layers or (self.facts.layer, study.layers[0])))
         self.chapters = compose(self.study, self.facts, album, self.layers, images)
+        self.causes = entries(self.study, self.facts, self.chapters)
         self.regressed = regressed_cards(self.study, self.facts, album)
 
     def render(self, revision: str | None) -> str:
@@ -147,6 +149,8 @@ class _Draft:
             name=printable(study.path.name),
             facts=facts,
             chapters=self.chapters,
+            causes=self.causes,
+            why=why(study, len(self.causes)),
             regressed=self.regressed,
             layers=[
                 {"name": printable(layer), "flat": len(study.heatmap_shape(layer)) < 3}

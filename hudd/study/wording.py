@@ -38,7 +38,7 @@ def rules_of(results: Results, labels: np.ndarray, *, known: bool = True) -> lis
     own = {name: one for name, one in attributes.items() if name in test.attributes and name not in told_by}
     for name in own:
         values = np.asarray(test.attributes[name], float)
-        if name == "tilt":
+        if name == "tilt" and TURN.name not in told_by:
             told_by[TURN.name] = turn(values, test.label, test.correct)
         else:
             told_by[name] = values

@@ -1,5 +1,6 @@
 """A study's results in numbers: tables, a few figures, and what a notebook shows."""
 
+from hudd.summary.causes import CauseFacts, cause_facts
 from hudd.summary.cautions import assignment_line, cautions
 from hudd.summary.findings import Causes, Clusters, Findings, Split
 from hudd.summary.headline import describe, headline, summarise
@@ -8,12 +9,14 @@ from hudd.summary.tables import TABLES, available_tables, records, selection_tab
 
 __all__ = [
     "TABLES",
+    "CauseFacts",
     "Causes",
     "Clusters",
     "Findings",
     "Split",
     "assignment_line",
     "available_tables",
+    "cause_facts",
     "cautions",
     "describe",
     "headline",

@@ -9,6 +9,7 @@ import numpy as np
 
 from hudd.clustering.clusterers import is_counted
 from hudd.features import feature_kind
+from hudd.summary.causes import causes_table
 from hudd.summary.cautions import assignment_line, cautions
 from hudd.summary.findings import Findings
 from hudd.summary.tables import classes_table, clusters_table, layers_table, plain, records, retraining_table
@@ -36,6 +37,7 @@ def summarise(study: Findings) -> dict[str, Any]:
         summary["layers"] = records(layers_table(study))
     if study.has("clusters"):
         summary["chosen_layer"] = study.chosen_layer
+        summary["causes"] = records(causes_table(study))
         summary["clusters"] = records(clusters_table(study))
     if study.has("evaluation"):
         summary["evaluation"] = {
@@ -133,6 +135,9 @@ def _headline(study: Findings) -> dict[str, str]:
         sizes = np.unique(study.clusters.label, return_counts=True)[1]
         single = int((sizes == 1).sum())
         note = f", {single} of them a single error" if single else ""
+        common = int(study.causes.common.sum())
+        rest = len(study.causes.common) - common
+        pairs["root causes"] = f"{common}, and {rest} without a common cause" if rest else str(common)
         pairs["root-cause clusters"] = f"{len(sizes)} (largest {sizes.max()}{note})"
         if named := sum(map(bool, study.clusters.name)):
             pairs["named clusters"] = str(named)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from hudd.errors import UsageError
 from hudd.evaluation import SIGNIFICANT, format_range, is_known, most_telling
+from hudd.summary.causes import causes_table
 from hudd.summary.findings import Findings
 
 
@@ -214,6 +215,7 @@ TABLES = {
     "classes": (classes_table, "splits/test"),
     "errors": (errors_table, "splits/test"),
     "layers": (layers_table, "layers"),
+    "causes": (causes_table, "clusters"),
     "clusters": (clusters_table, "clusters"),
     "selection": (selection_table, "selection"),
     "retraining": (retraining_table, "retraining"),

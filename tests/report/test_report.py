@@ -243,3 +243,18 @@ def test_the_matching_of_labels_and_what_casts_doubt_are_told(make_study):
     assert "2 <b>hidden</b> folders were ignored." in text
     assert f"by name: 0 = {names[0]}" in text
     assert all(f"{name}?" in text for name in names)
+
+
+def test_the_first_page_lists_the_causes_with_their_clusters(make_study):
+    study = make_study()
+    path, page = read(study)
+    text = path.read_text("utf-8")
+    found = page.all("li", "cause")
+    assert [one["id"] for one in found] == ["cause-1", "cause-2"]
+    first = text.split('id="cause-1"')[1].split('id="cause-2"')[0]
+    size = int((study.causes.label == 1).sum())
+    assert f"<b>{size}</b> errors, <b>{100 * size / len(study.errors):.1f} %</b> of all" in first
+    assert set(re.findall(r'href="#(cluster-\d+)"><span', first)) == {"cluster-1", "cluster-2"}
+    assert "2 clusters" in first
+    assert "Next" in first
+    assert text.index('id="causes"') < text.index('class="risk"')

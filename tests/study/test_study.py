@@ -87,7 +87,11 @@ def test_evaluation_knows_parameters_and_causes(finished):
     assert found["variance"]["parameter"].tolist() == ["width"]
     assert 0 < found["purity"]["weighted_purity"] <= 1
     assert found["variance"]["shift"].shape == found["variance"]["reduction"].shape
-    assert {tuple(json.loads(names)) for names in found["rules"]["parameters"]} <= {(), ("width",)}
+    known = {"width", "turn", *finished.split("test").attributes} - {"tilt", "second", "margin"}
+    for of in ("rules", "causes"):
+        assert {name for names in found[of]["parameters"] for name in json.loads(names)} <= known
+    assert sorted(found["causes"]["cause"]) <= finished.causes.numbers
+    assert set(finished.split("test").attributes) >= {"luminance", "second", "margin"}
 
 
 def test_the_table_names_what_chance_does_not(finished):

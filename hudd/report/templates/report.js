@@ -90,6 +90,13 @@
   });
   $("#opacity").addEventListener("input", (event) => opacity(+event.target.value));
   $("#find").addEventListener("input", (event) => find(event.target.value));
+  $("#find-cause").addEventListener("input", (event) => {
+    const wanted = event.target.value.trim().toLowerCase(), causes = $$(".cause");
+    causes.forEach((cause) => {
+      cause.hidden = !$$("h3, .rule q, details a", cause).some((part) => part.textContent.toLowerCase().includes(wanted));
+    });
+    $("#no-cause").hidden = causes.some((cause) => !cause.hidden);
+  });
   if ($("#layer")) $("#layer").addEventListener("change", (event) => layer(+event.target.value));
 
   const keys = {

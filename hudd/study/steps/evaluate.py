@@ -55,6 +55,7 @@ def _measure(inputs: Inputs, journal: Journal, mark: str) -> None:
     variance = variance_of(inputs.results, labels)
     purity = purity_of(inputs.results, labels)
     rules = rules_of(inputs.results, labels)
+    causes = rules_of(inputs.results, inputs.results.causes.label)
     with journal.committing("evaluate", mark, started) as h5:
         journal.forget(h5, "evaluate")
         journal.forget_after(h5, "evaluate")
@@ -68,6 +69,9 @@ def _measure(inputs: Inputs, journal: Journal, mark: str) -> None:
                 _write_ranges(group.create_group("ranges"), ranges)
         if purity:
             _write_purity(group.create_group("purity"), purity)
+        if causes:
+            names = [named(rule, inputs.results) for rule in causes]
+            _write_rules(group.create_group("causes"), causes, names, "cause")
         if rules:
             _write_rules(group.create_group("rules"), rules, [named(rule, inputs.results) for rule in rules])
 
@@ -143,30 +147,33 @@ def _write_purity(group: h5py.Group, found: PurityCoverage) -> None:
     write_dataset(group, "purity", found.purity, dims=("cluster",), description="share of that cause")
 
 
-def _write_rules(group: h5py.Group, rules: list[Rule], names: list[str]) -> None:
+def _write_rules(group: h5py.Group, rules: list[Rule], names: list[str], of: str = "cluster") -> None:
+    """Write the rules of clusters, or of causes."""
     labels = np.array([rule.cluster for rule in rules], np.int64)
-    write_dataset(
-        group, "cluster", labels, dims=("cluster",), scale=True, description="cluster of at least two errors"
-    )
-    about = "condition on the parameters that singles the cluster out"
-    write_dataset(group, "text", [rule.text for rule in rules], dims=("cluster",), description=about)
-    about = "what images that fit are called, and the condition"
-    write_dataset(group, "name", names, dims=("cluster",), description=about)
-    used = [json.dumps(rule.parameters) for rule in rules]
-    write_dataset(
-        group, "parameters", used, dims=("cluster",), description="JSON list of the parameters in it"
-    )
+    write_dataset(group, of, labels, dims=(of,), scale=True, description=f"{of} of at least two errors")
+    texts = {
+        "text": ([rule.text for rule in rules], f"condition that singles the {of} out"),
+        "name": (names, "what images that fit are called, and the condition"),
+        "parameters": (
+            [json.dumps(rule.parameters) for rule in rules],
+            "JSON list of the parameters in it",
+        ),
+    }
+    for name, (column, about) in texts.items():
+        write_dataset(group, name, column, dims=(of,), description=about)
     descriptions = {
         "precision": "share of the test images that fit the rule and are members",
         "recall": "share of the members that fit the rule",
         "f1": "harmonic mean of precision and recall",
         "informedness": "recall less the share of correctly classified images of the same classes that fit",
         "p_value": "share of random sets of errors of the same classes for which the best condition does as well, "
-        "adjusted over the clusters",
+        f"adjusted over all {of}s",
+        "images": "test images that fit the rule",
+        "failures": "errors that fit the rule",
     }
     for name, about in descriptions.items():
         values = np.array([getattr(rule, name) for rule in rules])
-        write_dataset(group, name, values, dims=("cluster",), description=about)
+        write_dataset(group, name, values, dims=(of,), description=about)
 
 
 STEP = Step(

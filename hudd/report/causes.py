@@ -1,0 +1,76 @@
+"""The first page of the report: the causes, each with pictures, figures, words and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hudd.report.chapters import Card, Chapter
+from hudd.report.facts import Facts
+from hudd.review.view import View
+from hudd.summary import CauseFacts, cause_facts
+
+_PICTURES = 6
+
+
+@dataclass(frozen=True)
+class CauseEntry:
+    """A cause as the page shows it: ``cards`` are a row of pictures, ``action`` what to do next, in words."""
+
+    facts: CauseFacts
+    cards: list[Card]
+    chapters: list[Chapter]
+    action: str
+
+
+def entries(study: View, facts: Facts, chapters: Sequence[Chapter]) -> list[CauseEntry]:
+    """Return the causes in order: those with something in common first, larger ones before smaller ones."""
+    by_label = {chapter.cluster.label: chapter for chapter in chapters}
+    mode = facts.retrained[0].mode if facts.retrained else ""
+    found = []
+    for cause in cause_facts(study, mode):
+        own = [by_label[label] for label in cause.clusters if label in by_label]
+        if own:
+            found.append(CauseEntry(cause, _row(own), own, _action(cause, own, facts)))
+    return found
+
+
+def why(study: View, count: int) -> str:
+    """Say how the number of causes was found."""
+    causes = study.causes
+    if len(causes.medoid) == len(study.clusters.numbers) and np.isnan(causes.p_apart).all():
+        return "Each cluster counts as a cause of its own: nothing was tested above the clusters."
+    what = "cause is" if count == 1 else "causes are"
+    return (
+        f"{count} {what} what is left when clusters are joined that no clear split of the dendrogram sets apart: a "
+        "split counts where a single Gaussian with the same spread is rarely split as clearly, or where one below it "
+        "counts."
+    )
+
+
+def _row(chapters: Sequence[Chapter]) -> list[Card]:
+    """Medoids of the largest clusters; where these are few, more members of each in turn."""
+    cards: list[Card] = []
+    for place in range(_PICTURES):
+        cards += [chapter.cards[place] for chapter in chapters if place < len(chapter.cards)]
+        if len(cards) >= _PICTURES:
+            break
+    return cards[:_PICTURES]
+
+
+def _action(cause: CauseFacts, chapters: Sequence[Chapter], facts: Facts) -> str:
+    selected = sum(len(chapter.cluster.unsafe) for chapter in chapters)
+    if not cause.common:
+        return "Look at single images: these errors have nothing in common that was found."
+    if cause.fixed is not None and cause.fixed >= 0.8:
+        return "Mostly fixed: check the images that regressed."
+    where = f" where {cause.rule}" if cause.rule else " like these"
+    if cause.fixed is not None:
+        return f"Collect more images{where}: {1 - cause.fixed:.0%} are still wrong after retraining."
+    if selected:
+        return f"Label its {selected:,} selected image{'s' if selected != 1 else ''}."
+    if facts.unsafe is not None:
+        return f"Collect images{where}: none in the improvement set was selected for it."
+    return f"Collect images{where}."

@@ -1,0 +1,166 @@
+"""Root causes in words and figures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hudd.evaluation import NATURAL, SIGNIFICANT, is_known, wilson
+from hudd.summary.findings import Findings
+from hudd.summary.titles import title
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class CauseFacts:
+    """What is known of a cause.
+
+    Attributes
+    ----------
+    number : int
+        Its number, see :class:`hudd.summary.Causes`.
+    name : str
+        What it is called: by people, its known cause, its rule in words or its confusions.
+    rows : ndarray
+        (n,) int64 error rows.
+    clusters : list of int
+        Numbers of its clusters, the largest first.
+    share : float
+        Of all errors.
+    interval : (float, float)
+        The 95 % interval of the share.
+    rule : str
+        The condition that sets it apart; "" where chance finds as good a one.
+    recall : float
+        Share of its errors that fit the rule.
+    region : (int, int) or None
+        Test images that fit the rule, and how many of them the DNN gets wrong; None without a rule.
+    region_interval : (float, float)
+        The 95 % interval of that failure rate.
+    fixed : float or None
+        Share of the errors that are right after retraining, mean over its runs.
+    common : bool
+        Whether the errors have something in common, see :class:`hudd.summary.Causes`.
+    p_apart : float
+        Of the split that sets it apart; NaN where there is none.
+    """
+
+    number: int
+    name: str
+    rows: np.ndarray
+    clusters: list[int]
+    share: float
+    interval: Interval
+    rule: str
+    recall: float
+    region: tuple[int, int] | None
+    region_interval: Interval
+    fixed: float | None
+    common: bool
+    p_apart: float
+
+
+def cause_facts(study: Findings, mode: str = "") -> list[CauseFacts]:
+    """Return the causes in the order of their numbers: those with something in common first, larger ones before others.
+
+    Parameters
+    ----------
+    study : Findings
+        A study with clusters.
+    mode : str
+        Strategy whose retraining is told of; by default the first by name.
+    """
+    causes, clusters, count = study.causes, study.clusters, len(study.errors)
+    sizes = np.bincount(clusters.label, minlength=len(clusters.medoid) + 1)
+    rules = study.evaluation.get("causes", {}) if study.has("evaluation") else {}
+    runs = study.retraining
+    told = mode if mode in runs else next(iter(sorted(runs)), "")
+    after = [np.asarray(run["after"], bool)[study.errors] for run in runs.get(told, [])]
+    found = []
+    for number in causes.numbers:
+        rows = causes.members(number)
+        own = sorted(causes.clusters(number), key=lambda cluster: (-sizes[cluster], cluster))
+        at = _row(rules, number)
+        region = None if at is None else (int(rules["images"][at]), int(rules["failures"][at]))
+        found.append(
+            CauseFacts(
+                number=number,
+                name=_name(study, rows, own, "" if at is None else str(rules["name"][at])),
+                rows=rows,
+                clusters=own,
+                share=len(rows) / count,
+                interval=wilson(len(rows), count),
+                rule="" if at is None else str(rules["text"][at]),
+                recall=np.nan if at is None else float(rules["recall"][at]),
+                region=region,
+                region_interval=wilson(region[1], region[0]) if region else (0.0, 1.0),
+                fixed=float(np.mean([one[rows].mean() for one in after])) if after else None,
+                common=bool(causes.common[number - 1]),
+                p_apart=float(causes.p_apart[number - 1]),
+            )
+        )
+    return found
+
+
+def causes_table(study: Findings) -> pd.DataFrame:
+    """One row a cause: name, errors, their share with its interval, rule, failures where it holds, clusters."""
+    rows = []
+    for cause in cause_facts(study):
+        images, failures = cause.region or (0, 0)
+        rows.append(
+            {
+                "cause": cause.number,
+                "name": cause.name,
+                "size": len(cause.rows),
+                "share": cause.share,
+                "low": cause.interval[0],
+                "high": cause.interval[1],
+                "rule": cause.rule,
+                "fits": images,
+                "failures": failures,
+                "fixed": np.nan if cause.fixed is None else cause.fixed,
+                "clusters": ", ".join(map(str, cause.clusters)),
+                "common": cause.common,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _row(rules: Mapping[str, Any], number: int) -> int | None:
+    """Row of a cause in the table of rules; None where chance finds as good a rule."""
+    rows = np.flatnonzero(rules.get("cause", np.empty(0)) == number)
+    if not len(rows) or not rules["text"][rows[0]] or rules["p_value"][rows[0]] > SIGNIFICANT:
+        return None
+    return int(rows[0])
+
+
+def _name(study: Findings, rows: np.ndarray, clusters: list[int], rule: str) -> str:
+    test, at = study.split("test"), study.errors[rows]
+    named = [one for one in clusters if study.clusters.name_of(one)]
+    if not np.isin(study.clusters.label[rows], named).mean() >= 0.5:
+        named = []  # the names of a few are not that of all
+    given = " / ".join(dict.fromkeys(study.clusters.name_of(one) for one in named))
+    pairs = Counter(zip(test.label[at].tolist(), test.prediction[at].tolist()))
+    classes = study.class_names
+
+    def called(number: int) -> str:
+        return classes[number] if 0 <= number < len(classes) else str(number)
+
+    ordered = sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))
+    confusions = [(called(truth), called(prediction), count) for (truth, prediction), count in ordered]
+    return title(given, _known(test.parameters.get("cause"), at), rule, confusions)
+
+
+def _known(causes: np.ndarray | None, at: np.ndarray) -> list[str]:
+    """The known cause of at least half of the errors, if there is one."""
+    if causes is None:
+        return []
+    values = causes[at][is_known(causes[at])].astype(str)
+    names, counts = np.unique(values[values != NATURAL], return_counts=True)
+    return [str(names[counts.argmax()])] if len(names) and counts.max() >= len(at) / 2 else []
