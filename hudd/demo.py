@@ -16,11 +16,12 @@ from hudd.data.cases import Case, canonical, get_case
 from hudd.errors import UsageError
 from hudd.parts import CASES
 from hudd.progress import progress
-from hudd.retraining import TrainingConfig, fit, save_weights
+from hudd.retraining import fit, save_weights
 from hudd.settings import StudySettings, fields_of
 from hudd.store import check_inside
 from hudd.store.files import write_error
 from hudd.study import Study
+from hudd.tasks import TaskSubject, infer_task, make_task
 
 _MADE_BY = "made-by.txt"  # next to the data of another package's case: its version
 
@@ -116,13 +117,18 @@ def _train(case: Case, train: Path, weights: Path, seed: int) -> int:
         torch.manual_seed(seed)  # the factory draws the first weights from torch's global generator
         model = load_model(case.model)
     source = open_source(train, transform=model.transform, class_names=model.class_names)
-    config = TrainingConfig(**case.training)
+    names = {"targets", "threshold", "explained", "normalise", "angles"} & set(case.study)
+    own = case.study.get("task") or infer_task(
+        case.study.get("targets") or source.target_names, list(source.parameters)
+    )
+    task = make_task(own, TaskSubject(**{name: case.study[name] for name in names}, test=lambda: source))
+    config = task.training(case.training)
     checkpoint = weights.with_suffix(".checkpoint")
     with progress(f"training the {case.name} DNN", config.epochs, unit="epochs") as advance:
         fit(
             model.module,
             source,
-            source.labels,
+            task.targets(source, source.labels),
             config,
             seed=seed,
             checkpoint=checkpoint,

@@ -74,6 +74,8 @@ TASKS = Registry(
     "task",
     {
         "classification": "hudd.tasks.classification:Classification",
+        "regression": "hudd.tasks.numbers:Regression",
+        "keypoints": "hudd.tasks.keypoints:Keypoints",
     },
 )
 EXPORTERS = Registry(
@@ -98,6 +100,8 @@ CASES = Registry(
         "digits": "hudd.data.cases.digits:CASE",
         "eyes-gaze": "hudd.data.cases.eyes:GAZE",
         "eyes-open": "hudd.data.cases.eyes:OPEN",
+        "landmarks": "hudd.data.cases.landmarks:LANDMARKS",
+        "gaze-angles": "hudd.data.cases.landmarks:GAZE_ANGLES",
     },
 )
 COMPRESSIONS: dict[str, tuple[str, dict[str, Any]] | None] = {

@@ -119,6 +119,12 @@ class FakeStudy:
         self.overlap = Overlap()
         self.task_name, self.task = "classification", make_task(None, TaskSubject())
 
+    def facts(self):
+        return {}
+
+    def values(self, name):
+        return {}
+
     def reading(self, name):
         return {}
 

@@ -49,7 +49,7 @@ def label(
       hudd label signs --serve
     """
     from hudd.cli.printing import console, in_line, print_json
-    from hudd.study.labels import export_labels, import_labels
+    from hudd.study.labels import check_classes, export_labels, import_labels
 
     opened = open_study(study, break_lock=break_lock)
     if opened.settings.improvement is None:
@@ -57,6 +57,7 @@ def label(
             f"'{opened.path}' has no improvement set to label; 'hudd run {opened.path} --improvement DATA' selects "
             "from one."
         )
+    check_classes(opened)
     if serve:
         serve_page(opened, "label", host, port)
         return

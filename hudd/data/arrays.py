@@ -69,7 +69,9 @@ def open_archive(
     """Open an ``.npz`` archive.
 
     Arrays: ``images`` (N, H, W), (N, H, W, 1) or (N, H, W, 3) uint8; ``labels`` (N,) integers, -1 where unknown
-    (optional); ``class_names`` (K,) (optional); every other array must be (N,) and is a parameter of the images.
+    (optional); ``class_names`` (K,) (optional); ``targets``, numbers to predict in the order of the network's outputs
+    (optional): (N, T), or (N, K, 2) places x and y of landmarks, nan where unknown, with their names, (T,) or (K,), in
+    ``target_names``; every other array must be (N,) and is a parameter of the images.
 
     Parameters
     ----------
@@ -106,8 +108,11 @@ def open_archive(
     labels = arrays.pop("labels", np.full(count, UNKNOWN))
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
         raise UsageError(
-            f"'labels' in '{file}' is {labels.dtype} of shape {labels.shape}; it must hold {count} whole numbers."
+            f"'labels' in '{file}' is {labels.dtype} of shape {labels.shape}; it must hold {count} whole "
+            "numbers; numbers to predict are called 'targets'."
         )
+    targets = _targets(arrays.pop("targets", None), arrays.pop("target_names", None), count, file)
+    arrays |= targets
     for name, values in arrays.items():
         if values.shape != (count,):
             raise UsageError(
@@ -116,10 +121,32 @@ def open_archive(
     assignment = renumber(labels, own, class_names, lambda row: f"image {row} of '{file}'")
     paths = [f"{file.name}[{row}]" for row in range(count)]
     source = ArraySource(images, paths, assignment.labels, assignment.class_names, arrays, transform)
-    source.assignment = assignment
+    source.assignment, source.target_names = assignment, list(targets)
     if not labelled:
         source.without_labels = f"'{file}' has no array 'labels'; write one whole number per image into it"
     return source
+
+
+def _targets(
+    values: np.ndarray | None, names: np.ndarray | None, count: int, file: Path
+) -> dict[str, np.ndarray]:
+    """Return the numbers to predict as columns by name."""
+    if values is None:
+        return {}
+    shape = values.shape
+    fits = values.ndim == 2 or (values.ndim == 3 and shape[2] == 2)
+    if not fits or shape[0] != count or values.dtype.kind not in "biuf":
+        raise UsageError(
+            f"'targets' in '{file}' is {values.dtype} of shape {shape}; it must be numbers, ({count}, T), or "
+            f"({count}, K, 2) for landmarks."
+        )
+    own = [str(name) for name in range(shape[1])] if names is None else [str(name) for name in names.ravel()]
+    if len(own) != shape[1] or len(set(own)) < len(own):
+        raise UsageError(
+            f"'target_names' in '{file}' has {len(set(own))} different names for {shape[1]} targets; give one of each."
+        )
+    columns = own if values.ndim == 2 else [f"{name}_{axis}" for name in own for axis in "xy"]
+    return dict(zip(columns, values.reshape(count, -1).T.astype(np.float64)))
 
 
 def _read(file: Path) -> dict[str, np.ndarray]:

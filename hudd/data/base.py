@@ -54,6 +54,9 @@ class ImageSource(ABC):
         Images that were left out because they cannot be decoded, and why.
     scanned : str
         Fingerprint of the source before any was left out; "" where that was not asked for.
+    target_names : list of str
+        Parameters that hold the numbers which the network is to predict, in the order of its outputs, where the source
+        says so itself.
     """
 
     assignment: Assignment | None = None
@@ -61,6 +64,7 @@ class ImageSource(ABC):
     without_labels: str = ""
     skipped: Sequence[tuple[str, str]] = ()
     scanned: str = ""
+    target_names: Sequence[str] = ()
 
     def __init__(
         self,

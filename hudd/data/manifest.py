@@ -179,7 +179,8 @@ def _assign(
         if broken.size:
             row = int(broken[0])
             raise UsageError(
-                f"{where(row)} has label {numbers[row]}; a label is a whole number or a class name."
+                f"{where(row)} has label {numbers[row]}; a label is a whole number or a class name; numbers to "
+                "predict are columns of their own, named with `targets`."
             )
         return from_numbers(numbers, class_names, where)
     if column.dtype.kind == "b":

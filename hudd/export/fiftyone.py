@@ -94,7 +94,10 @@ def _unsafe(results: View, out: Path) -> list[dict[str, Any]]:
                 "tags": ["unsafe"],
                 "source": split.path[image],
                 **known,
-                "prediction": _class(names[split.prediction[image]], float(split.score[image])),
+                "prediction": _class(
+                    names[split.prediction[image]] if split.prediction[image] >= 0 else "unknown",
+                    float(split.score[image]),
+                ),
                 "root_cause": _class(results.clusters.title(cluster)),
                 "distance": float(unsafe.distance[at]),
                 **_parameters(split.parameters, image),

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from PIL import Image
 
 from hudd import selection
+from hudd.errors import UsageError
 from hudd.export.base import Exporter
 from hudd.progress import progress
 from hudd.summary import selection_table
@@ -24,6 +25,10 @@ def _write(results: View, folder: Path, *, served_as: str = "label-studio") -> l
 
     `served_as` is the name that the folder will have.
     """
+    if not results.task.has_classes:
+        raise UsageError(
+            f"format 'label-studio' asks for classes, and a task of {results.task_name} has none; choose csv or images."
+        )
     unsafe, source = results.selection, results.source("improvement")
     table = selection_table(results)
     (folder / "images").mkdir()

@@ -124,7 +124,7 @@ class Moments(Features):
         passed = self._of(layers=self._asked).prepare(example)
         kinds = dict(self._model.named_modules())
         layers = [name for name in passed if isinstance(kinds.get(name), _WEIGHTED)] or list(passed)
-        relevance = self._of(layers=layers).attribute(example[:1]).layers
+        relevance = self._of(layers=layers).attribute(example[:1], _all).layers
         if all(name in kinds for name in layers):
             activation = Activations(self._model, layers).attribute(example[:1]).layers
             # What a layer sees in windows of an image does not come image by image.
@@ -224,6 +224,11 @@ class Moments2026(Moments):
 
     map_deviation = 1.0
     trimmed = 0.0
+
+
+def _all(output: Any) -> Any:
+    """Explain the whole output, where only the shapes of what comes are asked for."""
+    return output
 
 
 def _shares(relevance: Tensor) -> Tensor:

@@ -163,12 +163,30 @@ def contrast(target: Target, against: Target) -> Callable[[Tensor], Tensor]:
     return _Multiples(multiples)
 
 
+def times(multiples: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Explain each number of the output as many times as ``multiples(output)`` says, a tensor of its shape."""
+    return _Multiples(multiples)
+
+
+def landmark_places(maps: Tensor) -> Tensor:
+    """Return x and y of every landmark, (N, K, 2) in pixels of the maps, (N, K, H, W).
+
+    That is the centroid of a map's 64 greatest pixels, weighted by their values, and (-1, -1) where their mean is not
+    positive (Fahmy et al. 2021, the authors' code).
+    """
+    width = maps.shape[3]
+    values, pixels = maps.flatten(2).topk(min(64, maps[0, 0].numel()), dim=2)
+    places = torch.stack([pixels % width, pixels // width], 3).to(maps.dtype)
+    centroid = (places * values[..., None]).sum(2) / values.sum(2)[..., None]
+    return torch.where(values.mean(2)[..., None] > 0, centroid, -1.0)
+
+
 def worst_keypoint(truth: Tensor, landmarks: Sequence[int] | None = None) -> Callable[[Tensor], Tensor]:
     """Explain the heatmap of the landmark that is farthest from where it should be.
 
-    A landmark is predicted at the centroid of its map's 64 greatest pixels, weighted by their values, and at (-1, -1)
-    where their mean is not positive; a coordinate whose truth is not positive counts as predicted at 0 (Fahmy et al.
-    2021, the authors' code). Relevance enters at the whole map of the worst landmark, the first of equals.
+    A landmark is predicted where :func:`landmark_places` has it; a coordinate whose truth is not positive counts as
+    predicted at 0 (Fahmy et al. 2021, the authors' code). Relevance enters at the whole map of the worst landmark, the
+    first of equals.
 
     Parameters
     ----------
@@ -196,11 +214,7 @@ def worst_keypoint(truth: Tensor, landmarks: Sequence[int] | None = None) -> Cal
                 f"true landmarks of shape {tuple(truth.shape)} do not fit an output of shape {tuple(output.shape)}; "
                 "give (N, K, 2) for heatmaps (N, K, H, W)."
             )
-        width = output.shape[3]
-        values, pixels = output.flatten(2).topk(min(64, output[0, 0].numel()), dim=2)
-        places = torch.stack([pixels % width, pixels // width], 3).to(output.dtype)
-        centroid = (places * values[..., None]).sum(2) / values.sum(2)[..., None]
-        found = torch.where(values.mean(2)[..., None] > 0, centroid, -1.0)
+        found = landmark_places(output)
         true = truth.to(output, non_blocking=True)
         known = true > 1e-5
         errors = (found * known - true).norm(dim=2)

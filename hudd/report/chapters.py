@@ -18,6 +18,7 @@ from hudd.report.material import Material
 from hudd.text import printable
 
 if TYPE_CHECKING:
+    from hudd.data import ImageSource
     from hudd.review.view import View
 
 
@@ -103,7 +104,7 @@ def regressed_cards(study: View, facts: Facts, album: Album, most: int = 12) -> 
     cards = []
     for at in order.tolist():
         path, truth, prediction = _named(facts, at)
-        shot = album.picture(f"regressed-{at}", partial(source.picture, at))
+        shot = album.picture(f"regressed-{at}", partial(_drawn, study, "test", source, at))
         score = float(facts.test.score[at])
         cards.append(Card(shot, [], path, truth, prediction, score, regressed=float(regressed[at])))
     return cards
@@ -141,6 +142,10 @@ def _error_cards(
     return cards
 
 
+def _drawn(study: View, split: str, source: ImageSource, row: int) -> np.ndarray:
+    return study.drawn(split, source.picture(row), row)
+
+
 def _named(facts: Facts, at: int) -> tuple[str, str, str]:
     """Path, true class and answer of a test image."""
     truth, prediction = (
@@ -168,7 +173,7 @@ def _unsafe_cards(study: View, facts: Facts, album: Album, most: int = 12) -> di
         order = cluster.unsafe[np.argsort(facts.unsafe.distance[cluster.unsafe], kind="stable")][:most]
         cards[cluster.label] = [
             Card(
-                shot=album.picture(f"unsafe-{image}", partial(source.picture, image)),
+                shot=album.picture(f"unsafe-{image}", partial(_drawn, study, "improvement", source, image)),
                 overlays=[],
                 path=printable(split.path[image]),
                 truth=facts.class_name(int(labels[image])),

@@ -40,7 +40,8 @@ class Material:
     def picture(self, place: int, at: int) -> np.ndarray:
         """Return the picture of member `at` of the cluster at `place`, (H, W, 3) uint8."""
         with self._lock:
-            return self._pictures(place)[at]
+            row = int(self._errors[self._members[place][at]])
+            return self._study.drawn("test", self._pictures(place)[at], row)
 
     def heatmap(self, layer: int, place: int, at: int) -> np.ndarray:
         """Return its relevance at a layer, (h, w) float32."""

@@ -166,6 +166,7 @@ class _Draft:
                 for chapter in self.chapters
             },
             provenance=_provenance(study.provenance),
+            task=study.task,
             cautions=[printable(text) for text in cautions(study)],
             labels=printable(assignment_line(study)),
             classes=table(study, "classes").to_dict("records"),

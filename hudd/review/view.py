@@ -205,6 +205,30 @@ class View:
         """See :attr:`hudd.study.Results.task_name`."""
         return self.study.task_name
 
+    def facts(self) -> dict[str, Any]:
+        """See :meth:`hudd.study.Results.facts`."""
+        return self.study.facts()
+
+    def drawn(self, split: str, picture: np.ndarray, row: int) -> np.ndarray:
+        """Return an image of a split with what its task draws on it, see :meth:`hudd.tasks.Task.draw`."""
+        values = self._values(split)
+        return self.task.draw(picture, {name: each[row] for name, each in values.items()}, self._facts)
+
+    @cached_property
+    def _facts(self) -> dict[str, Any]:
+        return self.study.facts()
+
+    @cached_property
+    def _kept(self) -> dict[str, dict[str, np.ndarray]]:
+        return {}
+
+    def _values(self, split: str) -> dict[str, np.ndarray]:
+        return (
+            self._kept.setdefault(split, self.study.values(split))
+            if split not in self._kept
+            else self._kept[split]
+        )
+
     @property
     def task(self) -> Task:
         """See :attr:`hudd.study.Results.task`."""

@@ -59,7 +59,7 @@ class _Opened:
         found = study.clusters
         content = f"{found.layer} {found.label.tolist()} {found.medoid.tolist()}"
         self.clusters = xxhash.xxh3_64_hexdigest(content.encode())
-        self.labels = Labels(study) if study.has("selection") else None
+        self.labels = Labels(study) if study.has("selection") and study.task.has_classes else None
         self.page = _Page()
 
     def compose(self) -> _Page:

@@ -71,9 +71,33 @@ class StudySettings:
     )
     task: str | None = _data(
         None,
-        help="What labels and outputs mean: classification (default), one class an image; or package.module:factory",
+        help="What labels and outputs mean: classification, one class an image; regression, numbers and angles; "
+        "keypoints, landmarks; or package.module:factory. By default what --targets are, else classification",
         choices=TASKS,
         metavar="NAME",
+    )
+    targets: tuple[str, ...] = _data(
+        (),
+        help="Columns of the data with the numbers to predict, in the order of the outputs, globs allowed; those of "
+        "landmarks are called NAME_x and NAME_y",
+        metavar="NAMES",
+    )
+    threshold: str | None = _data(
+        None,
+        help="Where numbers are predicted, the error from which on an image counts as wrong: 3, in the unit of the "
+        "targets; yaw=5,pitch=8; or 90%, what 90 % of the test images are below",
+        metavar="ERROR",
+    )
+    explained: str = _data(
+        "worst",
+        help="Which numbers are judged and explained: worst (default), the one that is farthest off; all; or some by "
+        "name, 'mouth_*', or 'worst:mouth_*'",
+        metavar="NAMES",
+    )
+    normalise: tuple[str, ...] = _data(
+        (),
+        help="Divide errors by a column, such as the size of a face, or by the distance of two landmarks",
+        metavar="NAMES",
     )
     classes: tuple[str, ...] | None = _first(
         None,

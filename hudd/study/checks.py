@@ -54,7 +54,7 @@ def check_training(inputs: Inputs) -> None:
     if unknown:
         allowed = ", ".join(TrainingConfig.__dataclass_fields__)
         raise UsageError(f"training option '{unknown[0]}' is unknown; choose among: {allowed}.")
-    config = TrainingConfig(**options)
+    config = inputs.task.training(options)
     if config.freeze:
         config.frozen(inputs.model.module)
 

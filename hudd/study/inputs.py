@@ -22,7 +22,7 @@ from hudd.study.fingerprint import digest_model, probe
 from hudd.study.intake import open_sources
 from hudd.study.results import Results
 from hudd.study.settings import Settings
-from hudd.tasks import DEFAULT_TASK, Task, TaskSubject, make_task
+from hudd.tasks import Task, TaskSubject, infer_task, make_task
 
 _EXAMPLES = 8  # images that show what the outputs are
 
@@ -87,14 +87,28 @@ class Inputs:
     @property
     def task_name(self) -> str:
         """Name of the task, or its spec."""
-        return self.settings.task or DEFAULT_TASK
+        if self.settings.task is not None:
+            return self.settings.task
+        names = self.settings.targets or self.source("test").target_names
+        return infer_task(names, list(self.source("test").parameters))
 
     @cached_property
     def task(self) -> Task:
         """What labels and outputs mean."""
         settings, names = self.settings, self.given_class_names
         named_by = "`classes` gives" if settings.classes is not None else "the model's class_names are"
-        return make_task(self.task_name, TaskSubject(names, named_by, stated=settings.task is not None))
+        subject = TaskSubject(
+            class_names=names,
+            targets=settings.targets,
+            threshold=settings.threshold,
+            explained=settings.explained,
+            normalise=settings.normalise,
+            angles=settings.angles,
+            test=lambda: self.source("test"),
+            named_by=named_by,
+            stated=settings.task is not None,
+        )
+        return make_task(self.task_name, subject)
 
     @property
     def task_mark(self) -> list[Any]:

@@ -54,6 +54,7 @@ def export_labels(
     HuddError
         If the path cannot be written, or pictures are wanted and the improvement set is no longer what was tested.
     """
+    check_classes(study)
     path = Path(path)
     if path.suffix in (".csv", ".json") and path.exists() and not overwrite:
         raise UsageError(
@@ -117,6 +118,7 @@ def import_labels(study: Study, path: str | Path, *, overwrite: bool = False) ->
     HuddError
         If the study has no selection yet, or the improvement set is no longer what was tested.
     """
+    check_classes(study)
     if not study.has("splits/improvement"):
         raise HuddError(
             f"'{study.path}' has no improvement set to label yet; 'hudd select {study.path}' comes first."
@@ -150,6 +152,15 @@ def _write(study: Study, paths: Sequence[str], labels: np.ndarray, rows: np.ndar
         group = h5.create_group("labels")
         for name, about in _COLUMNS.items():
             write_dataset(group, name, found[name], dims=("path",), scale=name == "path", description=about)
+
+
+def check_classes(study: Study) -> None:
+    """Refuse to label by classes where the task has none."""
+    if not study.task.has_classes:
+        raise UsageError(
+            f"a task of {study.task_name} has no classes to label by; write the targets of the images that "
+            "'hudd export --to csv' lists as selected into the data of the improvement set."
+        )
 
 
 def _check_images(study: Study) -> None:

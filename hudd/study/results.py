@@ -91,6 +91,12 @@ class Results:
             group = self._get(h5, f"splits/{name}", "test")
             return np.asarray(group["explained" if "explained" in group else "prediction"][...], np.int64)
 
+    def values(self, name: str) -> dict[str, np.ndarray]:
+        """Return what the task keeps of each image of a split, (N, ...) each, see :class:`hudd.tasks.Judgement`."""
+        with self.file.reading() as h5:
+            kept = self._get(h5, f"splits/{name}", "test").get("values")
+            return {} if kept is None else as_dict(kept)
+
     def facts(self) -> dict[str, Any]:
         """Return what the judgement of the test set noted, see :class:`hudd.tasks.Judgement`."""
         with self.file.reading() as h5:
@@ -334,6 +340,11 @@ class Results:
         state = self.label_state()
         if state["labelled"] < state["selected"]:
             missing = state["selected"] - state["labelled"]
+            if not self.task.has_classes:
+                return [
+                    f"{missing:,} selected images wait for targets: write them into the data of the improvement set, "
+                    f"then 'hudd run {where}'."
+                ]
             return [
                 f"{missing:,} selected images wait for a label: 'hudd label {where} --export todo.csv', fill it in, "
                 f"'hudd label {where} --import todo.csv'.{self.about_labels_aside()}"

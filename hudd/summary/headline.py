@@ -129,6 +129,7 @@ def _headline(study: Findings) -> dict[str, str]:
     test = _split(study, "test")
     pairs = {"task": study.task_name}
     pairs |= {"test errors": f"{test['errors']:,} of {test['images']:,} images ({1 - test['accuracy']:.1%})"}
+    pairs |= study.task.figures(study.facts())
     labels = assignment_line(study)
     pairs |= {"labels matched": labels} if labels else {}
     if study.has("clusters"):

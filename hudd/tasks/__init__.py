@@ -2,6 +2,6 @@
 
 from hudd.tasks.base import Judgement, Task, TaskSubject
 from hudd.tasks.classification import Classification
-from hudd.tasks.registry import DEFAULT_TASK, make_task
+from hudd.tasks.registry import DEFAULT_TASK, infer_task, make_task
 
-__all__ = ["DEFAULT_TASK", "Classification", "Judgement", "Task", "TaskSubject", "make_task"]
+__all__ = ["DEFAULT_TASK", "Classification", "Judgement", "Task", "TaskSubject", "infer_task", "make_task"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,18 @@ class TaskSubject:
     ----------
     class_names : sequence of str or None
         Names of the outputs in order, where the settings or the model give them.
+    targets : sequence of str
+        Columns of the data that hold the numbers to predict, globs allowed; none: those that the data say themselves.
+    threshold : str or None
+        From where on an error counts, see :func:`hudd.tasks.choices.thresholds`.
+    explained : str
+        What is judged and explained, see :class:`hudd.tasks.choices.Explained`.
+    normalise : sequence of str
+        What errors are divided by: a column of the data, or two landmarks, whose distance.
+    angles : mapping of str to float
+        Columns that are angles, with their period.
+    test : callable or None
+        Returns the test set; None where results are only read.
     named_by : str
         Who gives them, as the beginning of a sentence.
     stated : bool
@@ -31,6 +43,12 @@ class TaskSubject:
     """
 
     class_names: Sequence[str] | None = None
+    targets: Sequence[str] = ()
+    threshold: str | None = None
+    explained: str = "worst"
+    normalise: Sequence[str] = ()
+    angles: Mapping[str, float] = field(default_factory=dict)
+    test: Callable[[], ImageSource] | None = None
     named_by: str = "`classes` gives"
     stated: bool = False
 
@@ -51,6 +69,8 @@ class Judgement:
         (N,) float32 entropy of the DNN's probabilities in nats; zeros where there are none.
     explained : numpy.ndarray or None
         (N,) int64 number of what is explained, as :meth:`Task.explain` takes it; None for the predictions.
+    values : dict of str to numpy.ndarray
+        What else is kept of each image, (N, ...) each, by name.
     facts : dict
         Of the test set, what JSON can hold and the judgement of other images needs.
     """
@@ -60,6 +80,7 @@ class Judgement:
     score: np.ndarray
     entropy: np.ndarray
     explained: np.ndarray | None = None
+    values: dict[str, np.ndarray] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -156,7 +177,7 @@ class Task(ABC):
 
         Raises
         ------
-        UsageError
+        HuddError
             If what there is cannot be judged, such as a test set that the DNN gets wrong altogether.
         """
 
@@ -182,6 +203,23 @@ class Task(ABC):
     @abstractmethod
     def right(self, found: Predictions, source: ImageSource, facts: Mapping[str, Any]) -> np.ndarray:
         """Say which images of a set a retrained DNN gets right, (N,) bool."""
+
+    def parameters(self, source: ImageSource) -> dict[str, np.ndarray]:
+        """Return what of the data is known about each image besides what it is to be, by name."""
+        return source.parameters
+
+    def draw(
+        self, picture: np.ndarray, values: Mapping[str, np.ndarray], facts: Mapping[str, Any]
+    ) -> np.ndarray:
+        """Return an image, (H, W, 3) uint8, with what is right and what the DNN says drawn on it.
+
+        `values` are those of the image, see :class:`Judgement`. By default nothing is drawn.
+        """
+        return picture
+
+    def figures(self, facts: Mapping[str, Any]) -> dict[str, str]:
+        """Return figures about the test set for ``hudd show``, by name, as text."""
+        return {}
 
     def cautions(self, label: np.ndarray, prediction: np.ndarray, names: Sequence[str]) -> list[str]:
         """Return what casts doubt on the error rate of the test set, a sentence each; see :class:`Judgement`."""

@@ -11,7 +11,7 @@ import torch
 from hudd.attributes import Attribute
 from hudd.data import ImageSource
 from hudd.data.assignment import BY_NUMBER, check_outputs
-from hudd.errors import UsageError
+from hudd.errors import HuddError, UsageError
 from hudd.lrp.heads import output_scale
 from hudd.lrp.targets import Target
 from hudd.retraining import Predictions, TrainingConfig
@@ -129,10 +129,10 @@ def _check_any_right(found: Judgement, source: ImageSource) -> None:
     """Refuse a DNN that gets all images wrong where nothing but numbers ties its outputs to the labels."""
     how = source.assignment.how if source.assignment is not None else BY_NUMBER
     if how == BY_NUMBER and len(found.label) >= _FEW and not found.correct.any():
-        raise UsageError(
+        raise HuddError(
             f"the DNN gets all {len(found.label):,} test images wrong, and nothing says that its outputs are classes: "
-            "if they are numbers to predict, `task` is not classification; if they are classes, give "
-            "`task='classification'` or their names with `classes`."
+            "if they are numbers to predict, give `task='regression'` and their columns with `targets`; if they are "
+            "classes, give `task='classification'`, or their names with `classes`."
         )
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hudd.data import CASES, get_case, open_source
-from hudd.data.cases import eyes, mnist
+from hudd.data.cases import eye_renderer, eyes, mnist
 from hudd.data.cases.faults import CAUSES, inject
 from hudd.errors import UsageError
 from hudd.specs import find_factory
@@ -29,7 +29,8 @@ def test_models_say_how_they_are_fed(name):
     side, shape = {"mnist": (28, (28, 28)), "digits": (16, (16, 16))}.get(name, (64, (64, 64, 3)))
     batch = factory.transform.many(np.zeros((2, *shape), np.uint8))
     assert batch.shape[2:] == (side, side)
-    assert factory()(batch).shape == (2, len(factory.class_names))
+    outputs = {"landmarks": 24, "gaze-angles": 2}.get(name) or len(factory.class_names)
+    assert factory()(batch).shape == (2, outputs)
 
 
 def test_the_same_seed_writes_the_same_bytes(digits, tmp_path):
@@ -157,9 +158,28 @@ def test_gaze_classes_are_sectors_of_the_gaze_angle(monkeypatch):
         )
 
 
+def test_landmarks_lie_on_what_is_drawn():
+    numbers = {name: np.full(3, np.mean(bounds)) for name, bounds in eyes.USUAL.items()}
+    numbers |= {"blur": np.zeros(3), "noise": np.zeros(3), "gaze_yaw": np.array([-20.0, 0, 20])}
+    numbers |= {
+        "gaze_pitch": np.zeros(3),
+        "head_yaw": np.array([-30.0, 0, 30]),
+        "pupil_size": np.full(3, 0.5),
+    }
+    numbers |= {"skin": np.zeros(3)}
+    images = eye_renderer.render(numbers, np.random.default_rng(0)).mean(axis=3)
+    places = eye_renderer.landmarks(numbers)
+    for row in range(3):
+        for name in ("iris", "brow_middle", "upper_lid_middle"):  # dark: pupil, hair, lashes
+            x, y = np.rint(places[name][row]).astype(int)
+            assert images[row, y - 1 : y + 2, x - 1 : x + 2].min() < 0.7 * np.median(images[row]), (row, name)
+    apart = places["outer_corner"][:, 0] - places["inner_corner"][:, 0]
+    assert apart[1] > max(apart[0], apart[2])  # a turned head is narrower
+
+
 @pytest.mark.parametrize("name", ["eyes-gaze", "eyes-open"])
 def test_angles_of_the_eyes_have_their_period(name):
-    columns = eyes.draw_parameters({}, eyes._USUAL, {"none": 500}, np.random.default_rng(0))
+    columns = eyes.draw_parameters({}, eyes.USUAL, {"none": 500}, np.random.default_rng(0))
     assert set(CASES[name].study["angles"]) == {"gaze_angle"}
     for parameter, period in CASES[name].study["angles"].items():
         assert 0 <= columns[parameter].min() < columns[parameter].max() < period

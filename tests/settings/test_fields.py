@@ -134,6 +134,7 @@ def test_settings_are_written_as_ever():
         "allow_overlap": False, "skip_bad": False, "exif_orient": False, "angles": {}, "units": {}, "batch_size": 32,
         "task": None, "workers": 2, "store": "all", "dtype": "float32", "arithmetic": "float32",
         "compression": "none", "device": "auto", "attributes": [],
+        "targets": [], "threshold": None, "explained": "worst", "normalise": [],
     }  # fmt: skip
 
 

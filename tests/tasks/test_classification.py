@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hudd.data.arrays import ArraySource
-from hudd.errors import UsageError
+from hudd.errors import HuddError, UsageError
 from hudd.tasks import TaskSubject, make_task
 
 
@@ -25,7 +25,7 @@ def judged(prediction, *, facts=None, **subject):
 
 
 def test_a_dnn_that_gets_everything_wrong_is_no_classifier_for_certain():
-    with pytest.raises(UsageError, match=r"gets all 30 test images wrong.*`task='classification'`"):
+    with pytest.raises(HuddError, match=r"gets all 30 test images wrong.*`task='classification'`"):
         judged([5] * 30)
 
 

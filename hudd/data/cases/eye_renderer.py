@@ -70,6 +70,57 @@ def render(parameters: Mapping[str, np.ndarray], rng: np.random.Generator, size:
     return images
 
 
+def landmarks(parameters: Mapping[str, np.ndarray], size: int = SIZE) -> dict[str, np.ndarray]:
+    """Return where the landmarks of each eye are: corners, lids, brow and the middle of the iris.
+
+    Parameters
+    ----------
+    parameters : mapping of str to (N,) float
+        As for :func:`render`.
+    size : int
+        Side of the images in pixels.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        (N, 2) x and y by name, in pixels; 0 is the middle of the first one. A hidden iris has a place too.
+    """
+    rows = {name: np.asarray(values, np.float64) for name, values in parameters.items()}
+    yaw, pitch = np.radians(rows["gaze_yaw"]), np.radians(rows["gaze_pitch"])
+    places = {"iris": (np.sin(yaw) * np.cos(pitch), np.sin(pitch))}
+    for name, t in (("inner", -1.0), ("outer", 1.0)):
+        places[f"{name}_corner"] = _on_screen(rows, np.array(t * _CORNER), _Lids(rows, np.array(t)).lower)
+    for name, t in (("inner", -0.5), ("middle", 0.0), ("outer", 0.5)):
+        lids = _Lids(rows, np.array(t))
+        places[f"upper_lid_{name}"] = _on_screen(rows, np.array(t * _CORNER), lids.upper)
+        places[f"lower_lid_{name}"] = _on_screen(rows, np.array(t * _CORNER), lids.lower)
+    for name, u in (("inner", -1.0), ("middle", 0.0), ("outer", 1.0)):
+        places[f"brow_{name}"] = _on_screen(rows, np.array(u), _brow(np.array(u)))
+    pixels = size / (2 * _HALF_WIDTH)
+    return {
+        name: np.stack([(x + _HALF_WIDTH) * pixels, (_CENTRE_Y - y + _HALF_WIDTH) * pixels], 1) - 0.5
+        for name, (x, y) in places.items()
+    }
+
+
+def _on_screen(p: Mapping[str, np.ndarray], u: Field, v: Field) -> tuple[np.ndarray, np.ndarray]:
+    """Return where face coordinates lie in the picture: the pose of :class:`_Scene` the other way round."""
+    found = []
+    for angle, place, bulge in ((p["head_yaw"], u, 0.10), (p["head_pitch"], v, 0.06)):
+        turn = np.radians(angle)
+        at = place * np.cos(turn)
+        for _ in range(30):  # it contracts: the slope is below 0.5
+            at = place * np.cos(turn) + np.sin(turn) * (0.85 - bulge * at**2)
+        found.append(at)
+    return found[0], found[1]
+
+
+def _brow(u: Field) -> Field:
+    """Height of the middle of the brow."""
+    middle: Field = 1.20 + 0.10 * np.tanh(1.5 * (u + 1.0)) - 0.13 * np.clip(u - 0.1, 0, None) ** 2
+    return middle
+
+
 def _photograph(rows: Mapping[str, np.ndarray], rng: np.random.Generator, size: int) -> np.ndarray:
     """Draw a block, then blur and noise of the camera: (n, size, size, 3) float, 0 to 255."""
     phases = rng.uniform(0, 2 * np.pi, (17, len(rows["gaze_yaw"]), 1, 1)).astype(np.float32)
@@ -265,7 +316,7 @@ def _hair(p: Mapping[str, Field], scene: _Scene, phase: np.ndarray) -> Field:
     )
     lash = np.clip(np.maximum(np.maximum(upper, lower), line), 0, 1) * within
 
-    middle = 1.20 + 0.10 * np.tanh(1.5 * (u + 1.0)) - 0.13 * np.clip(u - 0.1, 0, None) ** 2
+    middle = _brow(u)
     thick = np.clip(0.17 - 0.055 * (u + 0.2), 0.03, 0.2)
     ends = _step(1.55 - u, 0.3) * _step(u + 1.45, 0.25)
     across = (v - middle) / thick

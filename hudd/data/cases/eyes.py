@@ -23,7 +23,7 @@ OPEN_CLASSES = ["closed", "open"]
 _OPEN_FROM = 0.24  # eyelid opening
 
 # What is drawn for every image, uniformly.
-_USUAL: dict[str, Range] = {
+USUAL: dict[str, Range] = {
     "head_yaw": (-8, 8),
     "head_pitch": (-6, 6),
     "light_angle": (-60, 60),
@@ -39,7 +39,7 @@ _USUAL: dict[str, Range] = {
 }
 
 # Cause -> the ranges that it puts in place of the usual ones. A range of magnitudes may take either sign.
-_GAZE_CAUSES: dict[str, dict[str, Range]] = {
+GAZE_CAUSES: dict[str, dict[str, Range]] = {
     "head-yaw": {"head_yaw": (34, 48)},
     "head-pitch": {"head_pitch": (20, 32)},
     "lids": {"eyelid_opening": (0.18, 0.34)},
@@ -58,12 +58,12 @@ _EITHER_SIGN = ("head_yaw", "head_pitch")
 
 def gaze_model() -> nn.Module:
     """Build the untrained CNN for the gaze direction: 64x64 RGB in, eight sectors out."""
-    return _network(len(GAZE_CLASSES))
+    return network(len(GAZE_CLASSES))
 
 
 def open_model() -> nn.Module:
     """Build the untrained CNN for open or closed: 64x64 RGB in, two classes out."""
-    return _network(len(OPEN_CLASSES))
+    return network(len(OPEN_CLASSES))
 
 
 for _model, _names in ((gaze_model, GAZE_CLASSES), (open_model, OPEN_CLASSES)):
@@ -71,7 +71,8 @@ for _model, _names in ((gaze_model, GAZE_CLASSES), (open_model, OPEN_CLASSES)):
     _model.class_names = _names  # type: ignore[attr-defined]
 
 
-def _network(classes: int) -> nn.Module:
+def network(outputs: int) -> nn.Sequential:
+    """Build an untrained CNN: 64x64 RGB in, so many numbers out."""
     return nn.Sequential(
         nn.Conv2d(3, 8, 5, stride=2, padding=2),
         nn.ReLU(),
@@ -86,7 +87,7 @@ def _network(classes: int) -> nn.Module:
         nn.Flatten(),
         nn.Linear(32 * 8 * 8, 64),
         nn.ReLU(),
-        nn.Linear(64, classes),
+        nn.Linear(64, outputs),
     )
 
 
@@ -133,9 +134,7 @@ def _gaze(seed: int) -> dict[str, Arrays]:
     sets = {"train": (3000, 4), "test": (1500, 150), "improvement": (1500, 150)}
     splits = {}
     for (name, (usual, each)), rng in zip(sets.items(), np.random.default_rng(seed).spawn(len(sets))):
-        columns = draw_parameters(
-            _GAZE_CAUSES, _USUAL, {"none": usual} | dict.fromkeys(_GAZE_CAUSES, each), rng
-        )
+        columns = draw_parameters(GAZE_CAUSES, USUAL, {"none": usual} | dict.fromkeys(GAZE_CAUSES, each), rng)
         labels = np.floor((columns["gaze_angle"] + 22.5) / 45).astype(np.int64) % 8
         splits[name] = _split(columns, labels, GAZE_CLASSES, rng)
     return splits
@@ -143,7 +142,7 @@ def _gaze(seed: int) -> dict[str, Arrays]:
 
 def _open(seed: int) -> dict[str, Arrays]:
     sets = {"train": (2000, 4), "test": (1200, 150), "improvement": (1200, 150)}
-    usual = _USUAL | {"skin": (0.0, 0.45), "eyelid_opening": (0.0, 2 * _OPEN_FROM)}
+    usual = USUAL | {"skin": (0.0, 0.45), "eyelid_opening": (0.0, 2 * _OPEN_FROM)}
     splits = {}
     for (name, (count, each)), rng in zip(sets.items(), np.random.default_rng(seed).spawn(len(sets))):
         columns = draw_parameters(

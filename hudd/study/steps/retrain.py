@@ -139,7 +139,7 @@ def bag(inputs: Inputs, journal: Journal, mode: str, seed: int) -> tuple[np.ndar
         select.read_closest(inputs.results),
         inputs.results.clusters.label,
         budget=len(unsafe),
-        entropy=improvement.entropy,
+        entropy=select.entropy_of(inputs),
         correct=improvement.prediction == inputs.results.labels,
         failure=partial(doubt.failure, inputs, journal),
         size=len(own),
@@ -160,6 +160,11 @@ def rows_to_label(inputs: Inputs, journal: Journal) -> np.ndarray:
 def _check_labels(inputs: Inputs, parts: list[np.ndarray]) -> None:
     rows = np.unique(np.concatenate(parts))
     unknown = int((inputs.results.labels[rows] < 0).sum())
+    if unknown and not inputs.task.has_classes:
+        raise HuddError(
+            f"{unknown:,} of the {len(rows):,} images to retrain on have no targets; write these into the data of the "
+            f"improvement set, and 'hudd run {inputs.path}' goes on."
+        )
     if unknown:
         raise HuddError(
             f"{unknown:,} of the {len(rows):,} images to retrain on have no label; write them out with "

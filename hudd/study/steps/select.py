@@ -76,7 +76,7 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     candidates = Candidates(
         closest,
         inputs.results.clusters.label,
-        inputs.results.split("improvement").entropy,
+        entropy_of(inputs),
         preset=settings.preset,
         shares=_shares(settings, closest),
         estimate=partial(doubt.failure, inputs, journal),
@@ -92,6 +92,12 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
         journal.keep_shards(shards.directory)
 
     journal.lead(commit)
+
+
+def entropy_of(inputs: Inputs) -> np.ndarray:
+    """Return (M,) how doubtful the improvement images are by the DNN's own word; all alike where it says nothing."""
+    entropy = inputs.results.split("improvement").entropy
+    return entropy if inputs.task.has_entropy else np.ones_like(entropy)
 
 
 def _shares(settings: Settings, closest: ClosestMembers) -> dict[int, int] | None:

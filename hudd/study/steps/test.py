@@ -95,7 +95,7 @@ def _predict(inputs: Inputs, journal: Journal, split: str) -> None:
             judged = inputs.task.judge(found, source, facts)
         with journal.committing(f"test/{split}", mark, started) as h5:
             journal.forget_after(h5, f"test/{split}")
-            _write(h5, split, source, found, judged)
+            _write(h5, split, source, inputs.task.parameters(source), found, judged)
             _write_attributes(h5[f"splits/{split}"], inputs.task.attributes, known, found)
             if split == "test":
                 _write_errors(h5, judged, inputs.task.outcomes(source))
@@ -158,7 +158,12 @@ def _outputs(
 
 
 def _write(
-    h5: h5py.File, split: str, source: ImageSource, found: dict[str, np.ndarray], judged: Judgement
+    h5: h5py.File,
+    split: str,
+    source: ImageSource,
+    parameters: Mapping[str, np.ndarray],
+    found: dict[str, np.ndarray],
+    judged: Judgement,
 ) -> None:
     drop(h5, [f"splits/{split}"])
     group = h5.create_group(f"splits/{split}")
@@ -182,7 +187,12 @@ def _write(
     write_dataset(group, "pixels", found["pixels"], dims=("path", "half"), description=about)
     about = "mean grey levels of 8 rows and 9 columns of fields"
     write_dataset(group, "thumbnail", found["thumbnail"], dims=("path", "row", "column"), description=about)
-    for name, values in source.parameters.items():
+    for name, values in judged.values.items():
+        dims = ("path", *(f"{name}_{axis}" for axis in range(1, values.ndim)))
+        write_dataset(
+            group, f"values/{name}", values, dims=dims, description=f"{name} of the image, as the task has it"
+        )
+    for name, values in parameters.items():
         description = f"parameter '{name}' of the image"
         write_dataset(
             group, f"parameters/{name.replace('/', '_')}", values, dims=one, description=description

@@ -10,5 +10,6 @@ import images  # noqa: F401
 import manifests  # noqa: F401
 import archives  # noqa: F401
 import labels  # noqa: F401
+import quantities  # noqa: F401
 import studies  # noqa: F401
 from case import CASES  # noqa: F401
