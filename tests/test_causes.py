@@ -12,7 +12,9 @@ MODULES = (
     "cases",
     "corruptions",
     "features",
+    "field",
     "grid",
+    "levels",
     "methods",
     "metrics",
     "pipelines",
@@ -125,3 +127,32 @@ def test_a_line_that_was_cut_off_does_not_count(causes, tmp_path):
 def test_the_grid_has_sixty_pipelines_at_least(causes):
     grid = causes["pipelines"].choices(tuple(causes["features"].FEATURES))
     assert len({choice.name for choice in grid}) == len(grid) >= 60
+
+
+def test_precision_at_10_is_that_of_the_group_that_holds_a_cause_best(causes):
+    cause = np.array(["a"] * 12 + ["b"] * 5 + ["natural"] * 3)
+    rows = np.arange(20.0)[:, None]
+    precise = causes["levels"].precision_at_10
+    assert precise(np.repeat([1, 2, 3], [12, 5, 3]), rows, cause) == 1
+    assert precise(np.repeat([1, 2], [12, 8]), rows, cause) == pytest.approx((1 + 5 / 8) / 2)
+    assert precise(np.full(20, -1), rows, cause) == 0
+
+
+def test_what_spoils_field_images_grows_with_its_severity(causes):
+    rng = np.random.default_rng(0)
+    images = (rng.random((3, 32, 32, 3)) ** 2 * 255).astype(np.uint8)
+    for name in causes["field"].SPOILS:
+        far = [
+            np.abs(
+                causes["field"].spoiled(images, name, np.full(3, severity), rng).astype(int) - images
+            ).mean()
+            for severity in (0.1, 0.5, 1.0)
+        ]
+        assert 0 < far[0] < far[2], name
+
+
+def test_field_networks_classify_and_explain(causes):
+    field = causes["field"]
+    for network in (field.residual, field.plain, field.Transformer):
+        scores = network(3, 4).eval()(field.as_inputs(np.zeros((2, 32, 32, 3), np.uint8)))
+        assert scores.shape == (2, 4)

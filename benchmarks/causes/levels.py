@@ -313,6 +313,9 @@ def main() -> None:
     options.add_argument("--case", choices=KINDS, action="append")
     options.add_argument("--seed", type=int, action="append")
     options.add_argument("--out", type=Path, default=harness.RESULTS / "causes-field.json")
+    options.add_argument(
+        "--finished", action="store_true", help="summarise what the cache holds, and run nothing"
+    )
     chosen = options.parse_args()
     torch.set_num_threads(1)
     kinds = [KINDS[name] for name in chosen.case or KINDS]
@@ -329,7 +332,7 @@ def main() -> None:
         for kind in kinds:
             if kind.needs is not None and not kind.needs.exists():
                 print(f"case {kind.name} left out: its images are not here")
-            elif (kind.name, seed) not in done:
+            elif (kind.name, seed) not in done and not chosen.finished:
                 done[kind.name, seed] = cells(kind, seed)
                 if chosen.cache:
                     with chosen.cache.open("a") as file:

@@ -22,7 +22,7 @@ from hudd.clustering.wicd import cluster_sums, medoids
 from hudd.distances.threads import one_blas_thread
 
 LEVEL = 0.01  # of each test; docs/root-cause-quality.md says how it was chosen
-COMMON = 0.25  # of the deviation, below which errors have nothing in common; as above
+COMMON = 0.4  # of the deviation, below which errors have nothing in common; as above
 _DRAWS = 30  # Gaussian samples of a test
 _TESTED = 300  # errors of a node that a test looks at; more cost time and change little
 _FEWEST = 4  # errors that can be two groups of two
@@ -41,7 +41,7 @@ class CauseSplit:
     medoid : ndarray, (c,) int64
         Row of each cause with the smallest sum of distances to its members.
     shared : ndarray, (c,) float64
-        Share of their deviation from normal that its errors have in common, see :func:`shared_deviation`.
+        Share of their deviation from normal that errors of one cluster have in common, see :func:`shared_deviation`.
     p_apart : ndarray, (c,) float64
         How often a single Gaussian is split as clearly as the cause and its sibling in the dendrogram; NaN for an only
         cause and where there is no dendrogram. May exceed the level where a split below the sibling does not.
@@ -100,7 +100,9 @@ def find_causes(
         cause = of_cluster[labels - 1]
         medoid = medoids(cluster_sums(condensed, cause)[0], cause)
     cause = of_cluster[labels - 1]
-    shared = np.full(len(medoid), np.nan) if deviations is None else shared_deviation(deviations, cause)
+    shared = np.full(len(medoid), np.nan)
+    if deviations is not None:
+        shared = shared_deviation(deviations, labels, of_cluster)
     sizes = np.bincount(cause)[1:]
     order = np.lexsort((medoid, -sizes, shared < COMMON))
     new = np.empty(len(order), np.int64)
@@ -122,29 +124,38 @@ def _tested(tree: _Tree, tests: _Tests, level: float) -> tuple[np.ndarray, np.nd
     return of_cluster, np.array(evidence)
 
 
-def shared_deviation(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Tell how much of their deviation from normal the rows of each group have in common.
+def shared_deviation(rows: np.ndarray, labels: np.ndarray, of_cluster: np.ndarray) -> np.ndarray:
+    """Tell how much of their deviation from normal the errors of a cause share with others of their cluster.
+
+    Within clusters, since a cause may show in several ways: images turned to the left and to the right.
 
     Parameters
     ----------
     rows : ndarray, (N, d)
         Features whose origin is the mean of correctly classified images.
     labels : ndarray, (N,) int64
-        Groups, 1 to c.
+        Clusters, 1 to k.
+    of_cluster : ndarray, (k,) int64
+        Causes, 1 to c.
 
     Returns
     -------
     ndarray, (c,) float64
-        The squared norm of a group's mean over its rows' mean squared norm: 1 where all deviate alike, about one over
-        the number of rows where each deviates in a direction of its own, NaN for a group of one and one without
-        deviation.
+        The mean scalar product of two errors of a cluster over the mean squared norm, mean over the cause's clusters by
+        size: 1 where all deviate alike, 0 where each deviates in a direction of its own. NaN where all clusters have
+        one error, and without deviation.
     """
-    found = np.full(int(labels.max()), np.nan)
-    for number in range(1, len(found) + 1):
-        group = rows[labels == number].reshape(int((labels == number).sum()), -1).astype(np.float64)
-        squares = np.square(group).sum(axis=1).mean() if len(group) > 1 else 0.0
-        if squares > 0:
-            found[number - 1] = np.square(group.mean(axis=0)).sum() / squares
+    rows = rows.reshape(len(rows), -1).astype(np.float64)
+    shared, weight = np.zeros(len(of_cluster)), np.zeros(len(of_cluster))
+    for at in range(len(of_cluster)):
+        group = rows[labels == at + 1]
+        squares, n = float(np.square(group).sum()), len(group)
+        if n > 1 and squares > 0:
+            shared[at] = (np.square(group.sum(axis=0)).sum() - squares) / (n - 1) / squares
+            weight[at] = n
+    totals = np.bincount(of_cluster, weight)[1:]
+    means = np.bincount(of_cluster, weight * shared)[1:] / np.where(totals > 0, totals, 1)
+    found: np.ndarray = np.where(totals > 0, means, np.nan)
     return found
 
 

@@ -13,7 +13,7 @@ from hudd.summary import Causes, Clusters
 _COLUMNS = {
     "medoid": "error row of the cause's most central member",
     "common": "whether its errors deviate from correctly classified images in a common way, or it cannot be told",
-    "shared": "share of that deviation that they have in common; NaN where it cannot be told",
+    "shared": "share of that deviation that errors of one cluster have in common; NaN where it cannot be told",
     "p_apart": "p of the split of the dendrogram that sets the cause apart; NaN where there is none",
     "p_inside": "smallest p of the splits inside it; NaN where there is none",
 }

@@ -107,8 +107,8 @@ class Causes:
         (c,) bool; False where the errors do not deviate from correctly classified images in a common way: they are
         hard for reasons of their own. True where that cannot be told.
     shared : ndarray
-        (c,) float64, share of their deviation from correctly classified images that the errors have in common; NaN
-        where that cannot be told.
+        (c,) float64, share of their deviation from correctly classified images that errors of one cluster have in
+        common; NaN where that cannot be told.
     p_apart : ndarray
         (c,) float64, p of the split of the dendrogram that sets the cause apart from its neighbour; NaN where there is
         none.

@@ -111,7 +111,14 @@ def test_labels_that_are_no_cut_are_causes_each():
     assert len(find_causes(mixed, pairwise_distances(rows, condensed=True)).medoid) == found.k
 
 
-def test_what_is_shared():
-    rows = np.array([[1, 1], [1, -1], [2, 0], [2, 0], [0, 0], [0, 0], [5, 5]], float)
-    shared = shared_deviation(rows, np.array([1, 1, 2, 2, 3, 3, 4]))
-    np.testing.assert_allclose(shared, [0.5, 1, np.nan, np.nan])
+def test_what_is_shared_is_shared_within_clusters():
+    rows = np.array([[1, 1], [1, -1], [2, 0], [2, 0], [-2, 0], [-2, 0], [0, 0], [0, 0], [5, 5]], float)
+    labels = np.array([1, 1, 2, 2, 3, 3, 4, 4, 5])
+    shared = shared_deviation(rows, labels, np.array([1, 2, 2, 3, 4]))
+    np.testing.assert_allclose(shared, [0, 1, np.nan, np.nan], atol=1e-12)
+    assert shared_deviation(rows[:6], labels[:6], np.array([1, 1, 1])) == pytest.approx(2 / 3)
+
+
+def test_errors_that_deviate_each_in_its_own_way_share_nothing():
+    rows = np.random.default_rng(0).standard_normal((400, 60))
+    assert abs(shared_deviation(rows, np.arange(400) // 40 + 1, np.ones(10, int))[0]) < 0.02

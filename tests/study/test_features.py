@@ -1,11 +1,15 @@
 """Studies that cluster something else than relevance, or otherwise than by Ward."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
 
 from hudd.cli.opening import _settings
+from hudd.clustering import find_causes
 from hudd.errors import UsageError
+from hudd.review.view import view
 from hudd.study import Study
 from hudd.study.settings import Settings
 from hudd.study.steps import cluster as cluster_step
@@ -104,11 +108,41 @@ def test_the_default_joins_all_layers(by_default):
     assert study.spatial_heatmaps(np.arange(2), "moments").shape == (2, 8, 8)
 
 
+def test_the_default_tells_which_clusters_have_one_cause(by_default):
+    _, study = by_default
+    clusters, causes = study.clusters, study.causes
+    found = find_causes(
+        study.clustering_of("moments"), study.distances_of("moments"), study.heatmaps_of("moments")[...]
+    )
+    for name in ("of_cluster", "medoid", "common", "shared", "p_apart", "p_inside"):
+        np.testing.assert_array_equal(getattr(causes, name), getattr(found, name))
+    np.testing.assert_array_equal(causes.label, causes.of_cluster[clusters.label - 1])
+    assert np.isfinite(causes.shared[np.bincount(causes.label)[1:] > 1]).all()
+    assert sorted(np.concatenate([causes.members(number) for number in causes.numbers])) == list(
+        range(len(causes.label))
+    )
+    assert sorted(one for number in causes.numbers for one in causes.clusters(number)) == clusters.numbers
+    assert view(study).causes.of_cluster.tolist() == causes.of_cluster.tolist()
+
+
+def test_a_study_without_causes_has_every_cluster_as_one(by_default, tmp_path):
+    _, study = by_default
+    shutil.copytree(study.path, tmp_path / "older")
+    older = Study.open(tmp_path / "older")
+    with older.journal.writing() as h5:
+        del h5["clusters/cause"], h5["clusters/causes"]
+    assert older.causes.of_cluster.tolist() == older.clusters.numbers
+    assert np.isnan(older.causes.shared).all()
+    assert older.causes.common.all()
+
+
 @pytest.mark.parametrize("options", [{"batch_size": 7}, {"batch_size": 500, "workers": 1}, {"store": "none"}])
 def test_batches_workers_and_storage_change_nothing_in_the_default(by_default, tmp_path, options):
     given, whole = by_default
     other = Study.create(tmp_path / "other", **given, **options).select()
     np.testing.assert_array_equal(other.clusters.label, whole.clusters.label)
+    np.testing.assert_array_equal(other.causes.of_cluster, whole.causes.of_cluster)
+    np.testing.assert_array_equal(other.causes.common, whole.causes.common)
     np.testing.assert_array_equal(other.selection.image, whole.selection.image)
 
 
