@@ -52,7 +52,14 @@ class Light:
             "saturation": per_image(most - least).mean(axis=1) / (per_image(most).mean(axis=1) + _LITTLE),
             "colour_cast": np.ptp(means, axis=1) / mean,
             "warmth": (means[:, 0] - means[:, 2]) / mean,
-            "peak": np.quantile(grey, 0.99, axis=1),
+            "peak": _at_share(grey, 0.99),
             "glare": (grey >= 0.98).mean(axis=1),
-            "haze": np.quantile(per_image(dark), 0.05, axis=1),
+            "haze": _at_share(per_image(dark), 0.05),
         }
+
+
+def _at_share(values: np.ndarray, share: float) -> np.ndarray:
+    """The value of each row that this share of its values does not exceed."""
+    place = int(share * (values.shape[1] - 1))
+    found: np.ndarray = np.partition(values, place, axis=1)[:, place]
+    return found
