@@ -347,7 +347,8 @@ def main() -> None:
     record |= summarise([row for rows in wanted for row in rows])
     columns = {row["method"]: [row[measure] for measure in SHOWN] for row in record["table"]}
     harness.table(f"{len(wanted)} problems", SHOWN, columns)
-    harness.write(chosen.out, {**record, "cells": [row for rows in wanted for row in rows]})
+    record["cells"] = [row for rows in wanted for row in rows]
+    harness.write(chosen.out, json.loads(json.dumps(record), parse_constant=lambda _: None))  # NaN is no JSON
 
 
 if __name__ == "__main__":
