@@ -181,6 +181,9 @@ class FakeStudy:
     def conservation_of(self, layer):
         return np.linspace(0, 0.1, self.count).astype(np.float32)
 
+    def cumulative_of(self, layer):
+        return np.linspace(-0.3, -0.1, self.count).astype(np.float32)
+
     def clustering_of(self, layer):
         tree = ward(self.distances_of(layer), "ward")
         labels = fcluster(tree, 3, "maxclust").astype(np.int64)

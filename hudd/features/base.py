@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from hudd.lrp import Relevance
+from hudd.lrp import Bias, Relevance
 from hudd.lrp.targets import Target
 
 Batches = Callable[[int], Iterable[tuple[Tensor, Target]]]
@@ -25,10 +25,14 @@ class FeatureValues:
         Name to (N, ...) float32.
     conservation : dict of str to Tensor
         Name to (N,) share of the explained output that was lost, where relevance is in the features; else empty.
+    cumulative : dict of str to Tensor
+        Name to (N,) what was lost (below zero) or added from the output on, as of :class:`hudd.lrp.Relevance`; may be
+        empty.
     """
 
     layers: dict[str, Tensor]
     conservation: dict[str, Tensor] = field(default_factory=dict)
+    cumulative: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Extractor(Protocol):
@@ -57,6 +61,8 @@ class Subject:
         Where images are and features are to be.
     rules : str or mapping
         LRP rules, as for :class:`hudd.LRP`.
+    bias : {"absorb", "ignore", "distribute"}
+        What becomes of the share of a bias, as for :class:`hudd.LRP`.
     layers : sequence of str or None
         Layers that were asked for, globs allowed; None for all.
     pool : {"none", "channel", "space"}
@@ -75,6 +81,7 @@ class Subject:
     model: nn.Module
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     rules: str | dict[str, str] = "epsilon-plus"
+    bias: Bias = "absorb"
     layers: Sequence[str] | None = None
     pool: str = "none"
     arithmetic: str = "float32"

@@ -22,7 +22,7 @@ from torch.nn import functional
 from hudd.features.activations import Activations
 from hudd.features.base import Batches, Extractor, Features, FeatureValues, Subject
 from hudd.features.contrast import Contrast
-from hudd.lrp import LRP
+from hudd.lrp import LRP, Bias
 from hudd.lrp.targets import Target
 
 LAYER = "moments"
@@ -82,7 +82,8 @@ class Moments(Features):
         Module paths of layers with weights, globs allowed; None for all.
     precision : str, optional
         As for :class:`hudd.LRP`.
-
+    bias : str, optional
+        As for :class:`hudd.LRP`.
     """
 
     description = (
@@ -101,7 +102,9 @@ class Moments(Features):
     def of(cls, subject: Subject) -> Extractor:
         """Return what makes the features of a study's images."""
         failures, normal = subject.failures, subject.normal
-        return cls(subject.model, failures, normal, subject.rules, subject.layers, subject.arithmetic)
+        return cls(
+            subject.model, failures, normal, subject.rules, subject.layers, subject.arithmetic, subject.bias
+        )
 
     def __init__(
         self,
@@ -111,9 +114,10 @@ class Moments(Features):
         rules: str | dict[str, str] = "z-plus",
         layers: Sequence[str] | None = None,
         precision: str = "float32",
+        bias: Bias = "absorb",
     ) -> None:
         self._model, self._asked = model, layers
-        self._of = partial(LRP, model, rules, precision=precision)
+        self._of = partial(LRP, model, rules, precision=precision, bias=bias)
         self._failures, self._normal = failures, normal
         self._lrp: LRP | None = None
         self._activations: Activations | None = None
@@ -143,22 +147,24 @@ class Moments(Features):
     def attribute(self, inputs: Tensor, target: Target = None) -> FeatureValues:
         """Return the features, (N, q) float32, q at most 150, for the relevance of `target`, see :class:`hudd.LRP`.
 
-        Conservation is that of the layer which loses or makes most relevance, image by image.
+        Conservation is that of the layer which loses or makes most relevance, image by image; cumulative that of the
+        layer which least is left at.
         """
         if self._lrp is None:
             self.prepare(inputs)
-        parts, lost = self._parts(inputs, target)
+        parts, lost, gone = self._parts(inputs, target)
         columns = torch.cat(parts, 1)
         origin, directions = (tensor.to(columns.device) for tensor in self._map)
         # In float64, so that what BLAS makes of the size of a batch does not show in the result.
         rows = (columns.double() - origin) @ directions
         length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-        return FeatureValues({LAYER: (rows / length.sqrt().clamp(min=_CONSTANT)).float()}, {LAYER: lost})
+        features = (rows / length.sqrt().clamp(min=_CONSTANT)).float()
+        return FeatureValues({LAYER: features}, {LAYER: lost}, {LAYER: gone})
 
-    def _parts(self, inputs: Tensor, target: Target) -> tuple[list[Tensor], Tensor]:
+    def _parts(self, inputs: Tensor, target: Target) -> tuple[list[Tensor], Tensor, Tensor]:
         """Relevance moments layer by layer, (N, 2 C) each, activation moments, then the last activation, (N, d).
 
-        And the conservation, (N,).
+        And the conservation and what is gone by then, (N,) each.
         """
         assert self._lrp is not None  # prepared
         found = self._lrp.attribute(inputs, target=target)
@@ -173,7 +179,8 @@ class Moments(Features):
             values = [activation[name].float().movedim(axis, 1) for name, axis in axes]
             parts += [channel_moments(value) for value in values]
             parts.append(functional.normalize(_coarse(values[-1]).flatten(1)))
-        return parts, lost
+        gone = torch.stack(list(found.cumulative.values()))
+        return parts, lost, gone.gather(0, (gone + 1).abs().argmin(0, keepdim=True))[0]
 
     @cached_property
     def _map(self) -> tuple[Tensor, Tensor]:

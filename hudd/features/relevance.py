@@ -22,6 +22,7 @@ class Heatmaps(Features):
         return LRP(
             subject.model,
             rules=subject.rules,
+            bias=subject.bias,
             layers=None if subject.layers is None else list(subject.layers),
             pool=subject.pool,
             precision=subject.arithmetic,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
@@ -13,8 +14,9 @@ from torch import Tensor, nn
 
 from hudd.arithmetic import ARITHMETICS, contracting
 from hudd.capture.export import capture, tensors_of, without_autocast
-from hudd.errors import UsageError
+from hudd.errors import HuddWarning, UsageError
 from hudd.lrp import kernels
+from hudd.lrp.bias import BIASES, Bias
 from hudd.lrp.classification import ClassifiedGraph, classify
 from hudd.lrp.composites import Composite, composite_of
 from hudd.lrp.message import Message
@@ -28,6 +30,7 @@ from hudd.lrp.targets import Target
 
 _PRECISIONS = (*ARITHMETICS, "float16")
 _STORED = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+_LITTLE = 0.05  # a share of the explained output
 _POOLS = ("none", "channel", "space")
 # A lock for each LRP; not its attribute, so that one can be copied and pickled.
 _planning: WeakKeyDictionary[LRP, threading.Lock] = WeakKeyDictionary()
@@ -56,6 +59,10 @@ class LRP:
         float32 and stores float16.
     at : {"input", "output"}, optional
         Which side of a layer its heatmap shows; at the output no layer that has several is shown.
+    bias : {"absorb", "ignore", "distribute"}, optional
+        What becomes of the share of a bias or another constant summand: it stays there, so that less than the explained
+        output may reach the input; it is left out of the denominators; or it is shared over what the output reads. See
+        :mod:`hudd.lrp.bias`.
     bias_share : bool, optional
         Also sum up what biases absorb, layer by layer; takes another sweep, image by image.
     cuda_graphs : bool or "auto", optional
@@ -94,6 +101,7 @@ class LRP:
         pool: str = "none",
         precision: str = "float32",
         at: str = "input",
+        bias: Bias = "absorb",
         bias_share: bool = False,
         cuda_graphs: bool | Literal["auto"] = False,
         recompute: bool = False,
@@ -105,6 +113,7 @@ class LRP:
             ("dtype", dtype, (None, *_STORED)),
             ("cuda_graphs", cuda_graphs, (False, True, "auto")),
             ("at", at, ("input", "output")),
+            ("bias", bias, BIASES),
         ):
             if value not in allowed:
                 raise UsageError(
@@ -114,6 +123,8 @@ class LRP:
             raise UsageError(
                 "bias shares are summed up image by image, unrecorded; leave out cuda_graphs or bias_share."
             )
+        if cuda_graphs is True and bias != "absorb":
+            raise UsageError(f"a pass with bias='{bias}' cannot be recorded; leave out cuda_graphs or bias.")
         self.model = model
         self._recommended = rules == "recommended"  # known once the model is captured
         self.composite = composite_of("epsilon-plus" if self._recommended else rules)
@@ -121,11 +132,12 @@ class LRP:
         self._pool, self._at = pool, at
         self._arithmetic = precision if precision in ARITHMETICS else "float32"
         self._dtype = _STORED.get(dtype or precision, torch.float32)
-        self._bias_share, self._recompute = bias_share, recompute
+        self._bias, self._bias_share, self._recompute = bias, bias_share, recompute
+        self._told = False  # that little relevance is left
         self._graph: ClassifiedGraph | None = None
         self._plans: dict[int, Plan] = {}  # by the number of outputs explained
         self._recordings = None  # of the first output's plan
-        if cuda_graphs and not bias_share:
+        if cuda_graphs and bias == "absorb" and not bias_share:
             self._recordings = Recordings(CudaRecorder(), optional=cuda_graphs == "auto")
         self._shapes: list[torch.Size] = []
         kernels.expect_batches(self)
@@ -195,7 +207,7 @@ class LRP:
         explained = len(self._graph.captured.outputs) if every_output else 1
         if explained not in self._plans:
             self._plans[explained] = make_plan(
-                self._graph, self.composite, self._asked, explained, self._recompute, self._at
+                self._graph, self.composite, self._asked, explained, self._recompute, self._at, self._bias
             )
         return self._plans[explained]
 
@@ -231,7 +243,31 @@ class LRP:
         batch = tensors_of(inputs)
         _check(batch)
         with without_autocast(batch):
-            return self._attribute(batch, target)
+            relevance = self._attribute(batch, target)
+        if not (self._told or batch[0].is_cuda):  # looking would halt a GPU
+            self._tell_where_little_is_left(relevance)
+        return relevance
+
+    def _tell_where_little_is_left(self, relevance: Relevance) -> None:
+        """Warn, once, if most relevance is gone before the input, or else the layer that is asked for."""
+        shown = [*([] if self._asked is None else list(relevance.layers)[:1]), "input"]
+        layer = next((name for name in reversed(shown) if name in relevance.cumulative), None)
+        known = relevance.explained != 0
+        if layer is None or not known.any():
+            return
+        left = float((1 + relevance.cumulative[layer][known]).abs().median())
+        if not left < _LITTLE:
+            return
+        self._told = True
+        lost = {name: float(part[known].median()) for name, part in relevance.conservation.items()}
+        by = min(lost, key=lost.__getitem__) if lost else None
+        absorbed = f"; most is absorbed by '{by}'" if by is not None and lost[by] < 0 else ""
+        warnings.warn(
+            f"only {left:.2%} of the explained output reach '{layer}'{absorbed}. Its heatmap shows where relevance "
+            "goes, but not how much; with bias='distribute' biases absorb nothing.",
+            HuddWarning,
+            stacklevel=3,
+        )
 
     def _attribute(self, batch: Inputs, target: Target) -> Relevance:
         recorded = self._recordings is not None and self._recordings.takes(batch)
@@ -255,7 +291,7 @@ class LRP:
         return result
 
     def _explained(self, plan: Plan, batch: Inputs, enter: Enter, *, bias_share: bool = False) -> Explained:
-        run = Run(plan, self.composite, self._pool, self._dtype, self._at, bias_share)
+        run = Run(plan, self.composite, self._pool, self._dtype, self._at, self._bias, bias_share)
         return run.explain(batch, enter), run.doubts
 
     def _settled(self, plan: Plan, explain: Callable[[], Explained]) -> Relevance:

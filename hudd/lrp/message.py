@@ -30,6 +30,8 @@ class Message:
         (N,) float64, the relevance summed over each sample, once somebody needed it.
     ledger : list of Tensor or None
         Where crossing writes down what constant summands absorb, (N,) float64 each; None: nobody asks.
+    kept : list of Tensor or None
+        The same number by number, in the shape of the output each, where it is to be shared; None: nobody asks.
     """
 
     value: Tensor
@@ -37,7 +39,13 @@ class Message:
     exclusive: bool = True
     total: Tensor | None = None
     ledger: list[Tensor] | None = None
+    kept: list[Tensor] | None = None
     _formed: Tensor | None = field(default=None, init=False, repr=False)
+
+    @property
+    def asks(self) -> bool:
+        """Whether anybody asks what constant summands absorb."""
+        return self.ledger is not None or self.kept is not None
 
     def relevance(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """The relevance itself; asked twice for one dtype, it is the same tensor."""
@@ -85,20 +93,28 @@ class Message:
             in_place=self.exclusive and last,
         )
         if shift is not None:
-            self.absorb(s, shift)
+            self.absorb(s, shift, z, epsilon if stabilizer == "sign" else 0.0)
         return s
 
-    def absorb(self, s: Tensor, shift: Tensor) -> None:
-        """Write down that a constant summand absorbs ``s * shift``, if anybody asks."""
+    def absorb(self, s: Tensor, shift: Tensor, z: Tensor | None = None, epsilon: float = 0.0) -> None:
+        """Write down that a constant summand absorbs ``s * shift``, if anybody asks.
+
+        Where it is to be shared, so is what a stabilizer of this size and the sign of `z` absorbs.
+        """
         if self.ledger is not None:
             absorbed = s.double() * shift
             self.ledger.append(absorbed.reshape(len(absorbed), -1).sum(1))
+        if self.kept is not None:
+            stabilizer = 0.0 if z is None else torch.where(z < 0, -epsilon, epsilon)
+            self.kept.append(s * (shift + stabilizer))
 
 
 def add(first: Message, second: Message) -> Message:
     """The sum of two relevances of one tensor, from two of its readers."""
     if first.factor is not second.factor:
         first, second = first.plain(), second.plain()
+    known = first.total is not None and second.total is not None
+    total = first.total + second.total if known else None  # type: ignore[operator]
     if first.exclusive:
-        return Message(first.value.add_(second.value), first.factor)
-    return Message(first.value + second.value, first.factor)
+        return Message(first.value.add_(second.value), first.factor, total=total)
+    return Message(first.value + second.value, first.factor, total=total)

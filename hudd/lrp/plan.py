@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 import torch
 from torch import fx
 
-from hudd.capture.graph import RelevanceGraph
+from hudd.capture.graph import RelevanceGraph, carries
 from hudd.capture.samples import Place, places
 from hudd.errors import UsageError
 from hudd.lrp.channels import Channels
@@ -20,6 +20,7 @@ from hudd.lrp.contraction import Contraction, contraction_of
 from hudd.lrp.heads import Head, find_head
 from hudd.lrp.layers import INPUT, Edge, Layers, boundaries, by_edge, layer_names, obstacle
 from hudd.lrp.operations import IDENTITY, Operation, operation_of
+from hudd.lrp.operations.base import origin
 from hudd.lrp.rules import Rule
 from hudd.lrp.segments import Segment, segments_of
 
@@ -77,6 +78,10 @@ class Plan:
         The calls, cut where activations are computed again; else one segment.
     heads : dict of Node to Head
         By output, where it has one: relevance enters before it.
+    absorbing : set of Node or None
+        What may absorb relevance, if every layer was asked for: sums of what enters and leaves it are made anyway.
+    completed : dict of Node to list of str
+        For some of `backward`: the layers whose whole relevance has left them once it is crossed.
     both_signs : set of Node
         Contractions in which relevance met outputs without positive contributions, on a GPU, where that is not looked
         up within a batch: from then on negative ones are taken into account.
@@ -98,6 +103,8 @@ class Plan:
     reads: dict[fx.Node, list[fx.Node]] = field(default_factory=dict)
     segments: list[Segment] = field(default_factory=list)
     heads: dict[fx.Node, Head] = field(default_factory=dict)
+    absorbing: set[fx.Node] | None = None
+    completed: dict[fx.Node, list[str]] = field(default_factory=dict)
     both_signs: set[fx.Node] = field(default_factory=set)
 
     @property
@@ -113,6 +120,7 @@ def make_plan(
     explained: int = 1,
     recompute: bool = False,
     at: str = "input",
+    bias: str = "absorb",
 ) -> Plan:
     """Plan the passes.
 
@@ -130,6 +138,8 @@ def make_plan(
         Compute activations again in place of keeping them, segment by segment.
     at : {"input", "output"}
         Which side of a layer its heatmap shows.
+    bias : {"absorb", "ignore", "distribute"}
+        What becomes of the share of a bias. But for the first, inputs of zero may get some of it.
 
     Raises
     ------
@@ -181,8 +191,11 @@ def make_plan(
         places=where,
         channels=_channels(graph, steps, where, entries, exits),
         heads=heads,
+        absorbing={node for node, step in steps.items() if _absorbs(node, step)} if layers is None else None,
     )
-    _choose_in_place(plan, outputs, roles)
+    if bias == "absorb":
+        _choose_in_place(plan, outputs, roles)
+    plan.completed = _completed(plan)
     plan.reads = {node: _values_read(node, steps[node], roles[node].origin) for node in plan.backward}
     plan.segments = segments_of(calls, plan.backward, plan.reads, several=recompute)
     return plan
@@ -255,6 +268,27 @@ def _channels(
         "input": {name: known.entering(edges) for name, edges in entering.items()},
         "output": {name: known.leaving(source) for (_, source), names in exits.items() for name in names},
     }
+
+
+def _completed(plan: Plan) -> dict[fx.Node, list[str]]:
+    """For each node that is the last by which relevance leaves some layers: their names."""
+    entered: dict[fx.Node, list[str]] = defaultdict(list)
+    for (reader, _), names in plan.entries.items():
+        entered[reader] += names
+    last = {name: node for node in plan.backward for name in entered.get(node, ())}
+    found: dict[fx.Node, list[str]] = defaultdict(list)
+    for name, node in last.items():
+        found[node].append(name)
+    return dict(found)
+
+
+def _absorbs(node: fx.Node, step: Operation | RuledContraction) -> bool:
+    """Whether crossing the node may leave relevance with a constant."""
+    if isinstance(step, RuledContraction) or step.keeps_rest:
+        return True
+    read = origin(node).all_input_nodes
+    constant = (len(read) == 1 and node.target is aten.add.Tensor) or not all(map(carries, read))
+    return step.redistributes and constant
 
 
 def _readers_above(wanted: set[fx.Node], steps: Iterable[fx.Node], roles: Roles) -> set[fx.Node]:

@@ -242,4 +242,5 @@ def copied(relevance: Relevance) -> Relevance:
         inputs=tuple(map(own, relevance.inputs)),
         layers={name: own(heatmap) for name, heatmap in relevance.layers.items()},
         conservation={name: own(leak) for name, leak in relevance.conservation.items()},
+        cumulative={name: own(leak) for name, leak in relevance.cumulative.items()},
     )

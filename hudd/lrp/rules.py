@@ -192,9 +192,9 @@ class AlphaBeta(Rule):
             s_above.masked_fill_(lone, 0.0)
         sent = crossing.send(above, s_above)
         sent.value.add_(crossing.send(below, s_below).value)
-        for part, s in ((above, s_above), (below, s_below)):
+        for part, s, z in ((above, s_above, z_above), (below, s_below, z_below)):
             if part.shift is not None:
-                message.absorb(s, part.shift)
+                message.absorb(s, part.shift, z, self.epsilon)
         return sent
 
     def _contributions(self, crossing: Crossing, *, positive: bool) -> Contraction | BySign:

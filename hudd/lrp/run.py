@@ -14,10 +14,11 @@ from hudd.capture.samples import Place
 from hudd.errors import UsageError
 from hudd.lrp import kernels
 from hudd.lrp import message as messages
+from hudd.lrp.bias import Bias, by_image, cross, share_constants
 from hudd.lrp.composites import Composite
 from hudd.lrp.heads import enter_before_head, multiples_of
 from hudd.lrp.message import Message
-from hudd.lrp.operations import IDENTITY, Values, call
+from hudd.lrp.operations import IDENTITY, Operation, Sent, Values, call
 from hudd.lrp.plan import MIXED, Plan, RuledContraction
 from hudd.lrp.rules import Crossing
 from hudd.lrp.segments import Segment
@@ -46,6 +47,11 @@ class Relevance:
     conservation : dict of str to Tensor
         For each layer (N,) float64: the relevance that left the layer at its input minus what entered at its output, as
         a share of what is explained. Zero is exact conservation; a bias takes its share, and so does the stabilizer.
+    cumulative : dict of str to Tensor
+        For each layer (N,) float64: what has been lost (below zero) or added (above zero) on all ways from the output
+        until relevance leaves this layer, as a share of what is explained; -0.9: a tenth is left. Where the layer is
+        on every way, ``1 + cumulative`` is the share that its heatmap sums to. NaN where the images of a batch are
+        mixed on another way. "input" has the same of the model's inputs, if they were asked for.
     bias_share : dict of str to Tensor
         For each layer (N,) float64: what its biases and other constant summands absorbed, in the same unit; so
         ``conservation + bias_share`` is what the rule itself lost or added. Empty unless it was asked for.
@@ -59,6 +65,7 @@ class Relevance:
     inputs: tuple[Tensor, ...] = ()
     layers: dict[str, Tensor] = field(default_factory=dict)
     conservation: dict[str, Tensor] = field(default_factory=dict)
+    cumulative: dict[str, Tensor] = field(default_factory=dict)
     bias_share: dict[str, Tensor] = field(default_factory=dict)
     head: str = ""
 
@@ -148,10 +155,11 @@ class Run:
         pool: str,
         dtype: torch.dtype,
         at: str,
+        bias: Bias = "absorb",
         bias_share: bool = False,
     ) -> None:
         self._plan, self._composite = plan, composite
-        self._pool, self._dtype, self._at = pool, dtype, at
+        self._pool, self._dtype, self._at, self._bias = pool, dtype, at, bias
         self.doubts: Doubts = {}
         self._values: Values = {}
         # By segments that are computed again; the last one's values are there when the sweep begins.
@@ -172,10 +180,14 @@ class Run:
         pending: dict[fx.Node, Message] = {}
         for node, message in zip(nodes, enter(outputs)):
             for entry, entered in self._entered(node, message):
-                result.explained += self._by_image(entered, entry).sample_totals()
+                result.explained += by_image(entered, self._plan.places[entry]).sample_totals()
                 self._leave((entry, entry), entered, result)
                 pending[entry] = messages.add(pending[entry], entered) if entry in pending else entered
+        self._left = result.explained
         self._backward(pending, batch, result)
+        signed = torch.where(result.explained == 0, 1, result.explained)
+        for gone in result.cumulative.values():
+            gone /= signed
         size = result.explained.abs()
         size = torch.where(size > 0, size, torch.ones_like(size))
         nothing = torch.zeros_like(size)
@@ -259,6 +271,8 @@ class Run:
                 pending[node].relevance() if node in pending else torch.zeros_like(tensor)
                 for node, tensor in zip(plan.captured.inputs, batch)
             )
+            reached = [self._sum(node, pending[node]) for node in plan.captured.inputs if node in pending]
+            result.cumulative["input"] = sum(reached) - result.explained
 
     def _cross_segment(self, segment: Segment, pending: dict[fx.Node, Message], result: Relevance) -> None:
         plan, values = self._plan, self._values
@@ -268,20 +282,49 @@ class Run:
             if incoming is None:
                 continue
             step = plan.steps[node]
+            counted = plan.absorbing is not None and node in plan.absorbing
+            arrived = [self._sum(node, incoming)] if counted else []
             if self._absorbed is not None:
                 incoming.ledger = self._absorbed[node] = []
             if isinstance(step, RuledContraction):
                 sent = [(step.source, self._cross(node, step, incoming))]
-            else:
+            elif self._bias == "absorb":
                 sent = step.cross(node, incoming, values, self._composite)
+            else:
+                sent = self._cross_sharing(node, step, incoming)
             for source, message in sent:
                 edge = (node, source)
                 self._enter(edge, message, result)
                 self._leave(edge, message, result)
                 pending[source] = messages.add(pending[source], message) if source in pending else message
+            if counted:  # what no layer is asked for at loses nothing
+                self._left = self._left + sum(self._sum(*part) for part in sent) - arrived[0]
+            for name in plan.completed.get(node, ()):
+                left = (
+                    self._left
+                    if plan.absorbing is not None
+                    else sum(self._sum(*part) for part in pending.items())
+                )
+                result.cumulative[name] = left - result.explained
             for read in plan.reads[node]:
                 if last_read[read] is node and read in segment.made:
                     values.pop(read, None)
+
+    def _sum(self, node: fx.Node, message: Message) -> Tensor:
+        """The relevance of a value summed over each image, (N,); NaN where the images are mixed."""
+        place = self._plan.places.get(node)
+        if place is None:
+            return torch.full_like(self._left, torch.nan)
+        return by_image(message, place).sample_totals()
+
+    def _cross_sharing(self, node: fx.Node, step: Operation, message: Message) -> Sent:
+        """Cross an operation without weights whose constants absorb nothing."""
+        place = self._plan.places.get(node)
+        keeps = (step.keeps_rest or step.redistributes) and place is not None
+        arrived = by_image(message, place).sample_totals() if keeps and place is not None else None
+        message.kept = []
+        sent = step.cross(node, message, self._values, self._composite)
+        return share_constants(node, arrived, message, sent, self._values, self._plan.places)
 
     def _cross(self, node: fx.Node, step: RuledContraction, message: Message) -> Message:
         crossing = Crossing(
@@ -294,12 +337,12 @@ class Run:
             both_signs=node in self._plan.both_signs,
             doubt=functools.partial(self.doubts.__setitem__, node) if _halts(message.value) else None,
         )
-        return step.rule.redistribute(crossing)
+        return cross(step.rule, crossing, self._bias, self._plan.places.get(step.source))
 
     def _enter(self, edge: tuple[fx.Node, fx.Node], message: Message, result: Relevance) -> None:
         """Relevance leaves the layers whose input this edge is: their heatmaps."""
         names = self._plan.entries.get(edge, ())
-        message = self._by_image(message, edge[1]) if names else message
+        message = by_image(message, self._plan.places[edge[1]]) if names else message
         for name in names:
             if self._at == "input":
                 self._collect(name, message, result)
@@ -308,19 +351,11 @@ class Run:
     def _leave(self, edge: tuple[fx.Node, fx.Node], message: Message, result: Relevance) -> None:
         """Relevance enters the layers whose output this edge reads."""
         names = self._plan.exits.get(edge, ())
-        message = self._by_image(message, edge[1]) if names else message
+        message = by_image(message, self._plan.places[edge[1]]) if names else message
         for name in names:
             if self._at == "output":
                 self._collect(name, message, result)
             _accumulate(self._arrived, name, message.sample_totals())
-
-    def _by_image(self, message: Message, source: fx.Node) -> Message:
-        """The same relevance with the images along the first axis."""
-        place = self._plan.places[source]
-        if place == Place():
-            return message
-        factor = None if message.factor is None else place.first(message.factor)
-        return Message(place.first(message.value), factor, exclusive=False)
 
     def _collect(self, name: str, message: Message, result: Relevance) -> None:
         if self._pool == "none" or message.value.ndim < 3:

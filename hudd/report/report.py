@@ -159,6 +159,7 @@ class _Draft:
             table=_layer_table(study, facts),
             stability=self.trust.stability,
             conservation=self.trust.conservation,
+            absorbing=self.trust.absorbing,
             charts=_charts(study, facts, self.trust),
             dots=" ".join(map(str, study.clusters.label.tolist())),
             colours={

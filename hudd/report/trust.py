@@ -25,12 +25,16 @@ Comput. Stat. Data Anal. 52, 2007, who gives these bounds for the Jaccard coeffi
 
 @dataclass(frozen=True)
 class Conservation:
-    """How much relevance a layer lost, as a share of the explained output, over the errors."""
+    """How much relevance a layer lost (below zero) or added, as a share of the explained output, over the errors.
+
+    And what share of the output is `left` when relevance leaves the layer, the median; NaN where it is not known.
+    """
 
     layer: str
     median: float
     high: float
     most: float
+    left: float
 
 
 class Trust:
@@ -62,15 +66,27 @@ class Trust:
         for layer in self._study.layers:
             if not self._study.has(f"layers/{layer}/conservation"):
                 continue  # features that are no relevance
-            lost = np.abs(self._study.conservation_of(layer))
-            median, high, most = np.percentile(lost, (50, 95, 100)).tolist()
+            lost = self._study.conservation_of(layer)
+            high, most = np.percentile(np.abs(lost), (95, 100)).tolist()
+            left = np.nan
+            if self._study.has(f"layers/{layer}/cumulative"):  # not in studies of earlier versions
+                left = 1 + float(np.median(self._study.cumulative_of(layer)))
             name = (
                 printable(layer)
                 if feature_kind(self._study.settings.choices.features).layered
                 else "the worst of all"
             )
-            found.append(Conservation(name, median, high, most))
+            found.append(Conservation(name, float(np.median(lost)), high, most, left))
         return found
+
+    @property
+    def absorbing(self) -> list[str]:
+        """The layers that lose most, at most three, where by some layer less than half of the output is left."""
+        rows = self.conservation
+        if not any(row.left < 0.5 for row in rows):
+            return []
+        losing = sorted((row for row in rows if row.median < 0), key=lambda row: row.median)
+        return [row.layer for row in losing[:3]]
 
 
 def verdict(agreement: float) -> str:

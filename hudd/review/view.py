@@ -307,6 +307,10 @@ class View:
         """See :meth:`hudd.study.Results.distances_of`."""
         return self.study.distances_of(layer)
 
+    def cumulative_of(self, layer: str) -> np.ndarray:
+        """See :meth:`hudd.study.Results.cumulative_of`."""
+        return self.study.cumulative_of(layer)
+
     def conservation_of(self, layer: str) -> np.ndarray:
         """See :meth:`hudd.study.Results.conservation_of`."""
         return self.study.conservation_of(layer)

@@ -144,6 +144,11 @@ class StudySettings:
         help="LRP composite in place of the preset's, such as epsilon-plus, or rules by layer, 'GLOB=rule,GLOB=rule'",
         metavar="NAME",
     )
+    bias: Literal["absorb", "ignore", "distribute"] = _heatmaps(
+        "absorb",
+        help="What becomes of a bias' share of relevance: it stays there, is left out of the denominators, or is "
+        "shared over what the output reads:",
+    )
     layers: tuple[str, ...] | None = _heatmaps(
         None,
         help="Layers (globs) to keep heatmaps of; by default all that redistribute relevance",

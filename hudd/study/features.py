@@ -73,6 +73,7 @@ class StudyFeatures:
             self._module,
             self._device,
             rules=settings.effective_rules,
+            bias=settings.bias,
             layers=settings.layers if layers is None else layers,
             pool=settings.effective_pool,
             arithmetic=settings.arithmetic,

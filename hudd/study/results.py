@@ -100,8 +100,7 @@ class Results:
     def facts(self) -> dict[str, Any]:
         """Return what the judgement of the test set noted, see :class:`hudd.tasks.Judgement`."""
         with self.file.reading() as h5:
-            found: dict[str, Any] = json.loads(self._get(h5, "splits/test", "test").attrs.get("facts", "{}"))
-            return found
+            return dict(json.loads(self._get(h5, "splits/test", "test").attrs.get("facts", "{}")))
 
     def probe(self, split: str) -> np.ndarray | None:
         """Return what transform and DNN made of some of a split's images when it was tested, if it was."""
@@ -183,6 +182,11 @@ class Results:
         """Return (N_errors,) float32: relevance that left `layer` minus what entered, over what is explained."""
         self._check_layer(layer)
         return self._read(f"layers/{layer}/conservation", "heatmaps")
+
+    def cumulative_of(self, layer: str) -> np.ndarray:
+        """Return (N_errors,) float32: what was lost (or added) until relevance left `layer`, over what is explained."""
+        self._check_layer(layer)
+        return self._read(f"layers/{layer}/cumulative", "heatmaps")
 
     def clustering_of(self, layer: str) -> Clustering:
         """Return the clusters of `layer`."""
@@ -387,9 +391,8 @@ class Results:
 
     def _check_layer(self, layer: str) -> None:
         if layer not in self.layers:
-            raise UsageError(
-                f"layer '{layer}' is not in this study; choose one of: {', '.join(self.layers)}."
-            )
+            known = ", ".join(self.layers)
+            raise UsageError(f"layer '{layer}' is not in this study; choose one of: {known}.")
 
 
 def _is_worse(run: dict[str, Any]) -> bool:

@@ -26,6 +26,7 @@ def spatial_heatmaps(inputs: Inputs, rows: np.ndarray, layer: str) -> np.ndarray
     lrp = LRP(
         inputs.model.module,
         rules=settings.effective_rules,
+        bias=settings.bias,
         layers=[layer, "input"] if explained else ["input"],
         precision=settings.arithmetic,
     )

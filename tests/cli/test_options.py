@@ -79,6 +79,7 @@ CHOICES = {
     "--store": ("all", "selected", "none"),
     "--dtype": ("float32", "float16"),
     "--arithmetic": ("float32", "tf32", "bfloat16"),
+    "--bias": ("absorb", "ignore", "distribute"),
     "--compression": ("none", "gzip", "lzf", "zstd", "lz4", "blosc2", "bitshuffle"),
     "--device": ("auto", "cpu", "cuda"),
     "--rules": ("recommended", "epsilon-plus", "hudd-2021", "z-plus"),

@@ -6,6 +6,7 @@ Both hook modules, so the nets hold no functional calls; zennit takes no residua
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -169,3 +170,76 @@ def test_torchvision_models(torchvision: ModuleType, zennit: ModuleType, name: s
     _assert_close(ours.input, _by_zennit(zennit, model.double(), x.double(), composite))
     leaks = [leak.abs().max() for leak in ours.conservation.values()]
     assert torch.stack(leaks).isfinite().all()
+
+
+class PaddedFirst(nn.Conv2d):
+    """A convolution that pads by a child and then calls itself, as EfficientNet's."""
+
+    def __init__(self, *sizes: int, **options: int) -> None:
+        super().__init__(*sizes, bias=False, **options)  # type: ignore[arg-type]
+        self.pad = nn.ZeroPad2d(self.kernel_size[0] // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.conv2d(self.pad(x), self.weight, self.bias, self.stride, groups=self.groups)
+
+
+class Inverted(nn.Module):
+    """An inverted residual block; zennit sees the sum through a module of its own."""
+
+    def __init__(self, add: nn.Module) -> None:
+        super().__init__()
+        self.expand, self.norm0 = PaddedFirst(8, 64, 1), nn.BatchNorm2d(64, eps=1e-3)
+        self.depthwise, self.norm1 = PaddedFirst(64, 64, 3, groups=64), nn.BatchNorm2d(64, eps=1e-3)
+        self.project, self.norm2 = PaddedFirst(64, 8, 1), nn.BatchNorm2d(8, eps=1e-3)
+        self.rectify, self.add = nn.ReLU6(), add
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.rectify(self.norm0(self.expand(x)))
+        y = self.norm2(self.project(self.rectify(self.norm1(self.depthwise(y)))))
+        return self.add(torch.stack([y, x], -1))
+
+
+@pytest.mark.parametrize("rules", ["epsilon-plus", "epsilon-gamma"])
+def test_zennits_merged_batch_norms(zennit: ModuleType, rules: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In float64 both agree once zennit's merge leaves no eps behind; as it is, it changes the network itself.
+
+    The merged norm still divides by sqrt(1 + eps): with an eps of 1e-3, half a thousandth a norm.
+    """
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+    engine = pytest.importorskip("double").engine
+    canonizers = pytest.importorskip("zennit.canonizers")
+    torch.manual_seed(3)
+    blocks = [Inverted(pytest.importorskip("zennit.layer").Sum()) for _ in range(3)]
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.ReLU6(), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                          nn.Linear(8, 5)).double()  # fmt: skip
+    x = torch.randn(4, 3, 17, 17, dtype=torch.float64)
+    model.train()(x)
+    model.eval()
+    with engine():
+        ours = hudd.LRP(model, rules=rules).attribute(x).input
+    assert ours is not None
+    output = model(x).detach()
+    norms = [f"{at}.{name}" for at in (2, 3, 4) for name in ("norm0", "norm1", "norm2")]
+    layers = [f"{at}.{name}" for at in (2, 3, 4) for name in ("expand", "depthwise", "project")]
+    merge = canonizers.NamedMergeBatchNorm([([layer], norm) for layer, norm in zip(layers, norms)])
+    convolution = zennit.rules.Gamma() if rules == "epsilon-gamma" else zennit.rules.ZPlus()
+    composite = zennit.composites.LayerMapComposite(
+        [*zennit.composites.layer_map_base(), (zennit.types.Convolution, convolution),
+         (zennit.types.Linear, zennit.rules.Epsilon())],
+        canonizers=[merge],
+    )  # fmt: skip
+
+    def apart() -> float:
+        theirs = _by_zennit(zennit, model, x, composite)
+        return float(((ours - theirs).abs().flatten(1).amax(1) / theirs.abs().flatten(1).amax(1)).max())
+
+    assert apart() > 1e-4
+    with composite.context(model) as merged:
+        assert ((merged(x) - output).abs() / output.abs().amax()).max() > 1e-5  # another network
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert isinstance(module.running_var, Tensor)
+            module.running_var += module.eps
+            module.eps = 0.0
+    torch.testing.assert_close(model(x), output, rtol=1e-12, atol=1e-12)
+    assert apart() < 1e-9

@@ -135,6 +135,7 @@ def test_settings_are_written_as_ever():
         "task": None, "workers": 2, "store": "all", "dtype": "float32", "arithmetic": "float32",
         "compression": "none", "device": "auto", "attributes": [],
         "targets": [], "threshold": None, "explained": "worst", "normalise": [],
+        "bias": "absorb",
     }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ CHANGES = {
     "layers": {"layers": ("0",)},
     "preset": {"preset": "hudd-2021"},
     "rules": {"rules": "epsilon"},
+    "bias": {"bias": "distribute"},
     "pool": {"pool": "channel"},
     "features": {"features": "activation"},
     "reduction": {"reduction": "pca"},

@@ -63,7 +63,7 @@ def _taylor(node: fx.Node, message: Message, values: Values, composite: Composit
     total = relevance.sum(axis, keepdim=True)
     gradient = relevance - weights * total
     x = raw.masked_fill(raw.isneginf(), 0.0)
-    if message.ledger is not None:
+    if message.asks:
         shifted = _masked(raw * scale, resolve(mask, values), causal)
         shifted = shifted.masked_fill(shifted.isneginf(), 0.0).double()
         centre = (shifted * weights).sum(axis, keepdim=True)

@@ -36,6 +36,8 @@ class Operation:
     overwritable : bool
         Whether a ReLU may write over the output: it is memory of its own, and relevance of a rectified output
         crosses as it should.
+    keeps_rest : bool
+        Whether constants of its own may keep relevance that no number read takes, such as a class token's.
     sources : callable or None
         The activations that receive relevance; None: every activation that the node reads.
     """
@@ -45,6 +47,7 @@ class Operation:
     reads_values: bool = True
     redistributes: bool = False
     overwritable: bool = False
+    keeps_rest: bool = False
     sources: Callable[[fx.Node], list[fx.Node]] | None = None
 
 
@@ -88,7 +91,7 @@ def call(node: fx.Node, values: Values) -> Any:
 
 def shift_of(node: fx.Node, message: Message, values: Values) -> Tensor | None:
     """The constant summand of an operation that is linear but for it: its output for zeros; None if nobody asks."""
-    if message.ledger is None:
+    if not message.asks:
         return None
     shift: Tensor = call(
         node, {**values, **{read: torch.zeros_like(values[read]) for read in activations_read(node)}}

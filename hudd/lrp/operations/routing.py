@@ -133,10 +133,10 @@ def _copy(node: fx.Node, message: Message, values: Values, composite: Composite)
 RESHAPE = Operation(_reshape, own_factor=None)
 PERMUTE = Operation(_permute, own_factor=None)
 ROUTE = Operation(_route, own_factor=None)
-CHOICE = Operation(_choice, own_factor=None)
-WINNER = Operation(_choice, own_factor=None, redistributes=True)
+CHOICE = Operation(_choice, own_factor=None, keeps_rest=True)
+WINNER = Operation(_choice, own_factor=None, redistributes=True, keeps_rest=True)
 COPY = Operation(_copy, own_factor=None, sources=_written)
-CONCATENATION = Operation(_concatenation, own_factor=None)
+CONCATENATION = Operation(_concatenation, own_factor=None, keeps_rest=True)
 MAX_POOL = Operation(_max_pool, own_factor=None, redistributes=True)
 
 _ROUTES = [

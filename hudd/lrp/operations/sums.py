@@ -76,9 +76,9 @@ def _sampled(node: fx.Node, message: Message, values: Values, composite: Composi
     return [(image, Message(gradient, values[image], exclusive=False))]
 
 
-PUT = Operation(_put, own_factor=False, redistributes=True, overwritable=True)
+PUT = Operation(_put, own_factor=False, redistributes=True, overwritable=True, keeps_rest=True)
 SAMPLED = Operation(_sampled, own_factor=True, redistributes=True, overwritable=True, sources=_image)
-SHARE = Operation(_share, own_factor=True, redistributes=True, overwritable=True)
+SHARE = Operation(_share, own_factor=True, redistributes=True, overwritable=True, keeps_rest=True)
 SUM_OF_TWO = Operation(_sum_of_two, own_factor=True, redistributes=True, overwritable=True)
 AFFINE_CHANNELS = Operation(_affine_channels, own_factor=True, redistributes=True, overwritable=True)
 

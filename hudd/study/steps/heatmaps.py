@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -27,7 +27,7 @@ from hudd.study.journal import Journal
 from hudd.study.step import Step
 from hudd.study.steps import test
 
-_CONSERVATION = "conservation of "
+_CONSERVATION, _CUMULATIVE = "conservation of ", "cumulative of "
 _TOGETHER = 1 << 30  # bytes of heatmaps that are made at a time where they are not kept
 
 
@@ -40,6 +40,8 @@ def fingerprint(inputs: Inputs) -> str:
         how.append(mark)
     if marks := rule_marks(settings.effective_rules):
         how.append(marks)
+    if settings.bias != "absorb":
+        how.append(settings.bias)
     return digest("heatmaps", test.fingerprint(inputs, "test"), how)
 
 
@@ -137,7 +139,7 @@ def groups(inputs: Inputs) -> Iterator[list[str]]:
 def write_conservation(inputs: Inputs, h5: h5py.File, layer: str, rows: Stored) -> None:
     """Put in how much relevance the layer lost, where the heatmaps themselves are not kept."""
     if f"layers/{layer}/conservation" not in h5 and _conserved(inputs, [layer]):
-        _write_conservation(h5, layer, Stored(rows.path, _CONSERVATION + layer)[...])
+        _write_conservation(h5, layer, lambda name: Stored(rows.path, name)[...])
 
 
 def _wanted(inputs: Inputs) -> list[str]:
@@ -192,7 +194,7 @@ def _describe(
         h5.attrs["explained"] = head or inputs.task.about()
         journal.forget(h5, "layers")
         journal.forget_after(h5, "layers")
-        names = [name for name in found if not name.startswith(_CONSERVATION)]
+        names = [name for name in found if not name.startswith((_CONSERVATION, _CUMULATIVE))]
         for index, layer in enumerate(names):
             group = h5.create_group(f"layers/{layer}")
             group.attrs["index"] = index
@@ -216,18 +218,24 @@ def _show(inputs: Inputs, journal: Journal, shards: ShardSet, layers: list[str],
             name = f"layers/{layer}/relevance"
             write_dataset(h5, name, layout, dims=dims, units=units, description=about)
             if _CONSERVATION + layer in lost:
-                _write_conservation(h5, layer, lost[_CONSERVATION + layer])
+                _write_conservation(h5, layer, lost.__getitem__)
     journal.keep_shards(shards.directory)
 
 
 def _conserved(inputs: Inputs, layers: list[str]) -> list[str]:
     """Columns of the shards that tell conservation: relevance is conserved, other features are not."""
-    return [_CONSERVATION + layer for layer in layers] if inputs.settings.kind.conserves else []
+    kinds = (_CONSERVATION, _CUMULATIVE) if inputs.settings.kind.conserves else ()
+    return [kind + layer for layer in layers for kind in kinds]
 
 
-def _write_conservation(h5: h5py.File, layer: str, values: np.ndarray) -> None:
-    about = "relative deviation of the relevance's sum from the explained output"
-    write_dataset(h5, f"layers/{layer}/conservation", values, dims=("error",), description=about)
+def _write_conservation(h5: h5py.File, layer: str, column: Callable[[str], np.ndarray]) -> None:
+    about = {
+        "conservation": "relative deviation of the relevance's sum from the explained output",
+        "cumulative": "what was lost (below zero) or added from the output on, over what is explained",
+    }
+    for name, description in about.items():
+        values = column(f"{name} of {layer}")
+        write_dataset(h5, f"layers/{layer}/{name}", values, dims=("error",), description=description)
 
 
 def _compute(
@@ -283,7 +291,9 @@ def _results(
     with contracting(inputs.settings.arithmetic):
         found = extractor.attribute(images, target=inputs.task.explain(there))
     lost = {_CONSERVATION + layer: deviation.float() for layer, deviation in found.conservation.items()}
-    return {**found.layers, **lost}
+    unknown = dict.fromkeys(found.conservation, torch.full((len(images),), torch.nan))
+    gone = {_CUMULATIVE + layer: {**unknown, **found.cumulative}[layer].float() for layer in unknown}
+    return {**found.layers, **lost, **gone}
 
 
 def _explained(
