@@ -13,7 +13,7 @@ def cluster(
     break_lock: o.BreakLock = False,
     json: o.Json = False,
 ) -> None:
-    """Cluster the errors at every layer and keep the clusters of one layer.
+    """Cluster the errors at every layer, keep the clusters of one layer and join them into causes.
 
     [bold]Examples[/]
 

@@ -15,9 +15,9 @@ def evaluate(
 ) -> None:
     """Measure what the images of a cluster have in common.
 
-    Variance of each parameter against that over all errors, the range that holds 90 % of the cluster, a rule that
-    sets the cluster apart from other test images of its classes, and purity where a parameter "cause" tells the true
-    cause. Each is told apart from chance by shuffled clusters.
+    Variance of each parameter against that over all errors, the range that holds 90 % of the cluster, a rule on
+    parameters or measured attributes that sets the cluster apart from correctly classified images of its classes, and
+    purity where a parameter "cause" names the true cause. Variances and rules are compared with chance.
 
     [bold]Examples[/]
 

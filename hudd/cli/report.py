@@ -21,7 +21,7 @@ def report(
     host: o.Host = "127.0.0.1",
     port: o.Port = 0,
 ) -> None:
-    """Write the HTML report: clusters with heatmaps, curves, the unsafe set, before and after.
+    """Write the HTML report: causes, clusters with heatmaps, the unsafe set, before and after retraining.
 
     With --serve, the report comes as a local page on which clusters can be named and notes are kept.
 

@@ -84,7 +84,7 @@ class StudySettings:
     )
     threshold: str | None = _data(
         None,
-        help="Where numbers are predicted, the error from which on an image counts as wrong: 3, in the unit of the "
+        help="Where numbers are predicted, the error above which an image counts as wrong: 3, in the unit of the "
         "targets; yaw=5,pitch=8; or 90%, what 90 % of the test images are below",
         metavar="ERROR",
     )
@@ -134,7 +134,7 @@ class StudySettings:
         DEFAULT_PRESET,
         help="How the method is run: moments (default), channel moments of all layers; hudd, heatmaps of the tightest "
         "layer, as in the paper; hudd-2021, its authors' code; safe, transfer features by density; moments-2026, "
-        "moments as at first",
+        "the first form of moments",
         steps=("heatmaps", "cluster", "select"),
         choices=PRESETS,
         metavar="NAME",
@@ -147,7 +147,7 @@ class StudySettings:
     bias: Literal["absorb", "ignore", "distribute"] = _heatmaps(
         "absorb",
         help="What becomes of a bias' share of relevance: it stays there, is left out of the denominators, or is "
-        "shared over what the output reads:",
+        "distributed over the layer's inputs:",
     )
     layers: tuple[str, ...] | None = _heatmaps(
         None,
@@ -200,7 +200,7 @@ class StudySettings:
     strategy: str = _selection(
         "hudd",
         help="How images are selected: hudd (default), those closest to the clusters; hybrid, those within the "
-        "clusters' reach, drawn by the DNN's doubt; random; entropy; or package.module:factory",
+        "clusters' reach, drawn by uncertainty; random; entropy; or package.module:factory",
         choices=SELECTING,
         metavar="NAME",
     )
