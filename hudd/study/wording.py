@@ -44,6 +44,7 @@ def rules_of(results: Results, labels: np.ndarray, *, known: bool = True) -> lis
             told_by[name] = values
     if not told_by:
         return []
+    measured = own if TURN.name in test.parameters else own | {TURN.name: TURN}
     everywhere, failed = np.zeros(len(test.label), np.int64), np.zeros(len(test.label), bool)
     everywhere[results.errors], failed[results.errors] = labels, True
     return cluster_rules(
@@ -51,8 +52,8 @@ def rules_of(results: Results, labels: np.ndarray, *, known: bool = True) -> lis
         everywhere,
         failed=failed,
         classes=test.label,
-        units={name: one.unit for name, one in attributes.items() if one.unit} | dict(results.settings.units),
-        forms={name: one.forms for name, one in (own | {TURN.name: TURN}).items()},
+        units={name: one.unit for name, one in measured.items() if one.unit} | dict(results.settings.units),
+        forms={name: one.forms for name, one in measured.items()},
         permutations=_PERMUTATIONS,
         seed=results.settings.seed,
     )
