@@ -61,6 +61,8 @@ def show(
     with opened.file.sound():
         tables = {name: table(results, name) for name, needs in shown.items() if opened.has(needs)}
     for name, frame in tables.items():
-        print_table(name.capitalize(), frame)
+        # The rule is in most causes' names; with the intervals the table would be wider than a terminal.
+        left_out = ["low", "high", "rule", "common"] if name == "causes" else []
+        print_table(name.capitalize(), frame.drop(columns=left_out))
     for hint in opened.hints():
         console.print(f"[dim]{in_line(hint)}[/]", soft_wrap=True)
