@@ -82,7 +82,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     options.add_argument("study", type=Path, help="directory of a finished study; it is left as it is")
     options.add_argument(
-        "--cluster", type=int, default=16, help="the one to show; the default has lowered lids"
+        "--cluster", type=int, default=2, help="the one to show; the default has lowered lids"
     )
     chosen = options.parse_args()
     IMAGES.mkdir(parents=True, exist_ok=True)
@@ -97,6 +97,7 @@ def main() -> None:
         browser.window(1280, 860, scale=1.5)
         browser.open(page)
         see(browser, "report-overview", "body")
+        see(browser, "report-causes", "#causes")
         see(browser, "report-map", "#map")
         see(browser, "report-retraining", "#retraining")
         see(browser, "report-trust", "#trust")
@@ -124,6 +125,7 @@ def main() -> None:
         picture = study.source("test").picture(int(study.errors[rows[0]]))
         draw("plot-heatmap", plot.heatmap(picture, study.spatial_heatmaps(rows, study.chosen_layer)[0]))
         clustering = study.clustering_of(study.chosen_layer)
+        draw("plot-splits", plot.splits(study.causes))
         draw("plot-wicd", plot.wicd(clustering))
         draw("plot-dendrogram", plot.dendrogram(clustering))
         points = plot.embed(study.distances_of(study.chosen_layer))

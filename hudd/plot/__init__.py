@@ -1,6 +1,6 @@
 """Matplotlib figures of a study's results, for notebooks and for the report."""
 
-from hudd.plot.clusters import dendrogram, embed, embedding, parameters, retraining, wicd
+from hudd.plot.clusters import dendrogram, embed, embedding, parameters, retraining, splits, wicd
 from hudd.plot.colours import relevance_indices, relevance_palette, relevance_scale
 from hudd.plot.pictures import cluster, heatmap
 
@@ -15,5 +15,6 @@ __all__ = [
     "relevance_palette",
     "relevance_scale",
     "retraining",
+    "splits",
     "wicd",
 ]

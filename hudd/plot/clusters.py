@@ -1,4 +1,4 @@
-"""Figures of a clustering: how many clusters, how they join, where they lie, what sets them apart."""
+"""Figures of a clustering: how many clusters and causes, how they join, where they lie, what sets them apart."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 from scipy.cluster import hierarchy
 from scipy.linalg import eigh
 from scipy.sparse.linalg import eigsh
 from scipy.spatial.distance import squareform
 
 from hudd.caches import require_kernel_cache
+from hudd.clustering.causes import LEVEL
 from hudd.errors import UsageError
 from hudd.plot.style import ACCENT, CARD, CYCLE, INK, LINE, MUTED, axes, new_figure, style
 
 if TYPE_CHECKING:
     from hudd.clustering import Clustering
+    from hudd.summary import Causes
 
+_SMALLEST = 1e-6  # p that is drawn: below, the tail of a normal distribution is a guess
 _FEW = 100  # points whose map is exact at no cost; with a handful, iterations may find no start
 
 
@@ -51,6 +54,43 @@ def wicd(clustering: Clustering) -> Figure:
             lower.xaxis.set_minor_formatter(NullFormatter())
         else:
             lower.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+def splits(causes: Causes) -> Figure:
+    """Draw why there are so many causes: p of the split that sets each apart, and the smallest p of those inside it.
+
+    p below 1e-6 are drawn at 1e-6.
+
+    Parameters
+    ----------
+    causes : Causes
+        Of a study. Those whose p are NaN have no dots.
+    """
+    numbers = causes.numbers
+    with style():
+        figure, ax = axes(6.4, 1.2 + 0.2 * len(numbers))
+        ax.axvline(LEVEL, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+        ax.annotate(
+            f"p = {LEVEL:g}", (LEVEL, 0), xycoords=("data", "axes fraction"), va="bottom", xytext=(4, 3),
+            textcoords="offset points", color=MUTED,
+        )  # fmt: skip
+        for values, mark, colour, words in (
+            (causes.p_apart, "o", ACCENT, "split that sets the cause apart"),
+            (causes.p_inside, "s", CYCLE[1], "smallest p of the splits inside it"),
+        ):
+            ax.plot(np.maximum(values, _SMALLEST), numbers, mark, color=colour, markersize=5, label=words)
+        ax.set_xscale("log")
+        ax.set_xlim(0.6 * _SMALLEST, 1.6)
+        ax.xaxis.set_major_locator(LogLocator(base=100))
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.set_ylim(len(numbers) + 0.95, 0.3)  # room for the level below the last
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, nbins=25))
+        ax.set_xlabel("p: how often a single Gaussian is split as clearly, log scale")
+        ax.set_ylabel("cause")
+        ax.grid(axis="y")
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0, handletextpad=0.2)
     return figure
 
 

@@ -178,9 +178,15 @@ class _Draft:
 
 
 def _charts(study: View, facts: Facts, trust: Trust) -> dict[str, Markup]:
-    clustering = study.clustering_of(facts.layer)
+    clustering, causes = study.clustering_of(facts.layer), study.causes
     charts = {}
-    if len(clustering.ks):
+    tested = bool(np.isfinite([causes.p_apart, causes.p_inside]).any())
+    if tested:
+        charts["splits"] = as_svg(
+            plot.splits(causes), "How clearly the splits of the dendrogram set causes apart"
+        )
+    by_size = study.settings.choices.cluster_size is not None  # in place of the curve's knee
+    if len(clustering.ks) and not (tested and by_size):
         charts["wicd"] = as_svg(
             plot.wicd(clustering), f"WICD over the number of clusters; k = {clustering.k} was chosen"
         )

@@ -8,8 +8,10 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import pdist, squareform
 
 from hudd import plot
+from hudd.clustering.causes import LEVEL
 from hudd.errors import UsageError
 from hudd.plot.pictures import distances_to, nearest_first
+from hudd.summary import Causes
 
 
 def clustering(count=30, k=4):
@@ -38,6 +40,19 @@ def test_wicd_of_many_k_is_drawn_on_a_log_scale():
     figure.canvas.draw()
     assert figure.axes[1].get_xscale() == "log"
     assert "log scale" in figure.axes[1].get_xlabel()
+
+
+def test_splits_are_drawn_at_their_p():
+    apart, inside = np.array([1e-30, 0.2, np.nan]), np.array([np.nan, 0.02, 0.5])
+    numbers = np.arange(1, 4)
+    causes = Causes(numbers, numbers, numbers - 1, np.ones(3, bool), np.ones(3), apart, inside)
+    figure = plot.splits(causes)
+    figure.canvas.draw()
+    level, *dots = figure.axes[0].lines
+    assert level.get_xdata()[0] == LEVEL
+    for line, values in zip(dots, ([1e-6, 0.2, np.nan], inside)):
+        np.testing.assert_array_equal(line.get_xdata(), values)
+        np.testing.assert_array_equal(line.get_ydata(), numbers)
 
 
 def test_dendrogram_has_one_leaf_a_cluster():

@@ -1,10 +1,12 @@
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
 from hudd.errors import HuddError, UsageError
+from hudd.presets import get_preset
 from hudd.report import write_report
 from hudd.report.facts import gather
 
@@ -60,6 +62,17 @@ def test_report_stands_alone(make_study):
     assert not page.all("iframe") + page.all("object") + page.all("embed")
     assert "url(" not in re.sub(r"url\(#", "", path.read_text("utf-8"))
     assert "@import" not in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize(("preset", "curve"), [("hudd", True), ("moments", False)])
+def test_splits_are_drawn_and_the_curve_where_its_knee_decides(make_study, preset, curve):
+    study = make_study(steps=())
+    for p, drawn in ((np.nan, False), (0.001, True)):
+        study.causes = replace(study.causes, p_apart=np.full(2, p))
+        study.settings.choices = get_preset(preset)
+        words = [a["aria-label"] for a in read(study)[1].all("svg", "chart")]
+        assert any("set causes apart" in label for label in words) == drawn
+        assert any(label.startswith("WICD") for label in words) == (curve or not drawn)
 
 
 def test_every_picture_is_told_in_words(make_study):
