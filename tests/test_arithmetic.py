@@ -183,6 +183,7 @@ def test_bfloat16_rounds_factors_and_sums_of_contractions_alone():
     np.testing.assert_array_equal(tripled.numpy(), a * np.float32(3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rules", ["epsilon", "epsilon-plus", "epsilon-gamma"])
 def test_relevance_in_bfloat16_is_that_of_float32_but_for_its_rounding(rules):
     torch.manual_seed(0)
@@ -202,6 +203,7 @@ def test_studies_choose_among_all_of_them():
     assert get_args(get_type_hints(StudySettings)["arithmetic"]) == ARITHMETICS
 
 
+@pytest.mark.slow
 def test_storage_is_told_apart_from_arithmetic():
     net, images = (
         torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.ReLU(), torch.nn.Linear(4, 3)),

@@ -79,6 +79,7 @@ def test_numbers_stay_numbers():
     assert frame_to_csv(frame) == b"'-x,name\n-0.5,'-a\n2.0,\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("soffice"), reason="LibreOffice is not installed")
 def test_libreoffice_sees_text(tmp_path):
     """Without the guard the same file holds formulas, so that this can fail."""

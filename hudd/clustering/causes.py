@@ -229,14 +229,15 @@ def _p_of_split(squares: np.ndarray, left: np.ndarray, rng: np.random.Generator,
         return 1.0
     centred = squares - squares.mean(axis=0)
     products = -0.5 * (centred - centred.mean(axis=1, keepdims=True))
-    variances = scipy.linalg.eigvalsh(products)
-    variances = variances[variances > _NOTHING * max(float(variances[-1]), np.finfo(np.float64).tiny)]
+    variances = scipy.linalg.eigvalsh(products)[::-1]
+    variances = variances[variances > _NOTHING * max(float(variances[0]), np.finfo(np.float64).tiny)]
     if not len(variances):
         return 1.0
     within = sum(squares[np.ix_(side, side)].sum() / (2 * side.sum()) for side in (left, ~left))
     observed = 1 - within / variances.sum()
     scales = np.sqrt(variances)
-    drawn = (rng.standard_normal((m, len(scales))) * scales for _ in range(_DRAWS))
+    # As many numbers whatever the rank, which is a matter of rounding; the last directions count for nothing.
+    drawn = (rng.standard_normal((m, m))[:, : len(scales)] * scales for _ in range(_DRAWS))
     shares = np.array([_chance_share(rows, method) for rows in drawn])
     deviation = max(float(shares.std(ddof=1)), np.finfo(np.float64).tiny)
     return float(ndtr((shares.mean() - observed) / deviation))

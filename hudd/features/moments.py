@@ -9,6 +9,7 @@ docs/root-cause-quality.md has the measurements.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from math import prod
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hudd.errors import HuddWarning
 from hudd.features.activations import Activations
 from hudd.features.base import Batches, Extractor, Features, FeatureValues, Subject
 from hudd.features.contrast import Contrast
@@ -128,7 +130,10 @@ class Moments(Features):
         passed = self._of(layers=self._asked).prepare(example)
         kinds = dict(self._model.named_modules())
         layers = [name for name in passed if isinstance(kinds.get(name), _WEIGHTED)] or list(passed)
-        relevance = self._of(layers=layers).attribute(example[:1], _all).layers
+        with warnings.catch_warnings(
+            category=HuddWarning, action="ignore"
+        ):  # shapes are all that is looked at
+            relevance = self._of(layers=layers).attribute(example[:1], _all).layers
         if all(name in kinds for name in layers):
             activation = Activations(self._model, layers).attribute(example[:1]).layers
             # What a layer sees in windows of an image does not come image by image.

@@ -264,7 +264,7 @@ class LRP:
         absorbed = f"; most is absorbed by '{by}'" if by is not None and lost[by] < 0 else ""
         warnings.warn(
             f"only {left:.2%} of the explained output reach '{layer}'{absorbed}. Its heatmap shows where relevance "
-            "goes, but not how much; with bias='distribute' biases absorb nothing.",
+            "goes, but not how much; with `bias='distribute'` biases absorb nothing.",
             HuddWarning,
             stacklevel=3,
         )

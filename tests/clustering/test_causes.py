@@ -89,6 +89,7 @@ def test_equal_errors_are_one_cause():
     assert set(find_causes(found, pairwise_distances(rows, condensed=True), rows).of_cluster) == {1}
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 1000), sizes=st.lists(st.integers(1, 40), min_size=1, max_size=5))
 def test_causes_are_unions_of_clusters_with_p_on_the_right_side_of_the_level(seed, sizes):

@@ -99,7 +99,15 @@ def test_a_test_set_of_one_class(folder, tmp_path, label, preset):
 def test_a_thousand_classes(folder, tmp_path, preset):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (60, 8, 8), dtype=np.uint8)
-    study = studied(folder, tmp_path, images, rng.integers(0, 1000, 60), net="thousand", preset=preset)
+    study = studied(
+        folder,
+        tmp_path,
+        images,
+        rng.integers(0, 1000, 60),
+        net="thousand",
+        preset=preset,
+        task="classification",
+    )
     assert len(study.errors) > 50
     assert study.clusters.label.max() > 1
     assert study.has("evaluation")

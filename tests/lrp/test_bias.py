@@ -91,6 +91,7 @@ CONSERVING = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "rules", "bias"), CONSERVING)
 def test_all_relevance_reaches_the_input(name: str, rules: str, bias: str) -> None:
     model, x = network(name)
@@ -147,6 +148,7 @@ def test_no_policy_changes_a_network_without_biases(bias: str) -> None:
     torch.testing.assert_close(ours.input, theirs.input, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bias", BIASES)
 @pytest.mark.parametrize("options", [{}, {"recompute": True}, {"pool": "channel"}, {"layers": ["0", "3"]}])
 def test_cumulative_is_what_the_heatmaps_sum_to(bias: str, options: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ def reference(images, members, labels, clusters):
     return pairs, distance
 
 
+@pytest.mark.slow
 @given(st.integers(0, 99), st.integers(100, 700), st.integers(5, 40))
 @settings(deadline=None, max_examples=20)
 def test_equals_all_pairs(seed, memory, block):

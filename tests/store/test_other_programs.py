@@ -125,6 +125,7 @@ def test_none_is_lost_and_none_accepted_wrongly(study, tmp_path, name):
         assert holds(content(path, tmp_path), {"error": wanted["error"]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["opened r+", "attribute added", "killed while open", "copied object by object"]
 )
@@ -159,6 +160,7 @@ def test_changes_are_named_and_kept_only_where_that_is_asked(study, tmp_path, na
         assert h5.attrs["model"] == "m:f"
 
 
+@pytest.mark.slow
 @pytest.mark.timing
 def test_a_file_that_is_open_elsewhere_is_left_alone(study, tmp_path, monkeypatch):
     monkeypatch.delenv("HDF5_USE_FILE_LOCKING", raising=False)  # the command line sets it

@@ -9,6 +9,8 @@ from hudd.settings import StudySettings, fields_of
 from hudd.study import STEPS, Study
 from hudd.study.study import GRAPH
 
+pytestmark = pytest.mark.slow
+
 TOY = Path(__file__).parent.parent / "extending" / "toy"
 CHANGES = {
     "layers": {"layers": ("0",)},

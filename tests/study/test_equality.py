@@ -81,9 +81,9 @@ def test_a_retraining_by_other_threads_is_one_of_the_same_distribution(material,
 def test_a_broken_promise_is_found(equality):
     same, apart = {"differ": 0.0, "largest": 0.0}, {"differ": 0.1, "largest": 1e-3}
     assert not equality.broken_promises(
-        "batch", {"clusters": same, "distances": {"differ": 1, "largest": 1e-6}}
+        "batch", {"clusters, causes": same, "distances": {"differ": 1, "largest": 1e-6}}
     )
-    assert len(equality.broken_promises("batch", {"clusters": apart, "distances": apart})) == 2
+    assert len(equality.broken_promises("batch", {"clusters, causes": apart, "distances": apart})) == 2
     assert equality.broken_promises("workers", {"losses of the retraining": apart})
     assert not equality.broken_promises("threads", {"losses of the retraining": apart})
 

@@ -23,6 +23,7 @@ def shards(study, kind):
     return sorted((study.path / "shards" / {"closest": "nearest"}.get(kind, kind)).rglob("0*.h5"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", READS)
 @pytest.mark.parametrize("how", ["missing", "damaged"])
 def test_a_shard_that_is_gone_is_named_and_made_anew(finished, kind, how):

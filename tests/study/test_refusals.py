@@ -140,6 +140,7 @@ def test_steps_not_taken_say_so(material, tmp_path):
         _ = study.clusters
 
 
+@pytest.mark.slow
 def test_without_improvement_and_training_sets(material, tmp_path):
     study = Study.create(tmp_path / "study", **{**material, "improvement": None, "train": None}).run()
     assert study.has("clusters")
