@@ -297,7 +297,8 @@ def predict(model: nn.Module, images: np.ndarray) -> np.ndarray:
     return np.concatenate([model(as_inputs(part)).argmax(1).numpy() for part in parts])
 
 
-def _fitted(kind: Kind, training: Images, seed: int) -> nn.Module:
+def fitted(kind: Kind, training: Images, seed: int) -> nn.Module:
+    """Train the network of a kind of problem."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = kind.network(training[0].shape[3], kind.classes)
@@ -318,7 +319,7 @@ def field_problem(kind: Kind, seed: int) -> FieldProblem:
     """Train the network, then draw failures of eight causes, two of them rare, and a reference."""
     rng = np.random.default_rng([seed, len(kind.name)])
     training, (pool, labels) = kind.images(rng)
-    model = _fitted(kind, training, seed)
+    model = fitted(kind, training, seed)
     labels = labels.astype(np.int64)
     correct = predict(model, pool) == labels
     usable, failing = np.flatnonzero(correct), np.flatnonzero(~correct)

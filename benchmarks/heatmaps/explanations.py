@@ -1,0 +1,120 @@
+"""The explanations that are compared, each a function of images and the classes explained, to one map an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
+
+import torch
+from families import Network
+from measures import blurred
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hudd import LRP
+from hudd.lrp import Composite, Epsilon, Flat, Gamma, ZBox, composite_of
+
+Explanation = Callable[[Tensor, Tensor], Tensor]  # (N, C, H, W) and (N,) to (N, H, W)
+STEPS = 20  # of integrated gradients and SmoothGrad
+NOISE = 0.15  # of the range of pixels, as Smilkov et al. 2017
+
+# Composites that may become the recommended one of a network.
+NAMED = (
+    "epsilon", "epsilon-plus", "epsilon-plus-flat", "epsilon-gamma", "epsilon-gamma-box", "z-plus", "hudd-2021",
+)  # fmt: skip
+CANDIDATES = (
+    Composite("gamma", Gamma(), Gamma()),
+    Composite("gamma-flat", Gamma(), Gamma(), first=Flat()),
+    Composite("epsilon-gamma-flat", Gamma(), Epsilon(), first=Flat()),
+    Composite("epsilon-flat", Epsilon(), Epsilon(), first=Flat()),
+)
+
+
+def composites(network: Network) -> dict[str, Composite]:
+    """The composites of hudd, by name."""
+    named = {name: composite_of(name) for name in NAMED}
+    named["epsilon-gamma-box"] = replace(named["epsilon-gamma-box"], first=ZBox(*network.box))
+    return named | ({found.name: found for found in CANDIDATES} if network.candidates else {})
+
+
+def explanations(network: Network, images: Tensor) -> dict[str, Explanation]:
+    """Every explanation that can be had; captum's are left out where it is not installed.
+
+    `images` are all that are to be explained: their mean colour is one of the baselines of integrated gradients.
+    """
+    model = network.model
+    found = {f"hudd {name}": _lrp(model, composite) for name, composite in composites(network).items()}
+    found["gradient x input"] = lambda images, classes: (images * _gradient(model, images, classes)).sum(1)
+    found["SmoothGrad"] = lambda images, classes: _smooth(network, images, classes)
+    if find_spec("captum"):
+        colour = images.mean((0, 2, 3), keepdim=True)
+        found["integrated gradients"] = _integrated(network, torch.zeros_like)
+        found["integrated gradients, mean"] = _integrated(network, colour.expand_as)
+        found["integrated gradients, blur"] = _integrated(network, blurred)
+        found["Grad-CAM"] = _grad_cam(network)
+    return found | {"random": _random(), "centre": _centre}
+
+
+def _lrp(model: nn.Module, composite: Composite) -> Explanation:
+    lrp = LRP(model, rules=composite, layers=["input"])
+
+    def explain(images: Tensor, classes: Tensor) -> Tensor:
+        relevance = lrp.attribute(images, classes).input
+        assert relevance is not None
+        return relevance.sum(1)
+
+    return explain
+
+
+def _gradient(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
+    leaf = images.clone().requires_grad_()
+    return torch.autograd.grad(model(leaf).gather(1, classes[:, None]).sum(), leaf)[0]
+
+
+def _smooth(network: Network, images: Tensor, classes: Tensor) -> Tensor:
+    """The size of the mean gradient of images with noise (Smilkov et al. 2017); it has no sign."""
+    draw = torch.Generator().manual_seed(0)
+    spread = NOISE * (network.box[1] - network.box[0])
+    noisy = (images + spread * torch.randn(images.shape, generator=draw) for _ in range(STEPS))
+    mean = sum(_gradient(network.model, image, classes) for image in noisy)
+    return torch.as_tensor(mean).abs().sum(1)
+
+
+def _integrated(network: Network, baseline: Callable[[Tensor], Tensor]) -> Explanation:
+    from captum.attr import IntegratedGradients
+
+    method = IntegratedGradients(network.model)
+
+    def explain(images: Tensor, classes: Tensor) -> Tensor:
+        found = method.attribute(
+            images, baseline(images), classes, n_steps=STEPS, internal_batch_size=network.batch
+        )
+        return found.detach().float().sum(1)
+
+    return explain
+
+
+def _grad_cam(network: Network) -> Explanation:
+    """Of the map that the network pools or flattens."""
+    from captum.attr import LayerGradCam
+
+    method = LayerGradCam(network.model, network.model.get_submodule(network.space))
+
+    def explain(images: Tensor, classes: Tensor) -> Tensor:
+        found = method.attribute(
+            images, target=classes, attribute_to_layer_input=True, relu_attributions=True
+        )
+        return functional.interpolate(found.detach(), images.shape[2:], mode="bilinear")[:, 0]
+
+    return explain
+
+
+def _random() -> Explanation:
+    draw = torch.Generator().manual_seed(0)
+    return lambda images, classes: torch.rand(len(images), *images.shape[2:], generator=draw)
+
+
+def _centre(images: Tensor, classes: Tensor) -> Tensor:
+    rows, columns = (torch.linspace(-1, 1, side) for side in images.shape[2:])
+    return -(rows[:, None] ** 2 + columns**2).expand(len(images), -1, -1)
