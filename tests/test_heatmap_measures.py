@@ -152,3 +152,11 @@ def test_a_family(heatmaps):
     table = heatmaps["main"]["tables"](json.loads(json.dumps({"families": {"tiny, failing": found}})))
     assert table.count("**") == 4
     assert "(r)" in table
+
+
+def test_the_page_has_the_figures_of_the_record(heatmaps):
+    main = heatmaps["main"]
+    record = json.loads((main["harness"].RESULTS / "heatmaps.json").read_text())
+    page = main["PAGE"].read_text(encoding="utf-8")
+    told = page.partition(main["BEGIN"])[2].partition(main["END"])[0].strip()
+    assert told == main["tables"](record), "run: python benchmarks/heatmaps --page"
