@@ -91,7 +91,7 @@ class Judgement:
 
 
 class Task(ABC):
-    """Base class of the tasks that a DNN may have; made with a :class:`TaskSubject`, anew for every use.
+    """Base class of the tasks that a DNN may have. Each use makes its own instance, from a :class:`TaskSubject`.
 
     Outputs are read twice: :meth:`keep` sees each batch and says what to keep of it, :meth:`read` sees what was kept of
     some thousand images and makes columns of it, which :meth:`judge` holds against the data. No method may make an

@@ -31,6 +31,7 @@ class Regression(Task):
 
     columns: tuple[str, ...] = ("output",)
     score = "error over threshold"
+    may_lack = False  # an image may lack some of its targets, but not all
 
     def __init__(self, subject: TaskSubject) -> None:
         self.subject = subject
@@ -137,9 +138,6 @@ class Regression(Task):
                 )
             self._check_values(truth, names, source, split)
             self._scales(source, names, truth)
-
-    may_lack = False
-    """Whether an image may have some of its targets only."""
 
     def _check_shape(self, output: torch.Tensor, names: Sequence[str]) -> None:
         shape = tuple(output.shape)
@@ -289,10 +287,11 @@ class Regression(Task):
         parts = self._test_parts
         rows = self.explained.rows(list(parts))
         chosen = torch.zeros(len(parts), sum(map(len, parts.values())), dtype=torch.bool)
-        at = list(parts.values())
-        for number in range(len(at)):
-            for row in [number] if self.explained.worst else rows if number == 0 else []:
-                chosen[number, at[row]] = True
+        for number, at in enumerate(parts.values()):
+            if self.explained.worst:
+                chosen[number, at] = True
+            elif number in rows:
+                chosen[0, at] = True  # all of them together go by number 0
 
         def multiples(output: torch.Tensor) -> torch.Tensor:
             mask = chosen[numbers.cpu()].to(output.device)

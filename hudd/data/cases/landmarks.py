@@ -6,6 +6,8 @@ them carries its name in the column ``cause``.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from torch import nn
 
@@ -40,14 +42,6 @@ for _model in (landmarks_model, angles_model):
     _model.transform = Transform(mean=0.5, std=0.25)  # type: ignore[attr-defined]
 
 
-def _landmarks(seed: int) -> dict[str, Arrays]:
-    return _splits(seed, angles=False)
-
-
-def _angles(seed: int) -> dict[str, Arrays]:
-    return _splits(seed, angles=True)
-
-
 def _splits(seed: int, *, angles: bool) -> dict[str, Arrays]:
     splits = {}
     for (name, (usual, each)), rng in zip(_SETS.items(), np.random.default_rng(seed).spawn(len(_SETS))):
@@ -66,7 +60,7 @@ LANDMARKS = Case(
     name="landmarks",
     title="twelve landmarks of a driver's eye, rendered, five under-represented parameter ranges",
     model="hudd.data.cases.landmarks:landmarks_model",
-    make=_landmarks,
+    make=partial(_splits, angles=False),
     training={"epochs": 20, "batch_size": 32, "lr": 0.005, "optimizer": "adam", "schedule": "cosine"},
     retraining={"epochs": 8, "batch_size": 32, "lr": 0.002, "optimizer": "adam", "schedule": "cosine"},
     study={"threshold": "4", "angles": {"gaze_angle": 360}},
@@ -75,7 +69,7 @@ GAZE_ANGLES = Case(
     name="gaze-angles",
     title="yaw and pitch of a driver's gaze in degrees, rendered eyes, five under-represented parameter ranges",
     model="hudd.data.cases.landmarks:angles_model",
-    make=_angles,
+    make=partial(_splits, angles=True),
     training={"epochs": 15, "batch_size": 64, "lr": 0.002, "optimizer": "adam", "schedule": "cosine"},
     retraining={"epochs": 10, "batch_size": 64, "lr": 0.001, "optimizer": "adam", "schedule": "cosine"},
     study={
