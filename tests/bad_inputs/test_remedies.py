@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
 CASES = runpy.run_path(str(HERE / "cases"))["CASES"]
 TABLE = runpy.run_path(str(HERE / "table.py"))
-REMEDIES = runpy.run_path(str(HERE / "remedies.py"))["REMEDIES"]
+REMEDIES = runpy.run_path(str(HERE / "remedies"))["REMEDIES"]
 
 
 @pytest.fixture(scope="module")
