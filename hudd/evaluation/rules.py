@@ -126,6 +126,8 @@ def cluster_rules(
     UsageError
         If there are no parameters or lengths differ.
     """
+    from scipy.stats import false_discovery_control  # takes longer to import than results take to show
+
     labels = np.asarray(labels)
     count = len(labels)
     strata = np.zeros(count, np.int64) if classes is None else np.asarray(classes)
@@ -147,7 +149,7 @@ def cluster_rules(
         rng = np.random.default_rng([seed, cluster])
         search = _Search(conditions, member, pool, compared, strata, permutations, rng)
         rules.append(search.rule(cluster, max_conditions))
-    adjusted = benjamini_hochberg(np.array([rule.p_value for rule in rules]))
+    adjusted = false_discovery_control([rule.p_value for rule in rules])
     return [replace(rule, p_value=float(p_value)) for rule, p_value in zip(rules, adjusted)]
 
 
@@ -193,15 +195,6 @@ class _Search:
         alike = [one for one in best if one.worth >= best[0].worth - _ALIKE]
         order = list(self.conditions.parameters)
         return min(alike, key=lambda one: order.index(one.parameter))
-
-
-def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
-    """Return (k,) p-values adjusted to control the false discovery rate."""
-    order = np.argsort(-p_values, kind="stable")
-    ranks = np.arange(len(p_values), 0, -1)
-    adjusted = np.empty(len(p_values))
-    adjusted[order] = np.minimum.accumulate(np.minimum(p_values[order] * len(p_values) / ranks, 1))
-    return adjusted
 
 
 def _gain_and_loss(

@@ -11,7 +11,7 @@ from hudd.evaluation import cluster_rules
 from hudd.evaluation.chance import as_good
 from hudd.evaluation.conditions import Conditions
 from hudd.evaluation.draws import random_sets
-from hudd.evaluation.rules import _gain_and_loss, benjamini_hochberg
+from hudd.evaluation.rules import _gain_and_loss
 
 
 @pytest.fixture
@@ -185,19 +185,25 @@ def test_many_sets_at_once_are_worth_what_each_is_by_itself(seed, count, against
             assert worth <= max(net.sum(), 0) + 1e-9
 
 
-@pytest.mark.parametrize(
-    ("given", "adjusted"),
-    [
-        ([], []),
-        ([0.02], [0.02]),
-        ([0.01, 0.01, 0.01], [0.01, 0.01, 0.01]),
-        ([0.01, 0.5, 0.02, 0.9], [0.04, 2 / 3, 0.04, 0.9]),
-        ([0.04, 0.03, 0.02, 0.01], [0.04, 0.04, 0.04, 0.04]),
-        ([1, 1], [1, 1]),
-    ],
-)
-def test_p_values_are_adjusted_over_the_clusters(given, adjusted):
-    assert benjamini_hochberg(np.array(given)) == pytest.approx(np.array(adjusted))
+def test_p_values_are_adjusted_over_the_clusters():
+    rng = np.random.default_rng(3)
+    failed, light = np.arange(400) < 120, rng.random(400)
+    light[:40] -= np.linspace(0, 0.6, 40)  # one cluster of several is darker, more or less
+    labels = np.where(failed, 1 + np.arange(400) // 20, 0)
+    alone = [
+        cluster_rules({"light": light}, np.where(labels == one, one, 0), failed=failed, permutations=99)[0]
+        for one in range(1, 7)
+    ]
+    found = {
+        rule.cluster: rule.p_value
+        for rule in cluster_rules({"light": light}, labels, failed=failed, permutations=99)
+    }
+    p_values = np.sort([rule.p_value for rule in alone])
+    adjusted = np.minimum.accumulate((p_values * 6 / np.arange(1, 7))[::-1])[::-1].clip(max=1)
+    assert len(set(p_values)) > 2
+    for rule in alone:
+        at = np.searchsorted(p_values, rule.p_value, "right") - 1
+        assert found[rule.cluster] == pytest.approx(adjusted[at])
 
 
 def test_what_all_failures_have_in_common_is_no_cluster_s_rule():
