@@ -53,21 +53,21 @@ class Labels:
         self.study, self.file = study, study.path / "labels.csv"
         self.class_names, self._path = study.class_names, study.split("improvement").path
         self.images = np.unique(study.selection.image)
-        self._place = {self._path[image]: image for image in self.images.tolist()}
+        self._place = {path: image for image, path in enumerate(self._path)}
+        self._unsafe = set(self.images.tolist())
         self._number = {name: at for at, name in enumerate(self.class_names)}
         self.refresh()
 
     def refresh(self) -> None:
         """Read what others have saved or put into the study since."""
-        known = self.study.labels
-        self._label = {image: int(known[image]) for image in self.images.tolist()}
+        self._label = self.study.labels
         self._given = self._read(self._rows()[1])
 
     def of(self, image: int) -> int:
         """Return the class of an image of the unsafe set, -1 where it is unknown."""
         self._check(image)
         given = self._given.get(image)
-        return self._label[image] if given is None or self._is_stale(image, given) else given.label
+        return int(self._label[image]) if given is None or self._is_stale(image, given) else given.label
 
     def put_into_study(self) -> int:
         """Put the labels given by hand into the study, all or none; returns how many are new or different.
@@ -90,7 +90,9 @@ class Labels:
 
     def _check_current(self) -> None:
         stale = {
-            image: self._label[image] for image, given in self._given.items() if self._is_stale(image, given)
+            image: int(self._label[image])
+            for image, given in self._given.items()
+            if self._is_stale(image, given)
         }
         if not stale:
             return
@@ -101,7 +103,8 @@ class Labels:
         more = f"; and {len(stale) - _SHOWN} more" if len(stale) > _SHOWN else ""
         raise EditConflict(
             f"others have put labels of {len(stale)} of these images into the study meanwhile: {'; '.join(told)}"
-            f"{more}; nothing was put in: label these images again, then put all of them into the study.",
+            f"{more}; nothing was put in: label these images again, or correct '{self.file.name}' for those of an "
+            "earlier selection, then put all of them into the study.",
             {"labels": {str(image): label for image, label in stale.items()}},
         )
 
@@ -147,7 +150,7 @@ class Labels:
             self._given = self._read(rows)
 
     def _check(self, image: int) -> None:
-        if image not in self._label:
+        if image not in self._unsafe:
             raise UsageError(f"image {image} is not in the unsafe set.")
 
     def _is_stale(self, image: int, given: _Given) -> bool:
@@ -164,11 +167,11 @@ class Labels:
         return self._number.get(match_cell(cell, self._number.__contains__), -1)
 
     def _image(self, row: _Row) -> int | None:
-        """Return the image of the unsafe set that a row is about."""
+        """Return the image of the improvement set that a row is about."""
         return self._place.get(match_cell(row["path"], self._place.__contains__))
 
     def _read(self, rows: list[_Row]) -> dict[int, _Given]:
-        """Return the classes given to images of the unsafe set."""
+        """Return the classes given to images, also those of an earlier unsafe set."""
         found = {}
         for row in rows:
             image, label = self._image(row), self._class(row["label"])

@@ -124,6 +124,22 @@ def test_a_label_that_was_imported_since_is_not_replaced_unseen(plain, before, g
     assert Labels(plain).put_into_study() == 2
 
 
+def test_labels_of_an_earlier_selection_do_not_replace_imported_ones_either(plain):
+    early = next(image for image in range(60) if image not in plain.selection.image)
+    rows = [(plain.split("improvement").path[early], plain.class_names[1], "")]
+    (plain.path / "labels.csv").write_bytes(to_csv(["path", "label", "replaces"], rows))
+    plain.labels[early] = 2
+    with pytest.raises(
+        EditConflict, match=r"correct 'labels\.csv' for those of an earlier selection"
+    ) as told:
+        Labels(plain).put_into_study()
+    assert told.value.changes == {"labels": {str(early): 2}}
+    with pytest.raises(UsageError, match="not in the unsafe set"):
+        Labels(plain).set(early, 1)
+    plain.labels[early] = -1
+    assert Labels(plain).put_into_study() == 1
+
+
 def test_labels_without_what_they_replace_are_put_in_where_there_are_none(plain):
     plain.labels[2] = 1
     paths = plain.split("improvement").path
