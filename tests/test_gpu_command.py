@@ -81,6 +81,7 @@ def test_the_plan_builds_first_and_stays_within_the_time() -> None:
     assert gpu["as_table"](record).split() == ["built", "passed", "1.5"]
 
 
+@pytest.mark.slow
 @pytest.mark.timing
 def test_a_command_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     run = gpu["run_command"]

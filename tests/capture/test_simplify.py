@@ -111,6 +111,7 @@ def test_folded(name: str) -> None:
     _close(model, captured, shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KEPT)
 def test_kept_as_an_affine_map(name: str) -> None:
     torch.manual_seed(0)
@@ -138,6 +139,7 @@ class _Squeezes(nn.Module):
         return self.conv(x).mean((2, 3), keepdim=True).squeeze(*self.axes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("axes", "rest"),
     [((), (6,)), ((0,), (6, 1, 1)), ((-1,), (6, 1)), (((0, 2, 3),), (6,)), (((-4, 1, -2),), (6, 1))],

@@ -34,6 +34,7 @@ OPTIONS = [
 DISTANCES_ONLY = {"check_clustering", "check_positive_only_tag_during_fit"}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "options", [{}, {"clusterer": "hdbscan", "reduction": "pca"}, {"metric": "precomputed"}]

@@ -134,6 +134,7 @@ def test_neither_tiles_nor_threads_change_a_bit(in_rounds, monkeypatch):
         np.testing.assert_array_equal(other, found[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", [1, 2, 3, 7, 64, 1300])
 @pytest.mark.parametrize("far", [0.0, 1e3, 1e9])
 def test_a_search_finds_the_nearest_of_any_size(features, far):

@@ -243,6 +243,7 @@ def test_distances_beyond_float32_are_refused():
         pairwise_distances(np.full((2, 40), 1e30) * [[1], [-1]], squared=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "memory"),
     [("f4", 1 << 13), (">f4", 1 << 13), ("u2", 1 << 13), ("f4", 1 << 16), ("f8", 1 << 16)]

@@ -64,6 +64,7 @@ def test_the_null_tells_causes_from_chance():
     assert variance_reduction(noise, tiny, permutations=99).chance > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("members", [0, 3, 6, 7])
 def test_ties_count_among_what_chance_does(members):
     # A cluster of 7 among 60, of which 27 have a flag: how many of the 7 have it is hypergeometric.

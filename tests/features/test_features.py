@@ -47,6 +47,7 @@ def test_activations_are_what_enters_a_layer(net, images):
     assert not net.second._forward_pre_hooks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pool", "shape"), [("channel", (6, 4)), ("space", (6, 6, 6))])
 def test_activations_are_pooled_as_heatmaps_are(net, images, pool, shape):
     whole = Activations(net, ["second"]).attribute(images).layers["second"]

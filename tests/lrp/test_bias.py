@@ -102,6 +102,7 @@ def test_all_relevance_reaches_the_input(name: str, rules: str, bias: str) -> No
         torch.testing.assert_close(gone, torch.zeros_like(gone), rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(st.integers(1, 6), st.integers(1, 4), st.floats(0, 10), st.integers(0, 2**16))
 def test_a_linear_layer_shares_its_bias(inputs: int, outputs: int, size: float, seed: int) -> None:
@@ -137,6 +138,7 @@ def test_a_denominator_without_the_bias() -> None:
     torch.testing.assert_close(found.input, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bias", BIASES)
 def test_no_policy_changes_a_network_without_biases(bias: str) -> None:
     torch.manual_seed(1)
@@ -161,6 +163,7 @@ def test_cumulative_is_what_the_heatmaps_sum_to(bias: str, options: dict[str, An
         torch.testing.assert_close(1 + found.cumulative["input"], reaching(found), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_cumulative_counts_every_branch() -> None:
     """What a block's branch loses, and nothing for what goes around it."""
     model, x = network("residual")

@@ -185,6 +185,7 @@ def test_wrong_targets(net: Net, images: Tensor, name: str) -> None:
         hudd.LRP(net).attribute(images, target)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_targets_of_other_outputs() -> None:
     torch.manual_seed(0)
     maps = nn.Conv2d(2, 3, 3)
@@ -248,6 +249,7 @@ def test_a_container_of_attention_that_is_spelled_out() -> None:
     assert lrp.prepare(x) == ("0", "0.self_attn")
 
 
+@pytest.mark.slow
 def test_a_container_called_on_its_own_output() -> None:
     torch.manual_seed(0)
     block = nn.Sequential(nn.Linear(4, 4), nn.ReLU())

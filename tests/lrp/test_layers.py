@@ -146,6 +146,7 @@ def test_a_rule_for_one_of_several() -> None:
         hudd.LRP(model, rules={"third": "z-plus"}).attribute(x)
 
 
+@pytest.mark.slow
 def test_a_layer_of_torch_is_one_layer() -> None:
     """However torch computes it: attention has two weights, an LSTM two a step."""
 

@@ -323,6 +323,7 @@ REFUSED_PRODUCTS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], str, str]]
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REFUSED_PRODUCTS)
 def test_refused_products(name: str) -> None:
     function, operation, reason = REFUSED_PRODUCTS[name]

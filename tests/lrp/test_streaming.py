@@ -117,6 +117,7 @@ def test_a_batch_is_begun_before_the_one_before_is_waited_for() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rules", ["epsilon", "epsilon-plus", "epsilon-plus-flat"])
 def test_nothing_is_looked_at_between_the_first_kernel_and_the_last(
     rules: str, monkeypatch: pytest.MonkeyPatch

@@ -31,6 +31,7 @@ def expected(model: nn.Module, images: Tensor) -> Tensor:
     return hudd.LRP(model).attribute(images).inputs[0]
 
 
+@pytest.mark.slow
 @pytest.mark.timing
 def test_the_first_batch_from_two_threads(
     model: nn.Module, images: Tensor, expected: Tensor, monkeypatch: pytest.MonkeyPatch

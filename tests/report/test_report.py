@@ -18,6 +18,8 @@ HOSTILE = (
     "two\nlines\t\x00\u202egnp",
 )
 
+pytestmark = pytest.mark.slow
+
 
 class Page(HTMLParser):
     """Elements with their attributes, and the visible text."""
@@ -138,7 +140,6 @@ def test_only_its_own_script_may_run(make_study):
     assert "default-src 'none'" in text
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("steps", [(), ("select",), ("evaluate",), ("select", "retrain")])
 def test_unfinished_studies_have_a_report(make_study, steps):
     _, page = read(make_study(steps=steps))

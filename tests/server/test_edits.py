@@ -8,11 +8,12 @@ import pytest
 from hudd.review.labelling import Labels
 from hudd.review.review import Review
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("starlette", reason="starlette is not installed")
 pytest.importorskip("uvicorn", reason="uvicorn is not installed")
 
 
-@pytest.mark.slow
 def test_clusters_are_edited(client, study):
     assert client.edit("merge", into=2, other=1).json() == {"edits": 1}
     assert client.edit("split", cluster=3).json() == {"edits": 2}

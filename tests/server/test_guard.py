@@ -11,6 +11,8 @@ pytest.importorskip("starlette", reason="starlette is not installed")
 pytest.importorskip("uvicorn", reason="uvicorn is not installed")
 from hudd.server import connection, guard
 
+pytestmark = pytest.mark.slow
+
 TOKEN, NONE = "right-token", {"X-Hudd-Token": ""}
 
 
@@ -162,7 +164,6 @@ def ended(client, begin, then=b"", every=0.1, most=120):
         return time.monotonic() - started, found
 
 
-@pytest.mark.slow
 @pytest.mark.timing
 def test_half_open_connections_end(client, monkeypatch):
     monkeypatch.setattr(connection, "SECONDS", 0.5)
@@ -190,7 +191,6 @@ def test_half_open_connections_end(client, monkeypatch):
     assert client.get("/notes").status_code == 200
 
 
-@pytest.mark.slow
 @pytest.mark.timing
 def test_an_answer_that_nobody_reads_ends(client, monkeypatch):
     monkeypatch.setattr(connection, "SECONDS", 0.3)
@@ -211,7 +211,6 @@ def test_an_answer_that_nobody_reads_ends(client, monkeypatch):
 
 
 @pytest.mark.timing
-@pytest.mark.slow
 def test_a_long_answer_is_waited_for(client, study, monkeypatch):
     monkeypatch.setattr(connection, "SECONDS", 0.2)
     source = study.source("test")

@@ -14,6 +14,8 @@ pytest.importorskip("starlette", reason="starlette is not installed")
 pytest.importorskip("uvicorn", reason="uvicorn is not installed")
 from hudd.server import serve as server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "path",

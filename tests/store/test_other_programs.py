@@ -140,6 +140,7 @@ def test_what_is_sound_is_sealed_by_whoever_opens_it_next_who_says_so(study, tmp
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "says"),
     [

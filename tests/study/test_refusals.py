@@ -7,6 +7,8 @@ from hudd.errors import HuddError, UnsupportedOperation, UsageError
 from hudd.study import Study
 from hudd.study.labels import export_labels
 
+pytestmark = pytest.mark.slow
+
 
 def test_no_error(finished, material, tmp_path):
     test = finished.split("test")
@@ -18,7 +20,6 @@ def test_no_error(finished, material, tmp_path):
     assert study.split("test").correct.all()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_few_errors(finished, material, tmp_path, count):
     rows = np.concatenate([np.flatnonzero(finished.split("test").correct)[:5], finished.errors[:count]])
@@ -140,7 +141,6 @@ def test_steps_not_taken_say_so(material, tmp_path):
         _ = study.clusters
 
 
-@pytest.mark.slow
 def test_without_improvement_and_training_sets(material, tmp_path):
     study = Study.create(tmp_path / "study", **{**material, "improvement": None, "train": None}).run()
     assert study.has("clusters")

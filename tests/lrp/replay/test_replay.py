@@ -26,6 +26,7 @@ assert_equal = shared["assert_equal"]
 looked_at = shared["looked_at"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rules", RULES)
 def test_replaying_changes_nothing(
     net: nn.Module, images: Tensor, recorder: StandInRecorder, rules: str
