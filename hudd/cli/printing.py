@@ -40,7 +40,8 @@ def print_table(title: str, frame: pd.DataFrame, *, most: int = 30) -> None:
         if name in _LEFT_OUT and not frame[name].any():
             continue
         if name not in share_of.values():
-            cells[name] = [_cell(value) for value in frame[name].head(most)]
+            column = frame[name].head(most)
+            cells[name] = ["" if none else _cell(value) for value, none in zip(column, column.isna())]
         if name in share_of:
             shares = frame[share_of[name]].head(most)
             cells[name] = [f"{cell} {share:.0%}" if cell else "" for cell, share in zip(cells[name], shares)]
@@ -150,5 +151,5 @@ def _printable(text: str) -> Text:
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
-        return "" if value != value else f"{value:.4g}"
+        return f"{value:.4g}"
     return {True: "yes", False: ""}[value] if isinstance(value, bool) else str(value)

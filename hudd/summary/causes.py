@@ -46,7 +46,7 @@ class CauseFacts:
     fixed : float or None
         Share of the errors that are right after retraining, mean over its runs.
     common : bool
-        Whether the errors have something in common, see :class:`hudd.summary.Causes`.
+        Whether the errors have something in common: a rule, or how they deviate, see :class:`hudd.summary.Causes`.
     p_apart : float
         Of the split that sets it apart; NaN where there is none.
     """
@@ -67,7 +67,7 @@ class CauseFacts:
 
 
 def cause_facts(study: Findings, mode: str = "") -> list[CauseFacts]:
-    """Return the causes in the order of their numbers: those with something in common first, larger ones before others.
+    """Return the causes: those with something in common first, larger ones before others.
 
     Parameters
     ----------
@@ -101,18 +101,21 @@ def cause_facts(study: Findings, mode: str = "") -> list[CauseFacts]:
                 region=region,
                 region_interval=wilson(region[1], region[0]) if region else (0.0, 1.0),
                 fixed=float(np.mean([one[rows].mean() for one in after])) if after else None,
-                common=bool(causes.common[number - 1]),
+                common=at is not None or bool(causes.common[number - 1]),
                 p_apart=float(causes.p_apart[number - 1]),
             )
         )
-    return found
+    return sorted(found, key=lambda cause: (not cause.common, -len(cause.rows), cause.number))
 
 
 def causes_table(study: Findings) -> pd.DataFrame:
-    """One row a cause: name, errors, their share with its interval, rule, failures where it holds, clusters."""
+    """One row a cause: name, errors, their share with its interval, rule, failures where it holds, clusters.
+
+    Without a rule there are no counts of images that fit it.
+    """
     rows = []
     for cause in cause_facts(study):
-        images, failures = cause.region or (0, 0)
+        images, failures = cause.region or (pd.NA, pd.NA)
         rows.append(
             {
                 "cause": cause.number,
@@ -129,7 +132,7 @@ def causes_table(study: Findings) -> pd.DataFrame:
                 "common": cause.common,
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype({"fits": "Int64", "failures": "Int64"})
 
 
 def _row(rules: Mapping[str, Any], number: int) -> int | None:

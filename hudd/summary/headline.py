@@ -9,7 +9,7 @@ import numpy as np
 
 from hudd.clustering.clusterers import is_counted
 from hudd.features import feature_kind
-from hudd.summary.causes import causes_table
+from hudd.summary.causes import cause_facts, causes_table
 from hudd.summary.cautions import assignment_line, cautions
 from hudd.summary.findings import Findings
 from hudd.summary.tables import classes_table, clusters_table, layers_table, plain, records, retraining_table
@@ -136,8 +136,9 @@ def _headline(study: Findings) -> dict[str, str]:
         sizes = np.unique(study.clusters.label, return_counts=True)[1]
         single = int((sizes == 1).sum())
         note = f", {single} of them a single error" if single else ""
-        common = int(study.causes.common.sum())
-        rest = len(study.causes.common) - common
+        causes = cause_facts(study)
+        common = sum(cause.common for cause in causes)
+        rest = len(causes) - common
         pairs["root causes"] = f"{common}, and {rest} without a common cause" if rest else str(common)
         pairs["root-cause clusters"] = f"{len(sizes)} (largest {sizes.max()}{note})"
         if named := sum(map(bool, study.clusters.name)):
