@@ -71,5 +71,7 @@ def test_what_cannot_be_measured_is_no_number():
 def test_wrong_calls_are_named():
     with pytest.raises(UsageError, match="same images"):
         purity_coverage(np.array([1, 1]), np.array(["a"]))
+    with pytest.raises(UsageError, match="same images"):
+        purity_coverage(np.ones((2, 2), int), np.full((2, 2), "a"))
     with pytest.raises(UsageError, match="no image has a cause"):
         purity_coverage(np.array([1, 1]), np.array(["a", "a"]), ignore=("a",))

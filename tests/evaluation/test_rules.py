@@ -167,7 +167,7 @@ def test_many_sets_at_once_are_worth_what_each_is_by_itself(seed, count, against
     rng = np.random.default_rng(seed)
     table = {
         "p": rng.integers(0, 6, count).astype(float),
-        "q": rng.random(count),
+        "q": np.where(rng.random(count) < 0.2, np.nan, rng.random(count)),
         "t": rng.choice(["a", "b"], count),
     }
     conditions = Conditions(table, count, {}, cost=0.03)

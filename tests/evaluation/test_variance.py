@@ -34,6 +34,17 @@ def test_angles_are_the_same_on_either_side_of_north():
     assert linear[0, 0] < 0
 
 
+@given(st.integers(0, 99), st.floats(-400, 400))
+def test_where_angles_are_counted_from_does_not_matter(seed, by):
+    rng = np.random.default_rng(seed)
+    angle, labels = rng.normal(0, 50, 20), rng.integers(1, 4, 20)
+    found, again = (
+        variance_reduction({"a": values}, labels, angles={"a": 360}) for values in (angle, angle + by)
+    )
+    np.testing.assert_allclose(again.reduction, found.reduction, atol=1e-9)
+    np.testing.assert_allclose(again.shift, found.shift, atol=1e-9)
+
+
 def test_constants_text_and_missing_values():
     labels = np.array([1, 1, 1, 2, 2, 2])
     result = variance_reduction(
