@@ -62,6 +62,12 @@ STRATEGIES = Registry(
         "bl1": "hudd.selection.strategies:drawn_errors",
         "bl2": "hudd.selection.strategies:draw_with_replacement",
         "hybrid": "hudd.selection.strategies:within_reach_by_doubt",
+        "margin": "hudd.selection.strategies:least_margin",
+        "class-balanced-entropy": "hudd.selection.strategies:most_uncertain_of_each_class",
+        "entropy-kmeans": "hudd.selection.strategies:most_uncertain_spread",
+        "badge": "hudd.selection.strategies:badge",
+        "core-set": "hudd.selection.strategies:core_set",
+        "typiclust": "hudd.selection.strategies:typical",
     },
 )
 _COMPARED = ("none", "bl1", "bl2")  # those that draw one image more than once, or know what is wrong

@@ -28,7 +28,7 @@ from hudd.lrp.message import Message
 from hudd.lrp.rules import Crossing, Rule
 from hudd.parts import ATTRIBUTES, CASES, CLUSTERERS, EXPORTERS, FEATURES, RULES, STRATEGIES, TASKS
 from hudd.registry import Registry
-from hudd.selection.strategies import Candidates, SelectionStrategy
+from hudd.selection.candidates import Candidates, SelectionStrategy
 from hudd.selection.unsafe import UnsafeSet
 from hudd.tasks import Classification, Judgement, Task, TaskSubject
 

@@ -2,8 +2,10 @@
 
 from hudd.parts import STRATEGIES
 from hudd.selection.balance import balance, balance_weights, smart_bagging
-from hudd.selection.baselines import bootstrap, select_bl1, select_bl2, select_entropy, select_random
+from hudd.selection.baselines import bootstrap, select_bl1, select_bl2, select_random
+from hudd.selection.candidates import Candidates, Drawn, Embedding, SelectionStrategy
 from hudd.selection.closest import ClosestMembers, closest_members, cluster_sizes
+from hudd.selection.diverse import select_badge, select_core_set, select_entropy_kmeans, select_typical
 from hudd.selection.doubt import failure_rate, sampled_doubt
 from hudd.selection.labels import (
     export_csv,
@@ -12,14 +14,8 @@ from hudd.selection.labels import (
     import_labels,
     label_studio_interface,
 )
-from hudd.selection.strategies import (
-    Candidates,
-    Drawn,
-    SelectionStrategy,
-    check_strategies,
-    strategies,
-    unsafe_set,
-)
+from hudd.selection.strategies import check_strategies, strategies, unsafe_set
+from hudd.selection.uncertain import select_class_balanced, select_entropy, select_margin
 from hudd.selection.unsafe import UnsafeSet, cluster_budgets, select_unsafe, share_out, shuffled_order
 
 __all__ = [
@@ -27,6 +23,7 @@ __all__ = [
     "Candidates",
     "ClosestMembers",
     "Drawn",
+    "Embedding",
     "SelectionStrategy",
     "UnsafeSet",
     "balance",
@@ -43,10 +40,16 @@ __all__ = [
     "import_labels",
     "label_studio_interface",
     "sampled_doubt",
+    "select_badge",
     "select_bl1",
     "select_bl2",
+    "select_class_balanced",
+    "select_core_set",
     "select_entropy",
+    "select_entropy_kmeans",
+    "select_margin",
     "select_random",
+    "select_typical",
     "select_unsafe",
     "share_out",
     "shuffled_order",

@@ -1,7 +1,7 @@
-"""Selections that HUDD is compared with: at random, by uncertainty, and the paper's BL1 and BL2.
+"""Selections that HUDD is compared with: at random, and the paper's BL1 and BL2.
 
-All return rows of the improvement set, (S,) int64. Those of `random` and `entropy` are distinct and in
-order of choice; the paper's baselines draw with replacement, as its code does.
+All return rows of the improvement set, (S,) int64. Those of `random` are distinct and in order of choice; the paper's
+baselines draw with replacement, as its code does.
 """
 
 from __future__ import annotations
@@ -13,29 +13,8 @@ from hudd.errors import UsageError
 
 def select_random(count: int, budget: int, *, seed: int) -> np.ndarray:
     """`budget` distinct images of `count`, all sets equally likely."""
-    _check(budget, count)
+    check_budget(budget, count)
     return np.random.default_rng(seed).permutation(count)[:budget].astype(np.int64)
-
-
-def select_entropy(entropy: np.ndarray, budget: int, *, seed: int = 0) -> np.ndarray:
-    """Choose the `budget` images whose predicted distribution has the highest entropy, highest first.
-
-    Parameters
-    ----------
-    entropy : np.ndarray
-        (M,) entropy of the softmax output, in any base.
-    budget : int
-        Images to choose.
-    seed : int
-        Breaks ties.
-    """
-    entropy = np.asarray(entropy)
-    _check(budget, len(entropy))
-    if np.isnan(entropy).any():
-        row = int(np.flatnonzero(np.isnan(entropy))[0])
-        raise UsageError(f"the entropy of improvement image {row} is not a number; check the model's output.")
-    order = np.random.default_rng(seed).permutation(len(entropy))
-    return order[np.argsort(-entropy[order], kind="stable")[:budget]].astype(np.int64)
 
 
 def select_bl1(correct: np.ndarray, budget: int, *, seed: int) -> np.ndarray:
@@ -81,7 +60,8 @@ def bootstrap(images: np.ndarray, size: int, *, seed: int) -> np.ndarray:
     return np.concatenate([images[:size], images[more] if len(more) else images[:0]])
 
 
-def _check(budget: int, count: int) -> None:
+def check_budget(budget: int, count: int) -> None:
+    """Refuse to select more images than there are."""
     if not 0 <= budget <= count:
         raise UsageError(
             f"{budget} images were asked for but the improvement set has {count}; lower the budget."

@@ -2,91 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from hudd.errors import HuddError, UsageError
 from hudd.parts import STRATEGIES
 from hudd.selection.balance import balance
-from hudd.selection.baselines import bootstrap, select_bl1, select_bl2, select_entropy, select_random
+from hudd.selection.baselines import bootstrap, select_bl1, select_bl2, select_random
+from hudd.selection.candidates import Candidates, Drawn, Embedding
 from hudd.selection.closest import ClosestMembers
+from hudd.selection.diverse import select_badge, select_core_set, select_entropy_kmeans, select_typical
 from hudd.selection.doubt import sampled_doubt
+from hudd.selection.uncertain import select_class_balanced, select_entropy, select_margin
 from hudd.selection.unsafe import UnsafeSet, select_unsafe
 from hudd.specs import is_factory
 
 Strategy = Callable[[int], tuple[np.ndarray, np.ndarray]]
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """What is known of the M improvement images when some are to be selected.
-
-    Attributes
-    ----------
-    closest : ClosestMembers
-        Distances of the images to the root-cause clusters.
-    labels : np.ndarray
-        (N_errors,) int clusters from 1.
-    entropy : np.ndarray
-        (M,) entropy of the DNN's output, in nats.
-    preset : str
-        Name of the preset.
-    shares : mapping of int to int, optional
-        Images for each cluster, where the budget was given by a factor.
-    correct : np.ndarray, optional
-        (M,) bool, whether the DNN is right: for comparisons with known labels only.
-    estimate : callable, optional
-        Returns (M,) estimated probabilities of failure, see :func:`failure_rate`; called when they are needed.
-    """
-
-    closest: ClosestMembers
-    labels: np.ndarray
-    entropy: np.ndarray
-    preset: str = "hudd"
-    shares: Mapping[int, int] | None = None
-    correct: np.ndarray | None = None
-    estimate: Callable[[], np.ndarray] | None = None
-
-    def __len__(self) -> int:
-        return len(self.entropy)
-
-    @cached_property
-    def doubt(self) -> np.ndarray:
-        """(M,) float64: the entropy, times the estimated probability of failure where there is one."""
-        return self.entropy if self.estimate is None else self.estimate() * self.entropy
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Images that are paid for, and those among them that a bag is filled from.
-
-    Attributes
-    ----------
-    labelled : np.ndarray
-        (S,) int64 rows of the improvement set, with repeats where they were drawn with replacement.
-    bag : np.ndarray
-        (b,) int64 rows that the bag is filled from; without any it stays empty.
-    """
-
-    labelled: np.ndarray
-    bag: np.ndarray
-
-
-class SelectionStrategy(Protocol):
-    """What selects improvement images to label: a function, or a class whose objects are called like one.
-
-    It returns distinct rows of the improvement set, (S,) int64, at most `budget`, in the order of choice: each is then
-    listed with its closest cluster, and in a comparison its bag to retrain on is filled up by bootstrap. Or it returns
-    an :class:`UnsafeSet`, which says for which cluster each was chosen; the bag is then balanced over the clusters.
-    The same seed must give the same rows.
-    """
-
-    def __call__(self, candidates: Candidates, budget: int, *, seed: int) -> np.ndarray | UnsafeSet | Drawn:
-        """Return the images to label."""
 
 
 def select_none(candidates: Candidates, budget: int, *, seed: int) -> Drawn:
@@ -112,6 +45,39 @@ def at_random(candidates: Candidates, budget: int, *, seed: int) -> np.ndarray:
 def most_uncertain(candidates: Candidates, budget: int, *, seed: int) -> np.ndarray:
     """The images of the highest entropy."""
     return select_entropy(candidates.entropy, budget, seed=seed)
+
+
+def least_margin(candidates: Candidates, budget: int, *, seed: int) -> np.ndarray:
+    """The images whose two most probable classes are closest."""
+    return select_margin(candidates.embedding.margin, budget, seed=seed)
+
+
+def most_uncertain_of_each_class(candidates: Candidates, budget: int, *, seed: int) -> np.ndarray:
+    """The images of the highest entropy, as many of every predicted class."""
+    if candidates.prediction is None:
+        raise UsageError("this strategy needs the predicted classes; give `prediction` with the candidates.")
+    return select_class_balanced(candidates.entropy, candidates.prediction, budget, seed=seed)
+
+
+def most_uncertain_spread(candidates: Candidates, budget: int, *, seed: int) -> np.ndarray:
+    """Images of high entropy, one of each k-means cluster of their features."""
+    return select_entropy_kmeans(candidates.entropy, candidates.embedding.features, budget, seed=seed)
+
+
+def badge(candidates: Candidates, budget: int, *, seed: int) -> np.ndarray:
+    """Images of long and unlike gradients of the last layer."""
+    found = candidates.embedding
+    return select_badge(found.features, found.residual, budget, seed=seed)
+
+
+def core_set(candidates: Candidates, budget: int, *, seed: int) -> np.ndarray:
+    """Images whose features cover those of the others."""
+    return select_core_set(candidates.embedding.features, budget, seed=seed)
+
+
+def typical(candidates: Candidates, budget: int, *, seed: int) -> np.ndarray:
+    """The most typical image of each k-means cluster of the features."""
+    return select_typical(candidates.embedding.features, budget, seed=seed)
 
 
 def drawn_errors(candidates: Candidates, budget: int, *, seed: int) -> Drawn:
@@ -227,6 +193,8 @@ def strategies(
     entropy: np.ndarray,
     correct: np.ndarray,
     failure: np.ndarray | Callable[[], np.ndarray] | None = None,
+    prediction: np.ndarray | None = None,
+    embed: Callable[[], Embedding] | None = None,
     size: int | None = None,
 ) -> dict[str, Strategy]:
     """Make strategies that all pay for the same number of labels and fill bags of the same size.
@@ -251,6 +219,10 @@ def strategies(
     failure : np.ndarray or callable, optional
         (M,) estimated probability of failure, see :func:`failure_rate`, or what returns it when it is needed; the
         hybrid's doubt is then its product with the entropy.
+    prediction : np.ndarray, optional
+        (M,) int64 predicted classes; read by the class-balanced entropy.
+    embed : callable, optional
+        Returns the :class:`Embedding` of the images, for the strategies that go by features of the last layer.
     size : int, optional
         Images in each bag; by default what ``hudd``'s balanced bag has.
 
@@ -266,7 +238,9 @@ def strategies(
     """
     check_strategies(names)
     estimate = failure if failure is None or callable(failure) else lambda: failure
-    candidates = Candidates(closest, labels, entropy, correct=correct, estimate=estimate)
+    candidates = Candidates(
+        closest, labels, entropy, correct=correct, estimate=estimate, prediction=prediction, embed=embed
+    )
 
     def bag_size(seed: int) -> int:
         if size is not None:

@@ -200,7 +200,9 @@ class StudySettings:
     strategy: str = _selection(
         "hudd",
         help="How images are selected: hudd (default), those closest to the clusters; hybrid, those within the "
-        "clusters' reach, drawn by uncertainty; random; entropy; or package.module:factory",
+        "clusters' reach, drawn by uncertainty; entropy, margin and class-balanced-entropy, the most uncertain; "
+        "entropy-kmeans and badge, uncertain and unlike ones; core-set and typiclust, those that cover or typify the "
+        "others; random; or package.module:factory",
         choices=SELECTING,
         metavar="NAME",
     )

@@ -86,14 +86,22 @@ def check_parameters(inputs: Inputs) -> None:
                 raise UsageError(f"{option} has '{name}', which is no {kind} of the test set; {there}.")
 
 
+_BY_ENTROPY = ("entropy", "entropy-kmeans", "class-balanced-entropy")
+_BY_PROBABILITIES = ("margin", "badge")
+
+
 def check_strategies(inputs: Inputs) -> None:
-    """Refuse to select by an entropy where the task has none."""
-    settings = inputs.settings
-    if "entropy" in (settings.strategy, *settings.modes) and not inputs.task.has_entropy:
-        raise UsageError(
-            f"strategy 'entropy' needs probabilities, and a task of {inputs.task_name} has none; choose hudd, hybrid "
-            "or random, or give a function of your own as package.module:function."
-        )
+    """Refuse to select by probabilities, or their entropy, where the task has none."""
+    task = inputs.task
+    lacking = [] if task.has_entropy else [*_BY_ENTROPY]
+    lacking += [] if "margin" in task.columns else [*_BY_PROBABILITIES]
+    for name in (inputs.settings.strategy, *inputs.settings.modes):
+        if name in lacking:
+            needed = "probabilities" if name in _BY_ENTROPY else "the probabilities of classes"
+            raise UsageError(
+                f"strategy '{name}' needs {needed}, and a task of {inputs.task_name} has none; choose hudd, hybrid, "
+                "core-set, typiclust or random, or give a function of your own as package.module:function."
+            )
 
 
 def _output(inputs: Inputs, example: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,7 @@ from hudd.errors import UsageError
 from hudd.selection import (
     STRATEGIES,
     ClosestMembers,
+    Embedding,
     bootstrap,
     closest_members,
     sampled_doubt,
@@ -27,7 +28,15 @@ def problem():
 
 def test_equal_budgets_and_bags(problem):
     closest, labels, entropy, correct = problem
-    made = strategies(STRATEGIES, closest, labels, budget=60, entropy=entropy, correct=correct)
+    rng = np.random.default_rng(1)
+    found = Embedding(rng.normal(size=(300, 4)), rng.normal(size=(300, 3)), rng.random(300))
+    known = {
+        "entropy": entropy,
+        "correct": correct,
+        "prediction": rng.integers(3, size=300),
+        "embed": lambda: found,
+    }
+    made = strategies(STRATEGIES, closest, labels, budget=60, **known)
     assert tuple(made) == tuple(STRATEGIES)
     for name, strategy in made.items():
         labelled, bag = strategy(3)
@@ -88,3 +97,23 @@ def test_wrong_uncertainty_is_named(problem, bad):
     closest, labels, _, _ = problem
     with pytest.raises(UsageError, match="300 finite numbers"):
         select_unsafe(closest, labels, budget=5, uncertainty=bad)
+
+
+@pytest.mark.parametrize("name", ["margin", "badge", "core-set", "typiclust", "entropy-kmeans"])
+def test_features_of_the_last_layer_are_asked_for(problem, name):
+    closest, labels, entropy, correct = problem
+    made = strategies([name], closest, labels, budget=9, entropy=entropy, correct=correct)
+    with pytest.raises(UsageError, match="give `embed`"):
+        made[name](0)
+
+
+def test_predicted_classes_are_asked_for(problem):
+    closest, labels, entropy, correct = problem
+    made = strategies(["class-balanced-entropy"], closest, labels, budget=9, entropy=entropy, correct=correct)
+    with pytest.raises(UsageError, match="give `prediction`"):
+        made["class-balanced-entropy"](0)
+
+
+def test_an_embedding_has_a_row_an_image():
+    with pytest.raises(UsageError, match="a row of features, residual and margin an image"):
+        Embedding(np.ones((3, 2)), np.ones((2, 2)), np.ones(3))

@@ -64,7 +64,7 @@ def made(**choices):
         (made, {"preset": "best"}, "preset is 'best'; choose one of: hudd, hudd-2021, moments, moments-2026, safe."),
         (made, {"compression": "rar"}, "compression is 'rar'; choose one of: none, gzip, lzf, zstd, lz4, blosc2, bits"),
         (made, {"modes": ("hudd", "best")}, "modes is 'best'; choose one of: none, hudd, random, entropy, bl1, bl2"),
-        (made, {"strategy": "bl1"}, "strategy is 'bl1'; choose one of: hudd, random, entropy, hybrid; or give"),
+        (made, {"strategy": "bl1"}, "strategy is 'bl1'; choose one of: hudd, random, entropy, hybrid, mar"),
         (made, {"clusterer": "best"}, "clusterer is 'best'; choose one of: ward, average, kmeans, dbscan, hdbscan; or"),
         (TrainingConfig, {"lr": 0.0}, "lr of a training is 0.0; give a finite number above 0."),
         (TrainingConfig, {"momentum": 1.0}, "momentum of a training is 1.0; give a finite number of at least 0 and be"),

@@ -20,7 +20,7 @@ from hudd.study.inputs import Inputs
 from hudd.study.journal import Journal
 from hudd.study.results import Results
 from hudd.study.step import Step
-from hudd.study.steps import doubt, select, test
+from hudd.study.steps import doubt, embedding, select, test
 
 
 def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
@@ -108,7 +108,7 @@ def bag(inputs: Inputs, journal: Journal, mode: str, seed: int) -> tuple[np.ndar
     inputs : Inputs
         Of a study with a selection.
     journal : Journal
-        Where the probabilities of failure are kept that the strategy "hybrid" draws by.
+        Where probabilities of failure and features of the last layer are kept, which some strategies go by.
     mode : str
         See :data:`hudd.selection.STRATEGIES`.
     seed : int
@@ -142,6 +142,8 @@ def bag(inputs: Inputs, journal: Journal, mode: str, seed: int) -> tuple[np.ndar
         entropy=select.entropy_of(inputs),
         correct=improvement.prediction == inputs.results.labels,
         failure=partial(doubt.failure, inputs, journal),
+        prediction=improvement.prediction,
+        embed=partial(embedding.embedding, inputs, journal),
         size=len(own),
     )
     return others[mode](seed)

@@ -1,0 +1,132 @@
+"""What strategies know of the improvement images, and what they return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from hudd.errors import UsageError
+from hudd.selection.closest import ClosestMembers
+from hudd.selection.unsafe import UnsafeSet
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """What the DNN's last layer takes in and gives out for M images.
+
+    Attributes
+    ----------
+    features : np.ndarray
+        (M, d) float32, what enters the last layer; of more than 512 values a random projection to 512.
+    residual : np.ndarray
+        (M, K) float32, the probabilities less 1 at the predicted class: the gradient of the cross-entropy with respect
+        to the logits, were the prediction right. Projected likewise; (M, 1) zeros where the outputs are no
+        probabilities.
+    margin : np.ndarray
+        (M,) float32, the probability of the predicted class less that of the second; NaN where there are none.
+    """
+
+    features: np.ndarray
+    residual: np.ndarray
+    margin: np.ndarray
+
+    def __post_init__(self) -> None:
+        lengths = [len(values) for values in vars(self).values()]
+        if len(set(lengths)) > 1 or self.features.ndim != 2 or self.residual.ndim != 2:
+            shapes = {name: values.shape for name, values in vars(self).items()}
+            raise UsageError(
+                f"an embedding needs a row of features, residual and margin an image, not {shapes}."
+            )
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What is known of the M improvement images when some are to be selected.
+
+    Attributes
+    ----------
+    closest : ClosestMembers
+        Distances of the images to the root-cause clusters.
+    labels : np.ndarray
+        (N_errors,) int clusters from 1.
+    entropy : np.ndarray
+        (M,) entropy of the DNN's output, in nats.
+    preset : str
+        Name of the preset.
+    shares : mapping of int to int, optional
+        Images for each cluster, where the budget was given by a factor.
+    correct : np.ndarray, optional
+        (M,) bool, whether the DNN is right: for comparisons with known labels only.
+    estimate : callable, optional
+        Returns (M,) estimated probabilities of failure, see :func:`failure_rate`; called when they are needed.
+    prediction : np.ndarray, optional
+        (M,) int64 predicted classes.
+    embed : callable, optional
+        Returns the :class:`Embedding` of the images; called when it is needed.
+    """
+
+    closest: ClosestMembers
+    labels: np.ndarray
+    entropy: np.ndarray
+    preset: str = "hudd"
+    shares: Mapping[int, int] | None = None
+    correct: np.ndarray | None = None
+    estimate: Callable[[], np.ndarray] | None = None
+    prediction: np.ndarray | None = None
+    embed: Callable[[], Embedding] | None = None
+
+    def __len__(self) -> int:
+        return len(self.entropy)
+
+    @cached_property
+    def doubt(self) -> np.ndarray:
+        """(M,) float64: the entropy, times the estimated probability of failure where there is one."""
+        return self.entropy if self.estimate is None else self.estimate() * self.entropy
+
+    @cached_property
+    def embedding(self) -> Embedding:
+        """What the DNN's last layer takes in and gives out for the images.
+
+        Raises
+        ------
+        UsageError
+            If nothing returns it.
+        """
+        if self.embed is None:
+            raise UsageError(
+                "this strategy needs the features of the last layer; give `embed` with the candidates."
+            )
+        return self.embed()
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Images that are paid for, and those among them that a bag is filled from.
+
+    Attributes
+    ----------
+    labelled : np.ndarray
+        (S,) int64 rows of the improvement set, with repeats where they were drawn with replacement.
+    bag : np.ndarray
+        (b,) int64 rows that the bag is filled from; without any it stays empty.
+    """
+
+    labelled: np.ndarray
+    bag: np.ndarray
+
+
+class SelectionStrategy(Protocol):
+    """What selects improvement images to label: a function, or a class whose objects are called like one.
+
+    It returns distinct rows of the improvement set, (S,) int64, at most `budget`, in the order of choice: each is then
+    listed with its closest cluster, and in a comparison its bag to retrain on is filled up by bootstrap. Or it returns
+    an :class:`UnsafeSet`, which says for which cluster each was chosen; the bag is then balanced over the clusters.
+    The same seed must give the same rows.
+    """
+
+    def __call__(self, candidates: Candidates, budget: int, *, seed: int) -> np.ndarray | UnsafeSet | Drawn:
+        """Return the images to label."""
