@@ -118,9 +118,7 @@ def _train(case: Case, train: Path, weights: Path, seed: int) -> int:
         model = load_model(case.model)
     source = open_source(train, transform=model.transform, class_names=model.class_names)
     names = {"targets", "threshold", "explained", "normalise", "angles"} & set(case.study)
-    own = case.study.get("task") or infer_task(
-        case.study.get("targets") or source.target_names, list(source.parameters)
-    )
+    own = case.study.get("task") or infer_task(case.study.get("targets", ()), source)
     task = make_task(own, TaskSubject(**{name: case.study[name] for name in names}, test=lambda: source))
     config = task.training(case.training)
     checkpoint = weights.with_suffix(".checkpoint")

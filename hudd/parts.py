@@ -82,6 +82,8 @@ TASKS = Registry(
         "classification": "hudd.tasks.classification:Classification",
         "regression": "hudd.tasks.numbers:Regression",
         "keypoints": "hudd.tasks.keypoints:Keypoints",
+        "multilabel": "hudd.tasks.multilabel:Multilabel",
+        "binary": "hudd.tasks.binary:Binary",
     },
 )
 EXPORTERS = Registry(

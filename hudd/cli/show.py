@@ -52,17 +52,21 @@ def show(
     print_pairs(str(study), headline(results))
     print_cautions(cautions(results))
     shown = {
-        "classes": "class",
+        **({"classes": "class"} if opened.task.has_classes else {}),
         "layers": "layers",
         "causes": "clusters",
         "clusters": "clusters",
         "retraining": "retraining",
+        "parts": "splits/test/values/off",
     }
     with opened.file.sound():
         tables = {name: table(results, name) for name, needs in shown.items() if opened.has(needs)}
     for name, frame in tables.items():
+        if not len(frame.columns):
+            continue
         # The rule is in most causes' names; with the intervals the table would be wider than a terminal.
         left_out = ["low", "high", "rule", "common"] if name == "causes" else []
-        print_table(name.capitalize(), frame.drop(columns=left_out))
+        title = f"Error by {frame.columns[0]}" if name == "parts" else name.capitalize()
+        print_table(title, frame.drop(columns=left_out))
     for hint in opened.hints():
         console.print(f"[dim]{in_line(hint)}[/]", soft_wrap=True)

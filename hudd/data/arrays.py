@@ -14,6 +14,7 @@ import torch
 from hudd.data.assignment import UNKNOWN
 from hudd.data.base import ImageSource
 from hudd.data.classes import renumber
+from hudd.data.targets import target_columns
 from hudd.data.transforms import Transform
 from hudd.errors import UsageError
 from hudd.memory import check_memory
@@ -111,7 +112,7 @@ def open_archive(
             f"'labels' in '{file}' is {labels.dtype} of shape {labels.shape}; it must hold {count} whole "
             "numbers; numbers to predict are called 'targets'."
         )
-    targets = _targets(arrays.pop("targets", None), arrays.pop("target_names", None), count, file)
+    targets = _targets(arrays, count, file)
     arrays |= targets
     for name, values in arrays.items():
         if values.shape != (count,):
@@ -127,26 +128,18 @@ def open_archive(
     return source
 
 
-def _targets(
-    values: np.ndarray | None, names: np.ndarray | None, count: int, file: Path
-) -> dict[str, np.ndarray]:
-    """Return the numbers to predict as columns by name."""
+def _targets(arrays: dict[str, np.ndarray], count: int, file: Path) -> dict[str, np.ndarray]:
+    """Take the numbers to predict out of the arrays; return them as columns by name."""
+    values, names = arrays.pop("targets", None), arrays.pop("target_names", None)
     if values is None:
         return {}
-    shape = values.shape
-    fits = values.ndim == 2 or (values.ndim == 3 and shape[2] == 2)
-    if not fits or shape[0] != count or values.dtype.kind not in "biuf":
+    if not values.ndim or len(values) != count:
         raise UsageError(
-            f"'targets' in '{file}' is {values.dtype} of shape {shape}; it must be numbers, ({count}, T), or "
+            f"'targets' in '{file}' is {values.dtype} of shape {values.shape}; it must be numbers, ({count}, T), or "
             f"({count}, K, 2) for landmarks."
         )
-    own = [str(name) for name in range(shape[1])] if names is None else [str(name) for name in names.ravel()]
-    if len(own) != shape[1] or len(set(own)) < len(own):
-        raise UsageError(
-            f"'target_names' in '{file}' has {len(set(own))} different names for {shape[1]} targets; give one of each."
-        )
-    columns = own if values.ndim == 2 else [f"{name}_{axis}" for name in own for axis in "xy"]
-    return dict(zip(columns, values.reshape(count, -1).T.astype(np.float64)))
+    own = None if names is None else names.ravel().tolist()
+    return target_columns(values, own, f"'targets' in '{file}'", f"'target_names' in '{file}'")
 
 
 def _read(file: Path) -> dict[str, np.ndarray]:

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -57,6 +58,8 @@ class ImageSource(ABC):
     target_names : list of str
         Parameters that hold the numbers which the network is to predict, in the order of its outputs, where the source
         says so itself.
+    arrays : dict of str to list of str
+        Columns of the data that hold an array for each image, with the parameters that its numbers are.
     """
 
     assignment: Assignment | None = None
@@ -65,6 +68,7 @@ class ImageSource(ABC):
     skipped: Sequence[tuple[str, str]] = ()
     scanned: str = ""
     target_names: Sequence[str] = ()
+    arrays: Mapping[str, Sequence[str]] = MappingProxyType({})
 
     def __init__(
         self,
@@ -95,6 +99,18 @@ class ImageSource(ABC):
     @abstractmethod
     def contents(self) -> Iterable[bytes]:
         """Bytes that change when the images do; :meth:`fingerprint` hashes them."""
+
+    def named(self, targets: Sequence[str]) -> list[str]:
+        """Return targets with what stands for their numbers in place of columns that hold arrays; none: the source's.
+
+        Parameters
+        ----------
+        targets : sequence of str
+            Names of columns, or globs.
+        """
+        return [
+            name for target in targets or self.target_names for name in self.arrays.get(target, (target,))
+        ]
 
     def check(self) -> None:
         """Look at every image as far as is cheap, before long work starts.

@@ -15,6 +15,7 @@ from hudd.data.assignment import Assignment, unlabelled
 from hudd.data.classes import from_names, from_numbers, from_texts
 from hudd.data.files import FileSource, first
 from hudd.data.tables import NONE, read_table, texts
+from hudd.data.targets import arrays_of, read_arrays
 from hudd.errors import UsageError
 
 MANIFEST_SUFFIXES = (".csv", ".tsv", ".parquet")
@@ -31,6 +32,8 @@ def open_manifest(
 
     Columns: ``path`` (needed; relative to the manifest's folder, or absolute), ``label`` (a class name or a class
     number; empty or missing where unknown) and ``split`` (optional). Every other column is a parameter of the images.
+    Without labels, a column of ``.npy`` files is read: each holds numbers to predict of its image, (T,), or (K, 2) for
+    landmarks.
     In columns of numbers NA, nan, None and the like are empty, too; among text they are text. Semicolons, tabs and
     bars are taken for separators, ``Label`` for ``label``, and backslashes for slashes where only so a file is there.
 
@@ -82,6 +85,7 @@ def open_manifest(
         for name in table.columns
         if name not in ("path", "label", "split")
     }
+    arrays = {} if labelled else _arrays(parameters, file.parent, where)
     source = FileSource(
         [file.parent / path for path in paths],
         paths,
@@ -90,7 +94,9 @@ def open_manifest(
         parameters,
         transform,
     )
-    source.assignment = assignment
+    source.assignment, source.arrays = assignment, arrays
+    if len(arrays) == 1:
+        source.target_names = next(iter(arrays.values()))
     source.remarks = [*read.remarks, *_changed(written, paths, file)]
     if not labelled:
         columns = first(map(str, table.columns))
@@ -98,6 +104,24 @@ def open_manifest(
             f"manifest '{file}' has no column 'label' (it has {columns}); name the column of the classes so"
         )
     return source
+
+
+def _arrays(
+    parameters: dict[str, np.ndarray], folder: Path, where: Callable[[int], str]
+) -> dict[str, list[str]]:
+    """Put the numbers of array files in place of the columns that name them; return the columns' new names."""
+    found = {}
+    for name, written in arrays_of(parameters).items():
+        columns = read_arrays(name, [_there(cell, folder) for cell in written], folder, where)
+        del parameters[name]
+        for taken in columns.keys() & parameters.keys():
+            raise UsageError(
+                f"column '{name}' holds arrays, whose numbers are called '{taken}' and so on, and there is a column "
+                f"'{taken}'; rename it."
+            )
+        parameters.update(columns)
+        found[name] = list(columns)
+    return found
 
 
 def _there(path: str, folder: Path) -> str:

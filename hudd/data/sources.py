@@ -9,6 +9,7 @@ import torch
 
 from hudd.data.arrays import open_archive
 from hudd.data.base import ImageSource
+from hudd.data.coco import ANNOTATION_SUFFIX, annotate, open_coco, read_coco
 from hudd.data.factory import open_factory
 from hudd.data.files import FileSource
 from hudd.data.folder import open_folder
@@ -16,7 +17,8 @@ from hudd.data.manifest import MANIFEST_SUFFIXES, open_manifest
 from hudd.errors import UsageError
 from hudd.specs import is_factory
 
-_KINDS = "an image folder, a .csv, .tsv or .parquet manifest, an .npz archive, or module:factory"
+_KINDS = "an image folder, a .csv, .tsv or .parquet manifest, an .npz archive, a .json of COCO keypoints, or "
+_KINDS += "module:factory"
 
 _LONGEST = 255  # characters of a file's name
 
@@ -36,6 +38,8 @@ def open_source(
     ``data/test``                   image tree, one folder per class (or unlabelled images in one folder)
     ``data/test.csv``, ``.parquet`` manifest with columns path, label and any parameters (also ``.tsv``)
     ``data/manifest.csv::test``     the rows of a manifest whose column ``split`` says ``test``
+    ``data/test.json``              landmarks as COCO keypoints, of image files relative to its folder
+    ``data/test::keypoints.json``   a folder or manifest, with landmarks as COCO keypoints
     ``data/test.npz``               arrays images, labels, class_names and any parameters
     ``package.module:factory``      your own code, see :func:`hudd.data.factory.open_factory`
     ``path/file.py:factory``        the same, from a file
@@ -70,6 +74,13 @@ def _open(
     if "\0" in text or max(map(len, Path(text).parts), default=0) > _LONGEST:
         raise UsageError(f"'{text}' cannot be the name of a file; give {_KINDS}.")
     name, separator, split = text.rpartition("::")
+    if separator and split.lower().endswith(ANNOTATION_SUFFIX):
+        images = _open(name, transform, class_names)
+        if not isinstance(images, FileSource):
+            raise UsageError(
+                f"'{name}' holds no image files; '{split}' annotates those of a folder or a manifest."
+            )
+        return annotate(images, read_coco(_existing(split)))
     if separator and Path(name).suffix.lower() in MANIFEST_SUFFIXES:
         return open_manifest(_existing(name), split, transform=transform, class_names=class_names)
     path = Path(text)
@@ -77,6 +88,8 @@ def _open(
         return open_folder(path, transform=transform, class_names=class_names)
     if path.suffix.lower() in MANIFEST_SUFFIXES:
         return open_manifest(_existing(text), transform=transform, class_names=class_names)
+    if path.suffix.lower() == ANNOTATION_SUFFIX:
+        return open_coco(_existing(text), transform=transform)
     if path.suffix.lower() == ".npz":
         return open_archive(_existing(text), transform=transform, class_names=class_names)
     if is_factory(text) and not path.exists():

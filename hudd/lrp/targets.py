@@ -168,15 +168,22 @@ def times(multiples: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     return _Multiples(multiples)
 
 
-def landmark_places(maps: Tensor) -> Tensor:
+def landmark_places(maps: Tensor, pixels: int = 64) -> Tensor:
     """Return x and y of every landmark, (N, K, 2) in pixels of the maps, (N, K, H, W).
 
     That is the centroid of a map's 64 greatest pixels, weighted by their values, and (-1, -1) where their mean is not
     positive (Fahmy et al. 2021, the authors' code).
+
+    Parameters
+    ----------
+    maps : Tensor
+        (N, K, H, W).
+    pixels : int
+        How many of a map's pixels are read.
     """
     width = maps.shape[3]
-    values, pixels = maps.flatten(2).topk(min(64, maps[0, 0].numel()), dim=2)
-    places = torch.stack([pixels % width, pixels // width], 3).to(maps.dtype)
+    values, places_of = maps.flatten(2).topk(min(pixels, maps[0, 0].numel()), dim=2)
+    places = torch.stack([places_of % width, places_of // width], 3).to(maps.dtype)
     centroid = (places * values[..., None]).sum(2) / values.sum(2)[..., None]
     return torch.where(values.mean(2)[..., None] > 0, centroid, -1.0)
 

@@ -2,6 +2,7 @@
 
 from hudd.plot.clusters import dendrogram, embed, embedding, parameters, retraining, splits, wicd
 from hudd.plot.colours import relevance_indices, relevance_palette, relevance_scale
+from hudd.plot.errors import part_errors
 from hudd.plot.pictures import cluster, heatmap
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "embedding",
     "heatmap",
     "parameters",
+    "part_errors",
     "relevance_indices",
     "relevance_palette",
     "relevance_scale",

@@ -22,11 +22,13 @@ from hudd.report.page import render
 from hudd.report.trust import Trust
 from hudd.review.view import View, view
 from hudd.store.files import write_error, write_whole
-from hudd.summary import assignment_line, cautions, table
+from hudd.summary import assignment_line, cautions, mean_errors, table
 from hudd.text import printable
 
 if TYPE_CHECKING:
     from hudd.study import Study
+
+_AFTER = "mean after "
 
 
 def write_report(
@@ -171,6 +173,8 @@ class _Draft:
             cautions=[printable(text) for text in cautions(study)],
             labels=printable(assignment_line(study)),
             classes=table(study, "classes").to_dict("records"),
+            parts_off=_parts(study),
+            mean_errors=mean_errors(study),
         )
 
 
@@ -204,6 +208,24 @@ def _charts(study: View, facts: Facts, trust: Trust) -> dict[str, Markup]:
             plot.retraining(facts.accuracy, after), "Test accuracy before and after retraining"
         )
     return charts
+
+
+def _parts(study: View) -> dict[str, Any] | None:
+    """Return the errors of each output or landmark as a chart and a table; None where there are none."""
+    if not study.has("splits/test/values/off") or not len(rows := table(study, "parts")):
+        return None
+    part, *columns = (printable(str(name)) for name in rows.columns)
+    names = [printable(str(name)) for name in rows.iloc[:, 0]]
+    after = {
+        name.removeprefix(_AFTER): rows[name].to_numpy() for name in rows.columns if name.startswith(_AFTER)
+    }
+    figure = plot.part_errors(names, rows["mean"].to_numpy(), after)
+    return {
+        "part": part,
+        "columns": columns,
+        "rows": [(name, *values) for name, values in zip(names, rows.iloc[:, 1:].to_numpy().tolist())],
+        "chart": as_svg(figure, f"Mean error of each {part} on the test images"),
+    }
 
 
 def _layer_table(study: View, facts: Facts) -> list[dict[str, Any]]:

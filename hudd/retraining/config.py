@@ -13,8 +13,10 @@ from torch import nn
 from torch.nn import functional
 
 from hudd.errors import UsageError
-from hudd.lrp.heads import OutputScale, cross_entropy
+from hudd.lrp.heads import OutputScale, binary_cross_entropy, cross_entropy
+from hudd.retraining.losses import mean_of
 from hudd.settings import TrainingSettings, documented
+from hudd.specs import call_factory, is_factory
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Augmentation = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
@@ -51,10 +53,27 @@ class TrainingConfig(TrainingSettings):
     """
 
     def loss_function(self, scale: OutputScale = "logits") -> Loss:
-        """Return the loss as a callable; `scale` says what the cross-entropy is of."""
+        """Return the loss as a callable; `scale` says what a cross-entropy is of.
+
+        Raises
+        ------
+        UsageError
+            If it is to be made by a factory that fails, or that makes something else.
+        """
+        if not isinstance(self.loss, str):
+            return self.loss
         if self.loss == "cross-entropy":
             return cross_entropy(scale)
-        return functional.mse_loss if self.loss == "mse" else self.loss
+        if self.loss == "binary-cross-entropy":
+            return binary_cross_entropy(scale)
+        if self.loss == "mse":
+            return functional.mse_loss
+        return mean_of(self.loss) if self.is_named else _made(self.loss)
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the loss is one of hudd's own, by name."""
+        return isinstance(self.loss, str) and not is_factory(self.loss)
 
     def learning_rate(self, epoch: int) -> float:
         """Rate of epoch 0, 1, ... ; cosine: from `lr` towards 0 (Loshchilov and Hutter, ICLR 2017)."""
@@ -101,6 +120,17 @@ class TrainingConfig(TrainingSettings):
             return qualified_name(value) if callable(value) else value
 
         return {name: plain(value) for name, value in vars(self).items()}
+
+
+def _made(spec: str) -> Loss:
+    _, loss = call_factory(spec)
+    if not callable(loss):
+        raise UsageError(
+            f"loss '{spec}' made an object of type {type(loss).__name__}; it must return a function of outputs and "
+            "targets, such as torch.nn.SmoothL1Loss()."
+        )
+    found: Loss = loss
+    return found
 
 
 def qualified_name(function: Callable[..., Any]) -> str:

@@ -111,7 +111,7 @@ def fit(
     frozen = config.frozen(model)
     held_out = _holdout(targets, config.holdout, may_hold_out, seed)
     training = np.setdiff1d(np.arange(len(source)), held_out)
-    if isinstance(config.loss, str) and train_step is None:
+    if config.is_named and train_step is None:
         _check_output(model, source, targets)
 
     often = _frequencies(copies, len(source))
@@ -130,8 +130,9 @@ def _frequencies(copies: np.ndarray | None, count: int) -> np.ndarray:
 
 
 def _loss(config: TrainingConfig, model: nn.Module, source: Images, targets: torch.Tensor) -> Loss:
-    """The loss; cross-entropy on the scale of the model's outputs, which some examples tell."""
-    if config.loss != "cross-entropy" or targets.is_floating_point():
+    """The loss; a cross-entropy on the scale of the model's outputs, which some examples tell."""
+    of_scores = "binary-cross-entropy" if targets.is_floating_point() else "cross-entropy"
+    if config.loss != of_scores:
         return config.loss_function()
     examples = source.load(np.arange(min(EXAMPLES, len(source))))
     return config.loss_function(output_scale(model, examples.to(next(model.parameters()).device)))
@@ -332,7 +333,7 @@ def _check_output(model: nn.Module, images: Images, targets: torch.Tensor) -> No
         output = model(images.load(np.arange(1)).to(device))
     model.train(training)
     if targets.is_floating_point():
-        if output.shape[1:] != targets.shape[1:]:
+        if output.shape[1:] != targets.shape[1:] and not (output[0].numel() == targets[0].numel() == 1):
             raise UsageError(
                 f"the model's output has shape {tuple(output.shape[1:])} an image but the targets have "
                 f"{tuple(targets.shape[1:])}; make them equal."

@@ -38,6 +38,8 @@ class Retraining:
         Before and after on the test set; None without one.
     before, after : np.ndarray or None
         (N_test,) bool, whether each answer is right.
+    answers : Predictions or None
+        What the retrained model says of the test images.
     """
 
     model: nn.Module
@@ -45,6 +47,7 @@ class Retraining:
     change: Change | None
     before: np.ndarray | None
     after: np.ndarray | None
+    answers: Predictions | None = None
 
 
 def retrain(
@@ -140,8 +143,9 @@ def retrain(
         return Retraining(retrained, course, None, None, None)
     right = right or _by_labels(test, test_labels)
     before = right(predict(model, test)) if before is None else before
-    before, after = np.asarray(before, bool), right(predict(retrained, test))
-    return Retraining(retrained, course, compare_answers(before, after, clusters), before, after)
+    answers = predict(retrained, test)
+    before, after = np.asarray(before, bool), right(answers)
+    return Retraining(retrained, course, compare_answers(before, after, clusters), before, after, answers)
 
 
 def _bag_labels(labels: Any, count: int, bag: np.ndarray, dtype: torch.dtype) -> torch.Tensor:

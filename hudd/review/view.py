@@ -209,6 +209,10 @@ class View:
         """See :meth:`hudd.study.Results.facts`."""
         return self.study.facts()
 
+    def values(self, name: str) -> dict[str, np.ndarray]:
+        """See :meth:`hudd.study.Results.values`."""
+        return self.study.values(name)
+
     def drawn(self, split: str, picture: np.ndarray, row: int) -> np.ndarray:
         """Return an image of a split with what its task draws on it, see :meth:`hudd.tasks.Task.draw`."""
         values = self._values(split)

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from hudd.errors import UsageError
 from hudd.field_types import check_field_types, words
 from hudd.registry import Registry
+from hudd.specs import is_factory
 
 T = TypeVar("T")
 
@@ -78,6 +79,8 @@ class Setting:
         The numbers that are allowed.
     path : bool
         It names a file, or a spec that may hold one, and is made absolute.
+    specs : bool
+        Besides its choices, a spec ``package.module:factory`` is allowed.
     """
 
     help: str
@@ -89,6 +92,7 @@ class Setting:
     choices: Registry | Iterable[str] = ()
     bounds: Range | None = None
     path: bool = False
+    specs: bool = False
 
 
 def setting(default: Any = MISSING, *, default_factory: Any = MISSING, **facts: Any) -> Any:
@@ -135,7 +139,7 @@ class Field(Setting):
             return f"{self.help}." if silent else f"{self.help} (default {shown})."
         own = self.names.own if isinstance(self.names, Registry) else self.names
         names = [f"{name} (default)" if name == shown else name for name in own]
-        names += ["package.module:factory"] if isinstance(self.names, Registry) else []
+        names += ["package.module:factory"] if self.specs or isinstance(self.names, Registry) else []
         return f"{self.help} {', '.join(names[:-1])} or {names[-1]}."
 
     def check(self, value: Any, of: str = "") -> None:
@@ -144,7 +148,12 @@ class Field(Setting):
         for item in value if isinstance(value, tuple) else (value,):
             if self.bounds is not None and item is not None and item not in self.bounds:
                 raise UsageError(f"{self.name}{of} is {item}; give {words(self.hint)} {self.bounds}.")
-            if known and isinstance(item, str) and item not in known:
+            if (
+                known
+                and isinstance(item, str)
+                and item not in known
+                and not (self.specs and is_factory(item))
+            ):
                 raise UsageError(f"{self.name}{of} is '{item}'; choose one of: {', '.join(known)}.")
 
 

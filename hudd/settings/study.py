@@ -71,21 +71,23 @@ class StudySettings:
     )
     task: str | None = _data(
         None,
-        help="What labels and outputs mean: classification, one class an image; regression, numbers and angles; "
-        "keypoints, landmarks; or package.module:factory. By default what --targets are, else classification",
+        help="What labels and outputs mean: classification, one class an image; binary, two classes by a single "
+        "score; multilabel, labels of which several may apply; regression, numbers and angles; keypoints, landmarks; "
+        "or package.module:factory. By default what --targets are, else classes",
         choices=TASKS,
         metavar="NAME",
     )
     targets: tuple[str, ...] = _data(
         (),
-        help="Columns of the data with the numbers to predict, in the order of the outputs, globs allowed; those of "
-        "landmarks are called NAME_x and NAME_y",
+        help="Columns of the data with the numbers to predict, or with labels as 0 and 1, in the order of the outputs, "
+        "globs allowed; those of landmarks are called NAME_x and NAME_y",
         metavar="NAMES",
     )
     threshold: str | None = _data(
         None,
         help="Where numbers are predicted, the error above which an image counts as wrong: 3, in the unit of the "
-        "targets; yaw=5,pitch=8; or 90%, what 90 % of the test images are below",
+        "targets; yaw=5,pitch=8; or 90%, what 90 % of the test images are below. Of labels and of a single score, the "
+        "probability, by default 0.5",
         metavar="ERROR",
     )
     explained: str = _data(

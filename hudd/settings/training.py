@@ -32,11 +32,13 @@ class TrainingSettings:
     weight_decay: float = _training(5e-4, help="Weight decay", bounds=Range(least=0), option=None)
     optimizer: Literal["sgd", "rmsprop", "adam", "adamw"] = _training("sgd", help="Update rule:")
     schedule: Literal["constant", "cosine"] = _training("constant", help="Learning rate over the epochs:")
-    loss: Literal["cross-entropy", "mse"] | Callable[..., Any] = _training(
+    loss: str | Callable[..., Any] = _training(
         "cross-entropy",
-        help="A mean over the batch, or loss(output, labels) that returns one as a scalar tensor; cross-entropy is "
-        "that of what the outputs are: logits, probabilities, log-probabilities",
-        option=None,
+        help="What training makes small, a mean over the batch; in a study by default cross-entropy of classes, "
+        "binary-cross-entropy of labels and of a single score, mse of numbers; or what a factory makes, a function of "
+        "outputs and targets:",
+        choices=("cross-entropy", "binary-cross-entropy", "mse", "l1", "wing"),
+        specs=True,
     )
     holdout: float = _training(
         0.0,

@@ -40,6 +40,7 @@ def check(inputs: Inputs) -> None:
         inputs.task.check(
             output, {split: inputs.sources[split] for split in SPLITS if split in inputs.sources}
         )
+        str(inputs.output_scale)  # the task may refuse outputs of another kind
     check_strategies(inputs)
     check_parameters(inputs)
     inputs.lrp().prepare(example)
@@ -55,6 +56,7 @@ def check_training(inputs: Inputs) -> None:
         allowed = ", ".join(TrainingConfig.__dataclass_fields__)
         raise UsageError(f"training option '{unknown[0]}' is unknown; choose among: {allowed}.")
     config = inputs.task.training(options)
+    config.loss_function()
     if config.freeze:
         config.frozen(inputs.model.module)
 

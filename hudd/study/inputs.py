@@ -89,8 +89,15 @@ class Inputs:
         """Name of the task, or its spec."""
         if self.settings.task is not None:
             return self.settings.task
-        names = self.settings.targets or self.source("test").target_names
-        return infer_task(names, list(self.source("test").parameters))
+        return infer_task(self.settings.targets, self.source("test"), self._count_outputs)
+
+    def _count_outputs(self) -> int:
+        """How many numbers the DNN has for the first test image; 0 where it cannot take one."""
+        try:
+            with torch.inference_mode():
+                return int(self.model.module(self.source("test").load([0]).to(self.device)).numel())
+        except Exception:  # the network's own code: what is wrong is said where it is checked
+            return 0
 
     @cached_property
     def task(self) -> Task:

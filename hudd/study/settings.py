@@ -162,7 +162,7 @@ def _normalised(choices: dict[str, Any]) -> dict[str, Any]:
             value = (value,) if isinstance(value, str) else tuple(value)
         if known.path and value is not None:
             value = _absolute(str(value))
-        if name == "rules" or isinstance(known.choices, Registry):
+        if name in ("rules", "training") or isinstance(known.choices, Registry):
             value = _parts(value)
         result[name] = value
     return result
@@ -185,7 +185,11 @@ def _absolute(spec: str) -> str:
     """Make the path in a spec absolute; leave ``package.module:factory`` alone."""
     manifest, colons, split = spec.rpartition("::")
     if colons:
-        return f"{_at_home(manifest)}::{split}"
+        after = (
+            _at_home(split) if split.lower().endswith(".json") else split
+        )  # annotations, else a split's name
+        before = _absolute(manifest) if "::" in manifest else _at_home(manifest)
+        return f"{before}::{after}"
     head, colon, factory = spec.rpartition(":")
     if colon and head.endswith(".py"):
         return f"{_at_home(head)}:{factory}"

@@ -2,6 +2,7 @@
 
 from hudd.summary.causes import CauseFacts, cause_facts
 from hudd.summary.cautions import assignment_line, cautions
+from hudd.summary.errors import MeanError, mean_errors
 from hudd.summary.findings import Causes, Clusters, Findings, Split
 from hudd.summary.headline import describe, headline, summarise
 from hudd.summary.notebook import to_html
@@ -13,6 +14,7 @@ __all__ = [
     "Causes",
     "Clusters",
     "Findings",
+    "MeanError",
     "Split",
     "assignment_line",
     "available_tables",
@@ -20,6 +22,7 @@ __all__ = [
     "cautions",
     "describe",
     "headline",
+    "mean_errors",
     "records",
     "selection_table",
     "summarise",

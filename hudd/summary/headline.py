@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hudd.clustering.clusterers import is_counted
 from hudd.features import feature_kind
 from hudd.summary.causes import cause_facts, causes_table
 from hudd.summary.cautions import assignment_line, cautions
+from hudd.summary.errors import mean_errors
 from hudd.summary.findings import Findings
 from hudd.summary.tables import classes_table, clusters_table, layers_table, plain, records, retraining_table
 
@@ -48,6 +50,7 @@ def summarise(study: Findings) -> dict[str, Any]:
         summary["selection"] = {"images": len(study.selection), "labelled": labelled}
     if study.has("retraining"):
         summary["retraining"] = records(retraining_table(study))
+        summary["mean_errors"] = {mode: asdict(error) for mode, error in mean_errors(study).items()}
     return summary
 
 
@@ -155,6 +158,8 @@ def _headline(study: Findings) -> dict[str, str]:
         pairs["unsafe images"] = f"{len(study.selection):,} of {images:,} in the improvement set{note}"
     for mode, text in _retrained(study).items():
         pairs[f"accuracy, {mode}"] = text
+    for mode, error in mean_errors(study).items():
+        pairs[f"mean error, {mode}"] = str(error)
     return pairs
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from hudd.errors import UsageError
 from hudd.evaluation import SIGNIFICANT, format_range, is_known, most_telling
 from hudd.summary.causes import causes_table
+from hudd.summary.errors import parts_table
 from hudd.summary.findings import Findings
 
 
@@ -219,6 +220,7 @@ TABLES = {
     "clusters": (clusters_table, "clusters"),
     "selection": (selection_table, "selection"),
     "retraining": (retraining_table, "retraining"),
+    "parts": (parts_table, "splits/test/values/off"),
     "evaluation": (evaluation_table, "evaluation"),
     "steps": (steps_table, "steps"),
 }

@@ -107,6 +107,8 @@ class Task(ABC):
         Whether the outputs say how certain the DNN is, so that strategies may select by their entropy.
     has_classes : bool
         Outcomes are classes, which people can give to images as labels.
+    part : str
+        What one of the things is called that :meth:`measure` tells the error of.
     score : str
         What the mean score of a cluster's errors is, in a word or two, for reports.
     """
@@ -115,6 +117,7 @@ class Task(ABC):
     attributes: tuple[Attribute, ...] = ()
     has_entropy = False
     has_classes = False
+    part = "output"
     score = "gravity"
 
     @abstractmethod
@@ -203,6 +206,14 @@ class Task(ABC):
     @abstractmethod
     def right(self, found: Predictions, source: ImageSource, facts: Mapping[str, Any]) -> np.ndarray:
         """Say which images of a set a retrained DNN gets right, (N,) bool."""
+
+    def measure(self, found: Predictions, source: ImageSource, facts: Mapping[str, Any]) -> np.ndarray | None:
+        """Return how far off a retrained DNN is, (N, P), NaN where that is not known.
+
+        That is what the judgement of a test set keeps as the value "off" of the P parts that its facts name as "parts".
+        None, the default, of a task that has no such errors.
+        """
+        return None
 
     def parameters(self, source: ImageSource) -> dict[str, np.ndarray]:
         """Return what of the data is known about each image besides what it is to be, by name."""

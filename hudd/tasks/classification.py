@@ -17,6 +17,7 @@ from hudd.lrp.targets import Target
 from hudd.retraining import Predictions, TrainingConfig
 from hudd.tasks.base import Judgement, Task, TaskSubject
 from hudd.tasks.doubts import doubts
+from hudd.tasks.losses import chosen_loss
 
 _FEW = 20  # images, of which a classifier may well get none right
 
@@ -32,13 +33,14 @@ class Classification(Task):
     has_entropy = True
     has_classes = True
     score = "confidence"
+    losses: tuple[str, ...] = ("cross-entropy",)
 
     def __init__(self, subject: TaskSubject) -> None:
         self._subject = subject
 
     def check(self, output: torch.Tensor, sources: Mapping[str, ImageSource]) -> None:
         """Refuse labels that cannot be tied to the outputs with certainty; see :meth:`Task.check`."""
-        outputs, subject = _count(output), self._subject
+        outputs, subject = self.count(output), self._subject
         names = subject.class_names
         if names is not None and len(names) != outputs:
             raise UsageError(
@@ -57,6 +59,10 @@ class Classification(Task):
                     f"the {split} set has labels up to {source.labels.max()}, but the model has {outputs} outputs "
                     f"(0 to {outputs - 1}); give the model and the data of the same task."
                 )
+
+    def count(self, output: torch.Tensor) -> int:
+        """Return the number of classes that a DNN with such an output tells apart; refuse one that is none."""
+        return _count(output)
 
     def scale(self, model: torch.nn.Module, examples: torch.Tensor) -> str:
         """Return what the outputs are, see :func:`hudd.lrp.heads.output_scale`."""
@@ -96,7 +102,7 @@ class Classification(Task):
 
     def training(self, options: Mapping[str, Any]) -> TrainingConfig:
         """Return how the DNN is retrained, by cross-entropy where no loss is given."""
-        return TrainingConfig(**options)
+        return TrainingConfig(**{**options, "loss": chosen_loss(options, self.losses)})
 
     def targets(self, source: ImageSource, labels: np.ndarray) -> np.ndarray:
         """Return the labels."""
@@ -118,7 +124,7 @@ def _count(output: torch.Tensor) -> int:
         found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         remedy = ""
         if isinstance(output, torch.Tensor) and output.numel() == 1:
-            remedy = "; of one score z for two classes, return torch.cat([-z, z], 1) / 2"
+            remedy = "; one score for two classes is a task of its own, `task='binary'`"
         raise UsageError(
             f"the model returns {found} for one image; a classifier returns (1, classes){remedy}."
         )

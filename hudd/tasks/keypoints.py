@@ -27,11 +27,13 @@ class Keypoints(Regression):
 
     Places are in pixels of the DNN's input, x from the left and y from the top; where no target is beyond 1, they are
     shares of its width and height, or run from -1 to 1. Of maps, (N, K, H, W), the place is that of
-    :func:`hudd.lrp.targets.landmark_places`, brought from pixels of the map to those of the input.
+    :func:`hudd.lrp.targets.landmark_places`, from 64 pixels or a sixteenth of the map where that is less, brought from
+    pixels of the map to those of the input.
     """
 
     columns = ("output", "maps")
     may_lack = True
+    part = "landmark"
 
     def parts(self, names: Sequence[str]) -> dict[str, list[int]]:
         """Return the landmarks, each with the numbers of its two targets."""
@@ -39,7 +41,7 @@ class Keypoints(Regression):
         if found is None:
             raise UsageError(
                 f"landmarks need two columns each, NAME_x and NAME_y, and the targets are {shown(names)}; name them "
-                "so, or give `task='regression'`."
+                "so, write an array of them as (N, K, 2), or give `task='regression'`."
             )
         return found
 
@@ -91,7 +93,9 @@ class Keypoints(Regression):
         if output.ndim != 4:
             return torch.nn.functional.pad(output.flatten(1), (0, 2))
         size = torch.tensor([[output.shape[3], output.shape[2]]], device=output.device)
-        return torch.cat([landmark_places(output).flatten(1), size.expand(len(output), 2)], 1)
+        return torch.cat(
+            [landmark_places(output, _pixels(output)).flatten(1), size.expand(len(output), 2)], 1
+        )
 
     def read(self, kept: np.ndarray, scale: str) -> dict[str, np.ndarray]:
         """Return the places, (N, T), and width and height of the maps that they are in, (N, 2), 0 without maps."""
@@ -141,6 +145,11 @@ class Keypoints(Regression):
             pen.ellipse([*(true - radius), *(true + radius)], outline=_TRUE, width=max(1, radius // 2))
             pen.ellipse([*(found - radius * 0.7), *(found + radius * 0.7)], fill=_FOUND)
         return np.asarray(image)
+
+
+def _pixels(maps: torch.Tensor) -> int:
+    """Return how many pixels of a map say where its landmark is: the authors' 64 of 32 x 32, and of less no more."""
+    return min(64, max(1, maps[0, 0].numel() // 16))
 
 
 def _span(truth: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-_WING, _CURVE = 10.0, 2.0  # Z.-H. Feng et al., CVPR 2018
+from hudd.errors import UsageError
+from hudd.retraining.losses import OF_DIFFERENCES
+from hudd.specs import is_factory
+
+LOSSES = tuple(OF_DIFFERENCES)
 _SIGMA = 1.5  # pixels of a map, of the peak that is learned
 
 
@@ -34,7 +39,7 @@ class NumbersLoss:
         period = torch.tensor(self.periods, device=off.device)
         turn = torch.where(torch.isfinite(period), period, 1.0)
         off = torch.where(torch.isfinite(period), off - turn * torch.round(off / turn).detach(), off)
-        each = _KINDS[self.kind](off) * known
+        each = OF_DIFFERENCES[self.kind](off) * known
         return each.sum() / known.sum().clamp(min=1)
 
 
@@ -69,11 +74,17 @@ class PlacesLoss(NumbersLoss):
         return each.sum() / known.sum().clamp(min=1)
 
 
-def _wing(off: Tensor) -> Tensor:
-    size = off.abs()
-    constant = _WING - _WING * math.log(1 + _WING / _CURVE)
-    return torch.where(size < _WING, _WING * torch.log(1 + size / _CURVE), size - constant)
+def chosen_loss(options: Mapping[str, Any], allowed: Sequence[str]) -> Any:
+    """Return the loss that a training's options give, the first of those allowed where they give none.
 
-
-_KINDS: dict[str, Callable[[Tensor], Tensor]] = {"mse": torch.square, "l1": torch.abs, "wing": _wing}
-LOSSES = tuple(_KINDS)
+    Raises
+    ------
+    UsageError
+        If they name another one.
+    """
+    loss = options.get("loss", allowed[0])
+    if isinstance(loss, str) and loss not in allowed and not is_factory(loss):
+        raise UsageError(
+            f"loss of a training is '{loss}'; choose one of: {', '.join(allowed)}, or package.module:factory."
+        )
+    return loss

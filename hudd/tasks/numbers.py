@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from hudd.data import ImageSource
+from hudd.data.targets import arrays_of
 from hudd.errors import HuddError, UsageError
 from hudd.lrp.targets import Target, times
 from hudd.retraining import Predictions, TrainingConfig
 from hudd.tasks.base import Judgement, Task, TaskSubject
 from hudd.tasks.choices import Explained, difference, periods, shown, thresholds
-from hudd.tasks.losses import LOSSES, NumbersLoss
+from hudd.tasks.losses import LOSSES, NumbersLoss, chosen_loss
 
 _FEW = 20  # images, of which the errors may well all be beyond the threshold
 _NUMBERS = "biuf"
@@ -32,6 +33,8 @@ class Regression(Task):
     columns: tuple[str, ...] = ("output",)
     score = "error over threshold"
     may_lack = False  # an image may lack some of its targets, but not all
+    guesses = False  # what is explained of images without targets follows from the outputs
+    losses: tuple[str, ...] = LOSSES
 
     def __init__(self, subject: TaskSubject) -> None:
         self.subject = subject
@@ -40,6 +43,11 @@ class Regression(Task):
             raise UsageError(
                 f"normalise has {shown(list(subject.normalise))}; give a column of the data, or two landmarks."
             )
+
+    @property
+    def threshold(self) -> str | None:
+        """From where on an error counts, see :func:`hudd.tasks.choices.thresholds`."""
+        return self.subject.threshold
 
     def mark(self) -> list[Any]:
         """Return the choices that errors and what is explained depend on."""
@@ -63,18 +71,20 @@ class Regression(Task):
             If there are none, or a name is no column of numbers.
         """
         numbers = [name for name, values in source.parameters.items() if values.dtype.kind in _NUMBERS]
-        globs = list(self.subject.targets or source.target_names)
+        globs = source.named(self.subject.targets)
         if not globs:
             there = f"the data have {shown(numbers)}" if numbers else "the data have no column of numbers"
             raise UsageError(
-                f"a task of numbers needs targets; name their columns with `targets`, in the order of the outputs "
-                f"({there})."
+                f"nothing says what the DNN is to predict; name the columns with `targets`, in the order of the "
+                f"outputs ({there})."
             )
         found: list[str] = []
         for glob in globs:
             fitting = [glob] if glob in numbers else [name for name in numbers if fnmatchcase(name, glob)]
             if not fitting:
                 kind = "holds text" if glob in source.parameters else "is not there"
+                if glob in arrays_of(source.parameters):
+                    kind = "names files of arrays, which are read where the manifest has no column 'label'"
                 raise UsageError(
                     f"target '{glob}' {kind}; name columns of numbers: {shown(numbers) or 'there is none'}."
                 )
@@ -119,7 +129,7 @@ class Regression(Task):
         parts = self.parts(names)
         self._check_shape(output, names)
         rows = self.explained.rows(list(parts))
-        thresholds(self.subject.threshold, list(parts), rows, None)
+        thresholds(self.threshold, list(parts), rows, None)
         for split, source in sources.items():
             truth = self.truth(source, names)
             known = self._known(truth, list(parts.values()))[:, rows]
@@ -131,7 +141,7 @@ class Regression(Task):
                         f"'{source.paths[row]}' of the {split} set has no target"
                         f" '{list(parts)[rows[int((~known[row]).argmax())]]}'; give it a number or leave the image out."
                     )
-            elif self.explained.worst and not known.any(axis=1).all():
+            elif self.explained.worst and not self.guesses and not known.any(axis=1).all():
                 raise UsageError(
                     f"{int((~known.any(axis=1)).sum()):,} improvement images have no targets, so that it is not known "
                     "which output of theirs is worst; explain all (`explained='all'`) or a group of outputs."
@@ -221,6 +231,10 @@ class Regression(Task):
         """Return what else is noted of the test set."""
         return {}
 
+    def noted_errors(self, errors: np.ndarray, limits: np.ndarray) -> dict[str, Any]:
+        """Return what else is noted of the test set's errors, (N, P), and their thresholds, (P,)."""
+        return {}
+
     def judge(
         self, columns: Mapping[str, np.ndarray], source: ImageSource, facts: Mapping[str, Any] | None
     ) -> Judgement:
@@ -229,25 +243,34 @@ class Regression(Task):
         parts, truth, output = self.parts(names), self.truth(source, names), self.located(columns)
         errors, rows = self.errors(output, source, names, truth), self.explained.rows(list(parts))
         if facts is None:
-            limits = thresholds(self.subject.threshold, list(parts), rows, errors)
+            limits = thresholds(self.threshold, list(parts), rows, errors)
         else:
             limits = np.array([np.inf if one is None else one for one in facts["thresholds"]])
         times_over = np.nan_to_num(errors / limits, nan=-1.0)[:, rows]
         known = (times_over >= 0).any(axis=1)
         worst, score = rows[times_over.argmax(axis=1)], np.where(known, times_over.max(axis=1), 0)
-        prediction = np.where(known, np.where(score > 1, worst + 1, 0), -1)
+        prediction = np.where(known, np.where(score > 1, self.outcome(worst, truth), 0), -1)
         if facts is None:
             self._check_errors(score, limits[rows], errors[:, rows])
-        explained = np.where(known, worst, rows[0]) if self.explained.worst else np.zeros_like(worst)
+        unknown = rows[self.likely(output[:, rows])] if self.guesses else rows[0]
+        explained = np.where(known, worst, unknown) if self.explained.worst else np.zeros_like(worst)
         return Judgement(
             label=np.where(known, 0, -1),
             prediction=prediction.astype(np.int64),
             score=score.astype(np.float32),
-            entropy=np.zeros(len(known), np.float32),
+            entropy=columns.get("entropy", np.zeros(len(known), np.float32)),
             explained=explained.astype(np.int64),
             values={"target": truth, "output": output, "off": errors},
             facts=self._facts(source, names, limits, errors, parts) if facts is None else {},
         )
+
+    def outcome(self, worst: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        """Return the number of the outcome, (N,), where the part `worst`, (N,), is off; `truth` is (N, T)."""
+        return worst + 1
+
+    def likely(self, output: np.ndarray) -> np.ndarray:
+        """Return which of the outputs, (N, P), is likeliest the worst one where there are no targets, (N,)."""
+        raise NotImplementedError(f"{type(self).__name__} explains no images without targets")
 
     def _facts(
         self,
@@ -263,6 +286,7 @@ class Regression(Task):
             "parts": list(parts),
             "thresholds": [float(one) if np.isfinite(one) else None for one in limits],
             "mean error": mean,
+            **self.noted_errors(errors, limits),
             **self.noted(source),
         }
 
@@ -317,12 +341,8 @@ class Regression(Task):
 
     def training(self, options: Mapping[str, Any]) -> TrainingConfig:
         """Return how the DNN is retrained, by the mean squared difference where no loss is given."""
-        loss = options.get("loss", "mse")
-        if isinstance(loss, str):
-            if loss not in LOSSES:
-                raise UsageError(f"loss of a training is '{loss}'; choose one of: {', '.join(LOSSES)}.")
-            loss = self.loss(loss)
-        return TrainingConfig(**{**options, "loss": loss})
+        loss = chosen_loss(options, self.losses)
+        return TrainingConfig(**{**options, "loss": self.loss(loss) if loss in self.losses else loss})
 
     def loss(self, kind: str) -> Any:
         """Return the loss of that kind, a callable."""
@@ -334,10 +354,18 @@ class Regression(Task):
         names = self.names(self.subject.test() if self.subject.test is not None else source)
         return self.truth(source, names).astype(np.float32)
 
+    def measure(self, found: Predictions, source: ImageSource, facts: Mapping[str, Any]) -> np.ndarray:
+        """Return (N, P) how far each part is off, NaN where not known or not judged."""
+        off: np.ndarray = self._again(found, source, facts).values["off"]
+        return off
+
     def right(self, found: Predictions, source: ImageSource, facts: Mapping[str, Any]) -> np.ndarray:
         """Judge the outputs after retraining by the same thresholds."""
+        return self._again(found, source, facts).correct
+
+    def _again(self, found: Predictions, source: ImageSource, facts: Mapping[str, Any]) -> Judgement:
         kept = self.keep(torch.from_numpy(found.output)).numpy()
-        return self.judge(self.read(kept, ""), source, facts).correct
+        return self.judge(self.read(kept, found.scale), source, facts)
 
     def figures(self, facts: Mapping[str, Any]) -> dict[str, str]:
         """Return the threshold and the mean errors of the parts that are farthest off."""

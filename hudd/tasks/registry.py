@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+import numpy as np
+
+from hudd.data import ImageSource
 from hudd.errors import UsageError
 from hudd.parts import TASKS
 from hudd.tasks.base import Task, TaskSubject
@@ -14,12 +17,34 @@ from hudd.tasks.landmarks import landmarks_of
 DEFAULT_TASK = "classification"
 
 
-def infer_task(targets: Sequence[str], columns: Sequence[str]) -> str:
-    """Return the task of a study that names none: what the targets, names or globs among `columns`, are."""
-    if not targets:
-        return DEFAULT_TASK
-    names = [name for glob in targets for name in columns if fnmatchcase(name, glob)]
-    return "regression" if landmarks_of(names) is None else "keypoints"
+def infer_task(targets: Sequence[str], source: ImageSource, outputs: Callable[[], int] = lambda: 0) -> str:
+    """Return the task of a study that names none.
+
+    Parameters
+    ----------
+    targets : sequence of str
+        Names or globs of the columns to predict.
+    source : ImageSource
+        The test set.
+    outputs : callable
+        Returns how many numbers the DNN has for an image, 0 where that is not known.
+    """
+    globs = source.named(targets)
+    if not globs:
+        two = len(source) and set(source.labels.tolist()) <= {0, 1}
+        return "binary" if two and outputs() == 1 else DEFAULT_TASK
+    names = [name for glob in globs for name in source.parameters if fnmatchcase(name, glob)]
+    if landmarks_of(names) is not None:
+        return "keypoints"
+    columns = [source.parameters[name] for name in names]
+    return "multilabel" if columns and all(map(_says_yes_or_no, columns)) else "regression"
+
+
+def _says_yes_or_no(values: np.ndarray) -> bool:
+    """Say whether a column holds zeros and ones alone."""
+    if values.dtype.kind != "f":
+        return False
+    return set(values[np.isfinite(values)].tolist()) <= {0.0, 1.0}
 
 
 def make_task(name: str | None, subject: TaskSubject) -> Task:

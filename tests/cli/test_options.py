@@ -76,6 +76,7 @@ CHOICES = {
     "--schedule": ("constant", "cosine"),
     "--augment": ("flip", "shift"),
     "--precision": ("float32", "bfloat16"),
+    "--loss": ("cross-entropy", "binary-cross-entropy", "mse", "l1", "wing"),
     "--store": ("all", "selected", "none"),
     "--dtype": ("float32", "float16"),
     "--arithmetic": ("float32", "tf32", "bfloat16"),

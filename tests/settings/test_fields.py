@@ -68,7 +68,8 @@ def made(**choices):
         (made, {"clusterer": "best"}, "clusterer is 'best'; choose one of: ward, average, kmeans, dbscan, hdbscan; or"),
         (TrainingConfig, {"lr": 0.0}, "lr of a training is 0.0; give a finite number above 0."),
         (TrainingConfig, {"momentum": 1.0}, "momentum of a training is 1.0; give a finite number of at least 0 and be"),
-        (TrainingConfig, {"loss": "mae"}, "loss of a training is 'mae'; choose one of: cross-entropy, mse."),
+        (TrainingConfig, {"loss": "mae"}, "loss of a training is 'mae'; choose one of: cross-entropy, "
+         "binary-cross-entropy, mse, l1, wing."),
         (TrainingConfig, {"augment": ("flip", "turn")}, "augment of a training is 'turn'; choose one of: flip, shift."),
         (TrainingConfig, {"patience": 0, "holdout": 0.1}, "patience of a training is 0; give a whole number of at le"),
         (TrainingConfig, {"patience": 3}, "patience of a training is 3, which needs a holdout"),

@@ -93,7 +93,7 @@ def places(**more):
 def test_landmarks_are_measured_by_their_distance_and_may_be_unknown():
     found = places()
     names = tuple(found.parameters)
-    assert infer_task(names, list(names)) == "keypoints"
+    assert infer_task(names, found) == "keypoints"
     task = made("keypoints", found, names, threshold="2", normalise=())
     output = np.array([[1.0, 4.0, 5.0, 1.0], [2.0, 2.0, 99.0, 99.0]], np.float32)
     judged = task.judge({"output": output, "maps": np.zeros((2, 2))}, found, None)

@@ -10,6 +10,7 @@ from hudd.lrp.heads.entering import enter_before_head, multiples_of
 from hudd.lrp.heads.outputs import (
     OUTPUT_SCALES,
     OutputScale,
+    binary_cross_entropy,
     cross_entropy,
     entropies,
     output_scale,
@@ -21,6 +22,7 @@ __all__ = [
     "OUTPUT_SCALES",
     "Head",
     "OutputScale",
+    "binary_cross_entropy",
     "cross_entropy",
     "enter_before_head",
     "entropies",

@@ -46,7 +46,8 @@ def output_scale(model: nn.Module, examples: Tensor) -> OutputScale:
     -------
     str
         One of :data:`OUTPUT_SCALES`. "independent": each class for itself, by a sigmoid; "positive scores": in
-        proportion to the probabilities, such as odds or evidence. Outputs that are no (N, K) count as logits.
+        proportion to the probabilities, such as odds or evidence. Outputs that are neither (N,) nor (N, K) count as
+        logits.
     """
     training = [module for module in model.modules() if module.training]
     try:
@@ -56,9 +57,9 @@ def output_scale(model: nn.Module, examples: Tensor) -> OutputScale:
     finally:
         for module in training:
             module.training = True
-    if not isinstance(output, Tensor) or output.ndim != 2 or not output.is_floating_point():
+    if not isinstance(output, Tensor) or output.ndim not in (1, 2) or not output.is_floating_point():
         return "logits"
-    output = output.double()
+    output = output.double().reshape(len(output), -1)
     if not (bool((output >= 0).all()) or bool((output <= 0).all())):
         return "logits"
     try:
@@ -71,9 +72,10 @@ def output_scale(model: nn.Module, examples: Tensor) -> OutputScale:
 
 def _scale_of(head: Head, output: Tensor) -> OutputScale:
     nonnegative = bool((output >= 0).all())
-    if nonnegative and bool(((output.sum(1) - 1).abs() < _SUM).all()):
+    several = output.shape[1] > 1
+    if several and nonnegative and bool(((output.sum(1) - 1).abs() < _SUM).all()):
         return "probabilities"
-    if not nonnegative and bool(((output.exp().sum(1) - 1).abs() < _SUM).all()):
+    if several and not nonnegative and bool(((output.exp().sum(1) - 1).abs() < _SUM).all()):
         return "log-probabilities"
     if head.low >= 0:
         return "independent probabilities" if head.high <= 1 else "positive scores"
@@ -132,6 +134,27 @@ def cross_entropy(scale: OutputScale) -> Callable[[Tensor, Tensor], Tensor]:
     Of independent classes it is the binary cross-entropy, a mean over the classes too.
     """
     return functional.cross_entropy if scale == "logits" else _LOSSES[scale]
+
+
+def binary_cross_entropy(scale: OutputScale) -> Callable[[Tensor, Tensor], Tensor]:
+    """The negative log-likelihood of labels that each are there or not, for outputs of this scale.
+
+    Labels are 1, 0, or NaN where unknown; the loss is a mean over those that are known.
+    """
+
+    def loss(output: Tensor, labels: Tensor) -> Tensor:
+        labels = labels.reshape(len(labels), -1)
+        output = output.float().reshape(labels.shape)
+        known = torch.isfinite(labels)
+        true = torch.where(known, labels, 0.0)
+        if scale == "logits":
+            each = functional.binary_cross_entropy_with_logits(output, true, reduction="none")
+        else:
+            p = output.exp() if scale == "independent log-probabilities" else output
+            each = -torch.where(true > 0.5, p, 1 - p).clamp(min=_LEAST).log()
+        return (each * known).sum() / known.sum().clamp(min=1)
+
+    return loss
 
 
 def _of_probabilities(output: Tensor, labels: Tensor) -> Tensor:

@@ -229,6 +229,7 @@ def _one(
             group = h5.create_group(f"retraining/{key}")
             group.attrs.update(seed=seed, labelled=len(np.unique(labelled)))
             _write(group, found, rows, weights)
+            _write_off(group, inputs, found)
         checkpoint.unlink(missing_ok=True)
 
     journal.lead(commit)
@@ -267,6 +268,15 @@ def _write(group: h5py.Group, found: Retraining, rows: np.ndarray, weights: Path
             write_dataset(
                 group, f"history/{name}", values, dims=("epoch_number",), description=f"{name} of each epoch"
             )
+
+
+def _write_off(group: h5py.Group, inputs: Inputs, found: Retraining) -> None:
+    """Write how far off the retrained DNN is, where the task tells."""
+    assert found.answers is not None  # there always is a test set
+    off = inputs.task.measure(found.answers, inputs.source("test"), inputs.results.facts())
+    if off is not None:
+        about = "error of each output or landmark after retraining, of a test image"
+        write_dataset(group, "off", off.astype(np.float32), dims=("image", "part"), description=about)
 
 
 def _possible(results: Results) -> bool:

@@ -11,5 +11,6 @@ import manifests  # noqa: F401
 import archives  # noqa: F401
 import labels  # noqa: F401
 import quantities  # noqa: F401
+import annotations  # noqa: F401
 import studies  # noqa: F401
 from case import CASES  # noqa: F401

@@ -1,5 +1,6 @@
 """What the message of each bad input advises, done: see :mod:`remedy`."""
 
+import of_annotations  # noqa: F401
 import of_commands  # noqa: F401
 import of_data  # noqa: F401
 import of_studies  # noqa: F401
