@@ -3,11 +3,13 @@
 # make quick  the same set-up, then the tests that are not marked slow
 # make loaded the same set-up, then the tests marked timing while two busy loops a core run, LOADED_RUNS times, 10 by default
 # make mutants  the same set-up with cosmic-ray, then the mutation score of MODULES, by default all of tests/mutants/modules.toml
-# make lint   the same set-up, then formatting, lint and types
+# make lint   the same set-up, then all of .pre-commit-config.yaml: formatting, lint, types, workflows, Dockerfiles, recipe
 # make docs   the same set-up, then the documentation's pages, in site/
 # make sanitize   the same set-up, then the tests of the compiled core under AddressSanitizer and UBSan, but for those of
 #                 resident memory: their allocator keeps what is freed
 # make fuzz   the same set-up, then FUZZ_MINUTES of corrupted files and calls for every reader, 2 by default
+# make wheels no set-up: wheels of the CPU kernels in dist/, for PYTHONS, by default all that are installed, each installed and
+#             tested where there is no compiler
 # make gpu    no set-up and no network: on a machine with a GPU, torch for CUDA and nvcc, build hudd against the torch of
 #             PYTHON, run the tests marked cuda, compute-sanitizer and the benchmarks; resumes where it was interrupted
 # The set-up is skipped while nothing that it depends on has changed.
@@ -18,11 +20,13 @@ FUZZ_MINUTES ?= 2
 TEST_PROCESSES ?= 2
 LOADED_RUNS ?= 10
 MODULES ?=
+PYTHONS ?=
+CONSTRAINTS ?= constraints.txt
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-SOURCES := pyproject.toml setup.py CMakeLists.txt constraints.txt $(shell find csrc -type f)
+SOURCES := pyproject.toml setup.py CMakeLists.txt $(CONSTRAINTS) build_backend/hudd_build.py $(shell find csrc -type f)
 
-.PHONY: demo test quick loaded mutants lint docs sanitize fuzz gpu clean
+.PHONY: demo test quick loaded mutants lint docs sanitize fuzz wheels gpu clean
 
 demo: $(INSTALLED)
 	$(BIN)/hudd demo --out $(OUT)
@@ -41,9 +45,7 @@ mutants: $(INSTALLED)
 	OMP_NUM_THREADS=1 nice -n 10 $(BIN)/python tests/mutants $(MODULES)
 
 lint: $(INSTALLED)
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/pre-commit run --all-files --show-diff-on-failure
 
 docs: $(INSTALLED)
 	$(BIN)/mkdocs build --strict
@@ -54,12 +56,15 @@ sanitize: $(INSTALLED)
 # The constraints go in by the environment too, so that pip's isolated build environment keeps to them.
 $(INSTALLED): $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[demo,parquet,test,lint,docs]'
+	PIP_CONSTRAINT=$(CONSTRAINTS) $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint $(CONSTRAINTS) --editable '.[demo,parquet,test,lint,docs]'
 	touch $@
 
 fuzz: $(INSTALLED)
 	$(BIN)/python tests/fuzz --minutes $(FUZZ_MINUTES) --out tests/fuzz/findings
+
+wheels:
+	$(PYTHON) release/wheels.py $(PYTHONS)
 
 gpu:
 	$(PYTHON) benchmarks/gpu.py

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pybind11
@@ -28,17 +30,20 @@ class CMakeBuild(build_ext):
             )
         target = Path(self.get_ext_fullpath(ext.name)).resolve()
         build = Path(self.build_temp).resolve() / "core"
-        drop_stale_cache(build, ROOT)
+        own = os.environ.get("HUDD_CMAKE_ARGS", "").split()
+        generator = wanted_generator(own)
+        drop_stale_cache(build, ROOT, generator)
         build.mkdir(parents=True, exist_ok=True)
         configure = [
             "cmake",
             f"-S{ROOT}",
             f"-B{build}",
+            *([f"-G{generator}"] if generator else []),
             f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={target.parent}",
             f"-DPython_EXECUTABLE={sys.executable}",
             f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",
             "-DCMAKE_BUILD_TYPE=Release",
-            *os.environ.get("HUDD_CMAKE_ARGS", "").split(),
+            *own,
         ]
         jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL") or str(os.cpu_count() or 1)
         for command in (configure, ["cmake", "--build", str(build), "--parallel", jobs]):
@@ -50,18 +55,40 @@ class CMakeBuild(build_ext):
                 )
 
 
-def drop_stale_cache(build: Path, source: Path) -> None:
-    """Remove a build folder that CMake made for sources elsewhere, as when the checkout was moved or copied.
+def wanted_generator(arguments: Sequence[str]) -> str:
+    """Return the generator that was asked for, Ninja where there is no make, else "": what CMake takes by itself.
 
-    CMake refuses such a folder.
+    Parameters
+    ----------
+    arguments : sequence of str
+        Those for CMake; ``-GNinja`` is understood, and so is the variable ``CMAKE_GENERATOR``.
+    """
+    given = [each[2:] for each in arguments if each.startswith("-G") and each != "-G"]
+    if given or "CMAKE_GENERATOR" in os.environ:
+        return given[-1] if given else os.environ["CMAKE_GENERATOR"]
+    return "" if shutil.which("make") or shutil.which("gmake") or not shutil.which("ninja") else "Ninja"
+
+
+def drop_stale_cache(build: Path, source: Path, generator: str = "") -> None:
+    """Remove a build folder that CMake refuses, or would build the wrong thing in.
+
+    It was made for sources elsewhere, as when the checkout was moved or copied, by another generator, for another
+    Python, or with tools that have gone since, as those of pip's build environments do.
     """
     cache = build / "CMakeCache.txt"
     if not cache.is_file():
         return
     lines = cache.read_text(encoding="utf-8", errors="replace").splitlines()
-    made = dict(line.split(":INTERNAL=", 1) for line in lines if ":INTERNAL=" in line)
+    pairs = (re.fullmatch(r"([^:=#/]+):[A-Z]+=(.*)", line) for line in lines)
+    made = {pair[1]: pair[2] for pair in pairs if pair}
     places = {"CMAKE_HOME_DIRECTORY": source, "CMAKE_CACHEFILE_DIR": build}
-    if any(name not in made or Path(made[name]).resolve() != place for name, place in places.items()):
+    tools = ("CMAKE_COMMAND", "CMAKE_MAKE_PROGRAM", "CMAKE_CXX_COMPILER")
+    if (
+        any(name not in made or Path(made[name]).resolve() != place for name, place in places.items())
+        or (generator and made.get("CMAKE_GENERATOR") != generator)
+        or made.get("Python_EXECUTABLE", sys.executable) != sys.executable
+        or any(shutil.which(made[tool]) is None for tool in tools if tool in made)
+    ):
         shutil.rmtree(build)
 
 

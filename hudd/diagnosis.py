@@ -71,7 +71,7 @@ def _built(remedies: list[str]) -> dict[str, Any]:
     except ImportError as error:
         remedies.append(
             f"the compiled core cannot be loaded ({error}): run 'pip install .' in the source tree, with a C++ "
-            "compiler and CMake 3.20 or newer on PATH."
+            "compiler on PATH."
         )
         return {"core": False}
     return {"core": True, **core.build_info()}
