@@ -9,6 +9,9 @@ import typer
 from hudd.cli import options as o
 from hudd.cli.opening import open_study
 
+# Of the causes: the rule is in most names, and with all intervals the table would be wider than a terminal.
+_LEFT_OUT = ("low", "high", "rule", "rate", "rate_low", "rate_high", "common")
+
 
 def show(
     study: o.StudyDir,
@@ -64,9 +67,8 @@ def show(
     for name, frame in tables.items():
         if not len(frame.columns):
             continue
-        # The rule is in most causes' names; with the intervals the table would be wider than a terminal.
-        left_out = ["low", "high", "rule", "common"] if name == "causes" else []
+        left_out = _LEFT_OUT if name == "causes" else ()
         title = f"Error by {frame.columns[0]}" if name == "parts" else name.capitalize()
-        print_table(title, frame.drop(columns=left_out))
+        print_table(title, frame.drop(columns=list(left_out)))
     for hint in opened.hints():
         console.print(f"[dim]{in_line(hint)}[/]", soft_wrap=True)

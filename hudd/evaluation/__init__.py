@@ -4,6 +4,8 @@ from hudd.evaluation.chance import SIGNIFICANT, wilson
 from hudd.evaluation.numbers import format_range
 from hudd.evaluation.purity import NATURAL, PurityCoverage, is_known, purity_coverage
 from hudd.evaluation.ranges import UnsafeRange, unsafe_ranges
+from hudd.evaluation.rates import FailureRate, cross_fitted_rates, failure_rates
+from hudd.evaluation.regions import Bound, Region
 from hudd.evaluation.rules import Rule, cluster_rules
 from hudd.evaluation.turns import turn
 from hudd.evaluation.variance import VarianceReduction, most_telling, variance_reduction
@@ -11,11 +13,16 @@ from hudd.evaluation.variance import VarianceReduction, most_telling, variance_r
 __all__ = [
     "NATURAL",
     "SIGNIFICANT",
+    "Bound",
+    "FailureRate",
     "PurityCoverage",
+    "Region",
     "Rule",
     "UnsafeRange",
     "VarianceReduction",
     "cluster_rules",
+    "cross_fitted_rates",
+    "failure_rates",
     "format_range",
     "is_known",
     "most_telling",

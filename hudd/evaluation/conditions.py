@@ -11,6 +11,7 @@ import numpy as np
 from hudd.errors import UsageError
 from hudd.evaluation.draws import best_worths
 from hudd.evaluation.numbers import format_exactly
+from hudd.evaluation.regions import Bound
 
 FORMS = frozenset({"below", "above", "inside", "outside"})
 _VALUES = 50  # of a text column that conditions are made of
@@ -22,8 +23,8 @@ class Condition:
 
     Attributes
     ----------
-    parameter : str
-        Its name.
+    bound : Bound
+        What is asked of which parameter.
     text : str
         The condition in words.
     form : str
@@ -34,11 +35,16 @@ class Condition:
         Sum of their gains less the cost of the bounds.
     """
 
-    parameter: str
+    bound: Bound
     text: str
     form: str
     fits: np.ndarray
     worth: float
+
+    @property
+    def parameter(self) -> str:
+        """Name of the parameter."""
+        return self.bound.parameter
 
     def within(self, inside: np.ndarray) -> Condition:
         """Return the condition among the rows inside others."""
@@ -53,6 +59,12 @@ class _Feature:
     unit: str = ""
     whole: bool = False
     value: str | None = None
+
+    def bound(self, low: float, high: float, outside: bool) -> Bound:
+        """Return what is asked: a number from `low` on and below `high`, or outside of that."""
+        if self.value is not None:  # a column of zeros and ones
+            return Bound(self.parameter, outside=(low > -math.inf) == outside, value=self.value)
+        return Bound(self.parameter, low, high, outside)
 
     def form(self, low: float, high: float, outside: bool) -> str:
         """Say in a word what is asked: to lie above `low` and up to `high`, or outside of that."""
@@ -190,8 +202,8 @@ class Conditions:
         if outside:
             fits = ~fits & np.isfinite(values)
         worth = float(gain[fits].sum()) - self.cost * (math.isfinite(low) + math.isfinite(high))
-        text, form = feature.text(low, high, outside), feature.form(low, high, outside)
-        return Condition(feature.parameter, text, form, fits, worth)
+        asked = (low, high, outside)
+        return Condition(feature.bound(*asked), feature.text(*asked), feature.form(*asked), fits, worth)
 
     def _bound(self, row: int, sums: np.ndarray, place: int) -> float:
         """Return a number of few digits that cuts the sorted values where it is worth as much, but for the slack."""

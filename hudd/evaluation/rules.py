@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -12,6 +13,7 @@ from hudd.errors import UsageError
 from hudd.evaluation.chance import SIGNIFICANT, as_good
 from hudd.evaluation.conditions import Condition, Conditions
 from hudd.evaluation.draws import random_sets
+from hudd.evaluation.regions import Region
 
 _BOUND = 0.03  # informedness that each further bound must add
 _SLACK = 0.005  # that a bound may lose to be written with fewer digits
@@ -43,6 +45,8 @@ class Rule:
         clusters.
     images, failures : int
         Rows that fit, and those of them that failed (that are members, where it is not given what failed).
+    region : Region
+        The rule as data.
     """
 
     cluster: int
@@ -56,10 +60,12 @@ class Rule:
     p_value: float
     images: int
     failures: int
+    region: Region
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as JSON-able values."""
-        return {**asdict(self), "parameters": list(self.parameters)}
+        region = json.loads(self.region.to_json())
+        return {**asdict(self), "parameters": list(self.parameters), "region": region}
 
 
 def cluster_rules(
@@ -227,4 +233,5 @@ def _rule(
     text = " and ".join(condition.text for condition in found)
     used = tuple(dict.fromkeys(condition.parameter for condition in found))
     form, counts = found[0].form if found else "", (int(fits.sum()), int((fits & failed).sum()))
-    return Rule(cluster, form, text, used, precision, recall, f1, informedness, p_value, *counts)
+    region = Region(tuple(condition.bound for condition in found))
+    return Rule(cluster, form, text, used, precision, recall, f1, informedness, p_value, *counts, region)

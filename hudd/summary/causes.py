@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hudd.evaluation import NATURAL, SIGNIFICANT, is_known, wilson
+from hudd.evaluation import NATURAL, SIGNIFICANT, FailureRate, is_known, wilson
 from hudd.summary.findings import Findings
 from hudd.summary.titles import title
 
@@ -39,10 +39,11 @@ class CauseFacts:
         The condition that sets it apart; "" where chance finds as good a one.
     recall : float
         Share of its errors that fit the rule.
-    region : (int, int) or None
-        Test images that fit the rule, and how many of them the DNN gets wrong; None without a rule.
-    region_interval : (float, float)
-        The 95 % interval of that failure rate.
+    rate : FailureRate or None
+        Failures where the rule holds, of images that did not choose it; None without a rule, and where other images
+        lead to no rule.
+    tested : bool
+        Whether failure rates were counted: an older version did not.
     fixed : float or None
         Share of the errors that are right after retraining, mean over its runs.
     common : bool
@@ -59,11 +60,16 @@ class CauseFacts:
     interval: Interval
     rule: str
     recall: float
-    region: tuple[int, int] | None
-    region_interval: Interval
+    rate: FailureRate | None
+    tested: bool
     fixed: float | None
     common: bool
     p_apart: float
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether images that did not choose the rule were asked, and do not fail more often where it holds."""
+        return bool(self.rule) and self.tested and not (self.rate and self.rate.confirmed)
 
 
 def cause_facts(study: Findings, mode: str = "") -> list[CauseFacts]:
@@ -78,7 +84,8 @@ def cause_facts(study: Findings, mode: str = "") -> list[CauseFacts]:
     """
     causes, clusters, count = study.causes, study.clusters, len(study.errors)
     sizes = np.bincount(clusters.label, minlength=len(clusters.medoid) + 1)
-    rules = study.evaluation.get("causes", {}) if study.has("evaluation") else {}
+    evaluation = study.evaluation if study.has("evaluation") else {}
+    rules, rates = evaluation.get("causes", {}), evaluation.get("rates", {})
     runs = study.retraining
     told = mode if mode in runs else next(iter(sorted(runs)), "")
     after = [np.asarray(run["after"], bool)[study.errors] for run in runs.get(told, [])]
@@ -87,7 +94,6 @@ def cause_facts(study: Findings, mode: str = "") -> list[CauseFacts]:
         rows = causes.members(number)
         own = sorted(causes.clusters(number), key=lambda cluster: (-sizes[cluster], cluster))
         at = _row(rules, number)
-        region = None if at is None else (int(rules["images"][at]), int(rules["failures"][at]))
         found.append(
             CauseFacts(
                 number=number,
@@ -98,8 +104,8 @@ def cause_facts(study: Findings, mode: str = "") -> list[CauseFacts]:
                 interval=wilson(len(rows), count),
                 rule="" if at is None else str(rules["text"][at]),
                 recall=np.nan if at is None else float(rules["recall"][at]),
-                region=region,
-                region_interval=wilson(region[1], region[0]) if region else (0.0, 1.0),
+                rate=None if at is None else _rate(rates, number),
+                tested=bool(rates),
                 fixed=float(np.mean([one[rows].mean() for one in after])) if after else None,
                 common=at is not None or bool(causes.common[number - 1]),
                 p_apart=float(causes.p_apart[number - 1]),
@@ -109,13 +115,13 @@ def cause_facts(study: Findings, mode: str = "") -> list[CauseFacts]:
 
 
 def causes_table(study: Findings) -> pd.DataFrame:
-    """One row a cause: name, errors, their share with its interval, rule, failures where it holds, clusters.
+    """One row a cause: name, errors, their share with its interval, rule, failure rate where it holds, clusters.
 
-    Without a rule there are no counts of images that fit it.
+    The failure rate is that of images that did not choose the rule; without a rule there is none.
     """
     rows = []
     for cause in cause_facts(study):
-        images, failures = cause.region or (pd.NA, pd.NA)
+        rate = cause.rate
         rows.append(
             {
                 "cause": cause.number,
@@ -125,8 +131,12 @@ def causes_table(study: Findings) -> pd.DataFrame:
                 "low": cause.interval[0],
                 "high": cause.interval[1],
                 "rule": cause.rule,
-                "fits": images,
-                "failures": failures,
+                "fits": rate.images if rate else pd.NA,
+                "failures": rate.failures if rate else pd.NA,
+                "rate": rate.rate if rate else np.nan,
+                "rate_low": rate.interval[0] if rate else np.nan,
+                "rate_high": rate.interval[1] if rate else np.nan,
+                "confirmed": bool(rate and rate.confirmed),
                 "fixed": np.nan if cause.fixed is None else cause.fixed,
                 "clusters": ", ".join(map(str, cause.clusters)),
                 "common": cause.common,
@@ -141,6 +151,18 @@ def _row(rules: Mapping[str, Any], number: int) -> int | None:
     if not len(rows) or not rules["text"][rows[0]] or rules["p_value"][rows[0]] > SIGNIFICANT:
         return None
     return int(rows[0])
+
+
+def _rate(rates: Mapping[str, Any], number: int) -> FailureRate | None:
+    """The failure rate of a cause; None where there is none."""
+    rows = np.flatnonzero(rates.get("cause", np.empty(0)) == number)
+    if not len(rows):
+        return None
+    images, failures, images_outside, failures_outside = (
+        int(rates[name][rows[0]]) for name in ("images", "failures", "images_outside", "failures_outside")
+    )
+    p_value = float(rates["p_value"][rows[0]])
+    return FailureRate(number, images, failures, images_outside, failures_outside, p_value)
 
 
 def _name(study: Findings, rows: np.ndarray, clusters: list[int], rule: str) -> str:

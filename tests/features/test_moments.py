@@ -171,6 +171,7 @@ def test_normal_images_are_short_and_vary_alike(net, images):
     )
     rows = extractor.attribute(normal, net(normal).argmax(1)).layers["moments"].double()
     rows = rows * rows.norm(dim=1, keepdim=True)  # as they are before the root of the norm is divided by
+    assert extractor.contrasted
     np.testing.assert_allclose(rows.mean(0), 0, atol=1e-3)
     assert np.linalg.eigvalsh(np.cov(rows.T)).max() < 1 / 0.9
 

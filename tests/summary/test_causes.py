@@ -27,10 +27,19 @@ def study(make_study, monkeypatch):
         "text": np.array(["", "light < 0.2"], object),
         "p_value": np.array([1, 0.001]),
         "recall": np.array([1, 0.9]),
-        "images": np.array([100, 12345]),
-        "failures": np.array([100, 678]),
+        "images": np.array([100, 500]),
+        "failures": np.array([100, 90]),
     }
-    monkeypatch.setattr(type(study), "evaluation", property(lambda self: {"causes": rules}))
+    rates = {
+        "cause": np.array([2]),
+        "images": np.array([12345]),
+        "failures": np.array([678]),
+        "images_outside": np.array([50000]),
+        "failures_outside": np.array([1000]),
+        "p_value": np.array([0.001]),
+    }
+    found = {"causes": rules, "rates": rates}
+    monkeypatch.setattr(type(study), "evaluation", property(lambda self: found))
     monkeypatch.setattr(
         type(study), "has", lambda self, what: what in ("evaluation", "clusters", "splits/test")
     )
@@ -41,6 +50,19 @@ def test_what_a_rule_tells_apart_has_something_in_common(study):
     found = cause_facts(study)
     assert [(one.number, one.common) for one in found] == [(2, True), (1, False)]
     assert found[0].name.endswith("dark images: light < 0.2")
+
+
+def test_a_rule_is_confirmed_by_images_that_did_not_choose_it(study):
+    ruled, other = cause_facts(study)
+    assert (ruled.rate.confirmed, ruled.unconfirmed) == (True, False)
+    assert ruled.rate.share == 678 / 1678
+    assert (other.rate, other.unconfirmed) == (None, False)
+    study.evaluation["rates"]["p_value"][0] = 0.2
+    assert cause_facts(study)[0].unconfirmed
+    study.evaluation["rates"]["cause"][0] = 1  # in most parts no rule of the second
+    assert cause_facts(study)[0].unconfirmed
+    del study.evaluation["rates"]  # as older versions wrote it
+    assert (cause_facts(study)[0].rate, cause_facts(study)[0].unconfirmed) == (None, False)
 
 
 def test_no_rule_has_no_counts(study, monkeypatch):

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 
 from hudd.evaluation import (
+    FailureRate,
     PurityCoverage,
     Rule,
     UnsafeRange,
@@ -25,7 +26,7 @@ from hudd.study.journal import Journal
 from hudd.study.results import Results
 from hudd.study.step import Step
 from hudd.study.steps import cluster
-from hudd.study.wording import CAUSE, named, rules_of
+from hudd.study.wording import CAUSE, named, rates_of, rules_of
 
 _CONTENTS = 2  # 1 had neither shifts nor the parameters of rules
 _PERMUTATIONS = 99
@@ -56,6 +57,7 @@ def _measure(inputs: Inputs, journal: Journal, mark: str) -> None:
     purity = purity_of(inputs.results, labels)
     rules = rules_of(inputs.results, labels)
     causes = rules_of(inputs.results, inputs.results.causes.label)
+    rates = rates_of(inputs.results, inputs.results.causes.label) if causes else []
     with journal.committing("evaluate", mark, started) as h5:
         journal.forget(h5, "evaluate")
         journal.forget_after(h5, "evaluate")
@@ -72,6 +74,7 @@ def _measure(inputs: Inputs, journal: Journal, mark: str) -> None:
         if causes:
             names = [named(rule, inputs.results) for rule in causes]
             _write_rules(group.create_group("causes"), causes, names, "cause")
+            _write_rates(group.create_group("rates"), rates)
         if rules:
             _write_rules(group.create_group("rules"), rules, [named(rule, inputs.results) for rule in rules])
 
@@ -158,6 +161,7 @@ def _write_rules(group: h5py.Group, rules: list[Rule], names: list[str], of: str
             [json.dumps(rule.parameters) for rule in rules],
             "JSON list of the parameters in it",
         ),
+        "region": ([rule.region.to_json() for rule in rules], "JSON list of what it asks of which parameter"),
     }
     for name, (column, about) in texts.items():
         write_dataset(group, name, column, dims=(of,), description=about)
@@ -176,11 +180,28 @@ def _write_rules(group: h5py.Group, rules: list[Rule], names: list[str], of: str
         write_dataset(group, name, values, dims=(of,), description=about)
 
 
+def _write_rates(group: h5py.Group, rates: list[FailureRate]) -> None:
+    numbers = np.array([rate.group for rate in rates], np.int64)
+    write_dataset(group, "cause", numbers, dims=("cause",), scale=True, description="cause with a rule")
+    descriptions = {
+        "images": "test images in the cause's region, each counted by a rule that was found without it",
+        "failures": "those of them that the DNN gets wrong",
+        "images_outside": "all other test images",
+        "failures_outside": "those of them that the DNN gets wrong",
+    }
+    for name, about in descriptions.items():
+        values = np.array([getattr(rate, name) for rate in rates], np.int64)
+        write_dataset(group, name, values, dims=("cause",), description=about)
+    about = "how often chance puts as many failures into the region, adjusted over all causes"
+    p_values = np.array([rate.p_value for rate in rates], np.float64)
+    write_dataset(group, "p_value", p_values, dims=("cause",), description=about)
+
+
 STEP = Step(
     name="evaluate",
     requires=("cluster",),
     outputs={"evaluate": ("evaluation",)},
-    version=2,  # 1 had no rules of attributes, and took each cluster's p-value by itself
+    version=3,  # 1 had no rules of attributes, and took each cluster's p-value by itself; 2 no failure rates
     run=run,
     fingerprint=lambda inputs, journal: {"evaluate": fingerprint(inputs)},
 )

@@ -1,0 +1,97 @@
+"""The part of the input space that a rule describes, as data that can be kept and asked about other images."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What a condition asks of one parameter.
+
+    Attributes
+    ----------
+    parameter : str
+        Its name.
+    low, high : float
+        A number fits from `low` on and below `high`, or, `outside`, everywhere else. A number that is not finite fits
+        in no case.
+    outside : bool
+        Ask for the opposite.
+    value : str or None
+        Of a text: fit where it is this one, or, `outside`, where it is not. The numbers do not count then.
+    """
+
+    parameter: str
+    low: float = -math.inf
+    high: float = math.inf
+    outside: bool = False
+    value: str | None = None
+
+    def holds(self, column: np.ndarray) -> np.ndarray:
+        """Return where a column of numbers or texts, (N,), fits: (N,) bool."""
+        inside: np.ndarray
+        if self.value is not None:
+            inside = column.astype(str) == self.value
+            known = np.ones(len(column), bool)
+        else:
+            numbers = column.astype(np.float64)
+            inside, known = (numbers >= self.low) & (numbers < self.high), np.isfinite(numbers)
+        fits: np.ndarray = (inside != self.outside) & known
+        return fits
+
+
+@dataclass(frozen=True)
+class Region:
+    """Images for which every one of some bounds holds.
+
+    Attributes
+    ----------
+    bounds : tuple of Bound
+        None for all images.
+    """
+
+    bounds: tuple[Bound, ...] = ()
+
+    def holds(self, parameters: Mapping[str, np.ndarray], count: int) -> np.ndarray:
+        """Return which of N images lie in it.
+
+        Parameters
+        ----------
+        parameters : mapping of str to np.ndarray
+            (N,) columns.
+        count : int
+            N.
+
+        Returns
+        -------
+        np.ndarray
+            (N,) bool; nowhere true where a parameter that is asked for is not known.
+        """
+        fits = np.ones(count, bool)
+        for bound in self.bounds:
+            column = parameters.get(bound.parameter)
+            fits &= False if column is None else bound.holds(np.asarray(column))
+        return fits
+
+    def to_json(self) -> str:
+        """Return it as a JSON list, without the bounds that are not there."""
+        rows = []
+        for bound in self.bounds:
+            row: dict[str, object] = {"parameter": bound.parameter}
+            if bound.value is not None:
+                row["value"] = bound.value
+            else:
+                row |= {k: v for k, v in (("low", bound.low), ("high", bound.high)) if math.isfinite(v)}
+            rows.append(row | ({"outside": True} if bound.outside else {}))
+        return json.dumps(rows, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Region:
+        """Read what :meth:`to_json` wrote."""
+        return cls(tuple(Bound(**row) for row in json.loads(text)))
