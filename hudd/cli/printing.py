@@ -41,6 +41,8 @@ def print_table(title: str, frame: pd.DataFrame, *, most: int = 30) -> None:
             continue
         if name not in share_of.values():
             column = frame[name].head(most)
+            if column.dtype == bool:  # of a flag that every row has, those that are set stand out
+                column = column.where(column)
             cells[name] = ["" if none else _cell(value) for value, none in zip(column, column.isna())]
         if name in share_of:
             shares = frame[share_of[name]].head(most)
@@ -150,6 +152,7 @@ def _printable(text: str) -> Text:
 
 
 def _cell(value: Any) -> str:
+    value = getattr(value, "item", lambda: value)()
     if isinstance(value, float):
         return f"{value:.4g}"
-    return {True: "yes", False: ""}[value] if isinstance(value, bool) else str(value)
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -136,13 +136,13 @@ def causes_table(study: Findings) -> pd.DataFrame:
                 "rate": rate.rate if rate else np.nan,
                 "rate_low": rate.interval[0] if rate else np.nan,
                 "rate_high": rate.interval[1] if rate else np.nan,
-                "confirmed": bool(rate and rate.confirmed),
+                "confirmed": not cause.unconfirmed if cause.rule and cause.tested else pd.NA,
                 "fixed": np.nan if cause.fixed is None else cause.fixed,
                 "clusters": ", ".join(map(str, cause.clusters)),
                 "common": cause.common,
             }
         )
-    return pd.DataFrame(rows).astype({"fits": "Int64", "failures": "Int64"})
+    return pd.DataFrame(rows).astype({"fits": "Int64", "failures": "Int64", "confirmed": "boolean"})
 
 
 def _row(rules: Mapping[str, Any], number: int) -> int | None:
