@@ -25,4 +25,5 @@ def wilson(count: int, of: int) -> tuple[float, float]:
     share, spread = count / of, z**2 / of
     middle = (share + spread / 2) / (1 + spread)
     half = z * math.sqrt(share * (1 - share) / of + spread / (4 * of)) / (1 + spread)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # Rounding must not put an end beside the share.
+    return min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half))
