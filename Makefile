@@ -1,5 +1,7 @@
 # make demo   set up .venv, run the whole method on real images, say where the report is
 # make test   the same set-up, then the tests, in TEST_PROCESSES processes, 2 by default
+# make test-all  the same set-up with all tools that hudd is tested with, then the tests, and what was skipped, by reason
+# make programs  install those programs that tests need: a browser, LibreOffice, a cross compiler; by apt-get, as root
 # make quick  the same set-up, then the tests that are not marked slow
 # make loaded the same set-up, then the tests marked timing while two busy loops a core run, LOADED_RUNS times, 10 by default
 # make mutants  the same set-up with cosmic-ray, then the mutation score of MODULES, by default all of tests/mutants/modules.toml
@@ -24,15 +26,22 @@ PYTHONS ?=
 CONSTRAINTS ?= constraints.txt
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+READERS := $(patsubst tests/export/readers/%.txt,.venv-peers/%/.installed,$(wildcard tests/export/readers/*.txt))
 SOURCES := pyproject.toml setup.py CMakeLists.txt $(CONSTRAINTS) build_backend/hudd_build.py $(shell find csrc -type f)
 
-.PHONY: demo test quick loaded mutants lint docs sanitize fuzz wheels gpu clean
+.PHONY: demo test test-all programs quick loaded mutants lint docs sanitize fuzz wheels gpu clean
 
 demo: $(INSTALLED)
 	$(BIN)/hudd demo --out $(OUT)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
+
+test-all: $(INSTALLED) .venv/.peers $(READERS) programs
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --all-peers
+
+programs:
+	sh tests/programs.sh
 
 quick: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile -m "not slow"
@@ -60,6 +69,20 @@ $(INSTALLED): $(SOURCES)
 		--constraint $(CONSTRAINTS) --editable '.[demo,parquet,test,lint,docs]'
 	touch $@
 
+# The extras alone: hudd is installed, and would be built once more.
+.venv/.peers: $(INSTALLED)
+	$(BIN)/python -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
+		print(*extras["peers"], *extras["compression"], sep="\n")' > .venv/peers.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) \
+		--requirement .venv/peers.txt
+	touch $@
+
+# Tools that want other versions of what hudd needs have environments of their own.
+.venv-peers/%/.installed: tests/export/readers/%.txt
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
 fuzz: $(INSTALLED)
 	$(BIN)/python tests/fuzz --minutes $(FUZZ_MINUTES) --out tests/fuzz/findings
 
@@ -70,4 +93,4 @@ gpu:
 	$(PYTHON) benchmarks/gpu.py
 
 clean:
-	rm -rf .venv build site hudd/_core*.so hudd-demo
+	rm -rf .venv .venv-peers build site hudd/_core*.so hudd-demo

@@ -1,27 +1,108 @@
-"""Fixtures for every test: where the shared data lies, and what is read from it once."""
+"""Fixtures for every test: the shared data, read once, and other tools; what is told of tests that did not run."""
 
 from __future__ import annotations
 
 import asyncio
+import importlib
+import json
 import os
 import runpy
 import socket
+import subprocess
 import threading
+import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
+NO_DEVICE = pytest.StashKey[int]()  # how many tests were left out because there is no GPU
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--all-peers``: what ``make test-all`` runs with."""
+    parser.addoption(
+        "--all-peers",
+        action="store_true",
+        help="a test of another tool that is not installed fails, in place of being skipped",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the tests marked ``cuda`` out where there is no GPU."""
+    absent = [item for item in items if item.get_closest_marker("cuda")]
+    if not absent:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        items[:] = [item for item in items if not item.get_closest_marker("cuda")]
+        config.hook.pytest_deselected(items=absent)
+        config.stash[NO_DEVICE] = len(absent)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In a process of pytest-xdist: hand over how many tests were left out."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["no device"] = session.config.stash.get(NO_DEVICE, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Every process of pytest-xdist collects the same tests, so the number of one is that of all."""
+    node.config.stash[NO_DEVICE] = getattr(node, "workeroutput", {}).get("no device", 0)
+
+
+@pytest.fixture(scope="session")
+def absent(request: pytest.FixtureRequest) -> Callable[[str], NoReturn]:
+    """Ends a test that cannot run without another tool: it is skipped, or fails with ``--all-peers``."""
+    return pytest.fail if request.config.getoption("--all-peers") else pytest.skip
+
+
+@pytest.fixture(scope="session")
+def peer(absent: Callable[[str], NoReturn]) -> Callable[[str], ModuleType]:
+    """Returns a function that imports a module of the extra ``peers``."""
+
+    def imported(name: str) -> ModuleType:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return importlib.import_module(name)
+        except ImportError:
+            absent(f"{name} is not installed")
+
+    return imported
+
+
+@pytest.fixture(scope="session")
+def read_by(absent: Callable[[str], NoReturn]) -> Callable[..., Any]:
+    """Returns a function that has another tool read a file, and returns what ``readers/read_<tool>.py`` prints of it.
+
+    These tools want other versions of what hudd needs, so each has an environment of its own.
+    """
+
+    def read(tool: str, path: Path) -> Any:
+        python = ROOT / ".venv-peers" / tool / "bin" / "python"
+        if not python.exists():
+            absent(f"{tool} has no environment in .venv-peers")
+        script = ROOT / "tests" / "export" / "readers" / f"read_{tool}.py"
+        done = subprocess.run([python, "-I", script, path], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return read
 
 
 @pytest.fixture(scope="session")
@@ -92,21 +173,24 @@ def running():
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say where the compiled kernels were tested, and where they were not and why."""
-    ran: Counter[str] = Counter()
-    reasons: dict[str, str] = {}
-    for outcome in ("passed", "failed", "skipped"):
-        for report in terminalreporter.stats.get(outcome, []):
-            backend = dict(report.user_properties).get("kernels")
-            if backend is None:
-                continue
-            if outcome == "skipped":
-                reasons.setdefault(backend, report.longrepr[2].removeprefix("Skipped: "))
-            else:
-                ran[backend] += 1
-    lines = [f"{backend}: {count} tests" for backend, count in ran.items()]
-    lines += [f"{backend}: not run ({reason})" for backend, reason in reasons.items() if backend not in ran]
-    if lines:
-        terminalreporter.section("kernels")
-        for line in lines:
-            terminalreporter.write_line(line)
+    """Say where the compiled kernels were tested, and how many tests did not run, by reason."""
+    kernels = Counter(
+        dict(report.user_properties)["kernels"]
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, [])
+        if "kernels" in dict(report.user_properties)
+    )
+    skipped = Counter(
+        report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", [])
+    )
+    left_out = terminalreporter.config.stash.get(NO_DEVICE, 0)
+    _tell(terminalreporter, "kernels", kernels, "{what}: {count} tests")
+    _tell(terminalreporter, "left out", {"no CUDA device": left_out} if left_out else {}, "{count:5}  {what}")
+    _tell(terminalreporter, "skipped", skipped, "{count:5}  {what}")
+
+
+def _tell(reporter: pytest.TerminalReporter, title: str, counts: Mapping[str, int], line: str) -> None:
+    if counts:
+        reporter.section(f"{title}: {sum(counts.values())} tests")
+    for what, count in sorted(counts.items(), key=lambda one: (-one[1], one[0])):
+        reporter.write_line(line.format(what=what, count=count))

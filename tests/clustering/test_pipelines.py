@@ -1,4 +1,4 @@
-from importlib.util import find_spec
+import sys
 
 import numpy as np
 import pytest
@@ -79,9 +79,9 @@ def test_radius_of_density():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("umap") is None, reason="umap-learn is not installed")
 @pytest.mark.filterwarnings("ignore")
-def test_umap(blobs):
+def test_umap(blobs, peer):
+    peer("umap")
     x, truth = blobs
     found = Pipeline(reduction="umap", components=3, clusterer="hdbscan").fit(x)
     assert found.features.shape == (160, 3)
@@ -90,8 +90,17 @@ def test_umap(blobs):
     np.testing.assert_array_equal(Pipeline("umap", 3, "hdbscan").fit(x).labels, found.labels)
 
 
-@pytest.mark.skipif(find_spec("umap") is not None, reason="umap-learn is installed")
-def test_a_missing_package_is_named():
+@pytest.mark.slow
+def test_hdbscan_groups_as_the_package_of_that_name(blobs, peer):
+    """Which counts a row as no neighbour of itself, so that `min_samples` is one less there."""
+    x, _ = blobs
+    found = Pipeline(clusterer="hdbscan", unit_norm=False).fit(x).labels
+    theirs = peer("hdbscan").HDBSCAN(min_cluster_size=5, min_samples=4).fit_predict(x)
+    assert adjusted_rand_score(theirs, found) == 1
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(UsageError, match="umap-learn"):
         Pipeline(reduction="umap")
 

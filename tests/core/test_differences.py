@@ -158,7 +158,6 @@ def test_wrong_calls_are_refused_in_a_sentence(name: str) -> None:
 
 
 @pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_pair_without_rows_is_nan_on_a_gpu() -> None:
     pairs = torch.tensor([[0, 0], [4, 0], [0, -1]])
     tensors = (torch.zeros(4, 6), torch.ones(3, 6), pairs, torch.zeros(3, dtype=torch.float64))

@@ -145,14 +145,16 @@ def test_windows_with_gaps_between_them(kernels: Any, stride: int) -> None:
     )
 
 
+# Only the emulator leaves out what lies between the edges.
+emulated = pytest.mark.parametrize(
+    "kernels", [pytest.param("cuda-on-host", marks=pytest.mark.slow)], indirect=True
+)
 _MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)  # Python 3.13 has it
 
 
 @pytest.fixture
 def vast(kernels: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[int, torch.dtype], Tensor]:
     """Zeros that take no memory until they are written; of the grids over them only the edges run."""
-    if kernels.name != "cuda-on-host":
-        pytest.skip("only the emulator leaves out what lies between the edges")
     monkeypatch.setenv("CUDA_ON_HOST_EDGE", "40")
 
     def make(elements: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -179,6 +181,7 @@ def _same_edges(ours: Tensor, expected: Callable[[Tensor], Tensor], given: Tenso
     assert torch.equal(flat[-EDGE:], expected(source[-EDGE:]).to(ours.dtype))
 
 
+@emulated
 @pytest.mark.parametrize("displaced", [0, 1])
 def test_more_elements_than_32_bits_count(kernels: Any, vast: Any, displaced: int) -> None:
     shape = (2, VAST // 2)
@@ -194,6 +197,7 @@ def test_more_elements_than_32_bits_count(kernels: Any, vast: Any, displaced: in
     _same_edges(out, lambda x: x * x - x * x - x * x, given)
 
 
+@emulated
 @pytest.mark.parametrize("rows", [1, 2, 2**24])
 def test_more_parts_than_32_bits_count(kernels: Any, vast: Any, rows: int) -> None:
     run = VAST // rows
@@ -210,6 +214,7 @@ def test_more_parts_than_32_bits_count(kernels: Any, vast: Any, rows: int) -> No
     assert torch.equal(out[-1, -edge:], given[-1, -edge:])
 
 
+@emulated
 def test_a_vast_pooling(kernels: Any, vast: Any) -> None:
     planes = 2**15 + 3
     given = _marked(vast(planes * 2**16).view(1, planes, 1, 256, 256))
@@ -226,6 +231,7 @@ def test_a_vast_pooling(kernels: Any, vast: Any) -> None:
     assert sums[0, -1] == EDGE * (EDGE + 3) / 2
 
 
+@emulated
 @pytest.mark.parametrize("channels", [3, 64])
 def test_a_vast_channels_last_product(kernels: Any, vast: Any, channels: int) -> None:
     side = math.isqrt(2**29 // channels) + 3

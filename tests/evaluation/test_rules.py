@@ -41,6 +41,26 @@ def test_planted_ranges_are_named(table):
     assert rules[1].to_dict()["parameters"] == ["width"]
 
 
+@pytest.mark.slow
+def test_sliceline_finds_the_same_slice(peer):
+    """SliceLine searches slices of the images on which a model fails; so does a rule of all errors in one cluster."""
+    rng = np.random.default_rng(3)
+    columns = {
+        "light": rng.integers(1, 4, 900),
+        "lens": rng.integers(1, 5, 900),
+        "hour": rng.integers(1, 5, 900),
+    }
+    planted = (columns["light"] == 1) & (columns["lens"] == 4)
+    failed = rng.random(900) < np.where(planted, 0.8, 0.02)
+    (rule,) = cluster_rules(columns, failed.astype(int))
+    table = np.stack([*columns.values()], 1)
+    finder = peer("sliceline").Slicefinder(alpha=0.9, k=1, max_l=2, verbose=False)
+    (worst,) = finder.fit(table, failed).top_slices_
+    assert worst.tolist() == [1, 4, None]
+    assert set(rule.parameters) == {"light", "lens"}
+    assert rule.images == planted.sum()
+
+
 def test_a_rare_cluster_is_named_against_a_large_background():
     rng = np.random.default_rng(2)
     width, light = rng.integers(20, 100, 3000), rng.random(3000)

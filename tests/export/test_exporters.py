@@ -35,33 +35,24 @@ def varied(study):
     return study
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [lambda study: study, varied], ids=["one size", "two sizes"])
-def test_virelay_opens_the_project(make_study, tmp_path, make):
-    model = pytest.importorskip("virelay.model", reason="virelay is not installed")
+def test_virelay_opens_the_project(make_study, tmp_path, read_by, make):
     study = make(make_study(names=["<b>stop</b>", "naïve: 日本", "- a\n- b"]))
-    project = model.Project(str(export_one(study, tmp_path / "out", "virelay")[0]))
-    assert project.name == "study"
-    method = project.get_analysis_methods()[0]
-    assert {c.name for c in project.get_analysis_categories(method)} == set(study.layers)
-    clustering, embedding = (
-        project.get_analysis_clustering_names(method),
-        project.get_analysis_embedding_names(method),
-    )
-    assert (clustering, embedding) == (["hudd"], ["mds"])
-    for layer in study.layers:
-        analysis = project.get_analysis(method, layer, "hudd", "mds")
-        np.testing.assert_array_equal(analysis.clustering, study.clustering_of(layer).labels)
-        assert analysis.embedding.shape == (len(study.errors), 2)
-    for row in (0, 5, len(study.errors) - 1):
-        picture = study.source("test").picture(int(study.errors[row]))
-        sample, attribution = project.get_sample(row), project.get_attribution(row)
-        np.testing.assert_array_equal(sample.data, picture)
-        assert sample.labels[0].index == study.split("test").label[study.errors[row]]
-        assert attribution.prediction.argmax() == study.split("test").prediction[study.errors[row]]
-        assert attribution.data.shape == picture.shape
-        assert attribution.render_heatmap("blue-white-red").shape[:2] == picture.shape[:2]
-        assert attribution.render_heatmap("blue-white-red", sample.data).shape[:2] == picture.shape[:2]
-    project.close()
+    project = read_by("virelay", export_one(study, tmp_path / "out", "virelay")[0])
+    assert (project["name"], project["clustering"], project["embedding"]) == ("study", "hudd", "mds")
+    assert set(project["layers"]) == set(study.layers)
+    for layer, read in project["layers"].items():
+        np.testing.assert_array_equal(read["clusters"], study.clustering_of(layer).labels)
+        assert read["embedding shape"] == [len(study.errors), 2]
+    assert len(project["rows"]) == len(study.errors)
+    for error, read in zip(study.errors, project["rows"]):
+        picture = study.source("test").picture(int(error))
+        np.testing.assert_array_equal(read["picture"], picture)
+        assert read["label"] == study.split("test").label[error]
+        assert read["prediction"] == study.split("test").prediction[error]
+        assert read["attribution shape"] == list(picture.shape)
+        assert [shape[:2] for shape in read["rendered shapes"]] == [list(picture.shape[:2])] * 2
 
 
 def test_virelay_files_follow_the_layout(make_study, tmp_path):
@@ -157,7 +148,7 @@ def test_coco_regions_are_run_lengths_down_the_columns(relevance):
         assert mask[:, left].any()
 
 
-def test_coco_opens_the_file(make_study, tmp_path):
+def test_coco_files_are_whole(make_study, tmp_path):
     study = make_study(names=["<b>stop</b>", "naïve: 日本", "- a"])
     path = export_one(study, tmp_path / "out", "coco")[0]
     content = json.loads(path.read_text("utf-8"))
@@ -169,7 +160,13 @@ def test_coco_opens_the_file(make_study, tmp_path):
     np.testing.assert_array_equal(
         [one["category_id"] for one in content["annotations"]], study.clusters.label
     )
-    coco = pytest.importorskip("pycocotools.coco", reason="pycocotools is not installed").COCO(str(path))
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation")
+def test_coco_opens_the_file(make_study, tmp_path, peer):
+    path = export_one(make_study(), tmp_path / "out", "coco")[0]
+    coco = peer("pycocotools.coco").COCO(str(path))
+    assert len(coco.getAnnIds()) == 36
     for annotation in coco.loadAnns(coco.getAnnIds()):
         mask = coco.annToMask(annotation)
         assert mask.shape == (40, 40)
@@ -188,14 +185,20 @@ def test_fiftyone_samples_are_whole(make_study, tmp_path):
     errors = samples[: len(study.errors)]
     assert [int(one["root_cause"]["label"]) for one in errors] == study.clusters.label.tolist()
     assert {"parameter_head_yaw__", "parameter_cause"} <= set(errors[0])
-    importers = pytest.importorskip("fiftyone.utils.data.importers", reason="FiftyOne is not installed")
-    importer = importers.LegacyFiftyOneDatasetImporter(str(path.parent))
-    importer.setup()
-    for read, written in zip(list(importer), samples, strict=True):
-        assert read.filepath == str(path.parent / written["filepath"])
-        assert read.root_cause.label == written["root_cause"]["label"]
-        if "relevance" in written:
-            assert np.asarray(Image.open(read.relevance.map_path)).shape == (40, 40)
+
+
+@pytest.mark.slow
+def test_fiftyone_imports_the_samples(make_study, tmp_path, read_by):
+    study = make_study(names=["<b>stop</b>", "naïve: 日本", "- a\n- b"], parameter="head yaw.°")
+    path = export_one(study, tmp_path / "out", "fiftyone")[0]
+    written = json.loads(path.read_text("utf-8"))["samples"]
+    for read, sample in zip(read_by("fiftyone", path.parent), written, strict=True):
+        assert read["filepath"] == str(path.parent / sample["filepath"])
+        assert read["root_cause"] == sample["root_cause"]["label"]
+        assert set(read["tags"]) == set(sample["tags"])
+        assert (read["heatmap"] is None) == ("relevance" not in sample)
+        if read["heatmap"]:
+            assert np.asarray(Image.open(read["heatmap"])).shape == (40, 40)
 
 
 def test_label_studio_labels_come_back(make_study, tmp_path):
@@ -219,11 +222,14 @@ def test_label_studio_labels_come_back(make_study, tmp_path):
     labels = import_labels(tasks, paths, study.class_names, known=known)
     assert labels[images[5]] == study.split("improvement").prediction[images[5]]
     assert (labels >= 0).sum() == sum("annotations" in one for one in content)
-    sdk = pytest.importorskip("label_studio_sdk.label_interface", reason="label-studio-sdk is not installed")
-    checked = sdk.LabelInterface(interface)
-    assert checked.validate_prediction(
-        {"result": content[0]["predictions"][0]["result"], "model_version": "hudd"}
-    )
+
+
+@pytest.mark.slow
+def test_label_studio_takes_the_predictions(make_study, tmp_path, read_by):
+    study = make_study(names=["<stop>", 'a "b"', "c & d"])
+    read = read_by("label_studio", export_one(with_table(study), tmp_path / "out", "label-studio")[0])
+    assert read["classes"] == study.class_names
+    assert read["taken"] == [True] * len(study.selection)
 
 
 def with_table(study):

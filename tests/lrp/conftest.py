@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import warnings
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
@@ -11,50 +10,43 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+Peer = Callable[[str], ModuleType]
 _torchvision_operators: list[torch.library.Library] = []
 
 
-def _imported(name: str) -> ModuleType:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return importlib.import_module(name)
-    except ImportError:
-        pytest.skip(f"{name} is not installed")
-
-
 @pytest.fixture(scope="session")
-def torchvision() -> ModuleType:
+def torchvision(peer: Peer) -> ModuleType:
     """torchvision, also where its compiled part was built for another torch: it only looks whether two names exist."""
     try:
-        return _imported("torchvision")
+        return peer("torchvision")
     except RuntimeError:
         library = torch.library.Library("torchvision", "DEF")
         library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         _torchvision_operators.append(library)  # they go when the library goes
-        return _imported("torchvision")
+        return peer("torchvision")
 
 
 @pytest.fixture(scope="session")
-def timm(torchvision: ModuleType) -> ModuleType:
+def timm(peer: Peer, torchvision: ModuleType) -> ModuleType:
     """timm, which imports torchvision."""
-    return _imported("timm")
+    return peer("timm")
 
 
 @pytest.fixture(scope="session")
-def zennit(torchvision: ModuleType) -> ModuleType:
+def zennit(peer: Peer, torchvision: ModuleType) -> ModuleType:
     """zennit with the parts that the tests use."""
-    module = _imported("zennit")
-    for part in ("attribution", "composites", "rules", "torchvision"):
-        _imported(f"zennit.{part}")
+    module = peer("zennit")
+    for part in ("attribution", "canonizers", "composites", "layer", "rules", "torchvision"):
+        peer(f"zennit.{part}")
     return module
 
 
 @pytest.fixture(scope="session")
-def captum() -> ModuleType:
+def captum(peer: Peer) -> ModuleType:
     """captum's attribution methods."""
-    return _imported("captum.attr")
+    peer("captum.attr._utils.lrp_rules")
+    return peer("captum.attr")
 
 
 def block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

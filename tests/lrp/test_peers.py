@@ -5,6 +5,7 @@ Both hook modules, so the nets hold no functional calls; zennit takes no residua
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -137,7 +138,7 @@ class Classifier(nn.Module):
 @pytest.mark.filterwarnings("ignore:Setting forward, backward hooks")
 @pytest.mark.parametrize("rule", ["epsilon", "gamma"])
 def test_captum(captum: ModuleType, rule: str) -> None:
-    rules = pytest.importorskip("captum.attr._utils.lrp_rules")
+    rules = captum._utils.lrp_rules
     torch.manual_seed(2)
     model = Classifier().eval()
     for layer in model.modules():
@@ -206,10 +207,9 @@ def test_zennits_merged_batch_norms(zennit: ModuleType, rules: str, monkeypatch:
     The merged norm still divides by sqrt(1 + eps): with an eps of 1e-3, half a thousandth a norm.
     """
     monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "benchmarks"))
-    engine = pytest.importorskip("double").engine
-    canonizers = pytest.importorskip("zennit.canonizers")
+    engine = importlib.import_module("double").engine
     torch.manual_seed(3)
-    blocks = [Inverted(pytest.importorskip("zennit.layer").Sum()) for _ in range(3)]
+    blocks = [Inverted(zennit.layer.Sum()) for _ in range(3)]
     model = nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.ReLU6(), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(),
                           nn.Linear(8, 5)).double()  # fmt: skip
     x = torch.randn(4, 3, 17, 17, dtype=torch.float64)
@@ -221,7 +221,7 @@ def test_zennits_merged_batch_norms(zennit: ModuleType, rules: str, monkeypatch:
     output = model(x).detach()
     norms = [f"{at}.{name}" for at in (2, 3, 4) for name in ("norm0", "norm1", "norm2")]
     layers = [f"{at}.{name}" for at in (2, 3, 4) for name in ("expand", "depthwise", "project")]
-    merge = canonizers.NamedMergeBatchNorm([([layer], norm) for layer, norm in zip(layers, norms)])
+    merge = zennit.canonizers.NamedMergeBatchNorm([([layer], norm) for layer, norm in zip(layers, norms)])
     convolution = zennit.rules.Gamma() if rules == "epsilon-gamma" else zennit.rules.ZPlus()
     composite = zennit.composites.LayerMapComposite(
         [*zennit.composites.layer_map_base(), (zennit.types.Convolution, convolution),

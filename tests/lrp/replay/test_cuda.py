@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 import hudd
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 shared = runpy.run_path(str(Path(__file__).with_name("stand_in.py")))
 RULES = shared["RULES"]
 TARGETS = shared["TARGETS"]
@@ -28,7 +27,6 @@ def deterministic() -> Iterator[None]:
 
 
 @pytest.mark.cuda
-@needs_cuda
 @pytest.mark.parametrize("rules", RULES)
 @pytest.mark.parametrize("pool", ["none", "channel"])
 def test_cuda_graphs_give_the_same_bits(
@@ -44,7 +42,6 @@ def test_cuda_graphs_give_the_same_bits(
 
 
 @pytest.mark.cuda
-@needs_cuda
 def test_cuda_graphs_replay_on_any_stream(net: nn.Module, images: Tensor, deterministic: None) -> None:
     model = Residual().cuda().eval()
     model.load_state_dict(net.state_dict())
@@ -62,7 +59,6 @@ def test_cuda_graphs_replay_on_any_stream(net: nn.Module, images: Tensor, determ
 
 
 @pytest.mark.cuda
-@needs_cuda
 @pytest.mark.parametrize("rules", RULES)
 def test_a_batch_on_cuda_is_not_halted(net: nn.Module, images: Tensor, rules: str) -> None:
     model = Residual().cuda().eval()
