@@ -199,10 +199,12 @@ def test_many_sets_at_once_are_worth_what_each_is_by_itself(seed, count, against
     for one, worth in zip(sets, conditions.best_of(sets, gain, loss)):
         net = np.where(np.isin(np.arange(count), one), gain, 0) - loss
         best = conditions.best(net)
+        # Chance may also ask that a number is known; this is no condition of a rule, and makes p-values greater.
+        known = max(net[np.isfinite(values)].sum() - 0.03 for values in (table["p"], table["q"]))
         if best:
-            assert worth == pytest.approx(best[0].worth)
+            assert worth == pytest.approx(max(best[0].worth, known))
         else:  # no condition is worth more than none
-            assert worth <= max(net.sum(), 0) + 1e-9
+            assert worth <= max(net.sum(), known, 0) + 1e-9
 
 
 def test_p_values_are_adjusted_over_the_clusters():
