@@ -108,7 +108,8 @@ class Conditions:
     slack : float
         What a bound may lose of the worth to be written with fewer digits.
     forms : mapping of str to set of str
-        What may be asked of some parameters: "below", "above", "inside", "outside"; of others anything.
+        What may be asked of some parameters: "below", "above", "inside", "outside"; of others anything. Where two
+        bounds may be asked for, so may either alone.
 
     Raises
     ------
@@ -128,7 +129,8 @@ class Conditions:
     ) -> None:
         table, self._features, self.cost = *_table(parameters, count, units), cost
         self._table, self._slack, self.parameters = table, slack, tuple(parameters)
-        self._forms = [(forms or {}).get(feature.parameter, FORMS) for feature in self._features]
+        asked = [(forms or {}).get(feature.parameter, FORMS) for feature in self._features]
+        self._forms = [one | {"below", "above"} if one & {"inside", "outside"} else one for one in asked]
         self._order = np.argsort(table, axis=1, kind="stable")  # NaN last
         ordered = np.take_along_axis(table, self._order, 1)
         self._known = np.isfinite(ordered).sum(axis=1)
@@ -151,36 +153,36 @@ class Conditions:
         ordered[np.arange(ordered.shape[1]) >= self._known[:, None]] = 0
         sums = np.pad(np.cumsum(ordered, axis=1), ((0, 0), (1, 0)))
         total = sums[:, -1]
-        # A range from cut i to cut j gains sums[j] - sums[i]; its outside the rest.
-        found = []
-        for outside in (False, True):
-            inner = -sums if outside else sums
-            ends = np.where(self._cut, inner, np.inf)
-            lowest = np.minimum.accumulate(ends, axis=1)
-            gained = np.where(self._cut, inner - lowest, -np.inf)
-            stop = gained.argmax(axis=1)
-            found.append((stop, gained.max(axis=1) + (total if outside else 0), ends, outside))
-        single = np.where(self._cut, sums, -np.inf)
-        below, above = single.argmax(axis=1), np.where(self._cut, sums, np.inf).argmin(axis=1)
+        # A range from cut i to a later cut j gains sums[j] - sums[i]; its outside the rest. What all known rows fit is
+        # no condition, and a range from either end on is below or above a bound.
+        behind_all = np.arange(sums.shape[1]) == self._known[:, None]
+        ends, later = np.where(self._cut, sums, np.inf), np.where(self._cut & ~behind_all, sums, -np.inf)
+        inner = np.where(behind_all, np.inf, ends)
+        below, above = later.argmax(axis=1), 1 + ends[:, 1:].argmin(axis=1)
+        within, beyond = later - _lowest_before(inner), total[:, None] - inner - _lowest_before(-later)
         candidates = []
         for row, feature in enumerate(self._features):
             if feature.parameter in excluded:
                 continue
             known = int(self._known[row])
             options = {
-                "below": (sums[row, below[row]], 0, int(below[row]), False),
-                "above": (total[row] - sums[row, above[row]], int(above[row]), known, False),
+                "below": (later[row, below[row]], 0, int(below[row]), False),
+                "above": (total[row] - ends[row, above[row]], int(above[row]), known, False),
             }
-            for form, (stop, gained, ends, outside) in zip(("inside", "outside"), found):
-                first = int(ends[row, : stop[row] + 1].argmin())
-                options[form] = (gained[row], first, int(stop[row]), outside)
-            worth, start, stop, outside = max(
-                (value - self.cost * ((i > 0) + (j < known)), i, j, out)
+            for form, gained, first in (
+                ("inside", within[row], inner[row]),
+                ("outside", beyond[row], -later[row]),
+            ):
+                stop = int(gained.argmax())
+                if np.isfinite(gained[stop]):
+                    start = 1 + int(first[1:stop].argmin())
+                    options[form] = (gained[stop], start, stop, form == "outside")
+            allowed = [
+                (value - self.cost * ((i > 0) + (j < known)), row, i, j, out)
                 for form, (value, i, j, out) in options.items()
                 if form in self._forms[row]
-            )
-            if worth > 0 and (start > 0 or stop < known):
-                candidates.append((worth, row, start, stop, outside))
+            ]
+            candidates += [max(allowed)] if allowed and max(allowed)[0] > 0 else []
         candidates.sort(key=lambda candidate: -candidate[0])
         return [self._condition(gain, sums[c[1]], *c[1:]) for c in candidates]
 
@@ -197,7 +199,9 @@ class Conditions:
         self, gain: np.ndarray, sums: np.ndarray, row: int, start: int, stop: int, outside: bool
     ) -> Condition:
         values, feature = self._table[row], self._features[row]
-        low, high = self._bound(row, sums, start), self._bound(row, sums, stop)
+        low, high = (self._bound(row, sums, place, self._slack) for place in (start, stop))
+        if low >= high:  # each has been written shorter than the other allows
+            low, high = (self._bound(row, sums, place, -1) for place in (start, stop))
         fits = (values >= low) & (values < high)
         if outside:
             fits = ~fits & np.isfinite(values)
@@ -205,7 +209,7 @@ class Conditions:
         asked = (low, high, outside)
         return Condition(feature.bound(*asked), feature.text(*asked), feature.form(*asked), fits, worth)
 
-    def _bound(self, row: int, sums: np.ndarray, place: int) -> float:
+    def _bound(self, row: int, sums: np.ndarray, place: int, slack: float) -> float:
         """Return a number of few digits that cuts the sorted values where it is worth as much, but for the slack."""
         if place == 0:
             return -math.inf
@@ -219,11 +223,16 @@ class Conditions:
         for digits in range(1, 17):
             short = float(f"{middle:.{digits}g}")
             cut = int(np.searchsorted(ordered, short))
-            if before < short <= after or (
-                0 < cut < len(ordered) and abs(sums[cut] - sums[place]) <= self._slack
-            ):
+            if before < short <= after or (0 < cut < len(ordered) and abs(sums[cut] - sums[place]) <= slack):
                 return short
         return after
+
+
+def _lowest_before(values: np.ndarray) -> np.ndarray:
+    """Smallest value of each row before each place, but for the first one: (f, n), infinite where there is none."""
+    lowest = np.full_like(values, np.inf)
+    lowest[:, 2:] = np.minimum.accumulate(values[:, 1:-1], axis=1)
+    return lowest
 
 
 def _table(

@@ -79,13 +79,13 @@ def best_worths(
     for values, rows, count, allowed in zip(table, order, known.tolist(), forms):
         lost = np.concatenate([[0], np.cumsum(loss[rows[:count]])])
         ordered = values[rows[:count]]
-        below, upto = (lost[np.searchsorted(ordered, values, side)] for side in ("left", "right"))
+        before, through = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
         place = np.empty(len(values), np.int32)
         place[rows] = np.arange(len(values))
         for start in range(0, len(sets), step):
             part = slice(start, start + step)
             found = rows[np.sort(place[sets[part]], axis=1)]
-            worth = _worth(found, np.isfinite(values[found]), gain, below, upto, lost[-1], cost, allowed)
+            worth = _worth(found, np.isfinite(values[found]), gain, lost, before, through, cost, allowed)
             best[part] = np.maximum(best[part], worth)
     return best
 
@@ -94,28 +94,42 @@ def _worth(
     rows: np.ndarray,
     known: np.ndarray,
     gain: np.ndarray,
-    below: np.ndarray,
-    upto: np.ndarray,
-    lost: float,
+    lost: np.ndarray,
+    before: np.ndarray,
+    through: np.ndarray,
     cost: float,
     forms: Set[str],
 ) -> np.ndarray:
-    """Worth of the best condition on one column, of sets whose rows are in its order, (P, m)."""
+    """Worth of the best condition on one column, of sets whose rows are in its order, (P, m).
+
+    `lost` are the sums of losses over the ordered rows; of each row, `before` counts the rows with lower values and
+    `through` those with values up to its own. What all known rows fit is no condition.
+    """
     gained = np.where(known, gain[rows], 0)
     sums = np.cumsum(gained, axis=1)
-    total = sums[:, -1] - lost
-    # Sums up to the end of a range that stops behind a member, and up to the start of one that begins before it.
-    stop = np.where(known, sums - upto[rows], -np.inf)
-    start = np.where(known, sums - gained - below[rows], np.inf)
+    total = sums[:, -1] - lost[-1]
+    # Sums up to the end of a range that stops behind a member, and up to the start of one that begins before it; none
+    # is between equal values.
+    equal = through[rows[:, :-1]] == through[rows[:, 1:]]
+    edge = np.zeros((len(rows), 1), bool)
+    stop = np.where(known & ~np.hstack([equal, edge]), sums - lost[through[rows]], -np.inf)
+    start = np.where(known & ~np.hstack([edge, equal]), sums - gained - lost[before[rows]], np.inf)
+    # A range that ends with the last known row is no range below a bound, one that begins with the first none above.
+    inner_stop = np.where(through[rows] == len(lost) - 1, -np.inf, stop)
+    inner_start = np.where(before[rows] == 0, np.inf, start)
     worth = np.zeros(len(rows))
     if "below" in forms:
-        worth = np.maximum(worth, stop.max(axis=1) - cost)
+        worth = np.maximum(worth, inner_stop.max(axis=1) - cost)
     if "above" in forms:
-        worth = np.maximum(worth, total - start.min(axis=1) - cost)
+        worth = np.maximum(worth, total - inner_start.min(axis=1) - cost)
     if "inside" in forms:
-        inside = (stop - np.minimum.accumulate(start, axis=1)).max(axis=1)
+        inside = (inner_stop - np.minimum.accumulate(inner_start, axis=1)).max(axis=1)
         worth = np.maximum(worth, inside - 2 * cost)
     if "outside" in forms:
-        gap = start[:, 1:] - np.maximum.accumulate(stop, axis=1)[:, :-1]
+        # Between a member and the next one there may be no row to leave out.
+        highest = np.maximum.accumulate(stop, axis=1)[:, :-1]
+        further = np.hstack([np.full((len(rows), 1), -np.inf), highest[:, :-1]])
+        adjacent = through[rows[:, :-1]] >= before[rows[:, 1:]]
+        gap = start[:, 1:] - np.where(adjacent, further, highest)
         worth = np.maximum(worth, total - gap.min(axis=1, initial=np.inf) - 2 * cost)
     return worth

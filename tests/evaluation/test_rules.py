@@ -1,15 +1,17 @@
 """Rules find planted ranges, say them readably, and are not fooled by chance."""
 
+import itertools
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
 from hudd.errors import UsageError
 from hudd.evaluation import cluster_rules
 from hudd.evaluation.chance import as_good
-from hudd.evaluation.conditions import Conditions
+from hudd.evaluation.conditions import FORMS, Conditions
 from hudd.evaluation.draws import random_sets
 from hudd.evaluation.rules import _gain_and_loss
 
@@ -39,26 +41,6 @@ def test_planted_ranges_are_named(table):
     assert "kind is stop" in rules[3].text
     assert {rule.p_value for rule in rules.values()} == {0.001}
     assert rules[1].to_dict()["parameters"] == ["width"]
-
-
-@pytest.mark.slow
-def test_sliceline_finds_the_same_slice(peer):
-    """SliceLine searches slices of the images on which a model fails; so does a rule of all errors in one cluster."""
-    rng = np.random.default_rng(3)
-    columns = {
-        "light": rng.integers(1, 4, 900),
-        "lens": rng.integers(1, 5, 900),
-        "hour": rng.integers(1, 5, 900),
-    }
-    planted = (columns["light"] == 1) & (columns["lens"] == 4)
-    failed = rng.random(900) < np.where(planted, 0.8, 0.02)
-    (rule,) = cluster_rules(columns, failed.astype(int))
-    table = np.stack([*columns.values()], 1)
-    finder = peer("sliceline").Slicefinder(alpha=0.9, k=1, max_l=2, verbose=False)
-    (worst,) = finder.fit(table, failed).top_slices_
-    assert worst.tolist() == [1, 4, None]
-    assert set(rule.parameters) == {"light", "lens"}
-    assert rule.images == planted.sum()
 
 
 def test_a_rare_cluster_is_named_against_a_large_background():
@@ -182,29 +164,49 @@ def test_chance_draws_from_the_pool_alone():
     assert all(len(set(one)) == 2 for one in sets.tolist())
 
 
-@given(st.integers(0, 10_000), st.integers(3, 25), st.booleans())
-def test_many_sets_at_once_are_worth_what_each_is_by_itself(seed, count, against_rest):
+def best_worth(table, net, forms, cost=0.03):
+    """What the best condition on a number is worth, of all that there are; 0 where none is worth anything."""
+    best = 0.0
+    for values in table.values():
+        known, kinds = np.isfinite(values), np.unique(values[np.isfinite(values)])
+        cuts = [-np.inf, *(kinds[:-1] + np.diff(kinds) / 2), np.inf]
+        for low, high in itertools.combinations(cuts, 2):
+            bounds = int(low > -np.inf) + int(high < np.inf)
+            inside = (values >= low) & (values < high)
+            below, above = low == -np.inf, high == np.inf
+            for fits, form in (
+                (inside, "below" if below else "above" if above else "inside"),
+                (~inside & known, "above" if below else "below" if above else "outside"),
+            ):
+                if bounds and form in forms:
+                    best = max(best, net[fits].sum() - cost * bounds)
+    return best
+
+
+@given(
+    st.integers(0, 10_000),
+    st.integers(3, 16),
+    st.booleans(),
+    st.sampled_from([{"below"}, {"above"}, {"below", "above"}, {"below", "above", "outside"}, FORMS]),
+)
+@settings(deadline=None)
+def test_many_sets_at_once_are_worth_what_each_is_by_itself(seed, count, against_rest, forms):
     rng = np.random.default_rng(seed)
     table = {
-        "p": rng.integers(0, 6, count).astype(float),
+        "p": np.where(rng.random(count) < 0.2, np.nan, rng.integers(0, 5, count)),
         "q": np.where(rng.random(count) < 0.2, np.nan, rng.random(count)),
-        "t": rng.choice(["a", "b"], count),
     }
-    conditions = Conditions(table, count, {}, cost=0.03)
+    conditions = Conditions(table, count, {}, cost=0.03, forms=dict.fromkeys("pq", forms))
     strata, member = rng.integers(0, 2, count), np.arange(count) < rng.integers(1, count - 1)
     pool = member | (rng.random(count) < 0.3)
     compared = ~pool if against_rest and not pool.all() else np.ones(count, bool)
     gain, loss = _gain_and_loss(member, compared, strata)
-    sets = random_sets(member, pool, strata, 7, rng)
+    sets = random_sets(member, pool, strata, 3, rng)
     for one, worth in zip(sets, conditions.best_of(sets, gain, loss)):
         net = np.where(np.isin(np.arange(count), one), gain, 0) - loss
-        best = conditions.best(net)
-        # Chance may also ask that a number is known; this is no condition of a rule, and makes p-values greater.
-        known = max(net[np.isfinite(values)].sum() - 0.03 for values in (table["p"], table["q"]))
-        if best:
-            assert worth == pytest.approx(max(best[0].worth, known))
-        else:  # no condition is worth more than none
-            assert worth <= max(net.sum(), known, 0) + 1e-9
+        expected = pytest.approx(best_worth(table, net, forms))
+        assert max((each.worth for each in conditions.best(net)), default=0.0) == expected
+        assert worth == expected
 
 
 def test_p_values_are_adjusted_over_the_clusters():
@@ -357,6 +359,16 @@ def test_rows_without_a_value_fit_no_condition():
     (rule,) = cluster_rules({"p": values}, np.array([0, 0, 0, 1, 1, 1]), permutations=0)
     assert rule.text == "p >= 6"
     assert (rule.precision, rule.recall) == (1, pytest.approx(2 / 3))
+
+
+def test_to_have_a_value_is_no_condition_and_hides_none():
+    values = np.concatenate([np.arange(30.0), np.full(170, np.nan)])
+    member = np.arange(200) < 30
+    (rule,) = cluster_rules({"p": np.where(member, 1.0, np.nan)}, member.astype(int), permutations=9)
+    assert rule.text == ""
+    dark = member & (values < 20)
+    (rule,) = cluster_rules({"p": values}, dark.astype(int), permutations=99)
+    assert (rule.text, rule.p_value) == ("p < 20", 0.01)
 
 
 def test_chance_is_told_apart(table):
