@@ -53,8 +53,13 @@ mutants: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt cosmic-ray
 	OMP_NUM_THREADS=1 nice -n 10 $(BIN)/python tests/mutants $(MODULES)
 
+# pre-commit asks git which files there are; an unpacked archive has the linters of the code alone.
 lint: $(INSTALLED)
-	$(BIN)/pre-commit run --all-files --show-diff-on-failure
+	if git rev-parse --is-inside-work-tree > /dev/null 2>&1; then \
+		$(BIN)/pre-commit run --all-files --show-diff-on-failure; \
+	else \
+		$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy; \
+	fi
 
 docs: $(INSTALLED)
 	$(BIN)/mkdocs build --strict
