@@ -8,7 +8,7 @@ from pathlib import Path
 # Annotations and notes.
 _SIDECAR_SUFFIXES = frozenset((
     ".csv", ".tsv", ".txt", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".html", ".log", ".parquet",
-    ".db", ".ini", ".thumb", ".tmp", ".bak", ".py", ".ipynb", ".url", ".lnk", ".info", ".dat",
+    ".npy", ".db", ".ini", ".thumb", ".tmp", ".bak", ".py", ".ipynb", ".url", ".lnk", ".info", ".dat",
 ))  # fmt: skip
 _SIDECAR_NAMES = frozenset(("readme", "license", "licence", "notice", "checksums", "icon\r"))
 

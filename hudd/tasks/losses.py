@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from hudd.errors import UsageError
+from hudd.retraining import TrainingConfig
 from hudd.retraining.losses import OF_DIFFERENCES
 from hudd.specs import is_factory
 
@@ -72,6 +73,29 @@ class PlacesLoss(NumbersLoss):
         down = (rows - y[..., None]).square()[:, :, :, None]
         each = (output.float() - torch.exp(-(across + down) / (2 * _SIGMA**2))).square().mean((2, 3)) * known
         return each.sum() / known.sum().clamp(min=1)
+
+
+class OwnLoss:
+    """What a factory makes, called with outputs in the shape of the targets, (n, T), which are NaN where unknown.
+
+    Parameters
+    ----------
+    spec : str
+        ``package.module:factory``.
+
+    Raises
+    ------
+    UsageError
+        If the factory fails, or makes something that cannot be called.
+    """
+
+    def __init__(self, spec: str) -> None:
+        self.loss = TrainingConfig(loss=spec).loss_function()
+        self.__qualname__ = f"OwnLoss({spec})"
+
+    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of (n, ...) outputs for (n, T) targets; maps, (n, K, H, W), are left as they are."""
+        return self.loss(output if output.ndim == 4 else output.reshape(target.shape), target)
 
 
 def chosen_loss(options: Mapping[str, Any], allowed: Sequence[str]) -> Any:

@@ -17,7 +17,7 @@ from hudd.lrp.targets import Target, times
 from hudd.retraining import Predictions, TrainingConfig
 from hudd.tasks.base import Judgement, Task, TaskSubject
 from hudd.tasks.choices import Explained, difference, periods, shown, thresholds
-from hudd.tasks.losses import LOSSES, NumbersLoss, chosen_loss
+from hudd.tasks.losses import LOSSES, NumbersLoss, OwnLoss, chosen_loss
 
 _FEW = 20  # images, of which the errors may well all be beyond the threshold
 _NUMBERS = "biuf"
@@ -342,7 +342,9 @@ class Regression(Task):
     def training(self, options: Mapping[str, Any]) -> TrainingConfig:
         """Return how the DNN is retrained, by the mean squared difference where no loss is given."""
         loss = chosen_loss(options, self.losses)
-        return TrainingConfig(**{**options, "loss": self.loss(loss) if loss in self.losses else loss})
+        if isinstance(loss, str):
+            loss = self.loss(loss) if loss in self.losses else OwnLoss(loss)
+        return TrainingConfig(**{**options, "loss": loss})
 
     def loss(self, kind: str) -> Any:
         """Return the loss of that kind, a callable."""

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hudd.data.arrays import ArraySource
+from hudd.errors import UsageError
 from hudd.tasks import TaskSubject, infer_task, make_task
 from hudd.tasks.choices import difference
 from hudd.tasks.losses import NumbersLoss, PlacesLoss
@@ -132,3 +133,31 @@ def test_maps_learn_peaks_at_the_landmarks():
     maps = torch.zeros(1, 1, 8, 8, requires_grad=True)
     PlacesLoss("mse", [[0, 0], [16, 16]])(maps, torch.tensor([[6.0, 10.0]])).backward()
     assert int((-maps.grad).flatten().argmax()) == 5 * 8 + 3
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 2)])
+def test_a_loss_of_a_factory_gets_outputs_in_the_shape_of_the_targets(shape):
+    found = places()
+    config = made("keypoints", found, tuple(found.parameters), threshold="2").training(
+        {"loss": "torch.nn:SmoothL1Loss"}
+    )
+    output, target = torch.randn(3, *shape), torch.randn(3, 4)
+    expected = torch.nn.functional.smooth_l1_loss(output.flatten(1), target)
+    torch.testing.assert_close(config.loss_function()(output, target), expected)
+    assert "SmoothL1Loss" in config.describe()["loss"]
+
+
+@pytest.mark.parametrize("task", ["regression", "keypoints"])
+@pytest.mark.parametrize("loss", ["cross-entropy", "hinge"])
+def test_losses_of_classes_are_refused(task, loss):
+    with pytest.raises(UsageError, match="choose one of: mse, l1, wing, or"):
+        made(task, places(), ("left_x", "left_y"), threshold="2").training({"loss": loss})
+
+
+@given(st.integers(8, 40), st.integers(8, 40), st.data())
+def test_a_peak_of_a_map_is_found_where_it_is(width, height, data):
+    x, y = (data.draw(st.floats(1.5, side - 2.5)) for side in (width, height))
+    columns, rows = torch.arange(width), torch.arange(height)
+    peak = torch.exp(-((columns - x) ** 2 + (rows[:, None] - y) ** 2) / 2)[None, None] + 0.02
+    kept = made("keypoints", places(), ("left_x", "left_y"), threshold="2").keep(peak)
+    assert np.abs(kept.numpy()[0, :2] - [x, y]).max() < 0.8
