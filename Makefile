@@ -3,7 +3,7 @@
 # make test-all  the same set-up with all tools that hudd is tested with, then the tests, and what was skipped, by reason
 # make programs  install those programs that tests need: a browser, LibreOffice, a cross compiler; by apt-get, as root
 # make quick  the same set-up, then the tests that are not marked slow
-# make loaded the same set-up, then the tests marked timing while two busy loops a core run, LOADED_RUNS times, 10 by default
+# make loaded the same set-up, then the tests marked timing LOADED_RUNS times, 10 by default, two runs and a busy loop a core at once
 # make mutants  the same set-up with cosmic-ray, then the mutation score of MODULES, by default all of tests/mutants/modules.toml
 # make lint   the same set-up, then all of .pre-commit-config.yaml: formatting, lint, types, workflows, Dockerfiles, recipe
 # make docs   the same set-up, then the documentation's pages, in site/
