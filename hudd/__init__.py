@@ -8,8 +8,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from hudd.version import __version__
-
 if TYPE_CHECKING:
     from hudd import evaluation as evaluate
     from hudd.clustering.cluster import Clustering, choose_layer, cluster
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from hudd.selection.balance import balance
     from hudd.selection.unsafe import UnsafeSet, select_unsafe
     from hudd.study import Study
+    from hudd.version import __version__
 
 _HOMES = {
     "Clustering": "hudd.clustering",
@@ -34,6 +33,7 @@ _HOMES = {
     "UnsafeSet": "hudd.selection",
     "UnsupportedOperation": "hudd.errors",
     "UsageError": "hudd.errors",
+    "__version__": "hudd.version",
     "balance": "hudd.selection",
     "choose_layer": "hudd.clustering",
     "cluster": "hudd.clustering",

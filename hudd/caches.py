@@ -12,15 +12,17 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable
-from functools import cache
+from functools import cache, update_wrapper
 from importlib.util import find_spec
 from pathlib import Path
+from threading import RLock
 from typing import Any, Protocol, TypeVar
 
 from hudd.errors import HuddError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_TAKING = RLock()  # kernels are called from threads
 _TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")
 _ROOM = bytes(1 << 18)  # what a folder must take: a full disk or a used-up quota lets empty files be made
 
@@ -85,15 +87,46 @@ class Compiler(Protocol):
 
 
 def compiled(*, cached: bool = True, **options: Any) -> Compiler:
-    """Return Numba's ``njit`` with these options; `cached` functions with a cache where there can be one."""
-    from numba import njit
+    """Return Numba's ``njit`` with these options; `cached` functions with a cache where there can be one.
+
+    Numba itself is loaded when one of them is first called: results are read without it.
+    """
 
     def decorate(function: F) -> F:
-        sources = Path(function.__code__.co_filename).parent
-        kernel: F = njit(cache=cached and kernel_cache(sources) is not None, **options)(function)
-        return kernel
+        kernel: Any = _Kernel(function, cached, options)
+        made: F = kernel
+        return made
 
     return decorate
+
+
+class _Kernel:
+    """A function that Numba takes at its first call, with the kernels that it calls itself."""
+
+    def __init__(self, function: Callable[..., Any], cached: bool, options: dict[str, Any]) -> None:
+        update_wrapper(self, function)
+        self._function, self._cached, self._options = function, cached, options
+        self._taken: Callable[..., Any] | None = None
+
+    def __call__(self, *arguments: Any) -> Any:
+        return (self._taken or self._take())(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._take(), name)
+
+    def _take(self) -> Callable[..., Any]:
+        from numba import njit
+
+        with _TAKING:
+            if self._taken is None:
+                code, names = self._function.__code__, self._function.__globals__
+                for name in code.co_names:
+                    if isinstance(called := names.get(name), _Kernel):
+                        names[name] = called._take()  # Numba knows its own functions only
+                folder = Path(code.co_filename).parent
+                cache = self._cached and kernel_cache(folder) is not None
+                self._taken = njit(cache=cache, **self._options)(self._function)
+            return self._taken
 
 
 def _home() -> Path | None:

@@ -33,7 +33,7 @@ LAYERS = [
     {"registry"},
     {"specs"},
     {"arithmetic", "presets", "progress", "ranks", "memory", "field_types", "cells", "caches"},
-    {"errors", "text", "version", "_core"},
+    {"errors", "text", "version", "lazy", "_core"},
 ]
 # What is in one layer and belongs together.
 NEIGHBOURS = {("demo", "study")}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import ndimage
 
 from hudd.attributes.base import Attribute, Pictures, per_image
+from hudd.lazy import ndimage
 
 _LITTLE = 1 / 255
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from hudd.caches import prepare
+from hudd.cli.commands import overview
 from hudd.errors import HuddError, HuddWarning, one_line
 from hudd.memory import check_address_space, shortage
 from hudd.text import printable
@@ -37,10 +38,14 @@ def call(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"] or ["--help"]
     try:
+        if arguments in (["--help"], ["-h"]) and "_HUDD_COMPLETE" not in os.environ:
+            print(overview())
+            return 0
         check_address_space()
         prepare()
-        from hudd.cli.app import app
+        from hudd.cli.app import app_for
 
+        app = app_for(arguments)
         with _own_warnings(debug):
             code = app(arguments, prog_name="hudd", standalone_mode=False)
         if code == _INTERRUPTED:  # Typer has caught what was raised

@@ -1,40 +1,38 @@
-"""The commands, in the order in which they are used."""
+"""The parser of the commands: only those that a call needs are loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
 
 import typer
 
-from hudd.cli.bench import bench
-from hudd.cli.cluster import cluster
-from hudd.cli.demo import demo
-from hudd.cli.distances import distances
-from hudd.cli.doctor import doctor
-from hudd.cli.evaluate import evaluate
-from hudd.cli.export import export
-from hudd.cli.heatmaps import heatmaps
-from hudd.cli.label import label
-from hudd.cli.repair import repair
-from hudd.cli.report import report
-from hudd.cli.retrain import retrain
-from hudd.cli.run import run
-from hudd.cli.select import select
-from hudd.cli.show import show
-from hudd.cli.test import run_test
+from hudd.cli.commands import COMMANDS, PANELS
 
-app = typer.Typer(
-    help="Find the root causes of an image DNN's failures from clustered relevance heatmaps, and help to fix "
-    "them.\n\n"
-    "Start with 'hudd demo'. On your own DNN: 'hudd run STUDY --model SPEC --test DATA --train DATA --improvement "
-    "DATA'. An interrupted run resumes where it stopped when the command is given again.",
-    epilog="--debug with any command shows the traceback of an error. Exit codes: 0 done, 1 the work failed, "
-    "2 the call was wrong.",
-    add_completion=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+
+def make_app(names: Iterable[str] = tuple(COMMANDS)) -> typer.Typer:
+    """Return a parser that knows these commands."""
+    app = typer.Typer(
+        help="Find the root causes of an image DNN's failures from clustered relevance heatmaps, and help to fix them.",
+        add_completion=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    wanted = set(names)
+    for panel, commands in PANELS.items():
+        for name in commands:
+            if name in wanted:
+                function = "run_test" if name == "test" else name
+                app.command(name, rich_help_panel=panel)(getattr(import_module(COMMANDS[name]), function))
+    return app
+
+
+def app_for(arguments: list[str]) -> typer.Typer:
+    """Return a parser for a call: with the command that comes first, else with all, which messages may name."""
+    return make_app(arguments[:1] if arguments[0] in COMMANDS else COMMANDS)
 
 
 def _version(wanted: bool) -> None:
@@ -45,7 +43,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: bool = typer.Option(
         False, "--version", help="Print the version.", callback=_version, is_eager=True
@@ -53,27 +50,7 @@ def _options(
 ) -> None: ...
 
 
-_PANELS: dict[str, dict[str, Callable[..., None]]] = {
-    "Everything at once": {"demo": demo, "run": run},
-    "One step each": {
-        "test": run_test,
-        "heatmaps": heatmaps,
-        "distances": distances,
-        "cluster": cluster,
-        "select": select,
-        "label": label,
-        "retrain": retrain,
-        "evaluate": evaluate,
-    },
-    "Results and machine": {
-        "report": report,
-        "export": export,
-        "show": show,
-        "repair": repair,
-        "bench": bench,
-        "doctor": doctor,
-    },
-}
-for _panel, _commands in _PANELS.items():
-    for _name, _command in _commands.items():
-        app.command(_name, rich_help_panel=_panel)(_command)
+def __getattr__(name: str) -> Any:
+    if name != "app":
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return make_app()

@@ -14,7 +14,7 @@ from hudd.presets import Preset, get_preset
 from hudd.settings import TrainingSettings, TransformSettings, fields_of
 
 if TYPE_CHECKING:
-    from hudd.study import Study
+    from hudd.study import Results, Study
     from hudd.study.settings import Settings
 
 
@@ -47,6 +47,20 @@ def open_study(
         tell_version(h5, study.path, GRAPH)
     study.configure(**_settings(study.settings, given or {}))
     return study.force(force) if force else study
+
+
+def open_results(path: Path) -> Results:
+    """Open a study to read what it has found; what computes is loaded only if another hudd has made it."""
+    from hudd.study.results import Results
+    from hudd.study.versions import is_foreign, tell_version
+
+    results = Results(path)
+    with results.file.reading() as h5:
+        if is_foreign(h5):
+            from hudd.study.study import GRAPH
+
+            tell_version(h5, results.path, GRAPH)
+    return results
 
 
 def open_or_create(

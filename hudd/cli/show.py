@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hudd.cli import options as o
-from hudd.cli.opening import open_study
+from hudd.cli.opening import open_results
 
 # Of the causes: the rule is in most names, and with all intervals the table would be wider than a terminal.
 _LEFT_OUT = ("low", "high", "rule", "rate", "rate_low", "rate_high", "common")
@@ -34,7 +34,7 @@ def show(
     from hudd.review.view import view
     from hudd.summary import cautions, headline, summarise, table
 
-    opened = open_study(study)
+    opened = open_results(study)
     if json:
         with opened.file.sound():
             print_json(opened.provenance if provenance else summarise(view(opened)))

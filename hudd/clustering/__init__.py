@@ -1,15 +1,19 @@
 """Root-cause clusters: linkage, number of clusters, choice of the layer, and how far to trust them."""
 
+from typing import TYPE_CHECKING, Any
+
 from hudd.clustering.causes import CauseSplit, find_causes, shared_deviation
 from hudd.clustering.cluster import choose_layer, cluster
 from hudd.clustering.clusterers import Clusterer, check_counted, is_counted, is_linked
-from hudd.clustering.estimator import RootCauses
 from hudd.clustering.linkage import linkage
 from hudd.clustering.pipelines import Grouping, Pipeline
 from hudd.clustering.result import Clustering
 from hudd.clustering.stability import Stability, stability
 from hudd.clustering.vectors import linkage_vectors
 from hudd.parts import CLUSTERERS
+
+if TYPE_CHECKING:
+    from hudd.clustering.estimator import RootCauses
 
 __all__ = [
     "CLUSTERERS",
@@ -31,3 +35,11 @@ __all__ = [
     "shared_deviation",
     "stability",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "RootCauses":
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    from hudd.clustering.estimator import RootCauses  # its base classes load scikit-learn
+
+    return RootCauses

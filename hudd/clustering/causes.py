@@ -12,14 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import scipy.linalg
-from scipy.cluster import hierarchy
-from scipy.special import ndtr
 
 from hudd.clustering.linkage import Method, condensed_at
 from hudd.clustering.result import Clustering
 from hudd.clustering.wicd import cluster_sums, medoids
 from hudd.distances.threads import one_blas_thread
+from hudd.lazy import hierarchy, linalg, special
 
 LEVEL = 0.01  # of each test; docs/root-cause-quality.md says how it was chosen
 COMMON = 0.4  # of the deviation, below which errors have nothing in common; as above
@@ -229,7 +227,7 @@ def _p_of_split(squares: np.ndarray, left: np.ndarray, rng: np.random.Generator,
         return 1.0
     centred = squares - squares.mean(axis=0)
     products = -0.5 * (centred - centred.mean(axis=1, keepdims=True))
-    variances = scipy.linalg.eigvalsh(products)[::-1]
+    variances = linalg.eigvalsh(products)[::-1]
     variances = variances[variances > _NOTHING * max(float(variances[0]), np.finfo(np.float64).tiny)]
     if not len(variances):
         return 1.0
@@ -240,7 +238,7 @@ def _p_of_split(squares: np.ndarray, left: np.ndarray, rng: np.random.Generator,
     drawn = (rng.standard_normal((m, m))[:, : len(scales)] * scales for _ in range(_DRAWS))
     shares = np.array([_chance_share(rows, method) for rows in drawn])
     deviation = max(float(shares.std(ddof=1)), np.finfo(np.float64).tiny)
-    return float(ndtr((shares.mean() - observed) / deviation))
+    return float(special.ndtr((shares.mean() - observed) / deviation))
 
 
 def _chance_share(rows: np.ndarray, method: Method) -> float:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from sklearn import cluster as sklearn_cluster
-from sklearn.base import clone
-from sklearn.neighbors import NearestNeighbors
 
 from hudd.clustering.knee import choose_radius
 from hudd.clustering.linkage import Method, linkage
 from hudd.errors import HuddError, UsageError
+from hudd.lazy import sklearn_base, sklearn_cluster, sklearn_neighbors
 from hudd.parts import CLUSTERERS
 from hudd.registry import takes
 
@@ -78,7 +76,7 @@ class Dbscan:
         if len(rows) == 1:
             return np.zeros(1, np.int64)
         neighbours = min(self.min_samples, len(rows) - 1)
-        distances, _ = NearestNeighbors(n_neighbors=neighbours).fit(rows).kneighbors()
+        distances, _ = sklearn_neighbors.NearestNeighbors(n_neighbors=neighbours).fit(rows).kneighbors()
         radius = choose_radius(distances[:, -1])
         found: np.ndarray = sklearn_cluster.DBSCAN(eps=radius, min_samples=self.min_samples).fit_predict(rows)
         return found
@@ -152,7 +150,7 @@ def instantiate(clusterer: Any, **offered: Any) -> Any:
     """Return the clusterer of that name, made with what it takes, or a copy of the object."""
     if isinstance(clusterer, str):
         return CLUSTERERS.make(clusterer, **offered)
-    return clone(clusterer, safe=False)
+    return sklearn_base.clone(clusterer, safe=False)
 
 
 def checked_labels(found: Any, rows: int, clusterer: Any) -> np.ndarray:

@@ -7,14 +7,13 @@ from math import ceil
 from typing import Any
 
 import numpy as np
-from scipy.cluster import hierarchy
-from scipy.spatial.distance import pdist, squareform
 
 from hudd.clustering.knee import knee_cut
 from hudd.clustering.linkage import count_points
 from hudd.clustering.result import Clustering, describe
 from hudd.clustering.wicd import flat_labels
 from hudd.errors import HuddError, UsageError
+from hudd.lazy import distance, hierarchy
 from hudd.presets import Preset
 
 _MOST = 1_000_000  # clusters
@@ -107,7 +106,7 @@ class Cut:
             return _checked(linked.linkage(condensed), n, linked), condensed
         scaled = row_scaled(condensed)
         # SciPy's own, in float64 and with its leaf order: the labels must be the authors'.
-        z = hierarchy.linkage(pdist(scaled), method, optimal_ordering=True)
+        z = hierarchy.linkage(distance.pdist(scaled), method, optimal_ordering=True)
         return z, scaled[np.triu_indices(n, 1)] if self.row_scaled else condensed
 
 
@@ -116,7 +115,7 @@ def row_scaled(condensed: np.ndarray) -> np.ndarray:
 
     Not symmetric. Rows of zeros stay zero.
     """
-    square = squareform(condensed.astype(np.float64))
+    square = distance.squareform(condensed.astype(np.float64))
     largest = square.max(axis=1, keepdims=True)
     scaled: np.ndarray = square / np.where(largest > 0, largest, 1.0)
     return scaled

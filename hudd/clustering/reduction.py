@@ -6,11 +6,10 @@ from importlib.util import find_spec
 from typing import Any, get_args
 
 import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.random_projection import GaussianRandomProjection
 
 from hudd.caches import require_kernel_cache
 from hudd.errors import UsageError
+from hudd.lazy import decomposition, random_projection
 from hudd.presets import Reduction
 
 
@@ -50,9 +49,9 @@ def reduce_rows(rows: np.ndarray, reduction: Reduction, components: int, seed: i
         return rows, None  # nothing to reduce, or nothing to tell rows apart by
     kept = min(components, width)
     if reduction == "pca":
-        method: Any = PCA(min(kept, n), random_state=seed)
+        method: Any = decomposition.PCA(min(kept, n), random_state=seed)
     elif reduction == "random-projection":
-        method = GaussianRandomProjection(kept, random_state=seed)
+        method = random_projection.GaussianRandomProjection(kept, random_state=seed)
     else:
         require_kernel_cache("pynndescent", "reduction 'umap'")
         import umap

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.spatial.distance import pdist, squareform
 
 from hudd.clustering import chain, chains
 from hudd.clustering.linkage import LONG
 from hudd.clustering.precomputed import as_array, refuse_distances
 from hudd.errors import HuddError, UsageError
+from hudd.lazy import distance
 from hudd.progress import progress
 
 _WHOLE = 4096  # rows that are clustered on a matrix of 128 MiB
@@ -218,7 +218,7 @@ def _on_matrix(data: np.ndarray, left: _Clusters) -> np.ndarray:
     merges = np.empty((n - 1, 3))
     if n > 1:
         if left.offsets is None:
-            distances = squareform(pdist(data), checks=False)
+            distances = distance.squareform(distance.pdist(data), checks=False)
         else:
             distances = np.empty((n, n))
             chains.matrix(data, left.names, left.offsets, left.sizes, distances)

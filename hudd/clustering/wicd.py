@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.cluster.hierarchy import fcluster
 
 from hudd.clustering.chain import condensed_row, kernel
+from hudd.lazy import hierarchy
 
 
 @kernel
@@ -105,7 +105,7 @@ def flat_labels(z: np.ndarray, k: int) -> np.ndarray:
     """
     if not len(z):
         return np.ones(1, np.int64)
-    labels: np.ndarray = fcluster(z, k, criterion="maxclust").astype(np.int64)
+    labels: np.ndarray = hierarchy.fcluster(z, k, criterion="maxclust").astype(np.int64)
     return labels
 
 

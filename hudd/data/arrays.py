@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from hudd.data.assignment import UNKNOWN
 from hudd.data.base import ImageSource
@@ -17,6 +16,7 @@ from hudd.data.classes import renumber
 from hudd.data.targets import target_columns
 from hudd.data.transforms import Transform
 from hudd.errors import UsageError
+from hudd.lazy import torch
 from hudd.memory import check_memory
 
 

@@ -11,11 +11,11 @@ from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
-import torch
 
 from hudd.data.assignment import Assignment
 from hudd.data.transforms import Transform, apply
 from hudd.errors import UsageError
+from hudd.lazy import torch
 
 RESIZE = "give a resize, as Transform(resize=(height, width)) or `resize`"
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from hudd.data.assignment import unlabelled
 from hudd.data.base import ImageSource
@@ -23,6 +22,7 @@ from hudd.data.files import FileSource, first
 from hudd.data.targets import target_columns
 from hudd.data.transforms import Transform
 from hudd.errors import UsageError
+from hudd.lazy import torch
 
 ANNOTATION_SUFFIX = ".json"
 _FORM = "a file of COCO keypoints has the lists images, annotations and categories"

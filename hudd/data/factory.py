@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
-from torch.utils.data import Subset
 
 from hudd.data.base import ImageSource
 from hudd.data.classes import renumber
 from hudd.data.files import check_depth
 from hudd.errors import UsageError
+from hudd.lazy import torch
 from hudd.specs import call_factory
 
 
@@ -69,7 +68,7 @@ class DatasetSource(ImageSource):
         return found
 
     def _keep(self, rows: np.ndarray) -> None:
-        self.dataset = Subset(self.dataset, rows.tolist())
+        self.dataset = torch.utils.data.Subset(self.dataset, rows.tolist())
 
     def contents(self) -> Iterator[bytes]:
         """Yield every image's bytes: a dataset has no cheaper sign of change."""

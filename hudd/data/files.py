@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from hudd.data.base import RESIZE, ImageSource
 from hudd.data.intact import is_whole
 from hudd.data.transforms import Transform
 from hudd.errors import UsageError
+from hudd.lazy import torch
 
 _COMMON = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif")
 _RARE = (".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".tga")

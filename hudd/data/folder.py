@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import torch
-
 from hudd.data.assignment import CLASSES, Assignment, unlabelled
 from hudd.data.classes import from_names
 from hudd.data.files import IMAGE_SUFFIXES, FileSource, first, is_inside
 from hudd.data.leftovers import is_left_behind, is_sidecar
 from hudd.errors import UsageError
+from hudd.lazy import torch
 
 # What folders of whole sets are called; where nothing else is there, the folder above was named.
 _SETS = frozenset((

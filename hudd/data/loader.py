@@ -8,10 +8,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
-import torch
 
 from hudd.data.base import ImageSource
 from hudd.errors import UsageError
+from hudd.lazy import torch
 
 T = TypeVar("T")
 

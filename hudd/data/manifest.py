@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from hudd.data.assignment import Assignment, unlabelled
 from hudd.data.classes import from_names, from_numbers, from_texts
@@ -17,6 +16,7 @@ from hudd.data.files import FileSource, first
 from hudd.data.tables import NONE, read_table, texts
 from hudd.data.targets import arrays_of, read_arrays
 from hudd.errors import UsageError
+from hudd.lazy import torch
 
 MANIFEST_SUFFIXES = (".csv", ".tsv", ".parquet")
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from hudd.data.base import ImageSource
+from hudd.lazy import torch
 
 ROWS, COLUMNS = (
     8,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import torch
-
 from hudd.data.arrays import open_archive
 from hudd.data.base import ImageSource
 from hudd.data.coco import ANNOTATION_SUFFIX, annotate, open_coco, read_coco
@@ -15,6 +13,7 @@ from hudd.data.files import FileSource
 from hudd.data.folder import open_folder
 from hudd.data.manifest import MANIFEST_SUFFIXES, open_manifest
 from hudd.errors import UsageError
+from hudd.lazy import torch
 from hudd.specs import is_factory
 
 _KINDS = "an image folder, a .csv, .tsv or .parquet manifest, an .npz archive, a .json of COCO keypoints, or "

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from hudd.errors import UsageError
+from hudd.lazy import torch
 from hudd.settings import TransformSettings, documented
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from hudd.errors import UsageError
 from hudd.features.base import Extractor, Features, FeatureValues, Subject, keeper
-from hudd.lrp import LRP
+from hudd.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class Activations(Features):
@@ -41,6 +41,8 @@ class Activations(Features):
         return cls(subject.model, subject.layers, subject.pool)
 
     def __init__(self, model: nn.Module, layers: Sequence[str] | None = None, pool: str = "none") -> None:
+        from hudd.lrp import LRP  # seconds, and results are read without it
+
         self._model, self._pool, self._lrp = model, pool, LRP(model, layers=layers)
         self._modules: dict[str, nn.Module] = {}
 
@@ -60,7 +62,6 @@ class Activations(Features):
         self._modules = {name: known[name] for name in names}
         return names
 
-    @torch.inference_mode()
     def attribute(self, inputs: Tensor, target: Any = None) -> FeatureValues:
         """Run the network and return what entered the layers; `target` makes no difference."""
         if not self._modules:
@@ -71,11 +72,15 @@ class Activations(Features):
             for name, module in self._modules.items()
         ]
         try:
-            self._model(inputs)
+            with torch.inference_mode():
+                self._model(inputs)
         finally:
             for hook in hooks:
                 hook.remove()
-        return FeatureValues({name: self._pooled(found[name], self.channels[name]) for name in self._modules})
+        with torch.inference_mode():
+            return FeatureValues(
+                {name: self._pooled(found[name], self.channels[name]) for name in self._modules}
+            )
 
     @property
     def channels(self) -> dict[str, int]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import torch
-from torch import Tensor, nn
+from hudd.lazy import torch
 
-from hudd.lrp import Bias, Relevance
-from hudd.lrp.targets import Target
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
-Batches = Callable[[int], Iterable[tuple[Tensor, Target]]]
+    from hudd.lrp import Bias, Relevance
+    from hudd.lrp.targets import Target
+
+    Batches = Callable[[int], Iterable[tuple[Tensor, Target]]]
 
 
 @dataclass

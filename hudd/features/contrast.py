@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 
 from hudd.distances.threads import one_blas_thread
+from hudd.lazy import linalg
 
 _COMPONENTS = 150
 _SHRINKAGE = 0.1  # of the covariance towards a multiple of the identity
@@ -79,7 +79,7 @@ def _greatest(products: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]
     """Greatest eigenvalues, (q,), and their vectors, (n, q), of which the largest number is positive."""
     size = len(products)
     last = (max(0, size - count), size - 1)
-    values, vectors = scipy.linalg.eigh(products, subset_by_index=last)
+    values, vectors = linalg.eigh(products, subset_by_index=last)
     kept = values > _NOTHING * max(values[-1], np.finfo(np.float64).tiny)
     values, vectors = values[kept], vectors[:, kept]
     signs = np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(len(values))])
@@ -105,6 +105,6 @@ def _whitening(normal: np.ndarray) -> np.ndarray:
     level = np.trace(covariance) / width
     if not level > 0:
         return np.eye(width)
-    values, axes = scipy.linalg.eigh((1 - _SHRINKAGE) * covariance + _SHRINKAGE * level * np.eye(width))
+    values, axes = linalg.eigh((1 - _SHRINKAGE) * covariance + _SHRINKAGE * level * np.eye(width))
     whitening: np.ndarray = axes / np.sqrt(values)
     return whitening

@@ -13,23 +13,25 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
 
 from hudd.errors import HuddWarning
 from hudd.features.activations import Activations
-from hudd.features.base import Batches, Extractor, Features, FeatureValues, Subject
+from hudd.features.base import Extractor, Features, FeatureValues, Subject
 from hudd.features.contrast import Contrast
-from hudd.lrp import LRP, Bias
-from hudd.lrp.targets import Target
+from hudd.lazy import functional, nn, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from hudd.features.base import Batches
+    from hudd.lrp import LRP, Bias
+    from hudd.lrp.targets import Target
 
 LAYER = "moments"
 
-_WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 _CONSTANT = 1e-6  # deviation over magnitude below which a column is rounding
 _MAP = 1 << 14  # numbers of the last activation at most
 _REFERENCE = 1000  # images of either kind that the features are made by
@@ -119,6 +121,8 @@ class Moments(Features):
         bias: Bias = "absorb",
     ) -> None:
         self._model, self._asked = model, layers
+        from hudd.lrp import LRP  # seconds, and results are read without it
+
         self._of = partial(LRP, model, rules, precision=precision, bias=bias)
         self._failures, self._normal = failures, normal
         self._lrp: LRP | None = None
@@ -129,7 +133,8 @@ class Moments(Features):
         """Find the layers that images like `example` pass; return the one name of the features."""
         passed = self._of(layers=self._asked).prepare(example)
         kinds = dict(self._model.named_modules())
-        layers = [name for name in passed if isinstance(kinds.get(name), _WEIGHTED)] or list(passed)
+        weighted = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+        layers = [name for name in passed if isinstance(kinds.get(name), weighted)] or list(passed)
         with warnings.catch_warnings(
             category=HuddWarning, action="ignore"
         ):  # shapes are all that is looked at

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from hudd.features.base import Extractor, Features, FeatureValues, Subject
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Pixels(Features):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hudd.features.base import Features, Subject
-from hudd.lrp import LRP
+
+if TYPE_CHECKING:
+    from hudd.lrp import LRP
 
 
 class Heatmaps(Features):
@@ -19,6 +23,8 @@ class Heatmaps(Features):
     @classmethod
     def of(cls, subject: Subject) -> LRP:
         """Return the relevance engine."""
+        from hudd.lrp import LRP  # seconds, and results are read without it
+
         return LRP(
             subject.model,
             rules=subject.rules,

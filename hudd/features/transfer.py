@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
-
-from hudd.capture.loading import load_model
 from hudd.errors import UsageError
 from hudd.features.base import Extractor, Features, FeatureValues, Subject, keeper
+from hudd.lazy import nn, torch
 from hudd.presets import DEFAULT_BACKBONE
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Backbone(Features):
@@ -58,6 +58,8 @@ class Backbone(Features):
             linear = [part for part in self.module.modules() if isinstance(part, nn.Linear)]
             self._last = linear[-1] if package == "torchvision" and linear else None
         else:
+            from hudd.capture.loading import load_model  # seconds, and results are read without it
+
             loaded = load_model(spec)
             self.module, self.transform, self._last = loaded.module, loaded.transform, None
 
@@ -75,22 +77,23 @@ class Backbone(Features):
             ) from error
         return ("transfer",)
 
-    @torch.inference_mode()
     def attribute(self, inputs: Tensor, target: Any = None) -> FeatureValues:
         """Return the features as layer ``transfer``, (N, d); `target` makes no difference."""
         found: dict[str, Tensor] = {}
         hook = self._last and self._last.register_forward_pre_hook(keeper(found, "last"), with_kwargs=True)
         try:
-            output = self.module(inputs)
+            with torch.inference_mode():
+                output = self.module(inputs)
         finally:
             if hook:
                 hook.remove()
         features = found.get("last", output)
-        if not isinstance(features, Tensor) or features.shape[:1] != inputs.shape[:1]:
+        if not isinstance(features, torch.Tensor) or features.shape[:1] != inputs.shape[:1]:
             raise UsageError(
                 f"backbone '{self.spec}' returns no tensor with a row per image; return (N, ...)."
             )
-        return FeatureValues({"transfer": features.flatten(1).float()})
+        with torch.inference_mode():
+            return FeatureValues({"transfer": features.flatten(1).float()})
 
 
 def _torchvision(name: str) -> tuple[nn.Module, Callable[..., Tensor]]:

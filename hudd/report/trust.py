@@ -14,7 +14,7 @@ from hudd.plot.places import MOST_ERRORS, places
 from hudd.text import printable
 
 if TYPE_CHECKING:
-    from hudd.study import Study
+    from hudd.study import Results
 
 RESAMPLES = 20
 
@@ -40,7 +40,7 @@ class Conservation:
 class Trust:
     """Measures of the study's own clusters; nothing in them changes when clusters are merged or split."""
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Results) -> None:
         self._study = study
         self._labels = np.asarray(study.clusters.label)
 

@@ -21,7 +21,7 @@ from hudd.review.texts import checked
 from hudd.text import printable
 
 if TYPE_CHECKING:
-    from hudd.study import Study
+    from hudd.study import Results
 
 
 class EditConflict(HuddError):
@@ -79,7 +79,7 @@ class Review:
 
     Parameters
     ----------
-    study : Study
+    study : Results
         A study that is clustered.
 
     Attributes
@@ -95,7 +95,7 @@ class Review:
         If what was saved is there but cannot be read.
     """
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Results) -> None:
         self._found, self._study = study.clusters, study
         paths = study.split("test").path
         self._paths = [paths[row] for row in study.errors.tolist()]

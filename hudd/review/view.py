@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import xxhash
@@ -14,7 +14,7 @@ import xxhash
 from hudd.errors import HuddError
 from hudd.evaluation import unsafe_ranges
 from hudd.review.review import Review, Reviewed
-from hudd.study.steps.evaluate import purity_of, variance_of
+from hudd.study.measures import purity_of, variance_of
 from hudd.study.wording import named, rules_of
 from hudd.summary import Causes, Clusters, Split
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from hudd.data.overlap import Overlap
     from hudd.selection import UnsafeSet
     from hudd.store import Stored, StudyFile
-    from hudd.study import Settings, Study
+    from hudd.study import Results, Settings, Study
     from hudd.tasks import Task
 
 
-def view(study: Study | View, review: Review | None = None) -> View:
+def view(study: Results | View, review: Review | None = None) -> View:
     """Return the results of a study with its clusters named, merged and split as people have left them.
 
     Parameters
     ----------
-    study : Study or View
+    study : Results or View
         Any study; a view is returned as it is.
     review : Review, optional
         What people made of it; by default what is saved.
@@ -53,13 +53,13 @@ class View:
 
     Attributes
     ----------
-    study : Study
+    study : Results
         Where all that is read from that no review changes.
     review : Reviewed or None
         What people have made of the clusters; None where there are none yet.
     """
 
-    study: Study
+    study: Results
     review: Reviewed | None
 
     # -- what a review changes
@@ -293,7 +293,7 @@ class View:
 
     def source(self, split: str) -> ImageSource:
         """See :meth:`hudd.study.Study.source`."""
-        return self.study.source(split)
+        return cast("Study", self.study).source(split)
 
     def heatmaps_of(self, layer: str) -> Stored:
         """See :meth:`hudd.study.Results.heatmaps_of`."""
@@ -305,7 +305,7 @@ class View:
 
     def spatial_heatmaps(self, rows: np.ndarray, layer: str) -> np.ndarray:
         """See :meth:`hudd.study.Study.spatial_heatmaps`."""
-        return self.study.spatial_heatmaps(rows, layer)
+        return cast("Study", self.study).spatial_heatmaps(rows, layer)
 
     def distances_of(self, layer: str) -> np.ndarray:
         """See :meth:`hudd.study.Results.distances_of`."""

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from sklearn.cluster import KMeans, MiniBatchKMeans
-from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from hudd.errors import UsageError
+from hudd.lazy import sklearn_cluster, sklearn_neighbors
 from hudd.selection.baselines import check_budget
 from hudd.selection.uncertain import select_entropy
 
@@ -183,7 +182,11 @@ def _by_typicality(features: np.ndarray) -> np.ndarray:
     neighbours = min(_NEIGHBOURS, len(features) - 1)
     if not neighbours:
         return np.zeros(1, np.int64)
-    distances, _ = NearestNeighbors(n_neighbors=neighbours, algorithm="brute").fit(features).kneighbors()
+    distances, _ = (
+        sklearn_neighbors.NearestNeighbors(n_neighbors=neighbours, algorithm="brute")
+        .fit(features)
+        .kneighbors()
+    )
     order: np.ndarray = np.argsort(distances.mean(axis=1), kind="stable")
     return order
 
@@ -245,9 +248,9 @@ def _kmeans(features: np.ndarray, clusters: int, seed: int) -> tuple[np.ndarray,
     options = {"n_init": 1, "random_state": seed, "max_iter": _ITERATIONS}
     with threadpool_limits(1):  # sums of several threads would differ from run to run
         if len(features) <= _LLOYD:
-            found = KMeans(distinct, **options).fit(features)
+            found = sklearn_cluster.KMeans(distinct, **options).fit(features)
         else:
-            found = MiniBatchKMeans(distinct, batch_size=_BLOCK, **options).fit(features)
+            found = sklearn_cluster.MiniBatchKMeans(distinct, batch_size=_BLOCK, **options).fit(features)
     label = found.labels_.astype(np.int64)
     away = np.empty(len(features), np.float32)
     for start in range(0, len(features), _BLOCK):

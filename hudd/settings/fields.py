@@ -163,7 +163,12 @@ _FOUND: dict[type, dict[str, Field]] = {}
 def fields_of(kind: type) -> Mapping[str, Field]:
     """Return the settings that a dataclass declares, by name, in their order."""
     if kind not in _FOUND:
-        hints, names = get_type_hints(kind), [fact.name for fact in dataclasses.fields(Setting)]
+        declared = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
+        own = [each for each in declared if "setting" in each.metadata]
+        hints, names = (
+            get_type_hints(kind) if own else {},
+            [fact.name for fact in dataclasses.fields(Setting)],
+        )
         _FOUND[kind] = {
             each.name: Field(
                 name=each.name,
@@ -171,8 +176,7 @@ def fields_of(kind: type) -> Mapping[str, Field]:
                 default=each.default if each.default_factory is MISSING else each.default_factory(),
                 **{name: getattr(each.metadata["setting"], name) for name in names},
             )
-            for each in (dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ())
-            if "setting" in each.metadata
+            for each in own
         }
     return _FOUND[kind]
 

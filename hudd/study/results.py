@@ -13,8 +13,8 @@ import pandas as pd
 from hudd.clustering import Clustering
 from hudd.data.overlap import Overlap
 from hudd.errors import HuddError, UsageError
-from hudd.retraining import TrainingConfig
 from hudd.selection import UnsafeSet
+from hudd.settings import TrainingSettings
 from hudd.store import Stored, StudyFile, check_inside, read_text, read_values, read_whole
 from hudd.study.grouping import read_causes, read_clusters
 from hudd.study.settings import Settings
@@ -358,7 +358,7 @@ class Results:
         with self.file.sound():
             worse = [run for runs in self.retraining.values() for run in runs if _is_worse(run)]
         if worse:
-            lr = settings.training.get("lr", TrainingConfig.lr)
+            lr = settings.training.get("lr", TrainingSettings.lr)
             return [
                 f"Retraining made the DNN worse; 'hudd retrain {where} --lr {lr / 10:g}' tries a smaller learning rate "
                 f"(now {lr:g})."

@@ -60,9 +60,14 @@ def outdated(h5: h5py.File, graph: Graph[Any]) -> list[Outdated]:
     return [found[name] for name in graph.names if name in found]
 
 
+def is_foreign(h5: h5py.File) -> bool:
+    """Say whether another hudd has made some of a study's results."""
+    return bool(_others(h5))
+
+
 def tell_version(h5: h5py.File, path: Path, graph: Graph[Any]) -> None:
     """Warn where another hudd has made results of a study, with the steps that would come out otherwise now."""
-    others = sorted({_maker(note) for _, note in _notes(h5)} - {__version__})
+    others = _others(h5)
     if not others:
         return
     steps = outdated(h5, graph)
@@ -110,6 +115,11 @@ def _notes(h5: h5py.File) -> Iterator[tuple[str, h5py.Group]]:
     if "steps" in h5:
         h5["steps"].visititems(lambda key, note: found.append((key, note)))
     return iter([(key, note) for key, note in found if "fingerprint" in note.attrs])
+
+
+def _others(h5: h5py.File) -> list[str]:
+    """Versions of hudd, besides this one, that have made results."""
+    return sorted({_maker(note) for _, note in _notes(h5)} - {__version__})
 
 
 def _maker(note: h5py.Group) -> str:

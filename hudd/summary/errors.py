@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from hudd.retraining.statistics import confidence_interval
 from hudd.summary.findings import Findings
 
 
@@ -69,6 +68,8 @@ def compare_errors(before: np.ndarray, after: np.ndarray) -> MeanError:
     """Compare the errors of the same images, (N,) each, NaN where not known."""
     known = np.isfinite(before) & np.isfinite(after)
     before, after = before[known], after[known]
+    from hudd.retraining.statistics import confidence_interval  # torch and SciPy: seconds
+
     low, high = confidence_interval(after - before)
     return MeanError(float(before.mean()), float(after.mean()), low, high, int(known.sum()))
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from hudd.attributes import Attribute
-from hudd.data import ImageSource
-from hudd.lrp.targets import Target
-from hudd.retraining import Predictions, TrainingConfig
+
+if TYPE_CHECKING:
+    import torch
+
+    from hudd.data import ImageSource
+    from hudd.lrp.targets import Target
+    from hudd.retraining import Predictions, TrainingConfig
 
 
 @dataclass(frozen=True)

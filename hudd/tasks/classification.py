@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from hudd.attributes import Attribute
-from hudd.data import ImageSource
 from hudd.data.assignment import BY_NUMBER, check_outputs
 from hudd.errors import HuddError, UsageError
-from hudd.lrp.heads import output_scale
-from hudd.lrp.targets import Target
-from hudd.retraining import Predictions, TrainingConfig
+from hudd.lazy import torch
 from hudd.tasks.base import Judgement, Task, TaskSubject
 from hudd.tasks.doubts import doubts
 from hudd.tasks.losses import chosen_loss
+
+if TYPE_CHECKING:
+    from hudd.data import ImageSource
+    from hudd.lrp.targets import Target
+    from hudd.retraining import Predictions, TrainingConfig
 
 _FEW = 20  # images, of which a classifier may well get none right
 
@@ -66,6 +67,8 @@ class Classification(Task):
 
     def scale(self, model: torch.nn.Module, examples: torch.Tensor) -> str:
         """Return what the outputs are, see :func:`hudd.lrp.heads.output_scale`."""
+        from hudd.lrp.heads import output_scale  # seconds, and results are read without it
+
         return output_scale(model, examples)
 
     def outcomes(self, source: ImageSource) -> list[str]:
@@ -74,6 +77,8 @@ class Classification(Task):
 
     def read(self, kept: np.ndarray, scale: Any) -> dict[str, np.ndarray]:
         """Return class, probability and entropy of each image, see :class:`hudd.retraining.Predictions`."""
+        from hudd.retraining import Predictions  # seconds, and results are read without it
+
         found = Predictions(kept, scale)
         return {
             "prediction": found.prediction,
@@ -102,6 +107,8 @@ class Classification(Task):
 
     def training(self, options: Mapping[str, Any]) -> TrainingConfig:
         """Return how the DNN is retrained, by cross-entropy where no loss is given."""
+        from hudd.retraining import TrainingConfig  # seconds, and results are read without it
+
         return TrainingConfig(**{**options, "loss": chosen_loss(options, self.losses)})
 
     def targets(self, source: ImageSource, labels: np.ndarray) -> np.ndarray:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
+
+from hudd.lazy import special
 
 _SIGNIFICANT = 0.01  # chance of as good an accuracy where predictions have nothing to do with labels
 _ONE_CLASS = (
@@ -45,9 +48,13 @@ def _by_chance(labels: np.ndarray, predictions: np.ndarray) -> float:
 
 
 def _is_chance(accuracy: float, of_chance: float, count: int) -> bool:
-    from scipy.stats import binom
-
-    return bool(binom.sf(round(accuracy * count) - 1, count, of_chance) > _SIGNIFICANT)
+    above = accuracy - of_chance
+    if (
+        above > 0 and math.exp(-2 * count * above**2) <= _SIGNIFICANT
+    ):  # Hoeffding's bound spares loading SciPy
+        return False
+    by_chance = 1.0 if not accuracy else special.bdtrc(round(accuracy * count) - 1, count, of_chance)
+    return bool(by_chance > _SIGNIFICANT)
 
 
 def _other_order(label: np.ndarray, prediction: np.ndarray, accuracy: float) -> list[str]:
@@ -55,10 +62,13 @@ def _other_order(label: np.ndarray, prediction: np.ndarray, accuracy: float) -> 
     count = int(max(label.max(), prediction.max())) + 1
     if not 1 < count <= _MOST_CLASSES or len(label) < 5 * len(np.unique(label)):
         return []
-    from scipy.optimize import linear_sum_assignment
-
     pairs = np.bincount(np.maximum(label, 0) * count + prediction, minlength=count * count)
     confusion = pairs.reshape(count, count)
+    most = min(confusion.max(axis=axis).sum() for axis in (0, 1)) / len(label)
+    if most < accuracy + _BETTER:  # no order can be better; that spares loading what finds the best one
+        return []
+    from scipy.optimize import linear_sum_assignment
+
     best = confusion[linear_sum_assignment(confusion, maximize=True)].sum() / len(label)
     if best < accuracy + _BETTER:
         return []

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw
 
-from hudd.data import ImageSource
 from hudd.errors import UsageError
-from hudd.lrp.targets import landmark_places
+from hudd.lazy import torch
 from hudd.tasks.choices import shown
 from hudd.tasks.landmarks import landmarks_of
 from hudd.tasks.losses import PlacesLoss
 from hudd.tasks.numbers import Regression
+
+if TYPE_CHECKING:
+    from hudd.data import ImageSource
 
 _SHOWN_SIDE = 256  # pixels, at least, of an image with landmarks drawn on it
 _TRUE, _FOUND, _OFF = (40, 200, 80), (230, 60, 60), (250, 210, 60)
@@ -92,6 +93,8 @@ class Keypoints(Regression):
         """Return (n, T + 2) places; of maps in pixels of these, whose width and height follow; else zeros follow."""
         if output.ndim != 4:
             return torch.nn.functional.pad(output.flatten(1), (0, 2))
+        from hudd.lrp.targets import landmark_places  # seconds, and results are read without it
+
         size = torch.tensor([[output.shape[3], output.shape[2]]], device=output.device)
         return torch.cat(
             [landmark_places(output, _pixels(output)).flatten(1), size.expand(len(output), 2)], 1

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from hudd.errors import UsageError
-from hudd.retraining import TrainingConfig
-from hudd.retraining.losses import OF_DIFFERENCES
+from hudd.lazy import torch
 from hudd.specs import is_factory
 
-LOSSES = tuple(OF_DIFFERENCES)
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LOSSES = ("mse", "l1", "wing")  # of hudd.retraining.losses
 _SIGMA = 1.5  # pixels of a map, of the peak that is learned
 
 
@@ -35,6 +34,8 @@ class NumbersLoss:
 
     def __call__(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss of (n, ...) outputs for (n, T) targets, NaN where unknown."""
+        from hudd.retraining.losses import OF_DIFFERENCES  # seconds, and results are read without it
+
         known = torch.isfinite(target)
         off = output.flatten(1).float() - torch.where(known, target, 0.0)
         period = torch.tensor(self.periods, device=off.device)
@@ -90,6 +91,8 @@ class OwnLoss:
     """
 
     def __init__(self, spec: str) -> None:
+        from hudd.retraining import TrainingConfig  # seconds, and results are read without it
+
         self.loss = TrainingConfig(loss=spec).loss_function()
         self.__qualname__ = f"OwnLoss({spec})"
 

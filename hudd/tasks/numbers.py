@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from hudd.data import ImageSource
 from hudd.data.targets import arrays_of
 from hudd.errors import HuddError, UsageError
-from hudd.lrp.targets import Target, times
-from hudd.retraining import Predictions, TrainingConfig
+from hudd.lazy import torch
 from hudd.tasks.base import Judgement, Task, TaskSubject
 from hudd.tasks.choices import Explained, difference, periods, shown, thresholds
 from hudd.tasks.losses import LOSSES, NumbersLoss, OwnLoss, chosen_loss
+
+if TYPE_CHECKING:
+    from hudd.data import ImageSource
+    from hudd.lrp.targets import Target
+    from hudd.retraining import Predictions, TrainingConfig
 
 _FEW = 20  # images, of which the errors may well all be beyond the threshold
 _NUMBERS = "biuf"
@@ -321,6 +323,8 @@ class Regression(Task):
             mask = chosen[numbers.cpu()].to(output.device)
             return self.spread(mask, output).to(output.dtype).contiguous()
 
+        from hudd.lrp.targets import times  # seconds, and results are read without it
+
         return times(multiples)
 
     @cached_property
@@ -341,6 +345,8 @@ class Regression(Task):
 
     def training(self, options: Mapping[str, Any]) -> TrainingConfig:
         """Return how the DNN is retrained, by the mean squared difference where no loss is given."""
+        from hudd.retraining import TrainingConfig  # seconds, and results are read without it
+
         loss = chosen_loss(options, self.losses)
         if isinstance(loss, str):
             loss = self.loss(loss) if loss in self.losses else OwnLoss(loss)

@@ -66,7 +66,9 @@ def test_no_arguments_show_the_commands(hudd):
     code, out, err = hudd()
     assert (code, err) == (0, "")
     assert out == hudd("--help")[1]
-    assert all(f"│ {command} " in out for command in COMMANDS)
+    assert all(f"  {command} " in out for command in COMMANDS)
+    assert max(map(len, out.splitlines())) <= 60
+    assert len(out.splitlines()) <= 42
 
 
 def test_the_help_is_quick_and_needs_no_torch():

@@ -14,22 +14,18 @@ from hudd.evaluation import (
     Rule,
     UnsafeRange,
     VarianceReduction,
-    is_known,
-    purity_coverage,
     unsafe_ranges,
-    variance_reduction,
 )
 from hudd.store import write_dataset
 from hudd.study.fingerprint import digest
 from hudd.study.inputs import Inputs
 from hudd.study.journal import Journal
-from hudd.study.results import Results
+from hudd.study.measures import purity_of, variance_of
 from hudd.study.step import Step
 from hudd.study.steps import cluster
-from hudd.study.wording import CAUSE, named, rates_of, rules_of
+from hudd.study.wording import named, rates_of, rules_of
 
 _CONTENTS = 2  # 1 had neither shifts nor the parameters of rules
-_PERMUTATIONS = 99
 
 
 def fingerprint(inputs: Inputs) -> str:
@@ -77,34 +73,6 @@ def _measure(inputs: Inputs, journal: Journal, mark: str) -> None:
             _write_rates(group.create_group("rates"), rates)
         if rules:
             _write_rules(group.create_group("rules"), rules, [named(rule, inputs.results) for rule in rules])
-
-
-def purity_of(results: Results, labels: np.ndarray) -> PurityCoverage | None:
-    """Hold clusters, (N_errors,) int, against the errors' known causes; None where no cause is known."""
-    parameters = results.split("test").parameters
-    if CAUSE not in parameters:
-        return None
-    causes = parameters[CAUSE][results.errors]
-    known = is_known(causes)
-    return purity_coverage(labels[known], causes[known].astype(str)) if known.any() else None
-
-
-def variance_of(results: Results, labels: np.ndarray) -> VarianceReduction | None:
-    """Compare the parameters' variances inside clusters, (N_errors,) int, with those over all errors, and chance.
-
-    None where no parameter but the cause is a number.
-    """
-    everything = results.split("test").parameters
-    known = {name: values[results.errors] for name, values in everything.items() if name != CAUSE}
-    if not any(values.dtype.kind in "biuf" for values in known.values()):
-        return None
-    return variance_reduction(
-        known,
-        labels,
-        angles=results.settings.angles,
-        permutations=_PERMUTATIONS,
-        seed=results.settings.seed,
-    )
 
 
 def _write_variance(group: h5py.Group, found: VarianceReduction) -> None:
