@@ -31,7 +31,7 @@ def check_field_types(instance: Any, of: str = "") -> None:
     """
     for name, hint in _hints(type(instance)).items():
         value = getattr(instance, name)
-        if not _fits(value, hint):
+        if not fits(value, hint):
             raise UsageError(f"{name}{of} is {value!r}; give {words(hint)}.")
 
 
@@ -40,15 +40,16 @@ def _hints(kind: type) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
-def _fits(value: Any, hint: Any) -> bool:
+def fits(value: Any, hint: Any) -> bool:
+    """Say whether a value is of a type, as :func:`check_field_types` takes types."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        return any(_fits(value, argument) for argument in arguments)
+        return any(fits(value, argument) for argument in arguments)
     if origin is tuple:
-        return isinstance(value, tuple) and all(_fits(item, arguments[0]) for item in value)
+        return isinstance(value, tuple) and all(fits(item, arguments[0]) for item in value)
     if origin is dict:
         return isinstance(value, dict) and all(
-            _fits(key, arguments[0]) and _fits(item, arguments[1]) for key, item in value.items()
+            fits(key, arguments[0]) and fits(item, arguments[1]) for key, item in value.items()
         )
     if origin is Callable:
         return callable(value)

@@ -9,6 +9,7 @@ PANELS: dict[str, dict[str, str]] = {
     "Everything at once": {
         "demo": "run the whole method on a bundled case",
         "run": "run all steps on your own DNN, or resume",
+        "init": "write a file of settings to fill in for 'run'",
     },
     "One step each": {
         "test": "run the DNN over the images and find its errors",

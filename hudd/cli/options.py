@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from hudd.parts import CASES, EXPORTERS
-from hudd.settings import Field, Panel, StudySettings, TrainingSettings, TransformSettings, fields_of
+from hudd.progress import FORMS, show_as
+from hudd.settings import Field, Panel
+from hudd.settings.file import FIELDS as FIELDS
 
 
 def completed(names: Callable[[], Iterable[str]], incomplete: str) -> list[str]:
@@ -67,6 +69,26 @@ BreakLock = Annotated[
         "--break-lock", help="Take over a lock that another machine left.", rich_help_panel=Panel.MACHINE
     ),
 ]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="A TOML file of settings, see 'hudd init'; options on the command line come before it.",
+        rich_help_panel=Panel.FIRST,
+        show_default=False,
+    ),
+]
+Progress = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FORM",
+        help="How far the work is, on standard error: auto (default), a bar on a terminal; plain, a line every 30 "
+        "seconds, for logs; or json, an event a line, for programs.",
+        rich_help_panel=Panel.MACHINE,
+        show_default=False,
+        autocompletion=_completion(lambda: FORMS),
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Case = Annotated[
     str,
@@ -96,13 +118,6 @@ Host = Annotated[
 Port = Annotated[int, typer.Option(help="Port to serve on; 0 takes a free one.", min=0, max=65535)]
 
 # -- settings
-FIELDS: dict[str, Field] = {
-    name: each
-    for owner in (StudySettings, TransformSettings, TrainingSettings)
-    for name, each in fields_of(owner).items()
-    if each.option is not None
-}
-"""Every setting that has an option, by name."""
 
 
 def takes(*steps: str, also: Iterable[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -122,11 +137,15 @@ def takes(*steps: str, also: Iterable[str] = ()) -> Callable[[Callable[..., None
             for each in inspect.signature(command, eval_str=True).parameters.values()
             if each.name != "given"
         )
-        parameters = [study, *(_parameter(FIELDS[name]) for name in chosen), *own]
+        shown = inspect.Parameter(
+            "progress", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Progress
+        )
+        parameters = [study, *(_parameter(FIELDS[name]) for name in chosen), *own, shown]
         parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
 
         def called(**values: Any) -> None:
             given = {name: values.pop(name) for name in chosen}
+            show_as(values.pop("progress"))
             command(given={name: value for name, value in given.items() if value is not None}, **values)
 
         called.__name__, called.__doc__ = command.__name__, command.__doc__

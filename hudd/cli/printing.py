@@ -13,8 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from hudd.errors import one_line
+from hudd.progress import event
 from hudd.text import in_line as in_line  # the commands import it from here
-from hudd.text import to_json
+from hudd.text import printable, to_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,18 +48,37 @@ def print_table(title: str, frame: pd.DataFrame, *, most: int = 30) -> None:
         if name in share_of:
             shares = frame[share_of[name]].head(most)
             cells[name] = [f"{cell} {share:.0%}" if cell else "" for cell, share in zip(cells[name], shares)]
-    for name, column in cells.items():
+    headers = {name: name.replace("_", " ") for name in cells}
+    widths = {
+        name: max(min(max(map(len, column), default=0), 16), *map(len, headers[name].split()))
+        for name, column in cells.items()
+    }
+    shown = _fitting(widths, console.width)
+    for name in shown:
         right = name not in share_of and frame[name].dtype.kind in "iuf"
-        width = min(max(map(len, column), default=0), 16)
-        header = name.replace("_", " ")
         table.add_column(
-            _printable(header), justify="right" if right else "left", overflow="fold", min_width=width
+            _printable(headers[name]),
+            justify="right" if right else "left",
+            overflow="fold",
+            min_width=widths[name],
         )
+    left_out = [headers[name] for name in cells if name not in shown]
+    cells = {name: cells[name] for name in shown}
     for row in zip(*cells.values()):
         table.add_row(*map(_printable, row))
     console.print(table)
     if len(frame) > most:
         console.print(f"[dim]... and {len(frame) - most} more; 'hudd export' writes them all[/]")
+    if left_out:
+        console.print(f"[dim]too narrow for: {in_line(', '.join(left_out))}[/]")
+
+
+def _fitting(widths: dict[str, int], space: int) -> list[str]:
+    """Return the first columns that fit side by side, two at least; each takes three characters for its border."""
+    shown = list(widths)
+    while len(shown) > 2 and sum(widths[name] + 3 for name in shown) + 1 >= space:
+        shown.pop()
+    return shown
 
 
 _LEFT_OUT = ("name",)  # where nothing has one
@@ -95,6 +115,7 @@ def print_cautions(doubts: Sequence[str]) -> None:
 
 def print_step(step: str, text: str, seconds: float | None, *, doubtful: bool = False) -> None:
     """Print the line of a step: how long it took, or that it was up to date, and whether its result is in doubt."""
+    event("step", step=step, result=printable(text), seconds=None if seconds is None else round(seconds, 3))
     done = "[yellow]![/]" if doubtful else "[green]✓[/]"
     mark, note = ("[dim]=[/]", "[dim]up to date[/]") if seconds is None else (done, f"{seconds:.1f} s")
     console.print(f"{mark} [bold]{step:<10}[/] {in_line(text)}  {note}", soft_wrap=True)

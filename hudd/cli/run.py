@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def run(
     study: o.StudyDir,
     given: o.Given,
+    config: o.Config = None,
     force: o.Force = None,
     upgrade: o.Upgrade = False,
     break_lock: o.BreakLock = False,
@@ -27,6 +28,8 @@ def run(
     [bold]Examples[/]
 
       hudd run signs --model model.py:cnn --weights cnn.pth --test test --train train --improvement field
+
+      hudd run signs --config signs.toml      [dim]# settings in a file, see 'hudd init'[/]
 
       hudd run signs                          [dim]# resume[/]
 
@@ -43,9 +46,14 @@ def run(
         write_comparison,
         write_report,
     )
+    from hudd.settings.file import read_file
+
+    in_file = read_file(config) if config else {}
 
     def ready() -> Study:
-        return open_or_create(study, given=given, force=force, upgrade=upgrade, break_lock=break_lock)
+        return open_or_create(
+            study, given=in_file | given, force=force, upgrade=upgrade, break_lock=break_lock
+        )
 
     opened = quietly(ready, "Checking model and data")
     for step in opened.possible_steps():

@@ -123,3 +123,14 @@ def test_a_demo_of_a_negative_seed_leaves_nothing(hudd, tmp_path):
     code, _, err = hudd("demo", "--case", "digits", "--seed", "-1", "--out", tmp_path / "new")
     assert (code, err) == (2, "hudd: seed is -1; give a whole number from 0 to 4294967295.\n")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("columns", [60, 80])
+def test_tables_fit_a_narrow_terminal(hudd, tiny, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    code, out, _ = hudd("show", tiny)
+    assert code == 0
+    drawn = [line for line in out.splitlines() if line[:1] in "┏┃┡└│┌"]
+    assert drawn
+    assert all(len(line) <= columns and line.rstrip()[-1] in "┓┃┩┘│┐" for line in drawn)

@@ -57,9 +57,9 @@ def shown(monkeypatch, hudd, columns, *command):
 def test_the_help_of_a_run_begins_with_what_everybody_needs(monkeypatch, hudd, columns):
     panels = shown(monkeypatch, hudd, columns, "run")
     assert list(panels) == ["Arguments", *Panel]
-    assert tuple(panels["Options"]) == (*EVERYBODY, "--help")
+    assert tuple(panels["Options"]) == (*EVERYBODY, "--config", "--help")
     flags = {each.flags.split("/")[0] for each in FIELDS.values()}
-    others = {"--help", "--force", "--upgrade", "--break-lock"}
+    others = {"--help", "--config", "--force", "--upgrade", "--break-lock", "--progress"}
     assert {name for names in panels.values() for name in names} == flags | others
 
 
