@@ -32,7 +32,7 @@ LAYERS = [
     {"parts"},
     {"registry"},
     {"specs"},
-    {"arithmetic", "presets", "progress", "ranks", "memory", "field_types", "cells", "caches"},
+    {"arithmetic", "presets", "progress", "ranks", "memory", "field_types", "cells", "caches", "colours"},
     {"errors", "text", "version", "lazy", "_core"},
 ]
 # What is in one layer and belongs together.

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from hudd.colours import relevance_indices, relevance_palette
 from hudd.errors import UsageError
 from hudd.features import feature_kind
-from hudd.plot.colours import relevance_indices, relevance_palette
 from hudd.plot.pictures import distances_to
 from hudd.progress import progress
 from hudd.text import printable

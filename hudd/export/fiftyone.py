@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from hudd.colours import relevance_indices
 from hudd.export.base import Exporter
 from hudd.export.errors import checked_layer, drawn_at, error_columns, pictures
-from hudd.plot.colours import relevance_indices
 from hudd.plot.places import places
 from hudd.text import printable, to_json
 

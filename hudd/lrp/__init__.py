@@ -4,10 +4,11 @@ from hudd.lrp.bias import Bias
 from hudd.lrp.composites import COMPOSITES, Composite, composite_of, parse_rule, rule_marks
 from hudd.lrp.contraction import Contraction
 from hudd.lrp.engine import LRP
+from hudd.lrp.gradients import gradient, integrated_gradients
 from hudd.lrp.message import Message
 from hudd.lrp.recommended import recommended
+from hudd.lrp.relevance import Relevance
 from hudd.lrp.rules import AlphaBeta, Crossing, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, Zero, ZPlus
-from hudd.lrp.run import Relevance
 from hudd.lrp.targets import contrast, worst_keypoint
 from hudd.parts import RULES
 
@@ -32,6 +33,8 @@ __all__ = [
     "Zero",
     "composite_of",
     "contrast",
+    "gradient",
+    "integrated_gradients",
     "parse_rule",
     "recommended",
     "rule_marks",

@@ -23,9 +23,10 @@ from hudd.lrp.message import Message
 from hudd.lrp.operations import with_attnlrp
 from hudd.lrp.plan import Plan, make_plan, store_channels_last
 from hudd.lrp.recommended import recommended_for
+from hudd.lrp.relevance import Relevance
 from hudd.lrp.replay import CudaRecorder, Explained, Inputs, Recordings
 from hudd.lrp.rules import Rule
-from hudd.lrp.run import Enter, Relevance, Run, entering, wrongly_guessed
+from hudd.lrp.run import Enter, Run, entering, wrongly_guessed
 from hudd.lrp.targets import Target
 
 _PRECISIONS = (*ARITHMETICS, "float16")
@@ -247,6 +248,30 @@ class LRP:
         if not (self._told or batch[0].is_cuda):  # looking would halt a GPU
             self._tell_where_little_is_left(relevance)
         return relevance
+
+    def __call__(
+        self, inputs: Tensor | Sequence[Tensor], target: Target = None
+    ) -> Tensor | tuple[Tensor, ...]:
+        """Return the relevance of the inputs alone, as captum does; :meth:`attribute` tells more.
+
+        Returns
+        -------
+        Tensor or tuple of Tensor
+            Of the shape of the inputs, a tuple where they are several.
+
+        Raises
+        ------
+        UsageError
+            Also if ``layers`` was given without "input".
+        UnsupportedOperation
+            As from :meth:`attribute`.
+        """
+        found = self.attribute(inputs, target).inputs
+        if not found:
+            raise UsageError(
+                "the inputs' relevance was not asked for; leave `layers` out, or name 'input' in it."
+            )
+        return found[0] if isinstance(inputs, Tensor) else found
 
     def _tell_where_little_is_left(self, relevance: Relevance) -> None:
         """Warn, once, if most relevance is gone before the input, or else the layer that is asked for."""

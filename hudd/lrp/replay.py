@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from hudd.errors import HuddError, HuddWarning, UsageError
-from hudd.lrp.run import Doubts, Enter, Relevance, entering, selected
+from hudd.lrp.relevance import Relevance
+from hudd.lrp.run import Doubts, Enter, entering, selected
 from hudd.lrp.targets import Target, indices
 
 Inputs = tuple[Tensor, ...]

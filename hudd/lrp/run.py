@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Set
-from dataclasses import dataclass, field
 from itertools import chain
 
 import torch
@@ -20,70 +19,13 @@ from hudd.lrp.heads import enter_before_head, multiples_of
 from hudd.lrp.message import Message
 from hudd.lrp.operations import IDENTITY, Operation, Sent, Values, call
 from hudd.lrp.plan import MIXED, Plan, RuledContraction
+from hudd.lrp.relevance import Relevance
 from hudd.lrp.rules import Crossing
 from hudd.lrp.segments import Segment
 from hudd.lrp.targets import Target, chosen, indices
 
 Enter = Callable[[tuple[Tensor, ...]], list[Message | None]]
 Doubts = dict[fx.Node, Tensor]  # flags: the way that a rule took there without looking was wrong
-
-
-@dataclass
-class Relevance:
-    """The relevance of a batch of N images.
-
-    Attributes
-    ----------
-    outputs : tuple of Tensor
-        (N, ...) each of the model's outputs, the images first, wherever the model has them.
-    explained : Tensor
-        (N,) float64, the sum of the relevance that entered at the outputs, or before their heads.
-    inputs : tuple of Tensor
-        (N, ...) the relevance of each of the model's inputs, zeros where none arrives; empty if it was not asked for.
-        The heatmap of a layer that reads an input is this same tensor.
-    layers : dict of str to Tensor
-        Relevance at each layer's input (or output, see :class:`LRP`), (N, ...), by module path; of a model with several
-        outputs only the layers that the explained ones depend on.
-    conservation : dict of str to Tensor
-        For each layer (N,) float64: the relevance that left the layer at its input minus what entered at its output, as
-        a share of what is explained. Zero is exact conservation; a bias takes its share, and so does the stabilizer.
-    cumulative : dict of str to Tensor
-        For each layer (N,) float64: what has been lost (below zero) or added (above zero) on all ways from the output
-        until relevance leaves this layer, as a share of what is explained; -0.9: a tenth is left. Where the layer is
-        on every way, ``1 + cumulative`` is the share that its heatmap sums to. NaN where the images of a batch are
-        mixed on another way. "input" has the same of the model's inputs, if they were asked for.
-    bias_share : dict of str to Tensor
-        For each layer (N,) float64: what its biases and other constant summands absorbed, in the same unit; so
-        ``conservation + bias_share`` is what the rule itself lost or added. Empty unless it was asked for.
-    head : str
-        What is explained where the model ends in a head, such as a softmax: "the pre-activation before softmax", with
-        its own value and not that of the output. Empty where the output itself is explained.
-    """
-
-    outputs: tuple[Tensor, ...]
-    explained: Tensor
-    inputs: tuple[Tensor, ...] = ()
-    layers: dict[str, Tensor] = field(default_factory=dict)
-    conservation: dict[str, Tensor] = field(default_factory=dict)
-    cumulative: dict[str, Tensor] = field(default_factory=dict)
-    bias_share: dict[str, Tensor] = field(default_factory=dict)
-    head: str = ""
-
-    def __repr__(self) -> str:
-        shapes = {"output": self.output, **({} if self.input is None else {"input": self.input})}
-        told = [f"{name} {tuple(tensor.shape)}" for name, tensor in shapes.items()]
-        told += [f"{len(self.layers)} layers", *([f"explains {self.head}"] if self.head else [])]
-        return f"<Relevance of {len(self.explained)} images: {', '.join(told)}>"
-
-    @property
-    def output(self) -> Tensor:
-        """(N, ...) the model's output, the first of several."""
-        return self.outputs[0]
-
-    @property
-    def input(self) -> Tensor | None:
-        """(N, C, H, W) the relevance of the input, the first of several; None if it was not asked for."""
-        return self.inputs[0] if self.inputs else None
 
 
 def entering(target: Target, outputs: tuple[Tensor, ...]) -> list[Message | None]:

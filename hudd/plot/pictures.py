@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hudd.clustering.linkage import condensed_at
+from hudd.colours import relevance_indices, relevance_palette
 from hudd.errors import UsageError
-from hudd.plot.colours import relevance_indices, relevance_palette
 from hudd.plot.style import axes, new_figure, style
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import numpy as np
 from PIL import Image
 
-from hudd.plot.colours import relevance_indices, relevance_palette
+from hudd.colours import relevance_indices, relevance_palette
 from hudd.store.aside import whole_folder
 
 Maker = Callable[[], np.ndarray]
