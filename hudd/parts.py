@@ -98,6 +98,7 @@ EXPORTERS = Registry(
         "coco": "hudd.export.coco:COCO",
         "label-studio": "hudd.export.label_studio:LABEL_STUDIO",
         "tensors": "hudd.export.tensors:TENSORS",
+        "model-card": "hudd.export.model_card:MODEL_CARD",
     },
 )
 CASES = Registry(

@@ -78,6 +78,16 @@ Config = Annotated[
         show_default=False,
     ),
 ]
+JUnit = Annotated[
+    Path | None,
+    typer.Option(
+        "--junit",
+        metavar="FILE",
+        help="Write a JUnit file for pipelines: a test case for each step.",
+        rich_help_panel=Panel.MACHINE,
+        show_default=False,
+    ),
+]
 Progress = Annotated[
     str | None,
     typer.Option(
@@ -104,8 +114,8 @@ Formats = Annotated[
         "--to",
         "--format",
         metavar="NAMES",
-        help="Any of csv, images, virelay, fiftyone, parquet (Spotlight, pandas), coco, label-studio, tensors, those "
-        "that packages register, or package.module:EXPORTER.",
+        help="Any of csv, images, virelay, fiftyone, parquet (Spotlight, pandas), coco, label-studio, tensors, "
+        "model-card, those that packages register, or package.module:EXPORTER.",
         autocompletion=_completion(lambda: EXPORTERS),
     ),
 ]

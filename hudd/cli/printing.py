@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     from hudd.study import Study
 
-_SPEAKS = os.environ.get("RANK", "0") == "0"  # of several processes under torchrun the first one does
-console = Console(highlight=False, quiet=not _SPEAKS)
+SPEAKS = os.environ.get("RANK", "0") == "0"  # of several processes under torchrun the first one does
+console = Console(highlight=False, quiet=not SPEAKS)
 
 
 def print_json(data: Any) -> None:
     """Print `data` as JSON, and nothing else."""
-    if _SPEAKS:
+    if SPEAKS:
         print(to_json(data, indent=2, allow_nan=False, default=str).decode())
 
 
@@ -163,7 +163,7 @@ def print_summary(study: Study, page: Path | None) -> None:
 
 def quietly(work: Callable[[], Any], text: str) -> Any:
     """Do something that takes seconds under a spinner, where there is a terminal."""
-    with Console(stderr=True, quiet=not _SPEAKS).status(text):
+    with Console(stderr=True, quiet=not SPEAKS).status(text):
         return work()
 
 

@@ -19,6 +19,7 @@ def run(
     force: o.Force = None,
     upgrade: o.Upgrade = False,
     break_lock: o.BreakLock = False,
+    junit: o.JUnit = None,
 ) -> None:
     """Take all steps, from the test to the report; resume where an earlier run stopped.
 
@@ -37,7 +38,9 @@ def run(
 
       torchrun --nproc-per-node 4 -m hudd run signs     [dim]# four processes, one GPU each if there are any[/]
     """
+    from hudd.cli.junit import cases_for
     from hudd.cli.printing import (
+        SPEAKS,
         console,
         in_line,
         print_summary,
@@ -55,9 +58,12 @@ def run(
             study, given=in_file | given, force=force, upgrade=upgrade, break_lock=break_lock
         )
 
-    opened = quietly(ready, "Checking model and data")
-    for step in opened.possible_steps():
-        run_step(opened, step)
+    with cases_for(junit if SPEAKS else None) as cases:
+        with cases.case("open"):
+            opened = quietly(ready, "Checking model and data")
+        for step in opened.possible_steps():
+            with cases.case(step):
+                run_step(opened, step)
     if not opened.journal.ranks.first:
         return
     if step == "retrain" and (len(opened.settings.compared) > 1 or opened.settings.runs > 1):

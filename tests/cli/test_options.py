@@ -59,7 +59,7 @@ def test_the_help_of_a_run_begins_with_what_everybody_needs(monkeypatch, hudd, c
     assert list(panels) == ["Arguments", *Panel]
     assert tuple(panels["Options"]) == (*EVERYBODY, "--config", "--help")
     flags = {each.flags.split("/")[0] for each in FIELDS.values()}
-    others = {"--help", "--config", "--force", "--upgrade", "--break-lock", "--progress"}
+    others = {"--help", "--config", "--force", "--upgrade", "--break-lock", "--progress", "--junit"}
     assert {name for names in panels.values() for name in names} == flags | others
 
 
