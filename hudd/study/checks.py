@@ -40,7 +40,7 @@ def check(inputs: Inputs) -> None:
         inputs.task.check(
             output, {split: inputs.sources[split] for split in SPLITS if split in inputs.sources}
         )
-        str(inputs.output_scale)  # the task may refuse outputs of another kind
+        inputs.find_scale()  # the task may refuse outputs of another kind
     check_strategies(inputs)
     check_parameters(inputs)
     inputs.lrp().prepare(example)

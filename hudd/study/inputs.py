@@ -69,9 +69,13 @@ class Inputs:
     @cached_property
     def output_scale(self) -> str:
         """What the DNN's outputs are, see :meth:`hudd.tasks.Task.scale`; the same in every process."""
-        source, module = self.source("test"), self.model.module
+        return Ranks.current().lead(self.find_scale)
+
+    def find_scale(self) -> str:
+        """Find what the DNN's outputs are, in this process alone."""
+        source = self.source("test")
         examples = source.load(np.arange(min(_EXAMPLES, len(source)))).to(self.device)
-        return Ranks.current().lead(lambda: self.task.scale(module, examples))
+        return self.task.scale(self.model.module, examples)
 
     @property
     def transform(self) -> Callable[..., torch.Tensor] | None:
