@@ -37,7 +37,7 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 
-test-all: $(INSTALLED) .venv/.peers $(READERS) programs
+test-all: $(INSTALLED) .venv/.peers .venv/.axe $(READERS) programs
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --all-peers
 
 programs:
@@ -81,6 +81,12 @@ $(INSTALLED): $(SOURCES)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) \
 		--requirement .venv/peers.txt
 	touch $@
+
+# axe-core, which examines pages for accessibility.
+.venv/.axe: $(INSTALLED)
+	if command -v npm >/dev/null; then \
+		npm install --silent --no-audit --no-fund --prefix .venv/axe axe-core@4.14.1 && touch $@; \
+	else echo "npm is not on PATH, so the tests of accessibility are skipped"; fi
 
 # Tools that want other versions of what hudd needs have environments of their own.
 .venv-peers/%/.installed: tests/export/readers/%.txt

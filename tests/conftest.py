@@ -12,7 +12,7 @@ import subprocess
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +23,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
+AXE = ROOT / ".venv" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 NO_DEVICE = pytest.StashKey[int]()  # how many tests were left out because there is no GPU
 
 # How long an example takes says more about the machine than about the code.
@@ -170,6 +171,43 @@ def running():
                 thread.join()
 
     return serve
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A page of headless Chromium."""
+    module = runpy.run_path(str(ROOT / "benchmarks" / "browser.py"))
+    if module["CHROMIUM"] is None:
+        pytest.skip("no chromium, chromium-browser or google-chrome on this machine's path")
+    opened = module["Browser"](tmp_path_factory.mktemp("profile"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def examine(browser: Any) -> Callable[[], dict[str, list[str]]]:
+    """Returns a function that gives what is wrong on the page: places by rule."""
+    if not AXE.is_file():
+        pytest.skip("axe-core is not installed: make test-all does it where npm is")
+
+    def found() -> dict[str, list[str]]:
+        # Through the debugger, for which the page's own policy does not hold. What is scrolled out of view counts too.
+        browser.js(
+            "document.querySelectorAll('.cluster').forEach(c => c.style.contentVisibility = 'visible')"
+        )
+        browser.js(AXE.read_text(encoding="utf-8") + "; 1")
+        result = json.loads(
+            browser.js(
+                "axe.run(document, {resultTypes: ['violations']}).then(r => JSON.stringify(r.violations))"
+            )
+        )
+        return {
+            one["id"]: [node["html"][:120] + " " + node["failureSummary"][:200] for node in one["nodes"]][:5]
+            for one in result
+            if one["impact"] in ("serious", "critical")
+        }
+
+    return found
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +72,14 @@ def _imports(path: Path) -> Iterator[tuple[int, str]]:
 def test_every_part_has_its_layer() -> None:
     parts = {path.relative_to(ROOT / "hudd").parts[0].removesuffix(".py") for path in SOURCES} - EXEMPT
     assert parts <= set(LEVEL), f"add to LAYERS and to docs/architecture.md: {sorted(parts - set(LEVEL))}"
+
+
+def test_the_drawing_has_every_part_in_its_order() -> None:
+    drawing = (ROOT / "docs" / "images" / "layers.svg").read_text(encoding="utf-8")
+    drawn = re.findall(r'<text x="[^"]*" y="[^"]*" text-anchor="middle">(\w+)</text>', drawing)
+    assert sorted(drawn) == sorted(LEVEL)
+    levels = [LEVEL[name] for name in drawn]
+    assert levels == sorted(levels, reverse=True)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -42,11 +42,14 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
 
 def on_page_content(content: str, page: Any, config: Any, files: Files) -> str:
     """Turn formulas into MathML, which needs no script, and the docstrings' roles into links."""
-    return _linked(_formulas(content))
+    return _drawn(_linked(_formulas(content)))
 
 
 def on_post_page(output: str, page: Any, config: Any) -> str:
-    """Take the script that lets the search run without a server from the site itself."""
+    """Name the search, and take the script that lets it run without a server from the site itself."""
+    output = output.replace(
+        'role="dialog">', 'role="dialog" aria-label="Search">'
+    )  # which the theme leaves unnamed
     return _WORKER.sub("../" * page.url.count("/") + "site/iframe-worker.js", output)
 
 
@@ -67,6 +70,15 @@ def _linked(content: str) -> str:
         return f'<autoref optional identifier="{target}"><code>{name.removeprefix("hudd.")}</code></autoref>'
 
     return re.sub(r":(?:func|class|meth|mod|data|attr|exc):<code>(?P<name>[^<]+)</code>", link, content)
+
+
+def _drawn(content: str) -> str:
+    """Put drawings into the page itself, so that their colours follow the theme that the reader chose."""
+
+    def drawing(match: re.Match[str]) -> str:
+        return (ROOT / "docs" / "images" / match["name"]).read_text(encoding="utf-8")
+
+    return re.sub(r'<img [^>]*src="(?:\.\./)*images/(?P<name>[\w-]+\.svg)"[^>]*>', drawing, content)
 
 
 def _formulas(content: str) -> str:

@@ -8,7 +8,9 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,6 +74,16 @@ def test_search_works_from_a_folder(site: Path, tmp_path: Path) -> None:
     page = f"{(site / 'index.html').as_uri()}?q=z-plus"
     done = subprocess.run([chromium, *options, page], capture_output=True, text=True)
     assert re.search(r'md-search-result__meta"[^>]*>\s*[1-9]\d* matching document', done.stdout)
+
+
+@pytest.mark.timing
+def test_the_home_page_is_accessible(
+    site: Path, browser: Any, examine: Callable[[], dict[str, list[str]]]
+) -> None:
+    for dark in (False, True):
+        browser.window(1280, 900, dark=dark)
+        browser.fresh((site / "index.html").as_uri())
+        assert examine() == {}
 
 
 def test_formulas_are_mathml(site: Path) -> None:
