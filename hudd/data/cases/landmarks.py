@@ -63,7 +63,7 @@ LANDMARKS = Case(
     make=partial(_splits, angles=False),
     training={"epochs": 20, "batch_size": 32, "lr": 0.005, "optimizer": "adam", "schedule": "cosine"},
     retraining={"epochs": 8, "batch_size": 32, "lr": 0.002, "optimizer": "adam", "schedule": "cosine"},
-    study={"threshold": "4", "angles": {"gaze_angle": 360}},
+    study={"threshold": "5", "angles": {"gaze_angle": 360}},
 )
 GAZE_ANGLES = Case(
     name="gaze-angles",
