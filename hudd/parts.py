@@ -68,6 +68,9 @@ STRATEGIES = Registry(
         "badge": "hudd.selection.strategies:badge",
         "core-set": "hudd.selection.strategies:core_set",
         "typiclust": "hudd.selection.strategies:typical",
+        "by-cause": "hudd.selection.strategies:by_cause",
+        "cause": "hudd.selection.strategies:for_one_cause",
+        "given": "hudd.selection.strategies:given_images",
     },
 )
 _COMPARED = ("none", "bl1", "bl2")  # those that draw one image more than once, or know what is wrong

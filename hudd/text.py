@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from rich.markup import escape
@@ -69,6 +70,28 @@ def number(value: float, step: float | None = None) -> str:
 def _places(step: float) -> int:
     """Return the digits behind the point that show a step."""
     return max(0, math.ceil(-math.log10(step)))
+
+
+def short_names(paths: Sequence[str], most: int) -> list[str]:
+    """Return the last parts of paths, as many as tell them apart, at most so many characters each.
+
+    Names that are longer have their middle left out.
+    """
+    parts = [path.replace("\\", "/").rstrip("/").split("/") for path in paths]
+    depth = 1
+    while depth < max(map(len, parts), default=1):
+        if len({"/".join(own[-depth:]) for own in parts}) == len(set(paths)):
+            break
+        depth += 1
+    return [clipped("/".join(own[-depth:]), most) for own in parts]
+
+
+def clipped(text: str, most: int) -> str:
+    """Return a text, its middle left out where it is longer than so many characters."""
+    if len(text) <= most:
+        return text
+    end = (most - 1) * 2 // 3  # endings tell file names apart
+    return f"{text[: most - 1 - end]}…{text[len(text) - end :]}"
 
 
 def percent(share: float) -> str:

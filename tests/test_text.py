@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hudd.text import number, percent, printable
+from hudd.text import clipped, number, percent, printable, short_names
 
 
 @given(st.text())
@@ -44,3 +44,17 @@ def test_numbers_that_lie_close_together_are_told_apart(low, width):
     high = low + width
     one, two = (float(number(x, width / 10).replace(",", "")) for x in (low, high))
     assert abs(two - one - width) <= 0.11 * width
+
+
+def test_short_names_tell_paths_apart():
+    assert short_names(["/data/a/1.png", "/data/b/2.png"], 20) == ["1.png", "2.png"]
+    assert short_names(["/data/a/1.png", "/data/b/1.png"], 20) == ["a/1.png", "b/1.png"]
+    assert short_names(["x\\a\\1.png", "1.png"], 20) == ["a/1.png", "1.png"]
+    assert short_names(["same", "same"], 20) == ["same", "same"]
+    assert short_names([], 20) == []
+
+
+def test_long_names_lose_their_middle():
+    assert clipped("short", 5) == "short"
+    assert clipped("abcdefghijklmnop.png", 10) == "abc…op.png"
+    assert all(len(clipped("x" * 50, most)) == most for most in range(2, 20))

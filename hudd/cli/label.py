@@ -11,6 +11,8 @@ from hudd.cli import options as o
 from hudd.cli.opening import open_study, serve_page
 from hudd.errors import UsageError
 
+_FOR_COMPARISON = "Export all images that the strategies of 'hudd retrain --compare' pay labels for."
+
 
 def label(
     study: o.StudyDir,
@@ -21,6 +23,7 @@ def label(
     import_: Annotated[
         Path | None, typer.Option("--import", metavar="PATH", help="Read labels back.", show_default=False)
     ] = None,
+    for_comparison: Annotated[bool, typer.Option("--for-comparison", help=_FOR_COMPARISON)] = False,
     unlabelled: Annotated[bool, typer.Option("--unlabelled", help="Export only what has no label.")] = False,
     overwrite: Annotated[
         bool,
@@ -44,12 +47,14 @@ def label(
 
       hudd label signs --export todo.csv --unlabelled
 
+      hudd label signs --export todo.csv --for-comparison
+
       hudd label signs --import todo.csv
 
       hudd label signs --serve
     """
     from hudd.cli.printing import console, in_line, print_json
-    from hudd.study.labels import check_classes, export_labels, import_labels
+    from hudd.study import labels
 
     opened = open_study(study, break_lock=break_lock)
     if opened.settings.improvement is None:
@@ -57,20 +62,25 @@ def label(
             f"'{opened.path}' has no improvement set to label; 'hudd run {opened.path} --improvement DATA' selects "
             "from one."
         )
-    check_classes(opened)
+    labels.check_classes(opened)
     if serve:
         serve_page(opened, "label", host, port)
         return
     if import_ is not None:
-        count = import_labels(opened, import_, overwrite=overwrite)
+        count = labels.import_labels(opened, import_, overwrite=overwrite)
         if not json:
             console.print(f"{count:,} new labels read from {in_line(import_)}", soft_wrap=True)
     if export is not None:
-        count = export_labels(opened, export, unlabelled_only=unlabelled, overwrite=overwrite)
+        count = labels.export_labels(
+            opened, export, unlabelled_only=unlabelled, for_comparison=for_comparison, overwrite=overwrite
+        )
         if not json:
             console.print(f"{count:,} images written to {in_line(export)}", soft_wrap=True)
     state = opened.label_state()
+    compared = labels.comparison_state(opened) if opened.settings.modes else {}
     if json:
-        print_json(state)
-    else:
-        console.print(f"{state['labelled']:,} of {state['selected']:,} selected images have a label")
+        print_json({**state, **compared})
+        return
+    console.print(f"{state['labelled']:,} of {state['selected']:,} selected images have a label")
+    if compared:
+        console.print(in_line(labels.comparison_needs(opened)), soft_wrap=True)

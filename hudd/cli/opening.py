@@ -94,6 +94,9 @@ def _settings(old: Settings | None, typed: dict[str, Any]) -> dict[str, Any]:
             given[whole] = before | {name: given.pop(name) for name in names}
     if "modes" in given:
         given.setdefault("runs", _RUNS)
+    for name, strategy in {"cause": "cause", "images": "given"}.items():
+        if name in given:
+            given.setdefault("strategy", strategy)
     if "factor" in given and "budget" not in given:
         given["budget"] = None
     if "budget" in given and "factor" not in given:

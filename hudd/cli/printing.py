@@ -14,12 +14,13 @@ from rich.text import Text
 
 from hudd.errors import one_line
 from hudd.progress import event
+from hudd.text import clipped, printable, short_names, to_json
 from hudd.text import in_line as in_line  # the commands import it from here
-from hudd.text import printable, to_json
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from hudd.retraining import Comparison
     from hudd.study import Study
 
 SPEAKS = os.environ.get("RANK", "0") == "0"  # of several processes under torchrun the first one does
@@ -85,6 +86,18 @@ _LEFT_OUT = ("name",)  # where nothing has one
 _SHARE_OF = {"commonest": "share", "cause": "purity", "parameter": "variance_reduction"}
 
 
+def print_selection(frame: pd.DataFrame, *, most: int = 10) -> None:
+    """Print the first images of a selection, a line each, within 80 columns."""
+    shown = frame.drop(columns=["rank", "outside"]).head(most).copy()
+    shown.insert(0, "image", short_names([printable(path) for path in shown.pop("path")], 26))
+    for name, width in {"cluster_name": 12, "prediction": 12, "label": 12}.items():
+        if name in shown:
+            shown[name] = [clipped(printable(value), width) for value in shown[name]]
+    print_table("Unsafe set", shown)
+    if len(frame) > most:
+        console.print(f"[dim]... and {len(frame) - most} more; 'hudd export' writes them all[/]")
+
+
 def print_pairs(title: str, pairs: dict[str, str]) -> None:
     """Print names and values."""
     table = Table(title=_printable(title), title_justify="left", title_style="bold", show_header=False)
@@ -143,6 +156,16 @@ def write_comparison(study: Study) -> None:
     if not newer:
         write(study)
     print_step("comparison", str(plot.parent), None if newer else time.perf_counter() - started)
+
+
+def print_comparison(found: Comparison, frame: pd.DataFrame) -> None:
+    """Print the table of a comparison of strategies, and what it is counted on."""
+    from hudd.summary.judge import CHOSE
+
+    runs = sum(run.strategy == found.reference for run in found.runs)
+    chose = f"; {CHOSE}" if found.on == "test" else ""
+    title = f"{found.on.capitalize()} accuracy, {found.runs[0].accuracy_before:.2%} before{chose}"
+    print_table(f"{title}; means of {runs}, tests against {found.reference}", frame)
 
 
 def _is_newer(made: Path, *sources: Path) -> bool:

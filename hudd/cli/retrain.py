@@ -25,7 +25,8 @@ def retrain(
 
       hudd retrain signs --compare hudd,hybrid,random,entropy --runs 10
     """
-    from hudd.cli.printing import console, in_line, print_json, print_table, run_step
+    from hudd.cli.printing import console, in_line, print_comparison, print_json, print_table, run_step
+    from hudd.study.labels import comparison_needs
     from hudd.study.strategy_comparison import (
         comparison_table,
         comparison_text,
@@ -38,6 +39,9 @@ def retrain(
     if json:
         opened.retrain()
     else:
+        if opened.settings.modes:
+            run_step(opened, "select")
+            console.print(in_line(comparison_needs(opened)), soft_wrap=True)
         run_step(opened, "retrain")
     if len(opened.settings.compared) == 1 and opened.settings.runs == 1:
         if json:
@@ -49,7 +53,7 @@ def retrain(
     if json:
         print_json(records(comparison_table(opened)))
         return
-    before, runs = found.runs[0].accuracy_before, opened.settings.runs
-    title = f"Test accuracy, {before:.2%} before; means of {runs}, tests against {found.reference}"
-    print_table(title, comparison_text(opened))
+    print_comparison(found, comparison_text(opened))
+    if found.on == "judge":
+        print_comparison(strategy_comparison(opened, on="test"), comparison_text(opened, on="test"))
     console.print(f"Runs, statistics and plot: [bold]{in_line(files['csv'].parent)}[/]", soft_wrap=True)

@@ -16,7 +16,8 @@ def select(
     """Select the improvement images that are closest to the clusters: those to label next.
 
     With --strategy hybrid, images within the clusters' reach are drawn by how likely the DNN fails on them, from
-    its entropy and from the test images with like heatmaps; each cluster's budget stays the same.
+    its entropy and from the test images with like heatmaps; each cluster's budget stays the same. With --cause, all
+    labels go to one root cause.
 
     [bold]Examples[/]
 
@@ -24,14 +25,20 @@ def select(
 
       hudd select signs --strategy hybrid
 
+      hudd select signs --cause 3 --budget 50
+
+      hudd select signs --images list.csv
+
       hudd select signs --json
     """
-    from hudd.cli.printing import print_json, print_table, run_step
+    from hudd.cli.printing import console, print_json, print_selection, run_step
     from hudd.summary import records
+    from hudd.summary.cost import cost_of
 
     opened = open_study(study, given=given, break_lock=break_lock)
     if json:
         print_json(records(opened.select().table("selection")))
         return
     run_step(opened, "select")
-    print_table("Unsafe set", opened.table("selection"), most=10)
+    print_selection(opened.table("selection"))
+    console.print(str(cost_of(opened, opened.selection.image)))

@@ -10,7 +10,10 @@ from hudd.cli import options as o
 from hudd.cli.opening import open_results
 
 # Of the causes: the rule is in most names, and with all intervals the table would be wider than a terminal.
-_LEFT_OUT = ("low", "high", "rule", "rate", "rate_low", "rate_high", "common")
+_LEFT_OUT = {
+    "causes": ("low", "high", "rule", "rate", "rate_low", "rate_high", "common"),
+    "judge": ("low", "high"),
+}
 
 
 def show(
@@ -59,6 +62,7 @@ def show(
         "layers": "layers",
         "causes": "clusters",
         "clusters": "clusters",
+        "judge": "judge",
         "retraining": "retraining",
         "parts": "splits/test/values/off",
     }
@@ -67,7 +71,7 @@ def show(
     for name, frame in tables.items():
         if not len(frame.columns):
             continue
-        left_out = _LEFT_OUT if name == "causes" else ()
+        left_out = _LEFT_OUT.get(name, ())
         title = f"Error by {frame.columns[0]}" if name == "parts" else name.capitalize()
         print_table(title, frame.drop(columns=list(left_out)))
     for hint in opened.hints():

@@ -6,7 +6,7 @@ from hudd.cli import options as o
 from hudd.cli.opening import open_or_create
 
 
-@o.takes("test", also=("preset", "seed"))
+@o.takes("test", also=("preset",))
 def run_test(
     study: o.StudyDir,
     given: o.Given,
@@ -28,6 +28,8 @@ def run_test(
     )
     if json:
         summary = opened.test().summary()
-        print_json({split: summary[split] for split in ("test", "train", "improvement") if split in summary})
+        print_json(
+            {split: summary[split] for split in ("test", "judge", "train", "improvement") if split in summary}
+        )
     else:
         run_step(opened, "test")

@@ -13,7 +13,7 @@ from hudd.data.prints import Prints, difference_hash
 
 ALIKE_BITS = 3  # of 64 in which the difference hashes of images that look alike may differ
 ALIKE_LEVELS = 4.0  # of 255 in which their thumbnails may differ on average
-_FLAT_BITS = 8  # an image with fewer bits set has no structure to compare
+FLAT_BITS = 8  # an image with fewer bits set has no structure to compare
 _MOST_PAIRS = 200_000_000  # that are compared between two sets
 _SHOWN = 5
 
@@ -139,7 +139,7 @@ def _look_alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     if not len(other):
         return found
     own, theirs = difference_hash(one), difference_hash(other)
-    structured = np.bitwise_count(own) >= _FLAT_BITS
+    structured = np.bitwise_count(own) >= FLAT_BITS
     for row in np.flatnonzero(structured):
         near = np.flatnonzero(np.bitwise_count(theirs ^ own[row]) <= ALIKE_BITS)
         if len(near):

@@ -23,6 +23,7 @@ from hudd.report.trust import Trust
 from hudd.review.view import View, view
 from hudd.store.files import write_error, write_whole
 from hudd.summary import assignment_line, cautions, mean_errors, table
+from hudd.summary.judge import judge_facts
 from hudd.tasks import Task
 from hudd.text import printable
 
@@ -172,6 +173,7 @@ class _Draft:
             provenance=_provenance(study.provenance),
             task=study.task,
             draws=type(study.task).draw is not Task.draw,
+            judge=judge_facts(study, facts.retrained[0].mode if facts.retrained else ""),
             cautions=[printable(text) for text in cautions(study)],
             labels=printable(assignment_line(study)),
             classes=table(study, "classes").to_dict("records"),

@@ -7,7 +7,7 @@ from hudd.retraining.fit import FitResult, fit
 from hudd.retraining.images import CachedImages, Images, JoinedImages, TensorImages, as_images
 from hudd.retraining.prediction import Predictions, predict
 from hudd.retraining.retrain import Retraining, retrain
-from hudd.retraining.statistics import Contrast, confidence_interval, contrast
+from hudd.retraining.statistics import Contrast, confidence_interval, contrast, least_p_value
 from hudd.retraining.strategy_comparison import Comparison, Run, compare
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "confidence_interval",
     "contrast",
     "fit",
+    "least_p_value",
     "predict",
     "retrain",
     "save_weights",

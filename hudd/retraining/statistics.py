@@ -44,6 +44,11 @@ def confidence_interval(values: np.ndarray, level: float = 0.95) -> tuple[float,
     return mean - half, mean + half
 
 
+def least_p_value(runs: int) -> float:
+    """Return the smallest p that :func:`contrast` of so many runs against as many can have: that of all ahead."""
+    return contrast(np.arange(runs) + runs, np.arange(runs)).p_value
+
+
 def contrast(values: np.ndarray, reference: np.ndarray) -> Contrast:
     """Compare two samples by ranks, which asks nothing of their distribution."""
     values, reference = np.asarray(values, np.float64), np.asarray(reference, np.float64)

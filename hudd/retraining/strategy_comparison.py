@@ -19,7 +19,7 @@ from hudd.retraining.config import TrainingConfig
 from hudd.retraining.images import TensorImages, as_images, as_labels, cached
 from hudd.retraining.prediction import predict
 from hudd.retraining.retrain import Retraining, retrain
-from hudd.retraining.statistics import confidence_interval, contrast
+from hudd.retraining.statistics import confidence_interval, contrast, least_p_value
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,9 +42,9 @@ class Run:
     bag : int
         Images, with repeats, that were added to the training set.
     accuracy_before, accuracy_after : float
-        On the test set.
+        On the test set, or the judge set where there is one.
     improved, worsened : int
-        Test images wrong before and right after, and the reverse.
+        Of its images, those wrong before and right after, and the reverse.
     recovery : dict[str, float]
         Cluster to the share of its errors that are right after.
     best_epoch : int
@@ -73,13 +73,16 @@ class Comparison:
         In order of strategy and seed.
     reference : str
         The strategy that the others are tested against.
+    on : str
+        The set that the accuracies are of: "test" or "judge".
     """
 
     runs: tuple[Run, ...]
     reference: str
+    on: str = "test"
 
     def accuracies(self, strategy: str) -> np.ndarray:
-        """Return the test accuracies after retraining, (runs,), by seed."""
+        """Return the accuracies after retraining, (runs,), by seed."""
         return np.array([run.accuracy_after for run in self.runs if run.strategy == strategy])
 
     def summary(self) -> list[dict[str, Any]]:
@@ -112,7 +115,9 @@ class Comparison:
     def write_json(self, file: str | Path) -> None:
         """Write summary and runs as JSON."""
         content = {
+            "on": self.on,
             "reference": self.reference,
+            "least_p_value": least_p_value(len(self.accuracies(self.reference))),
             "summary": self.summary(),
             "runs": [asdict(run) for run in self.runs],
         }
@@ -141,7 +146,7 @@ class Comparison:
         )
         axes.set_yticks(range(len(summary)), [row["strategy"] for row in summary])
         axes.invert_yaxis()
-        axes.set_xlabel("test accuracy (%): runs, mean and 95 % interval")
+        axes.set_xlabel(f"{self.on} accuracy (%): runs, mean and 95 % interval")
         axes.legend(loc="best", fontsize="small")
         return figure
 

@@ -67,6 +67,15 @@ class Candidates:
         (M,) int64 predicted classes.
     embed : callable, optional
         Returns the :class:`Embedding` of the images; called when it is needed.
+    cause : np.ndarray, optional
+        (N_errors,) int root cause of each error from 1, 0 for none; by default each cluster is one.
+    alike : callable, optional
+        ``alike(rows)`` returns the groups, (n,) int64, that images of these rows form which look alike; by default none
+        do.
+    target : int, optional
+        The cause that strategy ``cause`` selects for.
+    given : np.ndarray, optional
+        (S,) int64 rows that were chosen elsewhere, for strategy ``given``.
     """
 
     closest: ClosestMembers
@@ -78,6 +87,10 @@ class Candidates:
     estimate: Callable[[], np.ndarray] | None = None
     prediction: np.ndarray | None = None
     embed: Callable[[], Embedding] | None = None
+    cause: np.ndarray | None = None
+    alike: Callable[[np.ndarray], np.ndarray] | None = None
+    target: int | None = None
+    given: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.entropy)
@@ -86,6 +99,23 @@ class Candidates:
     def doubt(self) -> np.ndarray:
         """(M,) float64: the entropy, times the estimated probability of failure where there is one."""
         return self.entropy if self.estimate is None else self.estimate() * self.entropy
+
+    @cached_property
+    def nearest_cause(self) -> np.ndarray:
+        """(M,) int64 cause of the cluster that each image is closest to; 0 beyond the reach of that cluster."""
+        closest, rows = self.closest, np.arange(len(self))
+        column = closest.distance.argmin(axis=1)
+        of_error = self.labels if self.cause is None else self.cause
+        of_cluster = np.array([of_error[self.labels == cluster][0] for cluster in closest.clusters], np.int64)
+        inside = ~(closest.distance[rows, column] > closest.reach[column])
+        return np.where(inside, of_cluster[column], 0)
+
+    def unlike(self, rows: np.ndarray) -> np.ndarray:
+        """Return the first row of each group of images that look alike, in their order."""
+        if self.alike is None or not len(rows):
+            return rows
+        first: np.ndarray = rows[np.sort(np.unique(self.alike(rows), return_index=True)[1])]
+        return first
 
     @cached_property
     def embedding(self) -> Embedding:

@@ -16,7 +16,7 @@ from hudd.lazy import sklearn_cluster, sklearn_neighbors
 from hudd.selection.baselines import check_budget
 from hudd.selection.uncertain import select_entropy
 
-_AS_MANY = 4  # times the budget, of the most uncertain images, go into k-means
+AS_MANY = 4  # times the budget, of the most uncertain images, go into k-means
 _LLOYD = 10_000  # rows up to which all are read in every iteration of k-means
 _ITERATIONS, _BLOCK = 50, 4096
 _MOST_CLUSTERS, _NEIGHBOURS = 500, 20  # of TypiClust, as its authors have them
@@ -225,7 +225,7 @@ def select_entropy_kmeans(
     features = _checked(features, budget)
     if len(features) != len(entropy):
         raise UsageError(f"there are {len(features)} features but {len(entropy)} entropies; give one each.")
-    uncertain = select_entropy(entropy, min(_AS_MANY * budget, len(features)), seed=seed)
+    uncertain = select_entropy(entropy, min(AS_MANY * budget, len(features)), seed=seed)
     chosen: np.ndarray = uncertain[np.sort(spread(features[uncertain], budget, seed=seed))]
     return chosen
 

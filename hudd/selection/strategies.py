@@ -11,6 +11,7 @@ from hudd.errors import HuddError, UsageError
 from hudd.parts import STRATEGIES
 from hudd.selection.balance import balance
 from hudd.selection.baselines import bootstrap, select_bl1, select_bl2, select_random
+from hudd.selection.by_cause import select_by_cause, select_for_cause
 from hudd.selection.candidates import Candidates, Drawn, Embedding
 from hudd.selection.closest import ClosestMembers
 from hudd.selection.diverse import select_badge, select_core_set, select_entropy_kmeans, select_typical
@@ -78,6 +79,25 @@ def core_set(candidates: Candidates, budget: int, *, seed: int) -> np.ndarray:
 def typical(candidates: Candidates, budget: int, *, seed: int) -> np.ndarray:
     """The most typical image of each k-means cluster of the features."""
     return select_typical(candidates.embedding.features, budget, seed=seed)
+
+
+def by_cause(candidates: Candidates, budget: int, *, seed: int) -> np.ndarray:
+    """Uncertain and unlike images, for every cause in proportion to its errors."""
+    return select_by_cause(candidates, budget, seed=seed)
+
+
+def for_one_cause(candidates: Candidates, budget: int, *, seed: int) -> np.ndarray:
+    """Of the images closest to one root cause the most uncertain and unlike ones."""
+    if candidates.target is None:
+        raise UsageError("strategy 'cause' selects for one root cause; give its number as `cause`.")
+    return select_for_cause(candidates, candidates.target, budget, seed=seed)
+
+
+def given_images(candidates: Candidates, budget: int, *, seed: int) -> np.ndarray:
+    """The first images of a list that was made elsewhere."""
+    if candidates.given is None:
+        raise UsageError("strategy 'given' selects the images of a list; give its file as `images`.")
+    return candidates.given[:budget]
 
 
 def drawn_errors(candidates: Candidates, budget: int, *, seed: int) -> Drawn:
@@ -236,16 +256,24 @@ def strategies(
     UsageError
         If a name is unknown.
     """
-    check_strategies(names)
     estimate = failure if failure is None or callable(failure) else lambda: failure
     candidates = Candidates(
         closest, labels, entropy, correct=correct, estimate=estimate, prediction=prediction, embed=embed
     )
+    return strategies_of(names, candidates, budget=budget, size=size)
+
+
+def strategies_of(
+    names: Sequence[str], candidates: Candidates, *, budget: int, size: int | None = None
+) -> dict[str, Strategy]:
+    """Make strategies as :func:`strategies` does, from candidates of which all is known that they need."""
+    check_strategies(names)
 
     def bag_size(seed: int) -> int:
         if size is not None:
             return size
-        return len(balance(select_unsafe(closest, labels, budget=budget, seed=seed)))
+        own = select_unsafe(candidates.closest, candidates.labels, budget=budget, seed=seed)
+        return len(balance(own))
 
     def strategy(name: str) -> Strategy:
         def both(seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from hudd.parts import ATTRIBUTES, CLUSTERERS, COMPRESSIONS, FEATURES, SELECTING
 from hudd.presets import DEFAULT_BACKBONE, DEFAULT_PRESET, PRESETS, Pool, Reduction
 from hudd.settings.fields import Panel, Range, check, setting
 
-SPLITS = ("test", "train", "improvement")
+SPLITS = ("test", "judge", "train", "improvement")
 LARGEST_SEED = 2**32 - 1  # scikit-learn's are of 32 bits
 
 _DATA = "a folder with one subfolder per class, a .csv or .parquet manifest (path, label, parameters), an .npz, or "
@@ -68,6 +68,26 @@ class StudySettings:
         steps=("test", "select"),
         metavar="DATA",
         path=True,
+    )
+    judge: str | None = _data(
+        None,
+        help="Labelled images that no step reads but the report of what retraining changed; the test set's errors are "
+        "what the clusters are made of",
+        steps=("test", "evaluate", "retrain"),
+        metavar="DATA",
+        path=True,
+    )
+    judge_share: float | None = _data(
+        None,
+        help="Take such a share of the test set for the judge set, class by class, by the seed: 0.5",
+        bounds=Range(above=0, below=1),
+        metavar="SHARE",
+    )
+    judge_groups: str | None = _data(
+        None,
+        help="Column of the test set whose images stay together when the judge set is taken from it, such as a track, "
+        "a driver or a sequence; by default images that look alike do",
+        metavar="COLUMN",
     )
     task: str | None = _data(
         None,
@@ -199,12 +219,26 @@ class StudySettings:
         bounds=Range(least=1),
         panel=Panel.FIRST,
     )
+    cause: int | None = _selection(
+        None,
+        help="Select for this root cause alone, by strategy cause: of the images closest to it the most uncertain and "
+        "unlike ones",
+        bounds=Range(least=1),
+        metavar="NUMBER",
+    )
+    images: str | None = _selection(
+        None,
+        help="Select the images of a list, by strategy given: a .csv with the column path",
+        metavar="FILE",
+        path=True,
+    )
     strategy: str = _selection(
         "hudd",
         help="How images are selected: hudd (default), those closest to the clusters; hybrid, those within the "
         "clusters' reach, drawn by uncertainty; entropy, margin and class-balanced-entropy, the most uncertain; "
-        "entropy-kmeans and badge, uncertain and unlike ones; core-set and typiclust, those that cover or typify the "
-        "others; random; or package.module:factory",
+        "entropy-kmeans and badge, uncertain and unlike ones; by-cause, such ones for each cause; core-set and "
+        "typiclust, those that cover or typify the others; cause, for --cause; given, for --images; random; or "
+        "package.module:factory",
         choices=SELECTING,
         metavar="NAME",
     )
@@ -212,7 +246,7 @@ class StudySettings:
         0,
         help="Seed of everything that is drawn",
         panel=Panel.SELECTION,
-        steps=("cluster", "select", "retrain", "evaluate"),
+        steps=("test", "cluster", "select", "retrain", "evaluate"),
         bounds=Range(least=0, most=LARGEST_SEED),
     )
     training: dict[str, Any] = _retraining(
@@ -229,6 +263,9 @@ class StudySettings:
         choices=STRATEGIES,
         option="--compare",
         metavar="NAMES",
+    )
+    keep_runs: bool = _retraining(
+        False, help="Keep the weights of every run in STUDY/models, not of the first alone", neutral=True
     )
     angles: dict[str, float] = setting(
         default_factory=dict,

@@ -88,7 +88,7 @@ def check_parameters(inputs: Inputs) -> None:
                 raise UsageError(f"{option} has '{name}', which is no {kind} of the test set; {there}.")
 
 
-_BY_ENTROPY = ("entropy", "entropy-kmeans", "class-balanced-entropy")
+_BY_ENTROPY = ("entropy", "entropy-kmeans", "class-balanced-entropy", "by-cause")
 _BY_PROBABILITIES = ("margin", "badge")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from hudd.data import ImageSource, batches, open_source
+from hudd.data.subset import Subset
 from hudd.features import FEATURES, Extractor, Heatmaps, Subject
 from hudd.lrp import LRP
 from hudd.lrp.targets import Target
@@ -104,9 +105,11 @@ class StudyFeatures:
         """Return the images of a split as the extractor takes them in."""
         spec = self._settings.data(split)
         transform = getattr(self._whole, "transform", None) if self._class.own_network else None
+        own = self._source(split)
         if transform is None or spec is None:
-            return self._source(split)
-        return open_source(spec, transform=transform, class_names=self._source(split).class_names)
+            return own
+        seen = open_source(spec, transform=transform, class_names=own.class_names)
+        return Subset(seen, own.rows, own.mark) if isinstance(own, Subset) else seen
 
     def mark(self) -> list[Any]:
         """Return what the features depend on besides DNN, rules and layers; nothing for the DNN's own relevance."""

@@ -133,7 +133,7 @@ class Inputs:
         return open_sources(self.settings, self.transform, self.given_class_names, self.results.reading)
 
     def source(self, split: str) -> ImageSource:
-        """Return the images of "test", "train" or "improvement".
+        """Return the images of "test", "judge", "train" or "improvement".
 
         Raises
         ------

@@ -9,6 +9,7 @@ import numpy as np
 
 from hudd import selection
 from hudd.errors import HuddError, UsageError
+from hudd.retraining import least_p_value
 from hudd.store import drop, read_values, write_dataset
 from hudd.store.files import write_error
 from hudd.study.fingerprint import digest_picture
@@ -24,11 +25,14 @@ _COLUMNS = {
 
 
 def export_labels(
-    study: Study, path: str | Path, *, unlabelled_only: bool = False, overwrite: bool = False
+    study: Study,
+    path: str | Path,
+    *,
+    unlabelled_only: bool = False,
+    for_comparison: bool = False,
+    overwrite: bool = False,
 ) -> int:
-    """Write the images that need a label, with what the DNN says about them, the selected ones first.
-
-    Where strategies are to be compared, what they pay labels for is written too, without a cluster.
+    """Write the selected images, with what the DNN says about them, to be labelled.
 
     Parameters
     ----------
@@ -39,6 +43,9 @@ def export_labels(
         sorted into one folder per class.
     unlabelled_only : bool
         Leave out what has a label.
+    for_comparison : bool
+        Write all images that the strategies to be compared (`modes`) pay labels for: the selected ones first, the
+        others without a cluster.
     overwrite : bool
         Write a table or tasks again where the file exists, with all that was filled in.
 
@@ -50,7 +57,8 @@ def export_labels(
     Raises
     ------
     UsageError
-        If there is such a file and it is not to be written again, or such a folder and it is not empty.
+        If there is such a file and it is not to be written again, or such a folder and it is not empty, or no
+        strategies are to be compared.
     HuddError
         If the path cannot be written, or pictures are wanted and the improvement set is no longer what was tested.
     """
@@ -60,7 +68,7 @@ def export_labels(
         raise UsageError(
             f"'{path}' exists, perhaps with labels filled in; name another file, or give `overwrite=True`."
         )
-    rows = rows_to_label(study.inputs, study.journal)
+    rows = compared_rows(study) if for_comparison else study.selection.image
     if unlabelled_only:
         rows = rows[study.labels[rows] < 0]
     split, unsafe, names = study.split("improvement"), study.selection, np.array(study.class_names, object)
@@ -92,6 +100,40 @@ def export_labels(
     except OSError as error:
         raise write_error(path, error) from error
     return len(paths)
+
+
+def compared_rows(study: Study) -> np.ndarray:
+    """Rows of the improvement set that a comparison of strategies needs a label for, the selected ones first.
+
+    Raises
+    ------
+    UsageError
+        If no strategies are to be compared.
+    """
+    if not study.settings.modes:
+        raise UsageError(
+            f"no strategies are to be compared in '{study.path}'; 'hudd retrain {study.path} --compare NAMES' says "
+            "which."
+        )
+    return rows_to_label(study.inputs, study.journal)
+
+
+def comparison_state(study: Study) -> dict[str, dict[str, int]]:
+    """Return how many images the comparison needs a label of, and how many have one."""
+    rows = compared_rows(study)
+    return {"compared": {"images": len(rows), "labelled": int((study.labels[rows] >= 0).sum())}}
+
+
+def comparison_needs(study: Study) -> str:
+    """Say how many labels the comparison of strategies needs, how many are missing, and the least p it can find."""
+    rows, settings = compared_rows(study), study.settings
+    missing = int((study.labels[rows] < 0).sum())
+    names = ", ".join(settings.modes)
+    return (
+        f"Comparing {names} by {settings.runs} runs each needs labels of {len(rows):,} images, {missing:,} of them "
+        f"missing; the smallest p of {settings.runs} against {settings.runs} runs is "
+        f"{least_p_value(settings.runs):.2g}."
+    )
 
 
 def import_labels(study: Study, path: str | Path, *, overwrite: bool = False) -> int:

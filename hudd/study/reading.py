@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from hudd.data.subset import Subset
 from hudd.study.inputs import Inputs
 
 _SPELLED = 1000  # labels as written that are kept
@@ -25,6 +26,8 @@ def reading_of(inputs: Inputs, split: str) -> str:
             "written": found.written[:_SPELLED],
             "outputs": found.outputs[:_SPELLED],
         }
+    if isinstance(source, Subset) and source.taken_from:
+        reading |= {"taken_from": source.taken_from, "taken": source.rows.tolist()}
     if split == "test":
         reading["untrained"] = inputs.model.untrained
     return json.dumps(reading, ensure_ascii=False)

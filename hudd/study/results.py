@@ -58,7 +58,7 @@ class Results:
     # -- the data
 
     def split(self, name: str) -> Split:
-        """Return what the DNN made of a split: "test", "train" or "improvement"."""
+        """Return what the DNN made of a split: "test", "judge", "train" or "improvement"."""
         self.settings.data(name)
         with self.file.reading() as h5:
             group = self._get(h5, f"splits/{name}", "test")

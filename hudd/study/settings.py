@@ -38,6 +38,18 @@ class Settings(StudySettings):
                 raise UsageError(
                     f"the period of angle '{name}' is {period}; give a number above 0, such as 360."
                 )
+        if self.judge is not None and self.judge_share is not None:
+            raise UsageError(
+                f"judge is '{self.judge}' and judge_share {self.judge_share}, and there is one judge set; give one of "
+                "them."
+            )
+        if self.judge_groups is not None and self.judge_share is None:
+            raise UsageError(
+                f"judge_groups is '{self.judge_groups}', and nothing is taken from the test set; give judge_share too."
+            )
+        for strategy, needed in {"cause": "cause", "given": "images"}.items():
+            if strategy in (self.strategy, *self.modes) and getattr(self, needed) is None:
+                raise UsageError(f"strategy '{strategy}' needs {needed}, which is not given; give it too.")
         if self.factor is not None and self.budget is not None:
             raise UsageError("factor and budget both say how many images to select; give one of them.")
         if self.budget is not None and self.choices.bagging == "hudd-2021":
@@ -86,9 +98,11 @@ class Settings(StudySettings):
         return self.choices.pool if self.pool is None else self.pool
 
     def data(self, split: str) -> str | None:
-        """Return the data spec of a split."""
+        """Return the data spec of a split; that of the test set, where the judge set is taken from it."""
         if split not in SPLITS:
             raise UsageError(f"split '{split}' is unknown; choose one of: {', '.join(SPLITS)}.")
+        if split == "judge" and self.judge_share is not None:
+            return self.test
         spec: str | None = getattr(self, split)
         return spec
 

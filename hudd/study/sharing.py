@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import h5py
 
@@ -23,11 +24,12 @@ def compare_sets(inputs: Inputs, journal: Journal) -> None:
     Raises
     ------
     UsageError
-        If more than one in a thousand test images are in the training or improvement set, or as many images have copies
-        with different labels, and ``allow_overlap`` is not set. What is rarer is reported with the error rate.
+        If more than one in a thousand test or judge images are in another set, or as many images have copies with
+        different labels, and ``allow_overlap`` is not set. What is rarer is reported with the error rate.
     """
     with journal.file.reading() as h5:
-        sets = {split: h5[f"splits/{split}"] for split in SPLITS if f"splits/{split}/pixels" in h5}
+        given = [split for split in SPLITS if split != "judge" or inputs.settings.data(split) is not None]
+        sets = {split: h5[f"splits/{split}"] for split in given if f"splits/{split}/pixels" in h5}
         mark = digest([str(h5[f"steps/test/{split}"].attrs["fingerprint"]) for split in sets], sorted(sets))
         known = h5["splits"].attrs.get("overlap_fingerprint") == mark
         imprints = {} if known else {split: _imprint(group) for split, group in sets.items()}
@@ -38,7 +40,8 @@ def compare_sets(inputs: Inputs, journal: Journal) -> None:
                 overlap=json.dumps(found.to_json(), ensure_ascii=False), overlap_fingerprint=mark
             )
     if not inputs.settings.allow_overlap:
-        _refuse(inputs.results.overlap, len(inputs.results.split("test").label), str(inputs.path))
+        counts = {name: len(source) for name, source in inputs.sources.items() if name in ("test", "judge")}
+        _refuse(inputs.results.overlap, counts, str(inputs.path))
 
 
 def _imprint(group: h5py.Group) -> Imprint:
@@ -46,16 +49,19 @@ def _imprint(group: h5py.Group) -> Imprint:
     return Imprint(paths, group["label"][...], Prints(group["pixels"][...], group["thumbnail"][...]))
 
 
-def _refuse(found: Overlap, tested: int, where: str) -> None:
+def _refuse(found: Overlap, counts: Mapping[str, int], where: str) -> None:
     go_on = f"take them out of one set, or 'hudd run {where} --allow-overlap' goes on"
     for shared in found.shared:
-        if shared.sets[0] == "test" and shared.same > _TOLERATED * tested:
+        tested, other = shared.sets
+        if tested in counts and shared.same > _TOLERATED * counts[tested]:
+            why = "errors on what a DNN learns from say nothing of others"
+            if other == "judge":
+                why = "images that choose the clusters cannot judge what came of it"
             raise UsageError(
-                f"the {shared.sets[1]} set holds {shared.same:,} of the {tested:,} test images, pixel by pixel "
-                f"({_listed(shared)}); "
-                f"errors on what a DNN learns from say nothing of others: {go_on}."
+                f"the {other} set holds {shared.same:,} of the {counts[tested]:,} {tested} images, pixel by pixel "
+                f"({_listed(shared)}); {why}: {go_on}."
             )
-    if found.contradicting > _TOLERATED * tested:
+    if found.contradicting > _TOLERATED * counts["test"]:
         one, label, other, other_label = found.contradictions[0]
         more = f", and {found.contradicting - 1:,} more" if found.contradicting > 1 else ""
         raise UsageError(

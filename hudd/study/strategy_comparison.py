@@ -12,9 +12,19 @@ from hudd.store.aside import whole_folder
 from hudd.store.files import write_error
 from hudd.study.results import Results
 
+_COUNTED = ("accuracy_before", "accuracy_after", "improved", "worsened")
 
-def strategy_comparison(study: Results) -> Comparison:
+
+def strategy_comparison(study: Results, *, on: str | None = None) -> Comparison:
     """Gather the runs; the others are tested against ``random``, or against the first strategy without it.
+
+    Parameters
+    ----------
+    study : Results
+        With retrainings.
+    on : {"judge", "test"}, optional
+        The set that is counted on; by default the judge set where every run was counted on one. The recovery by cluster
+        is of test images either way.
 
     Raises
     ------
@@ -25,25 +35,27 @@ def strategy_comparison(study: Results) -> Comparison:
     if not found:
         raise HuddError(f"'{study.path}' has no retraining yet; 'hudd retrain {study.path}' makes it.")
     names = [name for name in study.settings.compared if name in found]
+    told = all("judge" in run for name in names for run in found[name])
+    on = on or ("judge" if told else "test")
     runs = tuple(
         Run(
             strategy=name,
             seed=run["seed"],
             labelled=run["labelled"],
             bag=len(run["bag"]),
-            **{key: run[key] for key in ("accuracy_before", "accuracy_after", "improved", "worsened")},
+            **{key: (run["judge"] if on == "judge" else run)[key] for key in _COUNTED},
             recovery=dict(zip(map(str, run["cluster"].tolist()), run["recovery"].tolist())),
             best_epoch=run["best_epoch"],
         )
         for name in names
         for run in found[name]
     )
-    return Comparison(runs, "random" if "random" in names else names[0])
+    return Comparison(runs, "random" if "random" in names else names[0], on)
 
 
-def comparison_table(study: Results) -> pd.DataFrame:
+def comparison_table(study: Results, *, on: str | None = None) -> pd.DataFrame:
     """One row a strategy: mean accuracy with its 95 % interval, and the test against the reference."""
-    found = strategy_comparison(study)
+    found = strategy_comparison(study, on=on)
     columns = {
         "strategy": "strategy", "runs": "runs", "labelled": "labelled", "accuracy": "accuracy_mean",
         "ci_low": "accuracy_ci_low", "ci_high": "accuracy_ci_high", "fixed": "improved_mean",
@@ -53,10 +65,10 @@ def comparison_table(study: Results) -> pd.DataFrame:
     return pd.DataFrame([{name: row.get(key) for name, key in columns.items()} for row in rows])
 
 
-def comparison_text(study: Results) -> pd.DataFrame:
+def comparison_text(study: Results, *, on: str | None = None) -> pd.DataFrame:
     """Show :func:`comparison_table` to people: per cent, interval and test in few columns."""
     rows = []
-    for row in comparison_table(study).to_dict("records"):
+    for row in comparison_table(study, on=on).to_dict("records"):
         low, high = (min(max(100 * row[end], 0), 100) for end in ("ci_low", "ci_high"))
         tested = row["p_value"] is not None and row["p_value"] == row["p_value"]
         rows.append(
@@ -76,6 +88,8 @@ def comparison_text(study: Results) -> pd.DataFrame:
 
 def write_comparison(study: Results) -> dict[str, Path]:
     """Write ``runs.csv``, ``comparison.json`` and ``comparison.png`` into the study's ``comparison`` directory.
+
+    Where there is a judge set these are of it, and ``test.json`` is of the test set.
 
     Returns
     -------
@@ -98,6 +112,8 @@ def write_comparison(study: Results) -> dict[str, Path]:
             found.write_csv(aside / files["csv"].name)
             found.write_json(aside / files["json"].name)
             found.figure().savefig(aside / files["plot"].name, dpi=150)
+            if found.on == "judge":
+                strategy_comparison(study, on="test").write_json(aside / "test.json")
     except OSError as error:
         raise write_error(folder, error) from error
     return files

@@ -73,7 +73,7 @@ def _pairs(pairs: list[tuple[str, str]]) -> str:
 
 def _about_reading(study: Findings) -> list[str]:
     told: list[str] = []
-    for name in ("test", "train", "improvement"):
+    for name in ("test", "judge", "train", "improvement"):
         if not study.has(f"splits/{name}"):
             continue
         reading: dict[str, Any] = study.reading(name)

@@ -12,8 +12,10 @@ from hudd.clustering.clusterers import is_counted
 from hudd.features import feature_kind
 from hudd.summary.causes import cause_facts, causes_table
 from hudd.summary.cautions import assignment_line, cautions
+from hudd.summary.cost import cost_of
 from hudd.summary.errors import mean_errors
 from hudd.summary.findings import Findings
+from hudd.summary.judge import CHOSE, judge_table
 from hudd.summary.tables import classes_table, clusters_table, layers_table, plain, records, retraining_table
 
 
@@ -26,7 +28,7 @@ def summarise(study: Findings) -> dict[str, Any]:
         "preset": study.settings.preset,
         "seed": study.settings.seed,
     }
-    for split in ("test", "train", "improvement"):
+    for split in ("test", "judge", "train", "improvement"):
         if study.has(f"splits/{split}"):
             summary[split] = _split(study, split)
     if study.has("splits/test"):
@@ -41,13 +43,21 @@ def summarise(study: Findings) -> dict[str, Any]:
         summary["chosen_layer"] = study.chosen_layer
         summary["causes"] = records(causes_table(study))
         summary["clusters"] = records(clusters_table(study))
+        summary["chosen_on"] = "test"
+    if study.has("judge") and study.has("clusters"):
+        summary["judge_causes"] = records(judge_table(study))
     if study.has("evaluation"):
         summary["evaluation"] = {
             k: plain(v) for k, v in study.evaluation.items() if isinstance(v, int | float | str)
         }
     if study.has("selection"):
-        labelled = int((study.labels[study.selection.image] >= 0).sum())
-        summary["selection"] = {"images": len(study.selection), "labelled": labelled}
+        cost = cost_of(study, study.selection.image)
+        summary["selection"] = {
+            "images": len(study.selection),
+            "labelled": cost.known,
+            "errors": cost.errors,
+            "groups": cost.groups,
+        }
     if study.has("retraining"):
         summary["retraining"] = records(retraining_table(study))
         summary["mean_errors"] = {mode: asdict(error) for mode, error in mean_errors(study).items()}
@@ -81,7 +91,9 @@ def describe(study: Findings, step: str) -> str:
         images = len(study.split("improvement").path)
         return f"{len(study.selection):,} of {images:,} improvement images"
     if step == "retrain":
-        return "; ".join(f"{mode} {text}" for mode, text in _retrained(study).items())
+        judged = [f"{mode} {text} on the judge set" for mode, text in _retrained(study, judge=True).items()]
+        tested = [f"{mode} {text}" for mode, text in _retrained(study).items()]
+        return "; ".join([*judged, *(f"{text} on the test set" if judged else text for text in tested)])
     return ", ".join(_evaluated(study)) or "nothing is known about the images except their labels"
 
 
@@ -132,6 +144,12 @@ def _headline(study: Findings) -> dict[str, str]:
     test = _split(study, "test")
     pairs = {"task": study.task_name}
     pairs |= {"test errors": f"{test['errors']:,} of {test['images']:,} images ({1 - test['accuracy']:.1%})"}
+    if study.has("splits/judge"):
+        judge = _split(study, "judge")
+        share = f"({1 - judge['accuracy']:.1%})"
+        pairs["judge errors"] = (
+            f"{judge['errors']:,} of {judge['images']:,} images {share}, which chose nothing"
+        )
     pairs |= study.task.figures(study.facts())
     labels = assignment_line(study)
     pairs |= {"labels matched": labels} if labels else {}
@@ -156,16 +174,20 @@ def _headline(study: Findings) -> dict[str, str]:
         images = len(study.split("improvement").path)
         note = "" if labelled == len(study.selection) else f", {labelled} labelled so far"
         pairs["unsafe images"] = f"{len(study.selection):,} of {images:,} in the improvement set{note}"
-    for mode, text in _retrained(study).items():
-        pairs[f"accuracy, {mode}"] = text
+    pairs |= {f"judge accuracy, {mode}": text for mode, text in _retrained(study, judge=True).items()}
+    pairs |= {f"accuracy, {mode}": f"{text}; {CHOSE}" for mode, text in _retrained(study).items()}
     for mode, error in mean_errors(study).items():
         pairs[f"mean error, {mode}"] = str(error)
     return pairs
 
 
-def _retrained(study: Findings) -> dict[str, str]:
+def _retrained(study: Findings, *, judge: bool = False) -> dict[str, str]:
+    """What each mode's retrainings changed on the test set, or on the judge set where there is one."""
     texts = {}
-    for mode, runs in study.retraining.items():
+    for mode, made in study.retraining.items():
+        runs = [run["judge"] for run in made if "judge" in run] if judge else made
+        if not runs:
+            continue
         before, after = (np.mean([run[f"accuracy_{when}"] for run in runs]) for when in ("before", "after"))
         improved, worsened = (np.mean([run[what] for run in runs]) for what in ("improved", "worsened"))
         runs_text = f", mean of {len(runs)}" if len(runs) > 1 else ""

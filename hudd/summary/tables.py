@@ -14,6 +14,7 @@ from hudd.evaluation import SIGNIFICANT, format_range, is_known, most_telling
 from hudd.summary.causes import causes_table
 from hudd.summary.errors import parts_table
 from hudd.summary.findings import Findings
+from hudd.summary.judge import judge_table, judged
 
 
 def classes_table(study: Findings) -> pd.DataFrame:
@@ -122,21 +123,20 @@ def selection_table(study: Findings) -> pd.DataFrame:
 
 
 def retraining_table(study: Findings) -> pd.DataFrame:
-    """One row per retraining: mode, run, accuracy before and after, images improved and worsened."""
+    """One row per retraining: mode, run, accuracy before and after, images improved and worsened; judge set first."""
     columns = ("accuracy_before", "accuracy_after", "improved", "worsened", "best_epoch")
-    return pd.DataFrame(
-        [
-            {
-                "mode": mode,
-                "run": number,
-                "images": len(np.unique(run["bag"])),
-                **{c: run[c] for c in columns},
-            }
-            for mode, runs in study.retraining.items()
-            for number, run in enumerate(runs)
-        ],
-        columns=["mode", "run", "images", *columns],
-    )
+    rows = [
+        {
+            "mode": mode,
+            "run": number,
+            "images": len(np.unique(run["bag"])),
+            **judged(run),
+            **{c: run[c] for c in columns},
+        }
+        for mode, runs in study.retraining.items()
+        for number, run in enumerate(runs)
+    ]
+    return pd.DataFrame(rows, columns=None if rows else ["mode", "run", "images", *columns])
 
 
 def evaluation_table(study: Findings) -> pd.DataFrame:
@@ -219,6 +219,7 @@ TABLES = {
     "causes": (causes_table, "clusters"),
     "clusters": (clusters_table, "clusters"),
     "selection": (selection_table, "selection"),
+    "judge": (judge_table, "judge"),
     "retraining": (retraining_table, "retraining"),
     "parts": (parts_table, "splits/test/values/off"),
     "evaluation": (evaluation_table, "evaluation"),

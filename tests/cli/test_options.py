@@ -35,7 +35,7 @@ def test_a_run_has_the_options_of_all_settings():
 def test_a_step_has_the_options_of_the_settings_that_it_reads(step):
     read_by_step = {name for name, each in FIELDS.items() if step in each.steps}
     assert read_by_step <= options(step)
-    assert (options(step) & set(FIELDS)) - read_by_step == ({"preset", "seed"} if step == "test" else set())
+    assert (options(step) & set(FIELDS)) - read_by_step == ({"preset"} if step == "test" else set())
 
 
 def shown(monkeypatch, hudd, columns, *command):

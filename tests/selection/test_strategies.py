@@ -6,6 +6,7 @@ import pytest
 from hudd.errors import UsageError
 from hudd.selection import (
     STRATEGIES,
+    Candidates,
     ClosestMembers,
     Embedding,
     bootstrap,
@@ -14,6 +15,7 @@ from hudd.selection import (
     select_bl1,
     select_unsafe,
     strategies,
+    strategies_of,
 )
 
 
@@ -36,7 +38,10 @@ def test_equal_budgets_and_bags(problem):
         "prediction": rng.integers(3, size=300),
         "embed": lambda: found,
     }
-    made = strategies(STRATEGIES, closest, labels, budget=60, **known)
+    of_candidates = ("cause", "given")  # one needs a cause to select for, the other a list
+    made = strategies([n for n in STRATEGIES if n not in of_candidates], closest, labels, budget=60, **known)
+    given = Candidates(closest, labels, entropy, embed=lambda: found, target=1, given=rng.permutation(300))
+    made |= strategies_of(of_candidates, given, budget=60)
     assert tuple(made) == tuple(STRATEGIES)
     for name, strategy in made.items():
         labelled, bag = strategy(3)
@@ -97,6 +102,15 @@ def test_wrong_uncertainty_is_named(problem, bad):
     closest, labels, _, _ = problem
     with pytest.raises(UsageError, match="300 finite numbers"):
         select_unsafe(closest, labels, budget=5, uncertainty=bad)
+
+
+@pytest.mark.parametrize(
+    ("name", "needed"), [("cause", "its number as `cause`"), ("given", "its file as `images`")]
+)
+def test_a_cause_or_a_list_is_asked_for(problem, name, needed):
+    closest, labels, entropy, _ = problem
+    with pytest.raises(UsageError, match=needed):
+        strategies_of([name], Candidates(closest, labels, entropy), budget=9)[name](0)
 
 
 @pytest.mark.parametrize("name", ["margin", "badge", "core-set", "typiclust", "entropy-kmeans"])

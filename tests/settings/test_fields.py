@@ -136,7 +136,8 @@ def test_settings_are_written_as_ever():
         "task": None, "workers": 2, "store": "all", "dtype": "float32", "arithmetic": "float32",
         "compression": "none", "device": "auto", "attributes": [],
         "targets": [], "threshold": None, "explained": "worst", "normalise": [],
-        "bias": "absorb",
+        "bias": "absorb", "judge": None, "judge_share": None, "judge_groups": None, "keep_runs": False,
+        "cause": None, "images": None,
     }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.slow
 
 TOY = Path(__file__).parent.parent / "extending" / "toy"
 CHANGES = {
+    "judge_share": {"judge_share": 0.5},
     "layers": {"layers": ("0",)},
     "preset": {"preset": "hudd-2021"},
     "rules": {"rules": "epsilon"},
@@ -38,6 +39,7 @@ CHANGES = {
     "classes": {"classes": ("bee", "ant", "cat")},
     "transform": {"transform": {"mean": 0.5}},
     # neutral
+    "keep_runs": {"keep_runs": True},
     "batch_size": {"batch_size": 5},
     "workers": {"workers": 0},
     "store": {"store": "none"},
@@ -45,8 +47,14 @@ CHANGES = {
     "device": {"device": "cpu"},
     "allow_overlap": {"allow_overlap": True},
 }
-UNLIKE = {"seed": ({"clusterer": "kmeans"}, {"seed": 1})}  # what the setting is compared at, and the change
+UNLIKE = {
+    "seed": ({"clusterer": "kmeans", "judge_share": 0.5}, {"seed": 1}),
+    "cause": ({"strategy": "cause", "cause": 1}, {"cause": 2}),
+    "judge_groups": ({"judge_share": 0.5}, {"judge_groups": "width"}),
+}
+"""What the setting is compared at, and the change."""
 ALIKE = {
+    "images": "of strategy given; what the list names is in the mark",
     "trust_pickle": "how weights are read; what was read is in the mark",
     "weights_key": "how weights are read; what was read is in the mark",
     "skip_bad": "the images that are left are in the mark",
@@ -79,7 +87,7 @@ def own(study):
 
 
 def test_every_setting_is_tried():
-    data = {"model", "weights", "test", "train", "improvement"}
+    data = {"model", "weights", "test", "judge", "train", "improvement"}  # the judge set in test_judge.py
     assert data | set(CHANGES) | set(UNLIKE) | set(ALIKE) == set(fields_of(StudySettings))
 
 

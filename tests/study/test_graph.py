@@ -6,7 +6,7 @@ from hudd.errors import UsageError
 from hudd.study.graph import Declaration, Graph
 from hudd.study.study import GRAPH, STEPS
 
-AFTER_THE_CHOICE = ["evaluate", "select", "retrain"]
+AFTER_THE_CHOICE = ["evaluate", "judge", "select", "retrain"]
 ALL = ["layers", "heatmaps", "distances", "cluster", "choice", *AFTER_THE_CHOICE]
 
 
@@ -29,7 +29,9 @@ def test_the_order_of_the_steps():
         ("choice", AFTER_THE_CHOICE),
         ("select", ["retrain"]),
         ("retrain/hudd/0", []),
-        ("evaluate", []),
+        ("evaluate", ["judge"]),
+        ("judge", []),
+        ("test/judge", ["evaluate", "judge", "retrain"]),
     ],
 )
 def test_what_falls_with_a_result(key, after):
@@ -93,4 +95,4 @@ def test_a_step_more_is_a_declaration_more():
         "select",
         "retrain",
     )
-    assert graph.after("choice") == ["evaluate", "dossier", "select", "retrain"]
+    assert graph.after("choice") == ["evaluate", "judge", "dossier", "select", "retrain"]

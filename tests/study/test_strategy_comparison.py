@@ -75,7 +75,9 @@ def test_all_that_is_compared_is_written_out_for_labelling(finished, tmp_path):
     finished.configure(**CHOICES)
     rows = rows_to_label(finished.inputs, finished.journal)
     assert rows[: len(finished.selection)].tolist() == finished.selection.image.tolist()
-    assert export_labels(finished, tmp_path / "todo.csv") == len(rows) == len(set(rows.tolist()))
+    written = export_labels(finished, tmp_path / "todo.csv", for_comparison=True)
+    assert written == len(rows) == len(set(rows.tolist()))
+    assert export_labels(finished, tmp_path / "selected.csv") == len(finished.selection) < written
 
 
 def test_the_hybrid_selects_within_the_budgets(finished):

@@ -22,7 +22,7 @@ from hudd.study.inputs import Inputs
 from hudd.study.journal import Journal
 from hudd.study.measures import purity_of, variance_of
 from hudd.study.step import Step
-from hudd.study.steps import cluster
+from hudd.study.steps import cluster, judge
 from hudd.study.wording import named, rates_of, rules_of
 
 _CONTENTS = 2  # 1 had neither shifts nor the parameters of rules
@@ -37,10 +37,21 @@ def fingerprint(inputs: Inputs) -> str:
 
 
 def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
-    """Measure the clusters by what is known about the images; a parameter "cause" is the known cause."""
+    """Measure the clusters by what is known about the images; a parameter "cause" is the known cause.
+
+    The images of a judge set are placed among the clusters, too.
+    """
     mark = fingerprint(inputs)
     if not journal.is_done("evaluate", mark):
         journal.lead(lambda: _measure(inputs, journal, mark))
+    if inputs.settings.data("judge") is not None:
+        judge.place(inputs, journal, checksums=checksums)
+
+
+def fingerprints(inputs: Inputs, journal: Journal) -> dict[str, str]:
+    """Everything that the results depend on, by their keys."""
+    judged = {"judge": judge.fingerprint(inputs)} if inputs.settings.data("judge") is not None else {}
+    return {"evaluate": fingerprint(inputs), **judged}
 
 
 def _measure(inputs: Inputs, journal: Journal, mark: str) -> None:
@@ -167,9 +178,10 @@ def _write_rates(group: h5py.Group, rates: list[FailureRate]) -> None:
 
 STEP = Step(
     name="evaluate",
-    requires=("cluster",),
-    outputs={"evaluate": ("evaluation",)},
+    requires=("cluster", "test/judge"),
+    outputs={"evaluate": ("evaluation",), "judge": ("judge",)},
+    shards=("judge",),
     version=3,  # 1 had no rules of attributes, and took each cluster's p-value by itself; 2 no failure rates
     run=run,
-    fingerprint=lambda inputs, journal: {"evaluate": fingerprint(inputs)},
+    fingerprint=fingerprints,
 )

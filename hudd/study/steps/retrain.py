@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,15 +14,15 @@ import numpy as np
 
 from hudd.errors import HuddError, UsageError
 from hudd.progress import progress
-from hudd.retraining import CachedImages, Retraining, retrain
-from hudd.selection import STRATEGIES, balance, shuffled_order, smart_bagging, strategies
+from hudd.retraining import CachedImages, Retraining, compare_answers, predict, retrain
+from hudd.selection import STRATEGIES, balance, shuffled_order, smart_bagging, strategies_of
 from hudd.store import drop, sweep, write_dataset
 from hudd.study.fingerprint import digest
 from hudd.study.inputs import Inputs
 from hudd.study.journal import Journal
 from hudd.study.results import Results
 from hudd.study.step import Step
-from hudd.study.steps import doubt, embedding, select, test
+from hudd.study.steps import select, test
 
 
 def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
@@ -41,7 +43,7 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
         )
     bags = _bags(inputs, journal)
     journal.lead(lambda: _check_labels(inputs, [rows for pair in bags.values() for rows in pair]))
-    images = {split: CachedImages(inputs.source(split)) for split in ("train", "test", "improvement")}
+    images = {split: CachedImages(inputs.source(split)) for split in _read(inputs)}
     for (mode, number), (labelled, rows) in bags.items():
         _one(inputs, journal, images, mode, number, labelled, rows)
     stale = {
@@ -52,6 +54,12 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     if stale:
         journal.lead(lambda: _drop(inputs, journal, stale))
     journal.lead(lambda: _clear(journal.path / "models"))
+
+
+def _read(inputs: Inputs) -> tuple[str, ...]:
+    """Sets that a retraining reads."""
+    judge = ("judge",) if inputs.settings.data("judge") is not None else ()
+    return ("train", "test", "improvement", *judge)
 
 
 def fingerprints(inputs: Inputs, journal: Journal) -> dict[str, str]:
@@ -66,7 +74,7 @@ def fingerprints(inputs: Inputs, journal: Journal) -> dict[str, str]:
 
 def _fingerprint(inputs: Inputs, mode: str, seed: int, rows: np.ndarray) -> str:
     config, results = inputs.task.training(inputs.settings.training), inputs.results
-    data = [test.fingerprint(inputs, split) for split in ("train", "test", "improvement")]
+    data = [test.fingerprint(inputs, split) for split in _read(inputs)]
     how = config.describe()
     return digest("retrain", mode, data, how, seed, rows, results.labels[rows], results.clusters.label)
 
@@ -134,18 +142,9 @@ def bag(inputs: Inputs, journal: Journal, mode: str, seed: int) -> tuple[np.ndar
         own = balance(unsafe, seed=seed)
     if mode == settings.strategy:
         return unsafe.image, own
-    others = strategies(
-        [mode],
-        select.read_closest(inputs.results),
-        inputs.results.clusters.label,
-        budget=len(unsafe),
-        entropy=select.entropy_of(inputs),
-        correct=improvement.prediction == inputs.results.labels,
-        failure=partial(doubt.failure, inputs, journal),
-        prediction=improvement.prediction,
-        embed=partial(embedding.embedding, inputs, journal),
-        size=len(own),
-    )
+    known = select.candidates_of(inputs, journal, select.read_closest(inputs.results))
+    known = replace(known, correct=improvement.prediction == inputs.results.labels)
+    others = strategies_of([mode], known, budget=len(unsafe), size=len(own))
     return others[mode](seed)
 
 
@@ -167,10 +166,13 @@ def _check_labels(inputs: Inputs, parts: list[np.ndarray]) -> None:
             f"{unknown:,} of the {len(rows):,} images to retrain on have no targets; write these into the data of the "
             f"improvement set, and 'hudd run {inputs.path}' goes on."
         )
+    export = f"'hudd label {inputs.path} --export labels.csv'"
+    if inputs.settings.modes:
+        export = f"'hudd label {inputs.path} --for-comparison --export labels.csv'"
     if unknown:
         raise HuddError(
             f"{unknown:,} of the {len(rows):,} images to retrain on have no label; write them out with "
-            f"'hudd label {inputs.path} --export labels.csv', fill it in and read it with "
+            f"{export}, fill it in and read it with "
             f"'hudd label {inputs.path} --import labels.csv'.{inputs.results.about_labels_aside()}"
         )
 
@@ -191,7 +193,8 @@ def _one(
     right = partial(task.right, source=inputs.source("test"), facts=facts)
     mark = _fingerprint(inputs, mode, seed, rows)
     models = journal.path / "models"
-    weights = models / f"{label}-0.safetensors" if number == 0 else None  # of the others, figures are enough
+    kept = number == 0 or inputs.settings.keep_runs  # of the others, figures are enough
+    weights = models / f"{label}-{number}.safetensors" if kept else None
     there = journal.lead(lambda: weights is None or weights.is_file())
     if there and journal.is_done(f"retrain/{key}", mark):
         return
@@ -200,8 +203,7 @@ def _one(
     version = journal.algorithm(f"retrain/{key}", mark)
     by = "" if version == 1 else f"v{version}"
     checkpoint = models / f"{label}-{number}-{mark[:16]}{by}.checkpoint"
-    others = [path for path in models.glob(f"{label}-{number}-*.checkpoint") if path != checkpoint]
-    journal.lead(lambda: _remove(others))
+    journal.lead(lambda: _remove(set(models.glob(f"{label}-{number}-*.checkpoint")) - {checkpoint}))
     with progress(
         f"retraining {mode} {number + 1}/{inputs.settings.runs}", config.epochs, unit="epochs"
     ) as advance:
@@ -222,6 +224,7 @@ def _one(
             weights=weights,
             on_epoch=lambda entry: advance(1),
         )
+    judged = _judged(inputs, images, found)
 
     def commit() -> None:
         with journal.committing(f"retrain/{key}", mark, started) as h5:
@@ -230,12 +233,24 @@ def _one(
             group.attrs.update(seed=seed, labelled=len(np.unique(labelled)))
             _write(group, found, rows, weights)
             _write_off(group, inputs, found)
+            _write_judged(group, judged)
         checkpoint.unlink(missing_ok=True)
 
     journal.lead(commit)
 
 
-def _remove(files: list[Path]) -> None:
+def _judged(
+    inputs: Inputs, images: dict[str, CachedImages], found: Retraining
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Which judge images are right before and after a retraining; None without a judge set."""
+    if "judge" not in images:
+        return None
+    after, facts = predict(found.model, images["judge"]), inputs.results.facts()
+    right = inputs.task.right(after, source=inputs.source("judge"), facts=facts)
+    return inputs.results.split("judge").correct, right
+
+
+def _remove(files: Iterable[Path]) -> None:
     for file in files:
         file.unlink(missing_ok=True)
 
@@ -279,6 +294,17 @@ def _write_off(group: h5py.Group, inputs: Inputs, found: Retraining) -> None:
         write_dataset(group, "off", off.astype(np.float32), dims=("image", "part"), description=about)
 
 
+def _write_judged(run: h5py.Group, judged: tuple[np.ndarray, np.ndarray] | None) -> None:
+    """Write what became of the judge set, which nothing was chosen by."""
+    if judged is None:
+        return
+    group, numbers = run.create_group("judge"), compare_answers(*judged).to_dict()
+    group.attrs.update({name: value for name, value in numbers.items() if name != "recovery"})
+    for name, answers in zip(("before", "after"), judged):
+        about = f"judge image is correctly classified {name} retraining"
+        write_dataset(group, name, answers, dims=("judge_image",), description=about)
+
+
 def _possible(results: Results) -> bool:
     """Whether there is something to retrain on, and everything that was selected has a label."""
     if results.settings.train is None or results.settings.improvement is None or not len(results.selection):
@@ -288,7 +314,7 @@ def _possible(results: Results) -> bool:
 
 STEP = Step(
     name="retrain",
-    requires=("select", "test/test", "test/train", "test/improvement"),
+    requires=("select", "test/test", "test/train", "test/improvement", "test/judge"),
     outputs={"retrain": ("retraining",)},
     run=run,
     fingerprint=fingerprints,

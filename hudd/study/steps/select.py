@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
+from hudd.data.prints import Prints
+from hudd.data.split import groups_alike
 from hudd.errors import UsageError
 from hudd.selection import (
     STRATEGIES,
@@ -16,6 +20,7 @@ from hudd.selection import (
     ClosestMembers,
     UnsafeSet,
     cluster_budgets,
+    listed_images,
     unsafe_set,
 )
 from hudd.store import ShardSet, read_whole, write_dataset
@@ -31,7 +36,11 @@ from hudd.study.steps import doubt, embedding, nearest
 def fingerprint(inputs: Inputs) -> str:
     """Everything that the selection depends on."""
     chosen = inputs.settings
-    how = [chosen.preset, chosen.factor, chosen.budget, chosen.seed, chosen.strategy]
+    how: list[Any] = [chosen.preset, chosen.factor, chosen.budget, chosen.seed, chosen.strategy]
+    if chosen.strategy == "cause":
+        how.append(chosen.cause)
+    if chosen.strategy == "given":
+        how.append(_given(inputs).tolist())
     if (mark := STRATEGIES.mark(chosen.strategy)) is not None:
         how.append(mark)
     return digest("select", nearest.fingerprint(inputs, "improvement"), how)
@@ -59,18 +68,10 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     if journal.is_done("select", mark):
         return
     settings = inputs.settings
-    candidates = Candidates(
-        closest,
-        inputs.results.clusters.label,
-        entropy_of(inputs),
-        preset=settings.preset,
-        shares=_shares(settings, closest),
-        estimate=partial(doubt.failure, inputs, journal),
-        prediction=inputs.results.split("improvement").prediction,
-        embed=partial(embedding.embedding, inputs, journal),
+    candidates = replace(
+        candidates_of(inputs, journal, closest), preset=settings.preset, shares=_shares(settings, closest)
     )
-    budget = settings.budget or min(sum((candidates.shares or {}).values()), len(candidates))
-    unsafe = unsafe_set(settings.strategy, candidates, budget, seed=settings.seed)
+    unsafe = unsafe_set(settings.strategy, candidates, _budget(settings, candidates), seed=settings.seed)
 
     def commit() -> None:
         with journal.committing("select", mark, started) as h5:
@@ -80,6 +81,52 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
         journal.keep_shards(shards.directory)
 
     journal.lead(commit)
+
+
+def _budget(settings: Settings, candidates: Candidates) -> int:
+    """Images to select in all; for one cause, the shares of its clusters; of a list, all."""
+    if settings.budget is not None:
+        return settings.budget
+    shares = candidates.shares or {}
+    if settings.strategy == "given" and candidates.given is not None:
+        return len(candidates.given)
+    if settings.strategy == "cause" and candidates.cause is not None:
+        own = set(candidates.labels[candidates.cause == candidates.target].tolist())
+        return max(1, min(sum(share for cluster, share in shares.items() if cluster in own), len(candidates)))
+    return min(sum(shares.values()), len(candidates))
+
+
+def _given(inputs: Inputs) -> np.ndarray:
+    """Rows of the images in the list that the settings name."""
+    if inputs.settings.images is None:
+        raise UsageError("strategy 'given' selects the images of a list; give its file as `images`.")
+    return listed_images(inputs.settings.images, inputs.source("improvement").paths)
+
+
+def candidates_of(inputs: Inputs, journal: Journal, closest: ClosestMembers) -> Candidates:
+    """Gather what is known of the improvement images; what takes long is made when a strategy asks for it."""
+    results, causes = inputs.results, inputs.results.causes
+    return Candidates(
+        closest,
+        results.clusters.label,
+        entropy_of(inputs),
+        estimate=partial(doubt.failure, inputs, journal),
+        prediction=results.split("improvement").prediction,
+        embed=partial(embedding.embedding, inputs, journal),
+        cause=np.where(causes.common[causes.label - 1], causes.label, 0),
+        alike=partial(alike, results),
+        target=inputs.settings.cause,
+        given=_given(inputs) if inputs.settings.images is not None else None,
+    )
+
+
+def alike(results: Results, rows: np.ndarray) -> np.ndarray:
+    """Groups of the improvement images of some rows that look alike."""
+    with results.file.reading() as h5:
+        group = h5["splits/improvement"]
+        if "thumbnail" not in group:
+            return np.arange(len(rows))
+        return groups_alike(Prints(group["pixels"][...][rows], group["thumbnail"][...][rows]))
 
 
 def entropy_of(inputs: Inputs) -> np.ndarray:

@@ -66,14 +66,20 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
 
 
 def _check_apart(inputs: Inputs) -> None:
-    """Refuse a test set that is the training or improvement set: memorised images would count as progress."""
+    """Refuse a test or judge set that is another set: images memorised, or that chose, would count as progress."""
     data = inputs.data_fingerprints
     for split in ("train", "improvement"):
-        if data.get(split) == data["test"]:
-            raise UsageError(
-                f"`test` and `{split}` are the same images, and a DNN is not tested on what it is retrained on; give "
-                "others for one of them."
-            )
+        for tested in ("test", "judge"):
+            if tested in data and data.get(split) == data[tested]:
+                raise UsageError(
+                    f"`{tested}` and `{split}` are the same images, and a DNN is not tested on what it is retrained "
+                    "on; give others for one of them."
+                )
+    if data.get("judge") == data["test"]:
+        raise UsageError(
+            "`judge` and `test` are the same images, and the errors of the test set choose the clusters; give others, "
+            "or `judge_share`, which takes some from the test set."
+        )
 
 
 def _predict(inputs: Inputs, journal: Journal, split: str) -> None:

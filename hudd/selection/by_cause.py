@@ -1,0 +1,124 @@
+"""Selections by root cause: labels for each cause by its share of the failures, inside it uncertain and unlike images.
+
+The clusters say which images show a cause, the entropy where the DNN is unsure, k-means on features of the last layer
+which images are unlike.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hudd.errors import HuddError, UsageError
+from hudd.selection.baselines import check_budget
+from hudd.selection.candidates import Candidates
+from hudd.selection.diverse import AS_MANY, spread
+from hudd.selection.uncertain import select_entropy
+from hudd.selection.unsafe import share_out
+
+
+def select_by_cause(candidates: Candidates, budget: int, *, seed: int = 0) -> np.ndarray:
+    """Choose uncertain and unlike images, for every cause in proportion to its errors, the rest wherever they are.
+
+    Of the 4 x `budget` images of the highest entropy, one of each group that looks alike is kept. Those within a
+    cause's reach are clustered by k-means into as many clusters as its share of the budget, and the image nearest to
+    each centre is chosen. What the causes do not use goes in the same way to all images that are left.
+
+    Parameters
+    ----------
+    candidates : Candidates
+        With an embedding; see :attr:`Candidates.cause`.
+    budget : int
+        Images to choose.
+    seed : int
+        Of k-means, and of ties.
+
+    Returns
+    -------
+    np.ndarray
+        (budget,) int64 distinct rows, those of the first cause first.
+
+    Raises
+    ------
+    UsageError
+        If the budget exceeds the images, or an entropy is not a number.
+    """
+    entropy = candidates.entropy
+    check_budget(budget, len(entropy))
+    order = select_entropy(entropy, len(entropy), seed=seed)
+    uncertain = candidates.unlike(order[: AS_MANY * budget])
+    chosen = np.empty(0, np.int64)
+    cause = candidates.nearest_cause
+    for number, share in _shares(candidates, budget).items():
+        chosen = np.append(chosen, _spread(candidates, uncertain[cause[uncertain] == number], share, seed))
+    left = uncertain[~np.isin(uncertain, chosen)]
+    chosen = np.append(chosen, _spread(candidates, left, budget - len(chosen), seed))
+    rest = order[~np.isin(order, chosen)]  # where too many images look alike
+    return np.append(chosen, rest[: budget - len(chosen)])
+
+
+def select_for_cause(candidates: Candidates, cause: int, budget: int, *, seed: int = 0) -> np.ndarray:
+    """Choose images for one cause: of those closest to it, the most uncertain and mutually unlike ones.
+
+    The images whose nearest cluster is one of the cause's come in order of their distance over that cluster's reach;
+    as many as lie within the reach, and at least 4 x `budget`, are looked at. Of these the more uncertain half, but at
+    least twice the budget, is clustered by k-means, and the image nearest to each centre is chosen. Images that look
+    like a chosen one are left out.
+
+    Parameters
+    ----------
+    candidates : Candidates
+        With an embedding.
+    cause : int
+        Its number, see :attr:`Candidates.cause`.
+    budget : int
+        Images to choose.
+    seed : int
+        Of k-means, and of ties.
+
+    Returns
+    -------
+    np.ndarray
+        (budget,) int64 distinct rows, fewer where fewer images are closest to the cause; the most uncertain first.
+
+    Raises
+    ------
+    UsageError
+        If there is no such cause.
+    HuddError
+        If no image is closest to it.
+    """
+    closest = candidates.closest
+    of_error = candidates.labels if candidates.cause is None else candidates.cause
+    own = np.isin(closest.clusters, candidates.labels[of_error == cause])
+    if not own.any():
+        raise UsageError(f"there is no cause {cause}; choose one of: {sorted(set(of_error.tolist()) - {0})}.")
+    column = closest.distance.argmin(axis=1)
+    near = np.flatnonzero(own[column])
+    if not len(near):
+        raise HuddError(
+            f"no improvement image is closest to cause {cause}; give more images, or another cause."
+        )
+    distance, reach = closest.distance[near, column[near]], closest.reach[column[near]]
+    away = distance / np.where(reach > 0, reach, np.finfo(np.float64).tiny)
+    inside = int(np.count_nonzero(away <= 1))
+    near = near[np.argsort(away, kind="stable")][: max(inside, AS_MANY * budget)]
+    order = select_entropy(candidates.entropy[near], len(near), seed=seed)
+    uncertain = candidates.unlike(near[order])
+    uncertain = uncertain[: max(len(uncertain) // 2, 2 * budget)]
+    return _spread(candidates, uncertain, budget, seed)
+
+
+def _shares(candidates: Candidates, budget: int) -> dict[int, int]:
+    """Images for each cause, in proportion to its errors; those without one leave theirs to all."""
+    of_error = candidates.labels if candidates.cause is None else candidates.cause
+    causes, errors = np.unique(of_error, return_counts=True)
+    return {int(cause): int(share) for cause, share in zip(causes, share_out(budget, errors)) if cause > 0}
+
+
+def _spread(candidates: Candidates, rows: np.ndarray, budget: int, seed: int) -> np.ndarray:
+    """Up to `budget` of the rows that are unlike by their features, in their order."""
+    if budget <= 0 or not len(rows):
+        return rows[:0]
+    features = candidates.embedding.features[rows]
+    chosen: np.ndarray = rows[np.sort(spread(features, budget, seed=seed))]
+    return chosen
