@@ -75,7 +75,7 @@ def best_worths(
         (P,) float64, at least 0.
     """
     best = np.zeros(len(sets))
-    step = max(1, _TOGETHER // max(1, sets.shape[1]))
+    step = max(1, _TOGETHER // sets.shape[1])
     for values, rows, count, allowed in zip(table, order, known.tolist(), forms):
         lost = np.concatenate([[0], np.cumsum(loss[rows[:count]])])
         ordered = values[rows[:count]]

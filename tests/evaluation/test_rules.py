@@ -281,7 +281,7 @@ def test_a_rule_asks_only_what_it_may(forms, text):
     assert rule.text == text
 
 
-@pytest.mark.parametrize("failed", [[True] * 3, [False, True, True, True]])
+@pytest.mark.parametrize("failed", [[True] * 3, [True] * 5, [False, True, True, True]])
 def test_failed_must_hold_every_member(failed):
     with pytest.raises(UsageError, match="failed must be one for each of 4 labels"):
         cluster_rules({"p": np.arange(4)}, np.array([1, 1, 0, 0]), failed=np.array(failed))
