@@ -12,7 +12,7 @@ import torch
 
 from hudd.capture.loading import load_model
 from hudd.data import open_source
-from hudd.data.cases import Case, canonical, get_case
+from hudd.data.cases import SPLITS, Case, canonical, get_case
 from hudd.errors import UsageError
 from hudd.parts import CASES
 from hudd.progress import progress
@@ -94,7 +94,6 @@ def _check_version(name: str, directory: Path) -> None:
 
 def _write_data(name: str, case: Case, directory: Path, seed: int) -> dict[str, Path]:
     """Write the case's sets, all of them or none."""
-    data = {split: directory / f"{split}.npz" for split in ("train", "test", "improvement")}
     if not directory.exists():
         aside = directory.with_name(f".{directory.name}-{os.getpid()}")
         try:
@@ -108,7 +107,8 @@ def _write_data(name: str, case: Case, directory: Path, seed: int) -> dict[str, 
             raise write_error(directory, error) from error
         finally:
             shutil.rmtree(aside, ignore_errors=True)
-    return data
+    judge = ("judge",) if (directory / "judge.npz").exists() else ()
+    return {split: directory / f"{split}.npz" for split in (*SPLITS, *judge)}
 
 
 def _train(case: Case, train: Path, weights: Path, seed: int) -> int:

@@ -178,7 +178,7 @@ class _Draft:
             labels=printable(assignment_line(study)),
             classes=table(study, "classes").to_dict("records"),
             parts_off=_parts(study),
-            mean_errors=mean_errors(study),
+            mean_errors={split: mean_errors(study, split) for split in ("judge", "test")},
         )
 
 

@@ -12,7 +12,7 @@ from hudd.summary.findings import Findings
 
 @dataclass(frozen=True)
 class MeanError:
-    """The mean error of test images before and after retraining, in the unit of the targets.
+    """The mean error of some images before and after retraining, in the unit of the targets.
 
     Attributes
     ----------
@@ -38,12 +38,12 @@ class MeanError:
         )
 
 
-def offs(study: Findings) -> np.ndarray | None:
-    """Return (N, P) how far each part of the DNN's output is off on the test images, NaN of what is not judged.
+def offs(study: Findings, split: str = "test") -> np.ndarray | None:
+    """Return (N, P) how far each part of the DNN's output is off on the images of a split, NaN of what is not judged.
 
     None where the task has no such errors.
     """
-    kept, facts = study.values("test").get("off"), study.facts()
+    kept, facts = study.values(split).get("off"), study.facts()
     if kept is None or "thresholds" not in facts:
         return None
     judged = np.array([limit is not None for limit in facts["thresholds"]])
@@ -51,14 +51,18 @@ def offs(study: Findings) -> np.ndarray | None:
     return off
 
 
-def mean_errors(study: Findings) -> dict[str, MeanError]:
-    """Return the change of the mean error by the strategy that was retrained by; nothing where there is none."""
-    before = offs(study)
+def mean_errors(study: Findings, split: str = "test") -> dict[str, MeanError]:
+    """Return the change of the mean error by the strategy that was retrained by; nothing where there is none.
+
+    `split` is the images that it is told of: "test", whose errors made the clusters, or "judge".
+    """
+    before = offs(study, split) if study.has(f"splits/{split}") else None
     if before is None:
         return {}
     found = {}
     for mode, runs in study.retraining.items():
-        known = [_by_image(np.where(np.isfinite(before), run["off"], np.nan)) for run in runs if "off" in run]
+        told = runs if split == "test" else [run[split] for run in runs if split in run]
+        known = [_by_image(np.where(np.isfinite(before), run["off"], np.nan)) for run in told if "off" in run]
         if known:
             found[mode] = compare_errors(_by_image(before), np.mean(known, axis=0))
     return found

@@ -60,7 +60,8 @@ def summarise(study: Findings) -> dict[str, Any]:
         }
     if study.has("retraining"):
         summary["retraining"] = records(retraining_table(study))
-        summary["mean_errors"] = {mode: asdict(error) for mode, error in mean_errors(study).items()}
+        for name, split in (("judge_mean_errors", "judge"), ("mean_errors", "test")):
+            summary[name] = {mode: asdict(error) for mode, error in mean_errors(study, split).items()}
     return summary
 
 
@@ -176,8 +177,8 @@ def _headline(study: Findings) -> dict[str, str]:
         pairs["unsafe images"] = f"{len(study.selection):,} of {images:,} in the improvement set{note}"
     pairs |= {f"judge accuracy, {mode}": text for mode, text in _retrained(study, judge=True).items()}
     pairs |= {f"accuracy, {mode}": f"{text}; {CHOSE}" for mode, text in _retrained(study).items()}
-    for mode, error in mean_errors(study).items():
-        pairs[f"mean error, {mode}"] = str(error)
+    pairs |= {f"judge mean error, {mode}": str(error) for mode, error in mean_errors(study, "judge").items()}
+    pairs |= {f"mean error, {mode}": f"{error}; {CHOSE}" for mode, error in mean_errors(study).items()}
     return pairs
 
 

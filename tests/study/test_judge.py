@@ -14,7 +14,7 @@ from hudd.selection import closest_members
 from hudd.study import STEPS, Study
 from hudd.study.strategy_comparison import strategy_comparison, write_comparison
 from hudd.study.study import GRAPH
-from hudd.summary import headline
+from hudd.summary import headline, mean_errors
 
 pytestmark = pytest.mark.slow
 
@@ -184,3 +184,28 @@ def test_without_one_the_label_is_there_and_the_table_says_what_helps(finished):
         finished.table("judge")
     with pytest.raises(UsageError, match="has no judge set; give one with --judge"):
         finished.source("judge")
+
+
+def test_mean_errors_of_numbers_are_told_on_it(material, tmp_path):
+    rng = np.random.default_rng(0)
+    for split, count in {"train": 80, "test": 60, "improvement": 50, "judge": 40}.items():
+        images = rng.integers(0, 255, (count, 8, 8), dtype=np.uint8)
+        width = images[:, :, :4].mean((1, 2)) / 64 + rng.normal(0, 0.2, count)
+        np.savez(tmp_path / f"{split}.npz", images=images, width=width, height=3 - width, tilt=width**2)
+    sets = {split: str(tmp_path / f"{split}.npz") for split in ("train", "test", "improvement", "judge")}
+    study = Study.create(
+        tmp_path / "study",
+        **material | sets | {"preset": "moments", "training": {"epochs": 1, "batch_size": 32}},
+        targets=("width", "height", "tilt"),
+        threshold="60%",
+    ).run()
+    (found,) = mean_errors(study, "judge").values()
+    (run,) = study.retraining["hudd"]
+    before = study.values("judge")["off"].mean(axis=1)
+    after = run["judge"]["off"].mean(axis=1)
+    assert found.images == 40
+    np.testing.assert_allclose([found.before, found.after], [before.mean(), after.mean()], rtol=1e-6)
+    assert found.before != mean_errors(study)["hudd"].before
+    assert list(headline(study))[-2:] == ["judge mean error, hudd", "mean error, hudd"]
+    page = write_report(study).read_text("utf-8")
+    assert page.index("Mean error of the judge images") < page.index("Mean error of the test images")

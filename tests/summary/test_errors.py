@@ -1,5 +1,6 @@
 """The mean error before and after retraining, and the error of each landmark."""
 
+from dataclasses import astuple
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,11 +17,18 @@ BEFORE[5, 1], BEFORE[9] = np.nan, np.nan  # a landmark that is unknown, and an i
 
 
 def study():
-    """A study of three landmarks, the last of which is not judged, retrained twice by one strategy."""
+    """A study of three landmarks, the last of which is not judged, retrained twice by one strategy.
+
+    Its judge set are the test images in another order.
+    """
     return SimpleNamespace(
+        has=lambda name: name in ("splits/test", "splits/judge"),
         facts=lambda: {"parts": ["eye", "nose", "jaw"], "thresholds": [4.0, 3.0, None]},
-        values=lambda split: {"off": BEFORE},
-        retraining={"hudd": [{"off": FIRST}, {"off": SECOND}], "none": [{}]},
+        values=lambda split: {"off": BEFORE if split == "test" else BEFORE[::-1]},
+        retraining={
+            "hudd": [{"off": off, "judge": {"off": off[::-1]}} for off in (FIRST, SECOND)],
+            "none": [{}, {"judge": {}}],
+        },
         task=SimpleNamespace(part="landmark"),
     )
 
@@ -46,6 +54,14 @@ def test_errors_are_means_over_judged_landmarks_then_runs_then_images():
     np.testing.assert_allclose(
         [found["hudd"].before, found["hudd"].after], [np.mean(expected), np.mean(after)]
     )
+
+
+def test_on_the_judge_set_its_own_errors_count():
+    (judge,), (test,) = (mean_errors(study(), split).values() for split in ("judge", "test"))
+    assert astuple(judge) == pytest.approx(astuple(test))
+    alone = study()
+    alone.has = lambda name: name == "splits/test"
+    assert mean_errors(alone, "judge") == {}
 
 
 def test_the_table_has_the_judged_landmarks_the_largest_mean_first():

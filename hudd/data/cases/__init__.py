@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hudd.data.cases.case import Case
+from hudd.data.cases.case import SPLITS, Case
 from hudd.errors import UsageError
 from hudd.parts import CASES
 from hudd.specs import is_factory
@@ -37,4 +37,4 @@ def get_case(name: str) -> Case:
     return case
 
 
-__all__ = ["Case", "canonical", "get_case"]
+__all__ = ["SPLITS", "Case", "canonical", "get_case"]

@@ -28,7 +28,8 @@ class Case:
     model : str
         Model spec, see :func:`hudd.capture.loading.load_model`.
     make : callable
-        ``make(seed)`` returns the arrays of the splits ``train``, ``test`` and ``improvement``: ``images`` uint8,
+        ``make(seed)`` returns the arrays of the splits ``train``, ``test`` and ``improvement``, and of ``judge`` if the
+        case has images that only tell what retraining did: ``images`` uint8,
         ``labels``, ``class_names`` and parameter columns, ``cause`` among them: the known root cause that each
         image is subject to, "none" for most.
     training, retraining : mapping

@@ -23,7 +23,7 @@ NAMES = [
     *(f"{lid}_lid_{place}" for place in ("inner", "middle", "outer") for lid in ("upper", "lower")),
     *(f"brow_{place}" for place in ("inner", "middle", "outer")),
 ]
-_SETS = {"train": (2500, 4), "test": (1000, 110), "improvement": (1000, 110)}
+_SETS = {"train": (2500, 4), "test": (1000, 110), "improvement": (1000, 110), "judge": (1000, 110)}
 
 
 def landmarks_model() -> nn.Module:

@@ -15,6 +15,7 @@ import numpy as np
 from hudd.errors import HuddError, UsageError
 from hudd.progress import progress
 from hudd.retraining import CachedImages, Retraining, compare_answers, predict, retrain
+from hudd.retraining.prediction import Predictions
 from hudd.selection import STRATEGIES, balance, shuffled_order, smart_bagging, strategies_of
 from hudd.store import drop, sweep, write_dataset
 from hudd.study.fingerprint import digest
@@ -232,22 +233,16 @@ def _one(
             group = h5.create_group(f"retraining/{key}")
             group.attrs.update(seed=seed, labelled=len(np.unique(labelled)))
             _write(group, found, rows, weights)
-            _write_off(group, inputs, found)
-            _write_judged(group, judged)
+            _write_off(group, inputs, "test", found.answers)
+            _write_judged(group, inputs, judged)
         checkpoint.unlink(missing_ok=True)
 
     journal.lead(commit)
 
 
-def _judged(
-    inputs: Inputs, images: dict[str, CachedImages], found: Retraining
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Which judge images are right before and after a retraining; None without a judge set."""
-    if "judge" not in images:
-        return None
-    after, facts = predict(found.model, images["judge"]), inputs.results.facts()
-    right = inputs.task.right(after, source=inputs.source("judge"), facts=facts)
-    return inputs.results.split("judge").correct, right
+def _judged(inputs: Inputs, images: dict[str, CachedImages], found: Retraining) -> Predictions | None:
+    """What the retrained DNN says of the judge images; None without a judge set."""
+    return predict(found.model, images["judge"]) if "judge" in images else None
 
 
 def _remove(files: Iterable[Path]) -> None:
@@ -285,24 +280,28 @@ def _write(group: h5py.Group, found: Retraining, rows: np.ndarray, weights: Path
             )
 
 
-def _write_off(group: h5py.Group, inputs: Inputs, found: Retraining) -> None:
-    """Write how far off the retrained DNN is, where the task tells."""
-    assert found.answers is not None  # there always is a test set
-    off = inputs.task.measure(found.answers, inputs.source("test"), inputs.results.facts())
+def _write_off(group: h5py.Group, inputs: Inputs, split: str, answers: Predictions | None) -> None:
+    """Write how far off the retrained DNN is on the images of a split, where the task tells."""
+    assert answers is not None  # there always is a test set
+    off = inputs.task.measure(answers, inputs.source(split), inputs.results.facts())
     if off is not None:
-        about = "error of each output or landmark after retraining, of a test image"
-        write_dataset(group, "off", off.astype(np.float32), dims=("image", "part"), description=about)
+        about = f"error of each output or landmark after retraining, of a {split} image"
+        dims = ("image" if split == "test" else f"{split}_image", "part")
+        write_dataset(group, "off", off.astype(np.float32), dims=dims, description=about)
 
 
-def _write_judged(run: h5py.Group, judged: tuple[np.ndarray, np.ndarray] | None) -> None:
+def _write_judged(run: h5py.Group, inputs: Inputs, answers: Predictions | None) -> None:
     """Write what became of the judge set, which nothing was chosen by."""
-    if judged is None:
+    if answers is None:
         return
-    group, numbers = run.create_group("judge"), compare_answers(*judged).to_dict()
+    after = inputs.task.right(answers, source=inputs.source("judge"), facts=inputs.results.facts())
+    before = inputs.results.split("judge").correct
+    group, numbers = run.create_group("judge"), compare_answers(before, after).to_dict()
     group.attrs.update({name: value for name, value in numbers.items() if name != "recovery"})
-    for name, answers in zip(("before", "after"), judged):
+    for name, right in (("before", before), ("after", after)):
         about = f"judge image is correctly classified {name} retraining"
-        write_dataset(group, name, answers, dims=("judge_image",), description=about)
+        write_dataset(group, name, right, dims=("judge_image",), description=about)
+    _write_off(group, inputs, "judge", answers)
 
 
 def _possible(results: Results) -> bool:
