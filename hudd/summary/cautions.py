@@ -52,9 +52,10 @@ def _about_overlap(found: Overlap) -> list[str]:
                 f"{shared.same:,} of the {a} images {be} also in the {b} set, pixel by pixel: {_pairs(shared.pairs)}."
             )
         if shared.alike:
-            of = f" of {shared.compared:,} compared"
+            look = "looks" if shared.alike == 1 else "look"
             told.append(
-                f"{shared.alike:,} {a} images{of} look like {b} images: {_pairs(shared.alike_pairs)}."
+                f"{shared.alike:,} of {shared.compared:,} {a} images compared {look} like {b} images: "
+                f"{_pairs(shared.alike_pairs)}."
             )
     for name, count in found.doubles.items():
         told.append(f"{count:,} images of the {name} set are copies of others in it.")
