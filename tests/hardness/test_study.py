@@ -80,8 +80,11 @@ def test_constant_images_are_one_cluster(folder, tmp_path, value, preset):
 
 
 def test_one_output_is_no_classifier(folder, tmp_path):
-    with pytest.raises(UsageError, match=r"returns \(1, 1\) for one image; a classifier returns"):
-        studied(folder, tmp_path, np.zeros((4, 8, 8), np.uint8), np.zeros(4, int), net="one")
+    images, labels = np.zeros((4, 8, 8), np.uint8), np.zeros(4, int)
+    with pytest.raises(
+        UsageError, match=r"returns \(1, 1\) for one image; a classifier returns.*task='binary'"
+    ):
+        studied(folder, tmp_path, images, labels, net="one", task="classification")
 
 
 @presets
