@@ -35,7 +35,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         markdown = re.sub(rf"\]\((?:\.\./)?((?:\.\./)*){folder}/", rf"](\1{folder}/", markdown)
     if page.file.src_uri == "reference/command-line.md":
         markdown = markdown.replace("<!-- commands -->", _commands())
-    if page.file.src_uri == "reference/python.md":
+    if page.file.src_uri.startswith("reference/"):
         markdown = re.sub(r"^::: (\S+)$", _with_settings, markdown, flags=re.M)
     return markdown
 
@@ -60,16 +60,33 @@ def on_post_template(output_content: str, template_name: str, config: Any) -> st
 
 def _linked(content: str) -> str:
     """Replace roles such as ``:func:`name` `` by links to the reference, or by the name where it is not there."""
-    reference = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
-    documented = {name.rpartition(".")[2]: name for name in re.findall(r"^::: (\S+)", reference, re.M)}
+    documented = _documented()
 
     def link(match: re.Match[str]) -> str:
         name = match["name"].lstrip("~.")
         owner, _, member = name.rpartition(".")
-        target = documented.get(member) or f"{documented.get(owner.rpartition('.')[2], owner)}.{member}"
+        target = _entry(documented, name) or f"{_entry(documented, owner) or owner}.{member}"
         return f'<autoref optional identifier="{target}"><code>{name.removeprefix("hudd.")}</code></autoref>'
 
     return re.sub(r":(?:func|class|meth|mod|data|attr|exc):<code>(?P<name>[^<]+)</code>", link, content)
+
+
+def _documented() -> dict[str, list[str]]:
+    """The full names of everything in the reference, by their last part."""
+    found: dict[str, list[str]] = {}
+    for page in sorted((ROOT / "docs" / "reference").glob("*.md")):
+        for name in re.findall(r"^::: (\S+)", page.read_text(encoding="utf-8"), re.M):
+            found.setdefault(name.rpartition(".")[2], []).append(name)
+    return found
+
+
+def _entry(documented: dict[str, list[str]], name: str) -> str | None:
+    """The entry of the reference that a docstring calls `name`; none if several could be meant."""
+    entries = documented.get(name.rpartition(".")[2], [])
+    if len(entries) > 1 and name.startswith("hudd."):
+        meant = pkgutil.resolve_name(name)
+        entries = [entry for entry in entries if pkgutil.resolve_name(entry) is meant]
+    return entries[0] if len(entries) == 1 else None
 
 
 def _drawn(content: str) -> str:
