@@ -21,6 +21,8 @@ _EXTRAS = {
     "pyarrow": ("parquet", "Parquet manifests"),
     "hdf5plugin": ("compression", "the compressions zstd, lz4 and blosc"),
     "umap-learn": ("umap", "the reduction umap"),
+    "tensorboard": ("tracking", "'hudd export --to tensorboard'"),
+    "mlflow-skinny": ("tracking", "'hudd export --to mlflow'"),
     "starlette": ("serve", "the local pages of 'hudd report --serve' and 'hudd label --serve'"),
 }
 

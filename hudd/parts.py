@@ -102,8 +102,12 @@ EXPORTERS = Registry(
         "label-studio": "hudd.export.label_studio:LABEL_STUDIO",
         "tensors": "hudd.export.tensors:TENSORS",
         "model-card": "hudd.export.model_card:MODEL_CARD",
+        "tensorboard": "hudd.export.tensorboard:TENSORBOARD",
+        "mlflow": "hudd.export.mlflow:MLFLOW",
     },
 )
+TRACKERS = ("tensorboard", "mlflow")
+"""Formats of experiment trackers, written by the trackers' own packages."""
 CASES = Registry(
     "hudd.cases",
     "case",

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from hudd.errors import UsageError
 from hudd.export.base import Exporter, export_one, find_exporter, write_export
-from hudd.parts import EXPORTERS
+from hudd.parts import EXPORTERS, TRACKERS
 from hudd.specs import is_factory
 from hudd.study import Study
 
 __all__ = ["EXPORTERS", "FORMATS", "Exporter", "export", "export_one"]
 
-FORMATS = tuple(EXPORTERS.own)
-"""Names of hudd's own formats."""
+FORMATS = tuple(name for name in EXPORTERS.own if name not in TRACKERS)
+"""Names of hudd's own formats; those of experiment trackers, ``tensorboard`` and ``mlflow``, are not among them."""
 
 
 def export(study: Study, out: str | Path, *, formats: tuple[str, ...] = ("csv", "images")) -> list[Path]:
@@ -30,7 +30,8 @@ def export(study: Study, out: str | Path, *, formats: tuple[str, ...] = ("csv", 
     out : str or Path
         Directory to write to; made if need be.
     formats : tuple of str
-        Any of :data:`FORMATS`, those that packages register, or specs ``package.module:EXPORTER``.
+        Any of :data:`FORMATS`, ``tensorboard``, ``mlflow``, those that packages register, or specs
+        ``package.module:EXPORTER``.
 
     Returns
     -------

@@ -23,7 +23,7 @@ def _write(results: View, folder: Path) -> list[Path]:
     """
     if not results.has("clusters"):
         raise HuddError(f"'{results.path}' has no clusters yet; 'hudd cluster {results.path}' makes them.")
-    text = "\n".join([*_metadata(results), *_body(results)])
+    text = "\n".join([*_metadata(results), *known_failures(results)])
     path = folder / "model-card.md"
     path.write_bytes((text + "\n").encode("utf-8", "backslashreplace"))
     return [path]
@@ -54,7 +54,8 @@ def _metadata(results: View) -> list[str]:
     ]
 
 
-def _body(results: View) -> list[str]:
+def known_failures(results: View) -> list[str]:
+    """Return a section in Markdown: the error rate, a row for every cause, what casts doubt on them."""
     test = results.split("test")
     wrong, known = len(results.errors), int((test.label >= 0).sum())
     lines = ["## Known failures", ""]
