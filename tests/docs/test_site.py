@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -160,3 +161,46 @@ def test_performance_page_is_that_of_the_records() -> None:
     figures = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(figures)
     assert figures.PAGE.read_text(encoding="utf-8") == figures.page(), "run: python benchmarks/figures.py"
+
+
+@pytest.mark.parametrize(
+    ("record", "key", "columns", "rows"),
+    [
+        (
+            "causes",
+            "pipeline",
+            ["purity", "coverage", "rare_coverage"],
+            {
+                "preset `hudd-2021`": "preset hudd-2021",
+                "preset `hudd`": "preset hudd",
+                "transfer features, UMAP, DBSCAN": "transfer / umap / dbscan",
+                "preset `moments-2026`": "preset moments",
+                "transfer features with hudd's contrast": "transfer, contrast / none / ward, 15 each",
+            },
+        ),
+        (
+            "causes-field",
+            "method",
+            ["information", "purity", "redundancy", "coverage", "rare_coverage", "precision_at_10"],
+            {
+                "mixture with classes": "penultimate, mixture with classes",
+                "UMAP, HDBSCAN of": "penultimate, UMAP, HDBSCAN",
+                "hudd's features, HDBSCAN": "HDBSCAN",
+                "hudd, causes": "default",
+                "hudd, clusters": "default, clusters",
+            },
+        ),
+    ],
+)
+def test_the_comparison_has_the_figures_of_the_records(
+    record: str, key: str, columns: list[str], rows: dict[str, str]
+) -> None:
+    text = (ROOT / "docs" / "comparison.md").read_text(encoding="utf-8")
+    table = json.loads((ROOT / "benchmarks" / "results" / f"{record}.json").read_text(encoding="utf-8"))
+    for begin, name in rows.items():
+        (found,) = [row for row in table["table"] if row[key] == name]
+        (line,) = re.findall(rf"^\| {re.escape(begin)}[^|]*\|(.*)\|$", text, re.M)
+        told = [float(cell) for cell in line.split("|")]
+        allowed = [0.0501 if column == "redundancy" else 0.00501 for column in columns]
+        off = [abs(value - found[column]) for value, column in zip(told, columns, strict=True)]
+        assert all(a <= b for a, b in zip(off, allowed, strict=True)), (begin, told)
