@@ -90,6 +90,14 @@ def _report(record: Mapping[str, Any]) -> Iterable[str]:
     yield _table(("", ""), [(name.replace("_", " "), value) for name, value in record["figures"].items()])
 
 
+def _pages(record: Mapping[str, Any]) -> Iterable[str]:
+    pages = record["pages"]
+    heads = ("page", *(name.replace("_", " ") for name in next(iter(pages.values()))))
+    yield _table(heads, [(page, *figures.values()) for page, figures in pages.items()])
+    bounds = ", ".join(f"{name.replace('_', ' ')} {bound}" for name, bound in record["bounds"].items())
+    yield f"What Lighthouse calls good, at most: {bounds}."
+
+
 def _pipeline(record: Mapping[str, Any]) -> Iterable[str]:
     stages, long, processes = (record[name]["figures"] for name in ("stages", "long", "processes"))
     places = [name for name in ("disk", "memory") if name in stages]
@@ -157,6 +165,13 @@ _SECTIONS = (
         _pipeline,
     ),
     ("The report", "report", "", _report),
+    (
+        "Pages in a browser",
+        "pages",
+        "The report and the label page of `hudd demo --case digits`, and the first page of this documentation, in "
+        "Chromium on the same machine, with nothing cached or compressed.",
+        _pages,
+    ),
     ("A whole study", "gtsrb", "The traffic signs of examples/gtsrb.", _whole),
 )
 
