@@ -102,4 +102,5 @@
   });
   const open = images.findIndex((one) => one.label < 0);
   show(open < 0 ? 0 : open);
+  $(".desk").classList.add("filled"); // what is seen before would shift
 })();
