@@ -205,6 +205,20 @@ def test_a_column_that_never_changes_does_not_count(net, images):
 
 
 @pytest.mark.slow
+def test_a_column_that_changes_in_normal_images_alone_does_not_count(net, images):
+    with torch.no_grad():
+        net[0].weight[1] = 1 / net[0].weight[1].numel()
+        net[0].bias[1] = -0.5  # only bright images pass
+    dark, bright = 0.3 * images, 0.6 + 0.4 * images
+    failures, normal = ([(some, net(some).argmax(1))] for some in (dark, bright))
+    extractor = Moments(net, lambda most: failures, lambda most: normal, layers=["3"])
+    found = extractor.attribute(dark, net(dark).argmax(1)).layers["moments"]
+    _, directions = extractor._map
+    assert (directions[8 + np.array([1, 5])] == 0).all()
+    assert torch.isfinite(found).all()
+
+
+@pytest.mark.slow
 def test_equal_images_have_no_moments_to_tell_apart(net, images):
     same = images[:1].expand(4, -1, -1, -1)
     extractor = Moments(net, lambda most: [(same, torch.zeros(4, dtype=torch.long))])
