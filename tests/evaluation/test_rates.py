@@ -31,6 +31,12 @@ def test_a_region_without_a_bound_has_none_written():
     assert Region((Bound("weather", outside=True, value="snow"),)).to_json() == text
 
 
+@pytest.mark.parametrize(("outside", "fits"), [(False, [0, 1, 1, 0, 0, 0]), (True, [1, 0, 0, 1, 1, 0])])
+def test_a_range_has_its_lower_end_and_not_its_upper_one(outside, fits):
+    numbers = np.array([0.9, 1, 1.9, 2, 2.1, np.nan])
+    np.testing.assert_array_equal(Bound("p", 1, 2, outside).holds(numbers), np.array(fits, bool))
+
+
 @given(st.integers(0, 10_000), st.integers(3, 40))
 def test_a_rule_fits_the_rows_of_its_region(seed, count):
     rng = np.random.default_rng(seed)
