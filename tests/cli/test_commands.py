@@ -6,7 +6,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
+from hudd.cli import printing
 from hudd.cli.printing import print_json
 from hudd.summary import records
 
@@ -128,7 +130,7 @@ def test_a_demo_of_a_negative_seed_leaves_nothing(hudd, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("columns", [60, 80])
 def test_tables_fit_a_narrow_terminal(hudd, tiny, monkeypatch, columns):
-    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(printing, "console", Console(highlight=False, width=columns))
     code, out, _ = hudd("show", tiny)
     assert code == 0
     drawn = [line for line in out.splitlines() if line[:1] in "┏┃┡└│┌"]

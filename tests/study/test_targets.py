@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from rich.console import Console
 
-from hudd.cli import call
+from hudd.cli import call, printing
 from hudd.errors import UsageError
 from hudd.retraining import contrast, least_p_value
 from hudd.summary.cost import cost_of
@@ -75,7 +76,7 @@ def test_a_comparison_says_what_it_needs(finished, tmp_path, capsys):
 
 
 def test_a_selection_is_printed_a_line_an_image(finished, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(printing, "console", Console(highlight=False, width=80))
     assert call(["select", str(finished.path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
