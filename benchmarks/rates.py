@@ -13,7 +13,7 @@ from typing import Any
 import harness
 import numpy as np
 
-from hudd.evaluation import Rule, cluster_rules, cross_fitted_rates, wilson
+from hudd.evaluation import SIGNIFICANT, Rule, cluster_rules, cross_fitted_rates, wilson
 
 NAMES = ("light", "blur", "noise", "size", "angle", "age")
 BASE = 0.06  # share of failures elsewhere
@@ -42,11 +42,15 @@ def simulate(seed: int, images: int, null: bool) -> list[dict[str, Any]]:
         columns = {name: values[rows] for name, values in table.items()}
         return cluster_rules(columns, labels[rows], failed=failed[rows], seed=seed)
 
-    confirming = {rate.group: rate for rate in cross_fitted_rates(find, table, failed, seed=seed)}
+    def fitting(among: np.ndarray) -> dict[int, np.ndarray]:
+        told = [rule for rule in find(among) if rule.text and rule.p_value <= SIGNIFICANT]
+        return {rule.cluster: rule.region.holds(table, images) for rule in told}
+
+    confirming = {rate.group: rate for rate in cross_fitted_rates(fitting, failed, seed=seed)}
     fresh, fresh_chance = draw(FRESH, rates, np.random.default_rng([seed, 1]))
     found = []
     for rule in find(np.ones(images, bool)):
-        if rule.cluster in confirming and rule.p_value <= 0.05:
+        if rule.cluster in confirming and rule.p_value <= SIGNIFICANT:
             rate = confirming[rule.cluster]
             true = float(fresh_chance[rule.region.holds(fresh, FRESH)].mean())
             (low, high), chosen = rate.interval, wilson(rule.failures, rule.images)

@@ -1,6 +1,6 @@
 """Do the clusters mean something? Variance reduction, purity, readable rules, and what was chosen."""
 
-from hudd.evaluation.chance import SIGNIFICANT, wilson
+from hudd.evaluation.chance import SIGNIFICANT, holm, wilson
 from hudd.evaluation.numbers import format_range
 from hudd.evaluation.purity import NATURAL, PurityCoverage, is_known, purity_coverage
 from hudd.evaluation.ranges import UnsafeRange, unsafe_ranges
@@ -24,6 +24,7 @@ __all__ = [
     "cross_fitted_rates",
     "failure_rates",
     "format_range",
+    "holm",
     "is_known",
     "most_telling",
     "purity_coverage",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -25,5 +26,14 @@ def wilson(count: int, of: int) -> tuple[float, float]:
     share, spread = count / of, z**2 / of
     middle = (share + spread / 2) / (1 + spread)
     half = z * math.sqrt(share * (1 - share) / of + spread / (4 * of)) / (1 + spread)
-    # Rounding must not put an end beside the share.
+    # Rounding must not leave the share outside its own interval.
     return min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for their number by the method of Holm (Scand. J. Statist. 6(2), 1979)."""
+    order, found, largest = np.argsort(p_values, kind="stable"), [0.0] * len(p_values), 0.0
+    for rank, at in enumerate(order.tolist()):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[at]))
+        found[at] = largest
+    return found

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hudd.evaluation.chance import SIGNIFICANT, wilson
+from hudd.evaluation.chance import SIGNIFICANT, holm, wilson
 from hudd.evaluation.regions import Region
-from hudd.evaluation.rules import Rule
 
 FOLDS = 5
 """Parts that the images are divided into where no others are kept aside."""
@@ -98,8 +97,7 @@ def failure_rates(
 
 
 def cross_fitted_rates(
-    find: Callable[[np.ndarray], Sequence[Rule]],
-    parameters: Mapping[str, np.ndarray],
+    find: Callable[[np.ndarray], Mapping[int, np.ndarray]],
     failed: np.ndarray,
     *,
     seed: int = 0,
@@ -107,16 +105,17 @@ def cross_fitted_rates(
 ) -> list[FailureRate]:
     """Count failures inside and outside of regions that are found again without the images that are counted.
 
-    The images are divided into parts, failures and others alike. For each part the rules are found on the others, and
-    count there. So each image is counted by a rule that did not know whether it fails. Of parts where a group has no
-    rule beyond chance nothing is counted for it.
+    The images are divided into parts, failures and others alike. For each part the regions are found on the others, and
+    count there. So each image is counted by regions that did not know whether it fails. Of parts where a group has no
+    region nothing is counted for it.
 
     Parameters
     ----------
     find : callable
-        Takes the images to look at, (N,) bool, and returns the rules of the groups among them.
-    parameters, failed
-        As for :func:`failure_rates`.
+        Takes the images to look at, (N,) bool, and returns which images, (N,) bool, lie in the region of each group
+        that has one among them.
+    failed : np.ndarray
+        (N,) bool.
     seed : int
         Seed of the division.
     folds : int
@@ -125,16 +124,14 @@ def cross_fitted_rates(
     Returns
     -------
     list of FailureRate
-        Of the groups that have a rule in more than half of the parts, ascending by number.
+        Of the groups that have a region in more than half of the parts, ascending by number.
     """
     part = _parts(failed, folds, np.random.default_rng([seed, folds]))
     counts: dict[int, list[np.ndarray]] = {}
     for one in range(folds):
         aside = part == one
-        for rule in find(~aside):
-            if rule.text and rule.p_value <= SIGNIFICANT:
-                fits = rule.region.holds(parameters, len(failed))
-                counts.setdefault(rule.cluster, []).append(_counts(fits, aside, failed))
+        for group, fits in find(~aside).items():
+            counts.setdefault(group, []).append(_counts(fits, aside, failed))
     return _tested({group: counts[group] for group in sorted(counts) if 2 * len(counts[group]) > folds})
 
 
@@ -163,12 +160,3 @@ def _tested(counts: Mapping[int, Sequence[np.ndarray]]) -> list[FailureRate]:
             sums.items(), holm(p_values)
         )
     ]
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted for their number by the method of Holm."""
-    order, found, largest = np.argsort(p_values, kind="stable"), [0.0] * len(p_values), 0.0
-    for rank, at in enumerate(order.tolist()):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[at]))
-        found[at] = largest
-    return found

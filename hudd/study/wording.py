@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hudd.attributes import Attribute, named_attributes
-from hudd.evaluation import FailureRate, Rule, cluster_rules, cross_fitted_rates, turn
+from hudd.evaluation import SIGNIFICANT, FailureRate, Rule, cluster_rules, cross_fitted_rates, turn
 from hudd.study.results import Results
 
 CAUSE = "cause"
@@ -19,9 +19,7 @@ TURN = Attribute(
 _PERMUTATIONS = 999
 
 
-def rules_of(
-    results: Results, labels: np.ndarray, *, known: bool = True, among: np.ndarray | None = None
-) -> list[Rule]:
+def rules_of(results: Results, labels: np.ndarray, *, known: bool = True) -> list[Rule]:
     """Find what sets groups of errors apart from the correctly classified test images of the same classes.
 
     Parameters
@@ -31,46 +29,11 @@ def rules_of(
     labels : np.ndarray
         (N_errors,) int groups from 1, such as clusters; errors with a label below 1 are in none.
     known : bool
-        Use the parameters of the data, before the attributes that were measured.
-    among : np.ndarray, optional
-        (N_test,) bool, the test images to look at; all by default.
+        Use the parameters of the data, before the attributes that were measured. The column "cause" is never used:
+        a rule of it would only say the purity again. Neither are attributes of what the DNN answers: those of errors
+        are unlike those of correctly classified images anyway.
     """
-    test, columns = results.split("test"), columns_of(results, known=known)
-    if not columns:
-        return []
-    everywhere, failed = np.zeros(len(test.label), np.int64), np.zeros(len(test.label), bool)
-    everywhere[results.errors], failed[results.errors] = labels, True
-    rows = np.flatnonzero(np.ones(len(failed), bool) if among is None else among)
-    told = test.parameters if known else {}
-    measured = {name: one for name, one in _attributes(results).items() if name not in told}
-    return cluster_rules(
-        {name: values[rows] for name, values in columns.items()},
-        everywhere[rows],
-        failed=failed[rows],
-        classes=test.label[rows],
-        units={name: one.unit for name, one in measured.items() if one.unit} | dict(results.settings.units),
-        forms={name: one.forms for name, one in measured.items()},
-        permutations=_PERMUTATIONS,
-        seed=results.settings.seed,
-    )
-
-
-def columns_of(results: Results, *, known: bool = True) -> dict[str, np.ndarray]:
-    """Return what rules may ask of the test images, (N_test,) each: parameters of the data, then attributes.
-
-    The column "cause" is never used: a rule of it would only say the purity again. Neither are attributes of what the
-    DNN answers: those of errors are unlike those of correctly classified images anyway.
-    """
-    test = results.split("test")
-    columns = {name: values for name, values in test.parameters.items() if known and name != CAUSE}
-    for name in _attributes(results):
-        if name in test.attributes and name not in columns:
-            numbers = np.asarray(test.attributes[name], float)
-            if name == "tilt" and TURN.name not in columns:
-                columns[TURN.name] = turn(numbers, test.label, test.correct)
-            else:
-                columns[name] = numbers
-    return columns
+    return _rules(results, labels, known, np.ones(len(results.split("test").path), bool))[0]
 
 
 def rates_of(results: Results, labels: np.ndarray) -> list[FailureRate]:
@@ -78,13 +41,46 @@ def rates_of(results: Results, labels: np.ndarray) -> list[FailureRate]:
 
     The test images are divided into parts, and each is counted by rules that are found on the others.
     """
-    failed = ~results.split("test").correct
-    return cross_fitted_rates(
-        lambda among: rules_of(results, labels, among=among),
-        columns_of(results),
-        failed,
+    failed = np.zeros(len(results.split("test").path), bool)
+    failed[results.errors] = True
+
+    def find(among: np.ndarray) -> dict[int, np.ndarray]:
+        rules, columns = _rules(results, labels, True, among)
+        told = [rule for rule in rules if rule.text and rule.p_value <= SIGNIFICANT]
+        return {rule.cluster: rule.region.holds(columns, len(failed)) for rule in told}
+
+    return cross_fitted_rates(find, failed, seed=results.settings.seed)
+
+
+def _rules(
+    results: Results, labels: np.ndarray, known: bool, among: np.ndarray
+) -> tuple[list[Rule], dict[str, np.ndarray]]:
+    """Rules that are found among some of the test images, and the columns, (N_test,) each, that they ask about."""
+    test, attributes = results.split("test"), _attributes(results)
+    columns = {name: values for name, values in test.parameters.items() if known and name != CAUSE}
+    own = {name: one for name, one in attributes.items() if name in test.attributes and name not in columns}
+    for name in own:
+        numbers = np.asarray(test.attributes[name], float)
+        if name == "tilt" and TURN.name not in columns:
+            columns[TURN.name] = turn(numbers, test.label, test.correct & among)
+        else:
+            columns[name] = numbers
+    if not columns:
+        return [], columns
+    measured = own if TURN.name in test.parameters else own | {TURN.name: TURN}
+    everywhere, failed = np.zeros(len(test.label), np.int64), np.zeros(len(test.label), bool)
+    everywhere[results.errors], failed[results.errors] = labels, True
+    rules = cluster_rules(
+        {name: values[among] for name, values in columns.items()},
+        everywhere[among],
+        failed=failed[among],
+        classes=test.label[among],
+        units={name: one.unit for name, one in measured.items() if one.unit} | dict(results.settings.units),
+        forms={name: one.forms for name, one in measured.items()},
+        permutations=_PERMUTATIONS,
         seed=results.settings.seed,
     )
+    return rules, columns
 
 
 def named(rule: Rule, results: Results) -> str:

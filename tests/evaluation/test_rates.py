@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
-from hudd.evaluation import Bound, Region, cluster_rules, cross_fitted_rates, failure_rates
-from hudd.evaluation.rates import holm
+from hudd.evaluation import Bound, Region, cluster_rules, cross_fitted_rates, failure_rates, holm
 
 TEXTS = st.text("ab\n\"'é;", max_size=3)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
@@ -107,9 +106,11 @@ def rates_of(table, failed, labels, seed=0):
     def find(kept):
         rows = np.flatnonzero(kept)
         columns = {name: values[rows] for name, values in table.items()}
-        return cluster_rules(columns, labels[rows], failed=failed[rows], permutations=199, seed=seed)
+        rules = cluster_rules(columns, labels[rows], failed=failed[rows], permutations=199, seed=seed)
+        told = [rule for rule in rules if rule.text and rule.p_value <= 0.05]
+        return {rule.cluster: rule.region.holds(table, len(failed)) for rule in told}
 
-    return cross_fitted_rates(find, table, failed, seed=seed)
+    return cross_fitted_rates(find, failed, seed=seed)
 
 
 def test_a_cause_is_confirmed_and_every_image_counted_once():
