@@ -115,7 +115,7 @@ def test_the_first_is_chosen_by_one_half_and_tested_on_the_other(heatmaps):
 
 
 def test_holm_by_hand(heatmaps):
-    found = heatmaps["measures"].holm({"a": 0.04, "b": 0.01, "c": 0.03, "d": 0.5})
+    found = heatmaps["measures"].corrected({"a": 0.04, "b": 0.01, "c": 0.03, "d": 0.5})
     assert found == pytest.approx({"a": 0.09, "b": 0.04, "c": 0.09, "d": 0.5})
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from explanations import Explanation, composites, explanations
 from families import NETWORKS, ROOT, Network, lacking, picked
-from measures import Score, areas, behind, fillings, first, halves, holm, orders, paired
+from measures import Score, areas, behind, corrected, fillings, first, halves, orders, paired
 from torch import Tensor
 
 from hudd.lrp import recommended
@@ -147,7 +147,7 @@ def tables(record: dict[str, Any]) -> str:
     lines += _head(["", "output", "recommended", "first of hudd's", "ahead by", "p"])
     failing = {name: found for name, found in families.items() if name.endswith("failing")}
     for output in OUTPUTS:
-        ps = holm({name: found["judged"][output]["challenger_p"] for name, found in failing.items()})
+        ps = corrected({name: found["judged"][output]["challenger_p"] for name, found in failing.items()})
         for name, found in failing.items():
             judged = found["judged"][output]
             cells = [found["recommended"], judged["challenger"], f"{judged['ahead']:+.3f}", f"{ps[name]:.2g}"]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hudd import LRP
-from hudd.lrp import Composite, Epsilon, Flat, Gamma, ZBox, composite_of
+from hudd.lrp import Composite, Epsilon, Flat, Gamma, ZBox, composite_of, gradient
 
 Explanation = Callable[[Tensor, Tensor], Tensor]  # (N, C, H, W) and (N,) to (N, H, W)
 STEPS = 20  # of integrated gradients and SmoothGrad
@@ -45,7 +45,9 @@ def explanations(network: Network, images: Tensor) -> dict[str, Explanation]:
     """
     model = network.model
     found = {f"hudd {name}": _lrp(model, composite) for name, composite in composites(network).items()}
-    found["gradient x input"] = lambda images, classes: (images * _gradient(model, images, classes)).sum(1)
+    found["gradient x input"] = lambda images, classes: _gradient(
+        model, images, classes, times_input=True
+    ).sum(1)
     found["SmoothGrad"] = lambda images, classes: _smooth(network, images, classes)
     if find_spec("captum"):
         colour = images.mean((0, 2, 3), keepdim=True)
@@ -67,9 +69,10 @@ def _lrp(model: nn.Module, composite: Composite) -> Explanation:
     return explain
 
 
-def _gradient(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
-    leaf = images.clone().requires_grad_()
-    return torch.autograd.grad(model(leaf).gather(1, classes[:, None]).sum(), leaf)[0]
+def _gradient(model: nn.Module, images: Tensor, classes: Tensor, *, times_input: bool = False) -> Tensor:
+    found = gradient(model, images, classes, times_input=times_input)
+    assert isinstance(found, Tensor)
+    return found
 
 
 def _smooth(network: Network, images: Tensor, classes: Tensor) -> Tensor:

@@ -15,6 +15,8 @@ from scipy import ndimage, stats
 from torch import Tensor
 from torch.nn import functional
 
+from hudd.evaluation import holm
+
 SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)  # of the patches replaced, besides none and all
 Score = Callable[[Tensor], Tensor]  # (N, C, H, W) to (N, K), K figures of each image
 
@@ -100,7 +102,7 @@ def first(gains: Mapping[str, np.ndarray]) -> str:
 def behind(gains: Mapping[str, np.ndarray], best: str) -> dict[str, float]:
     """p-values that `best` and each other explanation differ on the confirming half, corrected for their number."""
     half = halves(len(gains[best]))["confirming"]
-    return holm({name: paired(gains[best][half], gains[name][half]) for name in gains if name != best})
+    return corrected({name: paired(gains[best][half], gains[name][half]) for name in gains if name != best})
 
 
 def paired(ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -108,10 +110,6 @@ def paired(ours: np.ndarray, theirs: np.ndarray) -> float:
     return 1.0 if np.array_equal(ours, theirs) else float(stats.wilcoxon(ours, theirs).pvalue)
 
 
-def holm(found: Mapping[str, float]) -> dict[str, float]:
-    """p-values corrected by Holm's method."""
-    corrected, least = {}, 0.0
-    for at, name in enumerate(sorted(found, key=found.__getitem__)):
-        least = max(least, min(1.0, (len(found) - at) * found[name]))
-        corrected[name] = least
-    return {name: corrected[name] for name in found}
+def corrected(found: Mapping[str, float]) -> dict[str, float]:
+    """p-values corrected for their number by Holm's method."""
+    return dict(zip(found, holm(list(found.values()))))

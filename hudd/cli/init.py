@@ -27,11 +27,9 @@ def init(
     from hudd.cli.printing import console, in_line
     from hudd.errors import UsageError
     from hudd.settings.file import template
-    from hudd.store.files import write_whole
+    from hudd.store.files import check_place, write_whole
 
-    if file.is_dir() or not file.absolute().parent.is_dir():
-        what = "is a folder" if file.is_dir() else "is in a folder that does not exist"
-        raise UsageError(f"'{file}' {what}; name a file to write, such as {FILE}.")
+    check_place(file, "", FILE)
     if file.exists() and not overwrite:
         raise UsageError(f"'{file}' exists; give --overwrite to replace it, or name another file.")
     write_whole(file, template(file.name).encode())

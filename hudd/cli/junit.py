@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from xml.etree import ElementTree
 
-from hudd.errors import UsageError, one_line
-from hudd.store.files import write_whole
+from hudd.errors import one_line
+from hudd.store.files import check_place, write_whole
 
 
 class Cases:
@@ -51,9 +51,8 @@ def cases_for(path: Path | None) -> Iterator[Cases]:
     UsageError
         If no file can stand there; before the run.
     """
-    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
-        what = "is a folder" if path.is_dir() else "is in a folder that does not exist"
-        raise UsageError(f"the JUnit file '{path}' {what}; name a file to write, such as hudd.xml.")
+    if path is not None:
+        check_place(path, "the JUnit file ", "hudd.xml")
     cases = Cases()
     try:
         yield cases

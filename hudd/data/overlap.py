@@ -9,11 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from hudd.data.prints import Prints, difference_hash
+from hudd.data.prints import FLAT_BITS, Prints, alike, difference_hash
 
-ALIKE_BITS = 3  # of 64 in which the difference hashes of images that look alike may differ
-ALIKE_LEVELS = 4.0  # of 255 in which their thumbnails may differ on average
-FLAT_BITS = 8  # an image with fewer bits set has no structure to compare
 _MOST_PAIRS = 200_000_000  # that are compared between two sets
 _SHOWN = 5
 
@@ -128,9 +125,9 @@ def _shared(names: tuple[str, str], one: Imprint, other: Imprint) -> Shared:
     if len(rest) > most:
         rest = rest[np.linspace(0, len(rest) - 1, most).astype(np.int64)]
     found = _look_alike(one.prints.thumbnail[rest], other.prints.thumbnail)
-    alike = np.flatnonzero(found >= 0)
-    alike_pairs = [(one.paths[rest[row]], other.paths[found[row]]) for row in alike[:_SHOWN]]
-    return Shared(names, len(rows), len(alike), len(rest), pairs, alike_pairs)
+    looking = np.flatnonzero(found >= 0)
+    alike_pairs = [(one.paths[rest[row]], other.paths[found[row]]) for row in looking[:_SHOWN]]
+    return Shared(names, len(rows), len(looking), len(rest), pairs, alike_pairs)
 
 
 def _look_alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -141,11 +138,9 @@ def _look_alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     own, theirs = difference_hash(one), difference_hash(other)
     structured = np.bitwise_count(own) >= FLAT_BITS
     for row in np.flatnonzero(structured):
-        near = np.flatnonzero(np.bitwise_count(theirs ^ own[row]) <= ALIKE_BITS)
+        near, levels = alike(own[row], one[row], theirs, other)
         if len(near):
-            difference = np.abs(other[near].astype(np.float32) - one[row]).mean(axis=(1, 2))
-            if difference.min() <= ALIKE_LEVELS:
-                found[row] = near[int(difference.argmin())]
+            found[row] = near[int(levels.argmin())]
     return found
 
 

@@ -15,6 +15,9 @@ ROWS, COLUMNS = (
     8,
     9,
 )  # of a thumbnail; the signs of its 8 x 8 differences along the rows are the difference hash
+FLAT_BITS = 8  # an image with fewer bits of the hash set has no structure to compare
+_ALIKE_BITS = 3  # of 64 in which the difference hashes of images that look alike may differ
+_ALIKE_LEVELS = 4.0  # of 255 in which their thumbnails may differ on average
 _SAMPLED = 96  # pixels a side that a thumbnail is made of, at most
 
 
@@ -64,6 +67,20 @@ def difference_hash(thumbnail: np.ndarray) -> np.ndarray:
     bits = thumbnail[:, :, 1:] > thumbnail[:, :, :-1]
     packed = np.packbits(bits.reshape(len(bits), 64), axis=1)
     return np.ascontiguousarray(packed).view(">u8").reshape(-1).astype(np.uint64)
+
+
+def alike(
+    one: np.uint64, thumbnail: np.ndarray, hashes: np.ndarray, thumbnails: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which images look like one, (k,) int64 rows, and by how many of 255 grey levels they differ, (k,).
+
+    The difference hashes, (n,) uint64, differ in at most 3 of 64 bits, and the thumbnails, (n, 8, 9), in at most 4 of
+    255 levels on average.
+    """
+    near = np.flatnonzero(np.bitwise_count(hashes ^ one) <= _ALIKE_BITS)
+    levels = np.abs(thumbnails[near].astype(np.float32) - thumbnail).mean(axis=(1, 2))
+    kept = levels <= _ALIKE_LEVELS
+    return near[kept], levels[kept]
 
 
 def _hash(image: np.ndarray) -> tuple[int, int]:

@@ -8,8 +8,7 @@ from scipy.sparse.csgraph import connected_components
 
 from hudd.data.base import ImageSource
 from hudd.data.loader import loaded_ahead
-from hudd.data.overlap import ALIKE_BITS, ALIKE_LEVELS, FLAT_BITS
-from hudd.data.prints import Prints, difference_hash, prints_of
+from hudd.data.prints import FLAT_BITS, Prints, alike, difference_hash, prints_of
 from hudd.errors import UsageError
 
 _BATCH = 64
@@ -70,15 +69,14 @@ def groups_alike(prints: Prints) -> np.ndarray:
         (N,) int64 group of each image. Two look alike whose difference hashes differ in at most 3 of 64 bits and
         whose thumbnails in at most 4 of 255 grey levels on average; images without structure, only if they are copies.
     """
-    hashes, thumbnails = difference_hash(prints.thumbnail), prints.thumbnail.astype(np.float32)
+    hashes, thumbnails = difference_hash(prints.thumbnail), prints.thumbnail
     copies = np.unique(prints.pixels, axis=0, return_index=True, return_inverse=True)
     first = copies[1][copies[2].ravel()]
     one, other = [np.arange(len(hashes))], [first]
     structured = np.flatnonzero(np.bitwise_count(hashes) >= FLAT_BITS)
     for place, row in enumerate(structured.tolist()):
         rest = structured[place + 1 :]
-        near = rest[np.bitwise_count(hashes[rest] ^ hashes[row]) <= ALIKE_BITS]
-        near = near[np.abs(thumbnails[near] - thumbnails[row]).mean(axis=(1, 2)) <= ALIKE_LEVELS]
+        near = rest[alike(hashes[row], thumbnails[row], hashes[rest], thumbnails[rest])[0]]
         one.append(np.full(len(near), row))
         other.append(near)
     pairs = (np.concatenate(one), np.concatenate(other))

@@ -76,19 +76,17 @@ def select_badge(features: np.ndarray, residual: np.ndarray, budget: int, *, see
 
     Parameters
     ----------
-    features : np.ndarray
-        (M, d) float32 features of the last layer.
+    features, budget
+        See :func:`select_core_set`.
     residual : np.ndarray
         (M, K) float32 probabilities less 1 at the predicted class.
-    budget : int
-        Images to choose.
     seed : int
         Of the draws; the first image is the one of the longest gradient.
 
     Returns
     -------
     np.ndarray
-        (budget,) int64 rows.
+        As :func:`select_core_set`.
 
     Raises
     ------
@@ -140,22 +138,20 @@ def select_typical(features: np.ndarray, budget: int, *, seed: int = 0) -> np.nd
 
     Parameters
     ----------
-    features : np.ndarray
-        (M, d) float32 features of the last layer.
-    budget : int
-        Images to choose.
+    features, budget
+        See :func:`select_core_set`.
     seed : int
         Of k-means.
 
     Returns
     -------
     np.ndarray
-        (budget,) int64 rows.
+        As :func:`select_core_set`.
 
     Raises
     ------
     UsageError
-        If the budget exceeds the images, or a feature is not a number.
+        As :func:`select_core_set`.
 
     References
     ----------

@@ -9,7 +9,7 @@ import re
 import shutil
 from pathlib import Path
 
-from hudd.errors import HuddError
+from hudd.errors import HuddError, UsageError
 from hudd.store.aside import NO_LOCKS, reserve
 from hudd.store.aside import sweep as sweep
 
@@ -51,6 +51,19 @@ def write_whole(path: Path, content: bytes | memoryview, size: int | None = None
         raise
     finally:
         os.close(handle)
+
+
+def check_place(path: Path, what: str, example: str) -> None:
+    """Refuse a path where no file can stand, before the work that fills it.
+
+    Raises
+    ------
+    UsageError
+        If it is a folder, or its folder does not exist.
+    """
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        why = "is a folder" if path.is_dir() else "is in a folder that does not exist"
+        raise UsageError(f"{what}'{path}' {why}; name a file to write, such as {example}.")
 
 
 def _fill(handle: int, content: memoryview, size: int) -> None:
