@@ -2,6 +2,7 @@
 
 from hudd.evaluation.chance import SIGNIFICANT, holm, wilson
 from hudd.evaluation.numbers import format_range
+from hudd.evaluation.paired import PairedChange, mcnemar
 from hudd.evaluation.purity import NATURAL, PurityCoverage, is_known, purity_coverage
 from hudd.evaluation.ranges import UnsafeRange, unsafe_ranges
 from hudd.evaluation.rates import FailureRate, cross_fitted_rates, failure_rates
@@ -15,6 +16,7 @@ __all__ = [
     "SIGNIFICANT",
     "Bound",
     "FailureRate",
+    "PairedChange",
     "PurityCoverage",
     "Region",
     "Rule",
@@ -26,6 +28,7 @@ __all__ = [
     "format_range",
     "holm",
     "is_known",
+    "mcnemar",
     "most_telling",
     "purity_coverage",
     "turn",
