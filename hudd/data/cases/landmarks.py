@@ -23,6 +23,8 @@ NAMES = [
     *(f"{lid}_lid_{place}" for place in ("inner", "middle", "outer") for lid in ("upper", "lower")),
     *(f"brow_{place}" for place in ("inner", "middle", "outer")),
 ]
+# A smaller iris than for the gaze: its landmark is misplaced more often.
+_CAUSES = GAZE_CAUSES | {"iris": {"iris_size": (0.1, 0.18)}}
 _SETS = {"train": (2500, 4), "test": (1000, 110), "improvement": (1000, 110), "judge": (1000, 110)}
 
 
@@ -45,7 +47,7 @@ for _model in (landmarks_model, angles_model):
 def _splits(seed: int, *, angles: bool) -> dict[str, Arrays]:
     splits = {}
     for (name, (usual, each)), rng in zip(_SETS.items(), np.random.default_rng(seed).spawn(len(_SETS))):
-        columns = draw_parameters(GAZE_CAUSES, USUAL, {"none": usual} | dict.fromkeys(GAZE_CAUSES, each), rng)
+        columns = draw_parameters(_CAUSES, USUAL, {"none": usual} | dict.fromkeys(_CAUSES, each), rng)
         numbers = {key: values for key, values in columns.items() if key != "cause"}
         images, places = render(numbers, rng), landmarks(numbers)
         if angles:
