@@ -104,7 +104,8 @@ Case = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="mnist, digits (seconds), eyes (gaze), eyes-open, one that a package registers, or package.module:CASE.",
+        help="mnist, digits (seconds), eyes (gaze), eyes-open, landmarks, gaze-angles, one that a package registers, "
+        "or package.module:CASE.",
         autocompletion=_completion(lambda: CASES),
     ),
 ]

@@ -100,6 +100,12 @@ def offered(monkeypatch, capfd, *words):
     return capfd.readouterr().out.split()
 
 
+def test_the_help_of_the_demo_names_every_case():
+    told = next(each.help for each in COMMANDS["demo"].params if each.name == "case")
+    names = {"eyes" if name == "eyes-gaze" else name for name in CASES.own}  # by its short name
+    assert names <= set(re.split(r",? ", told))
+
+
 def test_every_choice_is_tried():
     assert {each.flags for each in FIELDS.values() if each.names} <= set(CHOICES)
 
