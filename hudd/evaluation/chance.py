@@ -19,7 +19,13 @@ def as_good(by_chance: np.ndarray | float, found: np.ndarray | float) -> np.ndar
 
 
 def wilson(count: int, of: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share (E. B. Wilson, JASA 22(158), 1927); 0 to 1 where nothing was counted."""
+    """Return the 95 % interval of a share, between 0 and 1 (E. B. Wilson, JASA 22(158), 1927).
+
+    Parameters
+    ----------
+    count, of : int
+        How many of how many; where nothing was counted, the interval is all of 0 to 1.
+    """
     if not of:
         return 0.0, 1.0
     z = 1.959963984540054
@@ -31,7 +37,13 @@ def wilson(count: int, of: int) -> tuple[float, float]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted for their number by the method of Holm (Scand. J. Statist. 6(2), 1979)."""
+    """Return p-values adjusted for their number by the method of Holm (Scand. J. Statist. 6(2), 1979).
+
+    Parameters
+    ----------
+    p_values : Sequence[float]
+        Of one family of tests, in any order, which the result keeps.
+    """
     order, found, largest = np.argsort(p_values, kind="stable"), [0.0] * len(p_values), 0.0
     for rank, at in enumerate(order.tolist()):
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[at]))

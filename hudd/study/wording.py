@@ -33,7 +33,7 @@ def rules_of(results: Results, labels: np.ndarray, *, known: bool = True) -> lis
         a rule of it would only say the purity again. Neither are attributes of what the DNN answers: those of errors
         are unlike those of correctly classified images anyway.
     """
-    return _rules(results, labels, known, np.ones(len(results.split("test").path), bool))[0]
+    return _rules(results, labels, known, np.ones(len(results.split("test").label), bool))[0]
 
 
 def rates_of(results: Results, labels: np.ndarray) -> list[FailureRate]:
@@ -41,7 +41,7 @@ def rates_of(results: Results, labels: np.ndarray) -> list[FailureRate]:
 
     The test images are divided into parts, and each is counted by rules that are found on the others.
     """
-    failed = np.zeros(len(results.split("test").path), bool)
+    failed = np.zeros(len(results.split("test").label), bool)
     failed[results.errors] = True
 
     def find(among: np.ndarray) -> dict[int, np.ndarray]:

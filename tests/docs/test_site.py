@@ -33,7 +33,6 @@ _TOLD_ELSEWHERE = {  # public names without an entry of their own: registries, a
         "is_known",
         "most_telling",
         "turn",
-        "wilson",
     },
     "hudd.export": {"EXPORTERS", "FORMATS", "export_one"},
     "hudd.extend": {
