@@ -25,6 +25,7 @@ PANELS: dict[str, dict[str, str]] = {
         "report": "write the HTML report",
         "export": "write tables, images, projects of other tools",
         "show": "show what a study has found so far",
+        "check": "hold a study against acceptance criteria",
         "repair": "read a study's file whole and seal it again",
         "bench": "measure hudd and its peers on this machine",
         "doctor": "list what was built and what is missing",

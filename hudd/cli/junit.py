@@ -1,4 +1,4 @@
-"""A run as a JUnit file, which pipelines show: a test case for each step, failed where the step has failed."""
+"""JUnit files, which pipelines show: a test case for each step of a run, or for each criterion of a check."""
 
 from __future__ import annotations
 
@@ -13,26 +13,29 @@ from hudd.store.files import check_place, write_whole
 
 
 class Cases:
-    """The steps of a run, in the order in which they were taken."""
+    """What a command has done, in its order; `suite` is the command."""
 
-    def __init__(self) -> None:
-        self._suite = ElementTree.Element("testsuite", name="hudd run")
+    def __init__(self, suite: str) -> None:
+        self._suite = ElementTree.Element("testsuite", name=suite)
 
     @contextmanager
     def case(self, name: str) -> Iterator[None]:
         """Take a step inside the body, and note how long it took and how it ended."""
-        found, started = (
-            ElementTree.SubElement(self._suite, "testcase", classname="hudd", name=name),
-            time.perf_counter(),
-        )
+        started, failure = time.perf_counter(), ("", "")
         try:
             yield
         except BaseException as error:
-            told = one_line(str(error)) or type(error).__name__
-            ElementTree.SubElement(found, "failure", message=told, type=type(error).__name__)
+            failure = one_line(str(error)) or type(error).__name__, type(error).__name__
             raise
         finally:
-            found.set("time", f"{time.perf_counter() - started:.3f}")
+            self.add(name, *failure, seconds=time.perf_counter() - started)
+
+    def add(self, name: str, failure: str = "", kind: str = "", *, seconds: float = 0) -> None:
+        """Note a case, and what it failed by, if it did."""
+        case = ElementTree.SubElement(self._suite, "testcase", classname="hudd", name=one_line(name))
+        case.set("time", f"{seconds:.3f}")
+        if failure:
+            ElementTree.SubElement(case, "failure", message=failure, type=kind)
 
     def write(self, path: Path) -> None:
         """Write what there is so far."""
@@ -43,17 +46,17 @@ class Cases:
 
 
 @contextmanager
-def cases_for(path: Path | None) -> Iterator[Cases]:
-    """Collect the cases of a run, and write them to `path`, if there is one, however the run ends.
+def cases_for(path: Path | None, suite: str = "hudd run") -> Iterator[Cases]:
+    """Collect the cases of a command, and write them to `path`, if there is one, however it ends.
 
     Raises
     ------
     UsageError
-        If no file can stand there; before the run.
+        If no file can stand there; before anything is done.
     """
     if path is not None:
         check_place(path, "the JUnit file ", "hudd.xml")
-    cases = Cases()
+    cases = Cases(suite)
     try:
         yield cases
     finally:

@@ -83,7 +83,7 @@ JUnit = Annotated[
     typer.Option(
         "--junit",
         metavar="FILE",
-        help="Write a JUnit file for pipelines: a test case for each step.",
+        help="Write a JUnit file for pipelines: a test case for each step, or each criterion.",
         rich_help_panel=Panel.MACHINE,
         show_default=False,
     ),

@@ -158,6 +158,27 @@ def write_comparison(study: Study) -> None:
     print_step("comparison", str(plot.parent), None if newer else time.perf_counter() - started)
 
 
+def print_verdicts(study: str, record: dict[str, Any]) -> None:
+    """Print what became of each acceptance criterion, within 60 columns, and how it was counted."""
+    table = Table(title=_printable(f"{study}: {record['about']}"), title_justify="left", title_style="bold")
+    table.add_column("Criterion", overflow="fold", ratio=1)
+    table.add_column("Failures", justify="right")
+    table.add_column("Bound", justify="right")
+    table.add_column("")
+    for one in record["verdicts"]:
+        named = [one["name"], *([one["text"]] if one["text"] != one["name"] else [])]
+        told = _printable("\n".join([*named, *([one["reason"]] if one["reason"] else [])]))
+        counts = f"{one['failures']:,}\nof {one['images']:,}"
+        result = Text("pass", "green") if one["passed"] else Text("fail", "bold red")
+        table.add_row(told, counts, f"{one['bound']:.3g}", result)
+    console.print(table)
+    passed = sum(one["passed"] for one in record["verdicts"])
+    console.print(f"{passed} of {len(record['verdicts'])} criteria passed; bounds are {record['bound']}")
+    if levels := record["severities"]:
+        counted = ", ".join(f"{name or 'of no level'} {count:,}" for name, count in levels.items())
+        console.print(f"failures by severity: {in_line(counted)}", soft_wrap=True)
+
+
 def print_comparison(found: Comparison, frame: pd.DataFrame) -> None:
     """Print the table of a comparison of strategies, and what it is counted on."""
     from hudd.summary.judge import CHOSE

@@ -1,5 +1,14 @@
 """Do the clusters mean something? Variance reduction, purity, readable rules, and what was chosen."""
 
+from hudd.evaluation.acceptance import (
+    Criterion,
+    Severity,
+    Verdict,
+    images_needed,
+    severities,
+    upper_bound,
+    verdict,
+)
 from hudd.evaluation.chance import SIGNIFICANT, holm, wilson
 from hudd.evaluation.numbers import format_range
 from hudd.evaluation.paired import PairedChange, mcnemar
@@ -15,24 +24,31 @@ __all__ = [
     "NATURAL",
     "SIGNIFICANT",
     "Bound",
+    "Criterion",
     "FailureRate",
     "PairedChange",
     "PurityCoverage",
     "Region",
     "Rule",
+    "Severity",
     "UnsafeRange",
     "VarianceReduction",
+    "Verdict",
     "cluster_rules",
     "cross_fitted_rates",
     "failure_rates",
     "format_range",
     "holm",
+    "images_needed",
     "is_known",
     "mcnemar",
     "most_telling",
     "purity_coverage",
+    "severities",
     "turn",
     "unsafe_ranges",
+    "upper_bound",
     "variance_reduction",
+    "verdict",
     "wilson",
 ]

@@ -10,7 +10,6 @@ import numpy as np
 
 from hudd.errors import UsageError
 from hudd.evaluation.draws import best_worths
-from hudd.evaluation.numbers import format_exactly
 from hudd.evaluation.regions import Bound
 
 FORMS = frozenset({"below", "above", "inside", "outside"})
@@ -76,19 +75,9 @@ class _Feature:
 
     def text(self, low: float, high: float, outside: bool) -> str:
         """Say that a row lies above `low` and up to `high`, or outside of that."""
-        if self.value is not None:
-            return f"{self.parameter} {self.form(low, high, outside)} {self.value}"
-        unit = f" {self.unit}" if self.unit else ""
         if self.whole:
             low, high = (value if math.isinf(value) else math.floor(value) + 1 for value in (low, high))
-        if low == -math.inf:
-            words = f"{'>=' if outside else '<'} {format_exactly(high)}"
-        elif high == math.inf:
-            words = f"{'<' if outside else '>='} {format_exactly(low)}"
-        else:
-            top = high - 1 if self.whole else high
-            words = f"{'outside' if outside else 'in'} {format_exactly(low)}..{format_exactly(top)}"
-        return f"{self.parameter} {words}{unit}"
+        return self.bound(low, high, outside).words(self.unit, whole=self.whole)
 
 
 class Conditions:

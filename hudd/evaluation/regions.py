@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hudd.evaluation.numbers import format_exactly
+
 
 @dataclass(frozen=True)
 class Bound:
@@ -45,6 +47,21 @@ class Bound:
         fits: np.ndarray = (inside != self.outside) & known
         return fits
 
+    def words(self, unit: str = "", *, whole: bool = False) -> str:
+        """Say what is asked: "luminance < 0.2"; of whole numbers a range ends at the last that fits."""
+        unit = f" {unit}" if unit else ""
+        if self.value is not None:
+            return f"{self.parameter} {'is not' if self.outside else 'is'} {self.value}"
+        if self.low == -math.inf:
+            return f"{self.parameter} {'>=' if self.outside else '<'} {format_exactly(self.high)}{unit}"
+        if self.high == math.inf:
+            return f"{self.parameter} {'<' if self.outside else '>='} {format_exactly(self.low)}{unit}"
+        if self.high == math.nextafter(self.low, math.inf):
+            return f"{self.parameter} {'!=' if self.outside else '='} {format_exactly(self.low)}{unit}"
+        top = self.high - 1 if whole else self.high
+        between = f"{format_exactly(self.low)}..{format_exactly(top)}{unit}"
+        return f"{self.parameter} {'outside' if self.outside else 'in'} {between}"
+
 
 @dataclass(frozen=True)
 class Region:
@@ -78,6 +95,10 @@ class Region:
             column = parameters.get(bound.parameter)
             fits &= False if column is None else bound.holds(np.asarray(column))
         return fits
+
+    def words(self) -> str:
+        """Say what is asked: "class is pedestrian and luminance < 0.2"; "" of all images."""
+        return " and ".join(bound.words() for bound in self.bounds)
 
     def to_json(self) -> str:
         """Return it as a JSON list, without the bounds that are not there."""

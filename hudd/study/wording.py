@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from hudd.attributes import Attribute, named_attributes
-from hudd.evaluation import SIGNIFICANT, FailureRate, Rule, cluster_rules, cross_fitted_rates, turn
+from hudd.evaluation import SIGNIFICANT, FailureRate, Rule, cluster_rules, cross_fitted_rates
 from hudd.study.results import Results
+from hudd.summary.columns import attributes_known, columns_of
 
 CAUSE = "cause"
 """The parameter that says what is wrong with an image, where that is known."""
-TURN = Attribute(
-    name="turn",
-    description="tilt against that of correctly classified images of the same class",
-    unit="deg",
-    away="rotated images",
-)
 _PERMUTATIONS = 999
 
 
@@ -56,18 +50,16 @@ def _rules(
     results: Results, labels: np.ndarray, known: bool, among: np.ndarray
 ) -> tuple[list[Rule], dict[str, np.ndarray]]:
     """Rules that are found among some of the test images, and the columns, (N_test,) each, that they ask about."""
-    test, attributes = results.split("test"), _attributes(results)
-    columns = {name: values for name, values in test.parameters.items() if known and name != CAUSE}
-    own = {name: one for name, one in attributes.items() if name in test.attributes and name not in columns}
-    for name in own:
-        numbers = np.asarray(test.attributes[name], float)
-        if name == "tilt" and TURN.name not in columns:
-            columns[TURN.name] = turn(numbers, test.label, test.correct & among)
-        else:
-            columns[name] = numbers
+    test = results.split("test")
+    columns = columns_of(results, "test", parameters=known, among=among)
+    columns.pop(CAUSE, None)
     if not columns:
         return [], columns
-    measured = own if TURN.name in test.parameters else own | {TURN.name: TURN}
+    measured = {
+        name: one
+        for name, one in attributes_known(results).items()
+        if not (known and name in test.parameters)
+    }
     everywhere, failed = np.zeros(len(test.label), np.int64), np.zeros(len(test.label), bool)
     everywhere[results.errors], failed[results.errors] = labels, True
     rules = cluster_rules(
@@ -85,12 +77,8 @@ def _rules(
 
 def named(rule: Rule, results: Results) -> str:
     """Return a rule behind what images that fit it are called: "dark images: luminance < 0.21"."""
-    attribute = _attributes(results).get(rule.parameters[0]) if rule.parameters else None
+    attribute = attributes_known(results).get(rule.parameters[0]) if rule.parameters else None
     if attribute is None or rule.parameters[0] in results.split("test").parameters:
         return rule.text
     words = {"below": attribute.low, "above": attribute.high}.get(rule.form, "") or attribute.away
     return f"{words}: {rule.text}" if words else rule.text
-
-
-def _attributes(results: Results) -> dict[str, Attribute]:
-    return named_attributes(results.settings.attributes) | {TURN.name: TURN}

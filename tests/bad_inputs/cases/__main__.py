@@ -12,5 +12,6 @@ import archives  # noqa: F401
 import labels  # noqa: F401
 import quantities  # noqa: F401
 import annotations  # noqa: F401
+import criteria  # noqa: F401
 import studies  # noqa: F401
 from case import CASES  # noqa: F401
