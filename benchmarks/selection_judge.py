@@ -50,7 +50,7 @@ CASE_SEED, SPLIT_SEEDS, FIRST_SEED, SEEDS, SHARE = 5, (11, 12, 13), 500, 5, 0.05
 QUESTIONS = (("by-cause", "entropy-kmeans"), ("entropy-kmeans", "random"), ("hudd", "random"))
 
 
-def _study(name: str, folder: Path, data: Path | None, split: int) -> Study:
+def _study(name: str, folder: Path, data: Path | None, split: int, case_seed: int) -> Study:
     """Make or open a case's study with a judge set, clustered and with its distances to the improvement set."""
     path = folder / name / f"study-{split}"
     sets = ("train", "test", "improvement")
@@ -63,7 +63,7 @@ def _study(name: str, folder: Path, data: Path | None, split: int) -> Study:
         model = str(ROOT / "examples/gtsrb/model.py") + ":cnn45"
         study = Study.create(path, model=model, weights=str(data / "cnn45.pth"), **given, **options)
     else:
-        made = prepare(name, folder / name / "made", seed=CASE_SEED).settings
+        made = prepare(name, folder / name / "made", seed=case_seed).settings
         given = {split: getattr(made, split) for split in sets}
         own = {"angles": made.angles, "units": made.units}
         study = Study.create(path, model=made.model, weights=made.weights, **given, **own, **options)
@@ -80,8 +80,17 @@ def _config(name: str) -> TrainingConfig:
 class Split:
     """One split of a case, in memory."""
 
-    def __init__(self, name: str, folder: Path, data: Path | None, split: int) -> None:
-        study = _study(name, folder, data, split)
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        data: Path | None,
+        split: int,
+        *,
+        case_seed: int = CASE_SEED,
+        share: float = SHARE,
+    ) -> None:
+        self.study = study = _study(name, folder, data, split, case_seed)
         self.name, self.split, self.runs = name, split, folder / name / f"runs-{split}"
         self.model, self.config = study.model.module, _config(name)
         sources = {name: study.source(name) for name in ("train", "improvement", "judge")}
@@ -90,7 +99,7 @@ class Split:
         improvement = study.split("improvement")
         known = candidates_of(study.inputs, study.journal, read_closest(study))
         self.candidates = replace(known, correct=improvement.correct)
-        self.budget = round(SHARE * len(improvement.label))
+        self.budget = round(share * len(improvement.label))
         self.groups = self.candidates.alike
 
     def run(self, strategy: str, seed: int) -> dict[str, Any]:
