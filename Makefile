@@ -6,6 +6,7 @@
 # make loaded the same set-up, then the tests marked timing LOADED_RUNS times, 10 by default, two runs and a busy loop a core at once
 # make mutants  the same set-up with cosmic-ray, then the mutation score of MODULES, by default all of tests/mutants/modules.toml
 # make lint   the same set-up, then all of .pre-commit-config.yaml: formatting, lint, types, workflows, Dockerfiles, recipe
+# make texts  the same set-up, then what pages say, gathered for translators in hudd/report/locale/hudd.pot
 # make docs   the same set-up, then the documentation's pages, in site/
 # make sanitize   the same set-up, then the tests of the compiled core under AddressSanitizer and UBSan, but for those of
 #                 resident memory: their allocator keeps what is freed
@@ -29,7 +30,7 @@ INSTALLED := .venv/.installed
 READERS := $(patsubst tests/export/readers/%.txt,.venv-peers/%/.installed,$(wildcard tests/export/readers/*.txt))
 SOURCES := pyproject.toml setup.py CMakeLists.txt $(CONSTRAINTS) build_backend/hudd_build.py $(shell find csrc -type f)
 
-.PHONY: demo test test-all programs quick loaded mutants lint docs sanitize fuzz wheels gpu clean
+.PHONY: demo test test-all programs quick loaded mutants lint texts docs sanitize fuzz wheels gpu clean
 
 demo: $(INSTALLED)
 	$(BIN)/hudd demo --out $(OUT)
@@ -58,8 +59,11 @@ lint: $(INSTALLED)
 	if git rev-parse --is-inside-work-tree > /dev/null 2>&1; then \
 		$(BIN)/pre-commit run --all-files --show-diff-on-failure; \
 	else \
-		$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy; \
+		$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/python release/texts.py --check; \
 	fi
+
+texts: $(INSTALLED)
+	$(BIN)/python release/texts.py
 
 docs: $(INSTALLED)
 	$(BIN)/mkdocs build --strict

@@ -34,7 +34,7 @@ LAYERS = [
     {"registry"},
     {"specs"},
     {"arithmetic", "presets", "progress", "ranks", "memory", "field_types", "cells", "caches", "colours"},
-    {"errors", "text", "version", "lazy", "_core"},
+    {"errors", "text", "language", "version", "lazy", "_core"},
 ]
 # What is in one layer and belongs together.
 NEIGHBOURS = {("demo", "study")}

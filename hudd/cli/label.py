@@ -35,6 +35,7 @@ def label(
     serve: o.Serve = False,
     host: o.Host = "127.0.0.1",
     port: o.Port = 0,
+    language: o.Language = None,
     break_lock: o.BreakLock = False,
     json: o.Json = False,
 ) -> None:
@@ -64,7 +65,7 @@ def label(
         )
     labels.check_classes(opened)
     if serve:
-        serve_page(opened, "label", host, port)
+        serve_page(opened, "label", host, port, language)
         return
     if import_ is not None:
         count = labels.import_labels(opened, import_, overwrite=overwrite)

@@ -125,7 +125,9 @@ def _preset(old: Settings, given: dict[str, Any]) -> Preset:
 _RUNS = 10  # of each strategy of a comparison
 
 
-def serve_page(study: Study, page: Literal["report", "label"], host: str, port: int) -> None:
+def serve_page(
+    study: Study, page: Literal["report", "label"], host: str, port: int, language: str | None
+) -> None:
     """Serve one of the study's local pages until interrupted."""
     from hudd.cli.printing import console, in_line
     from hudd.server.serve import serve
@@ -134,4 +136,4 @@ def serve_page(study: Study, page: Literal["report", "label"], host: str, port: 
         console.print(f"Open [bold]{in_line(address)}[/]   (Ctrl-C ends it)", soft_wrap=True)
 
     with suppress(KeyboardInterrupt):
-        serve(study, page, host=host, port=port, ready=ready)
+        serve(study, page, host=host, port=port, language=language, ready=ready)

@@ -127,6 +127,14 @@ Host = Annotated[
     str, typer.Option(help="Address to serve on; any but this machine's own lets the network in.")
 ]
 Port = Annotated[int, typer.Option(help="Port to serve on; 0 takes a free one.", min=0, max=65535)]
+Language = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CODE",
+        help="Language of the page, or a catalogue, FILE.mo; by default $HUDD_LANGUAGE, else en.",
+        show_default=False,
+    ),
+]
 
 # -- settings
 

@@ -20,6 +20,7 @@ def report(
     serve: o.Serve = False,
     host: o.Host = "127.0.0.1",
     port: o.Port = 0,
+    language: o.Language = None,
 ) -> None:
     """Write the HTML report: causes, clusters with heatmaps, the unsafe set, before and after retraining.
 
@@ -32,9 +33,10 @@ def report(
       hudd report signs --serve
     """
     if serve:
-        serve_page(open_study(study), "report", host, port)
+        serve_page(open_study(study), "report", host, port, language)
         return
     from hudd.cli.printing import console, in_line
     from hudd.report import write_report
 
-    console.print(f"Report: [bold]{in_line(write_report(open_study(study), out))}[/]", soft_wrap=True)
+    page = write_report(open_study(study), out, language=language)
+    console.print(f"Report: [bold]{in_line(page)}[/]", soft_wrap=True)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hudd.errors import UsageError
+from hudd.language import marked
 
 UNKNOWN = -1
-BY_NAME, BY_NUMBER, BY_ORDER = "by name", "by number", "by the order of the names"
+BY_NAME, BY_NUMBER, BY_ORDER = marked("by name"), marked("by number"), marked("by the order of the names")
 CLASSES = "give the class name of every output, in order, with `classes`"
 
 

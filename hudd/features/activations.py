@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hudd.errors import UsageError
 from hudd.features.base import Extractor, Features, FeatureValues, Subject, keeper
+from hudd.language import marked
 from hudd.lazy import torch
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Activations(Features):
     """
 
     description = "activation at the input of '{layer}', pooling {pool}"
-    alike = "activations"
+    alike = marked("activations")
     layered = True
 
     @classmethod

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hudd.language import marked
 from hudd.lazy import torch
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class Features:
 
     description = "features of another package"
     units = "1"
-    alike = "features"
+    alike = marked("features")
     layered = False
     drawn = False
     conserves = False

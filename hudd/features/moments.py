@@ -21,6 +21,7 @@ from hudd.errors import HuddWarning
 from hudd.features.activations import Activations
 from hudd.features.base import Extractor, Features, FeatureValues, Subject
 from hudd.features.contrast import Contrast
+from hudd.language import marked
 from hudd.lazy import functional, nn, torch
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Moments(Features):
         "channel moments of relevance and activation and the last activation, against correctly classified "
         "images"
     )
-    alike = "channel moments"
+    alike = marked("channel moments")
     conserves = True
     unit_norm = False
     contrasted = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hudd.features.base import Extractor, Features, FeatureValues, Subject
+from hudd.language import marked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,7 +15,7 @@ class Pixels(Features):
     """The images as the network takes them in, as layer ``pixels``."""
 
     description = "the image as the DNN takes it in"
-    alike = "pixels"
+    alike = marked("pixels")
 
     @classmethod
     def of(cls, subject: Subject) -> Extractor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hudd.features.base import Features, Subject
+from hudd.language import marked
 
 if TYPE_CHECKING:
     from hudd.lrp import LRP
@@ -15,7 +16,7 @@ class Heatmaps(Features):
 
     description = "relevance at the input of '{layer}' for the predicted class, pooling {pool}"
     units = "logit"
-    alike = "heatmaps"
+    alike = marked("heatmaps")
     layered = True
     drawn = True
     conserves = True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hudd.errors import UsageError
 from hudd.features.base import Extractor, Features, FeatureValues, Subject, keeper
+from hudd.language import marked
 from hudd.lazy import nn, torch
 from hudd.presets import DEFAULT_BACKBONE
 
@@ -37,7 +38,7 @@ class Backbone(Features):
     """
 
     description = "what the backbone '{backbone}' makes of the image"
-    alike = "transfer features"
+    alike = marked("transfer features")
     unit_norm = False
     own_network = True
 

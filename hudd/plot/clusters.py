@@ -16,6 +16,7 @@ from scipy.spatial.distance import squareform
 from hudd.caches import require_kernel_cache
 from hudd.clustering.causes import LEVEL
 from hudd.errors import UsageError
+from hudd.language import gettext as _
 from hudd.plot.style import ACCENT, CARD, CYCLE, INK, LINE, MUTED, axes, new_figure, style
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def wicd(clustering: Clustering) -> Figure:
         upper, lower = figure.subplots(2, sharex=True, height_ratios=(3, 2))
         for ax, values, name in (
             (upper, clustering.wicd_curve, "WICD"),
-            (lower, clustering.gradient, "slope"),
+            (lower, clustering.gradient, _("slope")),
         ):
             ax.grid(axis="y")
             ax.axvline(clustering.k, color=CYCLE[1], linewidth=1, linestyle=(0, (4, 3)))
@@ -47,7 +48,7 @@ def wicd(clustering: Clustering) -> Figure:
             xytext=(6, -10), textcoords="offset points", color=CYCLE[1], weight="bold",
         )  # fmt: skip
         wide = len(clustering.ks) > 60  # a knee near the left end could not be seen
-        lower.set_xlabel("number of clusters k, log scale" if wide else "number of clusters k")
+        lower.set_xlabel(_("number of clusters k, log scale") if wide else _("number of clusters k"))
         if wide:
             lower.set_xscale("log")
             lower.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -76,8 +77,8 @@ def splits(causes: Causes) -> Figure:
             textcoords="offset points", color=MUTED,
         )  # fmt: skip
         for values, mark, colour, words in (
-            (causes.p_apart, "o", ACCENT, "split that sets the cause apart"),
-            (causes.p_inside, "s", CYCLE[1], "smallest p of the splits inside it"),
+            (causes.p_apart, "o", ACCENT, _("split that sets the cause apart")),
+            (causes.p_inside, "s", CYCLE[1], _("smallest p of the splits inside it")),
         ):
             ax.plot(np.maximum(values, _SMALLEST), numbers, mark, color=colour, markersize=5, label=words)
         ax.set_xscale("log")
@@ -87,8 +88,8 @@ def splits(causes: Causes) -> Figure:
         ax.xaxis.set_minor_formatter(NullFormatter())
         ax.set_ylim(len(numbers) + 0.95, 0.3)  # room for the level below the last
         ax.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, nbins=25))
-        ax.set_xlabel("p: how often a single Gaussian is split as clearly, log scale")
-        ax.set_ylabel("cause")
+        ax.set_xlabel(_("p: how often a single Gaussian is split as clearly, log scale"))
+        ax.set_ylabel(_("cause"))
         ax.grid(axis="y")
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0, handletextpad=0.2)
     return figure
@@ -113,8 +114,8 @@ def dendrogram(clustering: Clustering) -> Figure:
                 leaf_rotation=0 if k <= 30 else 90,
                 leaf_font_size=8,
             )
-        ax.set_ylabel("linkage height")
-        ax.set_xlabel("cluster")
+        ax.set_ylabel(_("linkage height"))
+        ax.set_xlabel(_("cluster"))
         ax.spines["bottom"].set_visible(False)
         ax.grid(axis="y")
     return figure
@@ -290,8 +291,9 @@ def retraining(before: float, after: Mapping[str, Sequence[float]]) -> Figure:
     with style():
         figure, ax = axes(6.4, 0.9 + 0.42 * len(after))
         ax.axvline(100 * before, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+        told = _("before {accuracy}").format(accuracy=f"{100 * before:.1f}")
         ax.annotate(
-            f"before {100 * before:.1f}", (100 * before, 1), xycoords=("data", "axes fraction"), va="bottom",
+            told, (100 * before, 1), xycoords=("data", "axes fraction"), va="bottom",
             xytext=(0, 2), textcoords="offset points", ha="center", color=MUTED,
         )  # fmt: skip
         for row, accuracies in enumerate(after.values()):
@@ -312,7 +314,7 @@ def retraining(before: float, after: Mapping[str, Sequence[float]]) -> Figure:
         ax.set_ylim(len(after) - 0.5, -0.5)
         ax.tick_params("y", length=0, labelcolor=INK)
         ax.spines["left"].set_visible(False)
-        ax.set_xlabel("test accuracy, %")
+        ax.set_xlabel(_("test accuracy, %"))
         ax.margins(x=0.08)
         ax.grid(axis="x")
     return figure

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from hudd.errors import UsageError
+from hudd.language import gettext as _
 from hudd.plot.style import ACCENT, CYCLE, LINE, MUTED, axes, style
 
 _MOST = 40  # parts that are drawn
@@ -41,14 +42,21 @@ def part_errors(
     rows = np.arange(len(order))
     with style():
         figure, ax = axes(6.4, 0.9 + 0.19 * len(order))
-        ax.barh(rows, before[order], height=0.7, color=LINE, label="before")
+        ax.barh(rows, before[order], height=0.7, color=LINE, label=_("before"))
         for number, (mode, values) in enumerate(after.items()):
             colour = (ACCENT, *CYCLE[1:])[number % len(CYCLE)]
-            ax.plot(np.asarray(values)[order], rows, "o", color=colour, markersize=4, label=f"after, {mode}")
+            ax.plot(
+                np.asarray(values)[order],
+                rows,
+                "o",
+                color=colour,
+                markersize=4,
+                label=_("after, {mode}").format(mode=mode),
+            )
         ax.set_yticks(rows, [names[at] for at in order], color=MUTED)
         ax.set_ylim(len(order) - 0.4, -0.6)
         ax.set_xlim(left=0)
-        ax.set_xlabel(f"mean error{f' [{unit}]' if unit else ''}")
+        ax.set_xlabel(_("mean error") + (f" [{unit}]" if unit else ""))
         ax.grid(axis="x")
         if after:
             ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0, handletextpad=0.4)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hudd.language import gettext as _
+from hudd.language import ngettext
 from hudd.report.chapters import Card, Chapter
 from hudd.report.facts import Facts
 from hudd.review.view import View
@@ -41,13 +43,16 @@ def why(study: View, count: int) -> str:
     """Say how the number of causes was found."""
     causes = study.causes
     if len(causes.medoid) == len(study.clusters.numbers) and np.isnan(causes.p_apart).all():
-        return "Each cluster counts as a cause of its own: nothing was tested above the clusters."
-    what = "cause is" if count == 1 else "causes are"
-    return (
-        f"{count} {what} what is left when clusters are joined that no clear split of the dendrogram sets apart: a "
+        return _("Each cluster counts as a cause of its own: nothing was tested above the clusters.")
+    return ngettext(
+        "{count} cause is what is left when clusters are joined that no clear split of the dendrogram sets apart: a "
         "split counts where a single Gaussian with the same spread is rarely split as clearly, or where one below it "
-        "counts."
-    )
+        "counts.",
+        "{count} causes are what is left when clusters are joined that no clear split of the dendrogram sets apart: a "
+        "split counts where a single Gaussian with the same spread is rarely split as clearly, or where one below it "
+        "counts.",
+        count,
+    ).format(count=count)
 
 
 def _row(chapters: Sequence[Chapter]) -> list[Card]:
@@ -63,14 +68,16 @@ def _row(chapters: Sequence[Chapter]) -> list[Card]:
 def _action(cause: CauseFacts, chapters: Sequence[Chapter], facts: Facts) -> str:
     selected = sum(len(chapter.cluster.unsafe) for chapter in chapters)
     if not cause.common:
-        return "Look at single images: these errors have nothing in common that was found."
+        return _("Look at single images: these errors have nothing in common that was found.")
     if cause.fixed is not None and cause.fixed >= 0.8:
-        return "Mostly fixed: check the images that regressed."
-    where = f" where {cause.rule}" if cause.rule else " like these"
+        return _("Mostly fixed: check the images that regressed.")
+    images = _("images where {rule}").format(rule=cause.rule) if cause.rule else _("images like these")
     if cause.fixed is not None:
-        return f"Collect more images{where}: {1 - cause.fixed:.0%} are still wrong after retraining."
+        told = _("Collect more {images}: {share} are still wrong after retraining.")
+        return told.format(images=images, share=f"{1 - cause.fixed:.0%}")
     if selected:
-        return f"Label its {selected:,} selected image{'s' if selected != 1 else ''}."
+        told = ngettext("Label its {count} selected image.", "Label its {count} selected images.", selected)
+        return told.format(count=f"{selected:,}")
     if facts.unsafe is not None:
-        return f"Collect images{where}: none in the improvement set was selected for it."
-    return f"Collect images{where}."
+        return _("Collect {images}: none in the improvement set was selected for it.").format(images=images)
+    return _("Collect {images}.").format(images=images)

@@ -10,6 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from hudd import plot
+from hudd.language import gettext as _
 from hudd.progress import progress
 from hudd.report.album import Album, Shot
 from hudd.report.charts import as_svg
@@ -195,5 +196,6 @@ def _spread(facts: Facts, cluster: Cluster, most: int = 3) -> Markup | None:
     values = {printable(name): facts.test.parameters[name][facts.errors].astype(float) for name in names}
     members = np.zeros(len(facts.errors), bool)
     members[cluster.rows] = True
-    words = f"Spread in cluster {cluster.label} against all errors of {', '.join(values)}"
-    return as_svg(plot.parameters(values, members), words)
+    words = _("Spread in cluster {number} against all errors of {parameters}")
+    told = words.format(number=cluster.label, parameters=", ".join(values))
+    return as_svg(plot.parameters(values, members), told)

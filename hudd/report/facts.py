@@ -14,6 +14,7 @@ from hudd.clustering import Stability
 from hudd.errors import HuddError
 from hudd.evaluation import NATURAL, SIGNIFICANT, most_telling
 from hudd.features import feature_kind
+from hudd.language import gettext as _
 from hudd.plot.pictures import distances_to
 from hudd.report.trust import Trust, verdict
 from hudd.review.view import View, view
@@ -168,9 +169,9 @@ class Facts:
 
     @property
     def by(self) -> str:
-        """The strategy of the first retraining, as words to add; none where it is the unsafe set's own."""
+        """The strategy of the first retraining; "" where it is the unsafe set's own."""
         mode = self.retrained[0].mode if self.retrained else self.strategy
-        return "" if mode == self.strategy else f" by {printable(mode)}"
+        return "" if mode == self.strategy else printable(mode)
 
     def class_name(self, number: int) -> str:
         """Name of a class; of an unknown label, an en dash."""
@@ -214,7 +215,9 @@ def gather(study: Study | View, trust: Trust | None = None) -> Facts:
     clusters.sort(key=lambda cluster: (-cluster.risk, cluster.label))
     ranked = [replace(cluster, rank=rank) for rank, cluster in enumerate(clusters, start=1)]
     chosen = feature_kind(study.settings.choices.features)
-    alike = f"{chosen.alike} at layer {printable(found.layer)}" if chosen.layered else chosen.alike
+    alike = _(chosen.alike)
+    if chosen.layered:
+        alike = _("{features} at layer {layer}").format(features=alike, layer=printable(found.layer))
     return Facts(
         classes,
         test,

@@ -1,4 +1,4 @@
-"""How a page is made from its template: everything escaped, one script allowed, nothing loaded."""
+"""How a page is made from its template: everything escaped, one script allowed, nothing loaded, one language."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from hudd import language
+from hudd.report.script_texts import TEXTS
 from hudd.text import number, percent, printable
 
 
@@ -27,17 +29,28 @@ def render(template: str, *, served: bool, **context: Any) -> str:
     """
     environment = Environment(
         loader=PackageLoader("hudd.report"),
+        extensions=["jinja2.ext.i18n"],
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(printable=printable, percent=percent, number=number, median=np.median)
-    script = environment.get_template(f"{template}.js").render()
+    environment.filters.update(
+        printable=printable, percent=percent, number=number, median=np.median, initial=_initial
+    )
+    environment.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    texts = {text: language.gettext(text) for text in TEXTS}
+    script = environment.get_template(f"{template}.js").render(texts=texts)
     return environment.get_template(f"{template}.html").render(
         served=served,
+        language=language.code(),
         script=Markup(script),
         # The page's policy names this script alone, whatever a file or class is called.
         script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
         **context,
     )
+
+
+def _initial(text: str) -> str:
+    """Return a text with a capital at its beginning, as a heading has it."""
+    return text[:1].upper() + text[1:]

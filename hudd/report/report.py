@@ -12,12 +12,15 @@ from markupsafe import Markup
 
 from hudd import plot
 from hudd.errors import UsageError
+from hudd.language import gettext as _
+from hudd.language import spoken
 from hudd.plot.style import CYCLE
 from hudd.report.album import Album, LiveAlbum
 from hudd.report.causes import entries, why
 from hudd.report.chapters import compose, regressed_cards
 from hudd.report.charts import as_svg, themed
 from hudd.report.facts import Facts, gather
+from hudd.report.languages import translations
 from hudd.report.page import render
 from hudd.report.trust import Trust
 from hudd.review.view import View, view
@@ -41,6 +44,7 @@ def write_report(
     side: int = 192,
     inline: int = 24_000_000,
     layers: Sequence[str] | None = None,
+    language: str | None = None,
 ) -> Path:
     """Write the report of a study that is clustered, with as much of the later steps as there is.
 
@@ -58,6 +62,9 @@ def write_report(
         Bytes of pictures that the file itself may hold; beyond that they lie in a folder next to it.
     layers : sequence of str, optional
         Layers whose heatmaps can be laid over the pictures; by default the chosen one and the first.
+    language : str, optional
+        The code of a language that hudd has a catalogue of, or a catalogue of your own, a ``.mo`` file; by default
+        the environment variable ``HUDD_LANGUAGE``, and English.
 
     Returns
     -------
@@ -67,7 +74,7 @@ def write_report(
     Raises
     ------
     UsageError
-        If a layer is not in the study or a number is out of range.
+        If a layer is not in the study, a number is out of range or the language is unknown.
     HuddError
         If the study has no clusters yet, or the file cannot be written.
     """
@@ -75,13 +82,14 @@ def write_report(
     if page.suffix not in (".html", ".htm"):
         page = page / "index.html"
     _check_numbers(images=images, side=side, inline=inline)
-    draft = _Draft(study, Album(side, inline), layers, images)
-    try:
-        page.parent.mkdir(parents=True, exist_ok=True)
-        draft.album.close(page)
-    except OSError as error:
-        raise write_error(page, error) from error
-    write_whole(page, draft.render(None).encode("utf-8", "backslashreplace"))
+    with spoken(translations(language)):
+        draft = _Draft(study, Album(side, inline), layers, images)
+        try:
+            page.parent.mkdir(parents=True, exist_ok=True)
+            draft.album.close(page)
+        except OSError as error:
+            raise write_error(page, error) from error
+        write_whole(page, draft.render(None).encode("utf-8", "backslashreplace"))
     return page
 
 
@@ -191,26 +199,24 @@ def _charts(study: View, facts: Facts, trust: Trust) -> dict[str, Markup]:
     tested = bool(np.isfinite([causes.p_apart, causes.p_inside]).any())
     if tested:
         charts["splits"] = as_svg(
-            plot.splits(causes), "How clearly the splits of the dendrogram set causes apart"
+            plot.splits(causes), _("How clearly the splits of the dendrogram set causes apart")
         )
     by_size = study.settings.choices.cluster_size is not None  # in place of the curve's knee
     if len(clustering.ks) and not (tested and by_size):
-        charts["wicd"] = as_svg(
-            plot.wicd(clustering), f"WICD over the number of clusters; k = {clustering.k} was chosen"
-        )
+        told = _("WICD over the number of clusters; k = {count} was chosen").format(count=clustering.k)
+        charts["wicd"] = as_svg(plot.wicd(clustering), told)
     if clustering.k > 1 and len(clustering.linkage):
-        charts["dendrogram"] = as_svg(plot.dendrogram(clustering), f"How the {clustering.k} clusters join")
+        told = _("How the {count} clusters join").format(count=clustering.k)
+        charts["dendrogram"] = as_svg(plot.dendrogram(clustering), told)
     if trust.points is not None:
         medoids = study.clusters.medoid
         figure = plot.embedding(trust.points, study.clusters.label, medoids[medoids >= 0])
-        charts["map"] = as_svg(
-            figure, "Map of the errors by their heatmap distances, clusters numbered at their medoids"
-        )
+        told = _("Map of the errors by their heatmap distances, clusters numbered at their medoids")
+        charts["map"] = as_svg(figure, told)
     if facts.retrained:
         after = {retrained.mode: retrained.accuracies for retrained in facts.retrained}
-        charts["retraining"] = as_svg(
-            plot.retraining(facts.accuracy, after), "Test accuracy before and after retraining"
-        )
+        told = _("Test accuracy before and after retraining")
+        charts["retraining"] = as_svg(plot.retraining(facts.accuracy, after), told)
     return charts
 
 
@@ -228,7 +234,8 @@ def _parts(study: View) -> dict[str, Any] | None:
         "part": part,
         "columns": columns,
         "rows": [(name, *values) for name, values in zip(names, rows.iloc[:, 1:].to_numpy().tolist())],
-        "chart": as_svg(figure, f"Mean error of each {part} on the test images"),
+        "modes": [printable(mode) for mode in after],
+        "chart": as_svg(figure, _("Mean error of each {part} on the test images").format(part=_(part))),
     }
 
 

@@ -10,6 +10,8 @@ import numpy as np
 
 from hudd.clustering import Stability, stability
 from hudd.features import feature_kind
+from hudd.language import gettext as _
+from hudd.language import marked
 from hudd.plot.places import MOST_ERRORS, places
 from hudd.text import printable
 
@@ -74,7 +76,7 @@ class Trust:
             name = (
                 printable(layer)
                 if feature_kind(self._study.settings.choices.features).layered
-                else "the worst of all"
+                else _("the worst of all")
             )
             found.append(Conservation(name, float(np.median(lost)), high, most, left))
         return found
@@ -90,7 +92,9 @@ class Trust:
 
 
 def verdict(agreement: float) -> str:
-    """Say in a word whether a cluster was found again."""
+    """Say in a word whether a cluster was found again; the word is looked up where it is shown."""
     if not np.isfinite(agreement):
-        return "never drawn"
-    return "stable" if agreement >= STABLE else "doubtful" if agreement >= DOUBTFUL else "dissolves"
+        return marked("never drawn")
+    if agreement >= STABLE:
+        return marked("stable")
+    return marked("doubtful") if agreement >= DOUBTFUL else marked("dissolves")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import threading
+from gettext import NullTranslations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import xxhash
@@ -20,6 +21,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from hudd.errors import HuddError, UsageError
+from hudd.language import spoken
 from hudd.report.page import render
 from hudd.report.report import LiveReport
 from hudd.review.labelling import Labels
@@ -92,9 +94,12 @@ class Pages:
     ----------
     study : Study
         A study that is clustered.
+    translations : NullTranslations, optional
+        What the pages are written in, English by default.
     """
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, translations: NullTranslations | None = None) -> None:
+        self._translations = translations or NullTranslations()
         self._opening, self._composing, self._finishing = (
             threading.RLock(),
             threading.Lock(),
@@ -129,7 +134,8 @@ class Pages:
         with self._composing:
             for _ in range(_TRIES):
                 opened = self._opened()
-                page = opened.compose()
+                with spoken(self._translations):
+                    page = opened.compose()
                 if opened is self._opened():  # else it may be made of two states of the study
                     return HTMLResponse(page.text)
         raise HuddError(f"'{opened.study.path}' is being changed by others; read the page again.")
@@ -189,7 +195,8 @@ class Pages:
         """Answer the label page."""
         opened = self._opened()
         _unsafe(opened)
-        return HTMLResponse(render("label", served=True, name=printable(opened.study.path.name)))
+        with spoken(self._translations):
+            return HTMLResponse(render("label", served=True, name=printable(opened.study.path.name)))
 
     def labels(self, request: Request) -> Response:
         """Answer all images to label, in the order of choice, with what is known about them."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import secrets
 import socket
 from collections.abc import Callable
+from gettext import NullTranslations
 from typing import TYPE_CHECKING, Literal
 
 from hudd.errors import HuddError, UsageError
+from hudd.report.languages import translations
 from hudd.review.labelling import Labels
 
 try:
@@ -37,6 +39,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 0,
+    language: str | None = None,
     ready: Callable[[str], None] = print,
 ) -> None:
     """Serve the report and the label page until interrupted.
@@ -52,19 +55,21 @@ def serve(
         that protects the study, and it travels unencrypted.
     port : int
         Port; 0 for a free one.
+    language : str, optional
+        Of the pages, see :func:`hudd.report.write_report`.
     ready : callable
         Gets the page's address, token included, once it can be opened.
 
     Raises
     ------
     UsageError
-        If the page is unknown, or host and port cannot be listened on.
+        If the page or the language is unknown, or host and port cannot be listened on.
     HuddError
         If the study has not come far enough.
     """
     if page not in _PAGES:
         raise UsageError(f"page is '{page}'; choose report or label.")
-    token = secrets.token_urlsafe(24)
+    token, spoken = secrets.token_urlsafe(24), translations(language)
     if page == "label":
         Labels(study)  # says at once what is missing
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
@@ -77,7 +82,7 @@ def serve(
                 f"cannot listen on {host} port {port} ({error}); give another port or host."
             ) from error
         port = listener.getsockname()[1]
-        app = make_app(study, token, hosts={*_LOOPBACK, host}, port=port)
+        app = make_app(study, token, hosts={*_LOOPBACK, host}, port=port, translations=spoken)
         name = f"[{host}]" if ":" in host else host
         server = Server(server_config(app))
         with ended_by_signals(server):
@@ -85,7 +90,9 @@ def serve(
             server.run(sockets=[listener])
 
 
-def make_app(study: Study, token: str, *, hosts: set[str], port: int) -> ASGIApp:
+def make_app(
+    study: Study, token: str, *, hosts: set[str], port: int, translations: NullTranslations | None = None
+) -> ASGIApp:
     """Return the server as an ASGI application.
 
     Parameters
@@ -98,8 +105,10 @@ def make_app(study: Study, token: str, *, hosts: set[str], port: int) -> ASGIApp
         Names under which the server may be asked for, without the port.
     port : int
         Its port.
+    translations : NullTranslations, optional
+        What the pages are written in, English by default.
     """
-    app = Starlette(routes=Pages(study).routes, exception_handlers={HuddError: refused})
+    app = Starlette(routes=Pages(study, translations).routes, exception_handlers={HuddError: refused})
     names = {f"[{host}]" if ":" in host else host for host in hosts}
     return Guard(app, token, names, port, tuple(_PAGES.values()))
 

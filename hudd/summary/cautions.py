@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hudd.data.overlap import Overlap
+from hudd.language import gettext as _
+from hudd.language import marked, ngettext
 from hudd.summary.findings import Findings
 
 _SHOWN = 3
@@ -31,14 +33,16 @@ def assignment_line(study: Findings) -> str:
     names = study.class_names
     shown = ", ".join(f"{output} = {name}" for output, name in enumerate(names[:_SHOWN]))
     last = f", ..., {len(names) - 1} = {names[-1]}" if len(names) > _SHOWN else ""
-    return f"{how}: {shown}{last}"
+    return f"{_(how)}: {shown}{last}"
 
 
 def _about_weights(study: Findings) -> list[str]:
     if not study.reading("test").get("untrained"):
         return []
     return [
-        "no weights were given and the factory loads none: are the DNN's parameters random? --weights gives them."
+        _(
+            "no weights were given and the factory loads none: are the DNN's parameters random? --weights gives them."
+        )
     ]
 
 
@@ -47,43 +51,51 @@ def _about_overlap(found: Overlap) -> list[str]:
     for shared in found.shared:
         a, b = shared.sets
         if shared.same:
-            be = "is" if shared.same == 1 else "are"
-            told.append(
-                f"{shared.same:,} of the {a} images {be} also in the {b} set, pixel by pixel: {_pairs(shared.pairs)}."
+            text = ngettext(
+                "{count} of the {a} images is also in the {b} set, pixel by pixel: {pairs}.",
+                "{count} of the {a} images are also in the {b} set, pixel by pixel: {pairs}.",
+                shared.same,
             )
+            told.append(text.format(count=f"{shared.same:,}", a=_(a), b=_(b), pairs=_pairs(shared.pairs)))
         if shared.alike:
-            look = "looks" if shared.alike == 1 else "look"
-            told.append(
-                f"{shared.alike:,} of {shared.compared:,} {a} images compared {look} like {b} images: "
-                f"{_pairs(shared.alike_pairs)}."
+            text = ngettext(
+                "{count} of {compared} {a} images compared looks like {b} images: {pairs}.",
+                "{count} of {compared} {a} images compared look like {b} images: {pairs}.",
+                shared.alike,
             )
+            alike, compared = f"{shared.alike:,}", f"{shared.compared:,}"
+            pairs = _pairs(shared.alike_pairs)
+            told.append(text.format(count=alike, compared=compared, a=_(a), b=_(b), pairs=pairs))
     for name, count in found.doubles.items():
-        told.append(f"{count:,} images of the {name} set are copies of others in it.")
+        text = _("{count} images of the {name} set are copies of others in it.")
+        told.append(text.format(count=f"{count:,}", name=_(name)))
     if found.contradicting:
         one, label, other, other_label = found.contradictions[0]
-        told.append(
-            f"{found.contradicting:,} images have copies with other labels, such as '{one}' ('{label}') and '{other}' "
-            f"('{other_label}')."
+        text = _(
+            "{count} images have copies with other labels, such as '{one}' ('{label}') and '{other}' ('{other_label}')."
         )
+        copied = f"{found.contradicting:,}"
+        told.append(text.format(count=copied, one=one, label=label, other=other, other_label=other_label))
     return told
 
 
 def _pairs(pairs: list[tuple[str, str]]) -> str:
-    return ", ".join(f"'{a}' and '{b}'" for a, b in pairs[:_SHOWN])
+    return ", ".join(_("'{a}' and '{b}'").format(a=a, b=b) for a, b in pairs[:_SHOWN])
 
 
 def _about_reading(study: Findings) -> list[str]:
     told: list[str] = []
-    for name in ("test", "judge", "train", "improvement"):
+    for name in (marked("test"), marked("judge"), marked("train"), marked("improvement")):
         if not study.has(f"splits/{name}"):
             continue
         reading: dict[str, Any] = study.reading(name)
-        told += [f"{name} set: {remark}" for remark in reading.get("remarks", [])]
+        of_set = _("{name} set: {remark}")
+        told += [of_set.format(name=_(name), remark=remark) for remark in reading.get("remarks", [])]
         skipped = reading.get("skipped", [])
         if skipped:
-            first = ", ".join(f"'{path}'" for path, _ in skipped[:_SHOWN])
+            first = ", ".join(f"'{path}'" for path, why in skipped[:_SHOWN])
             more = ", ..." if len(skipped) > _SHOWN else ""
-            told.append(
-                f"{name} set: {len(skipped):,} images cannot be decoded and were left out: {first}{more}."
-            )
+            text = _("{count} images cannot be decoded and were left out: {paths}.")
+            remark = text.format(count=f"{len(skipped):,}", paths=first + more)
+            told.append(of_set.format(name=_(name), remark=remark))
     return told

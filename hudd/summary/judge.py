@@ -10,11 +10,13 @@ import pandas as pd
 
 from hudd.errors import HuddError
 from hudd.evaluation import wilson
+from hudd.language import gettext as _
+from hudd.language import marked
 from hudd.summary.causes import cause_facts
 from hudd.summary.findings import Findings
 
 CHOSE = "these images chose the clusters"
-_NOWHERE = "near no cause"
+_NOWHERE = marked("near no cause")
 
 
 def judged(run: dict[str, Any]) -> dict[str, float]:
@@ -66,7 +68,7 @@ def judge_table(study: Findings, mode: str = "") -> pd.DataFrame:
     told = mode if mode in runs else next(iter(sorted(runs)), "")
     after = [np.asarray(run["judge"]["after"], bool) for run in runs.get(told, []) if "judge" in run]
     rows = []
-    for number, name in [*((cause.number, cause.name) for cause in cause_facts(study)), (0, _NOWHERE)]:
+    for number, name in [*((cause.number, cause.name) for cause in cause_facts(study)), (0, _(_NOWHERE))]:
         own = of_image == number
         failures = own & ~correct
         low, high = wilson(int(failures.sum()), int(own.sum())) if own.any() else (0.0, 1.0)

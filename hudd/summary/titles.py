@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from hudd.language import gettext as _
+
 
 def title(name: str, known: Sequence[str], rule: str, confusions: Sequence[tuple[str, str, int]]) -> str:
     """Return what a group of errors is called.
@@ -29,9 +31,10 @@ def title(name: str, known: Sequence[str], rule: str, confusions: Sequence[tuple
     if not rule:
         truth, prediction = (_majority(confusions, side) for side in (0, 1))
         if not (truth or prediction or known):
-            truth, prediction, _ = confusions[0]
+            truth, prediction = confusions[0][:2]
         if truth or prediction:
-            told.append(f"{truth or 'any'} → {prediction or 'any'}")
+            anything = _("any")
+            told.append(f"{truth or anything} → {prediction or anything}")
     return " · ".join(told)
 
 

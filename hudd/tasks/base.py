@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hudd.attributes import Attribute
+from hudd.language import marked
 
 if TYPE_CHECKING:
     import torch
@@ -120,8 +121,8 @@ class Task(ABC):
     attributes: tuple[Attribute, ...] = ()
     has_entropy = False
     has_classes = False
-    part = "output"
-    score = "gravity"
+    part = marked("output")
+    score = marked("gravity")
 
     @abstractmethod
     def __init__(self, subject: TaskSubject) -> None: ...

@@ -10,6 +10,7 @@ import numpy as np
 from hudd.attributes import Attribute
 from hudd.data.assignment import BY_NUMBER, check_outputs
 from hudd.errors import HuddError, UsageError
+from hudd.language import marked
 from hudd.lazy import torch
 from hudd.tasks.base import Judgement, Task, TaskSubject
 from hudd.tasks.doubts import doubts
@@ -33,7 +34,7 @@ class Classification(Task):
     )
     has_entropy = True
     has_classes = True
-    score = "confidence"
+    score = marked("confidence")
     losses: tuple[str, ...] = ("cross-entropy",)
 
     def __init__(self, subject: TaskSubject) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hudd.language import gettext as _
 from hudd.lazy import special
 
 _SIGNIFICANT = 0.01  # chance of as good an accuracy where predictions have nothing to do with labels
@@ -28,16 +29,18 @@ def doubts(label: np.ndarray, prediction: np.ndarray, names: Sequence[str]) -> l
     share = predictions[commonest] / len(prediction)
     name = names[commonest] if commonest < len(names) else str(commonest)
     if len(np.flatnonzero(labels)) == 1:
-        told.append(f"all {len(label):,} test images have one label, so the error rate is that of one class.")
+        text = _("all {count} test images have one label, so the error rate is that of one class.")
+        told.append(text.format(count=f"{len(label):,}"))
     elif len(np.flatnonzero(predictions)) == 1:
-        told.append(f"the DNN predicts '{name}' for every test image.")
+        told.append(_("the DNN predicts '{name}' for every test image.").format(name=name))
     elif share >= _ONE_CLASS and (label == commonest).mean() < share - (1 - _ONE_CLASS):
-        told.append(f"the DNN predicts '{name}' for {share:.1%} of the test images.")
+        text = _("the DNN predicts '{name}' for {share} of the test images.")
+        told.append(text.format(name=name, share=f"{share:.1%}"))
     if len(np.flatnonzero(labels)) > 1 and _is_chance(accuracy, of_chance, len(label)):
-        told.append(
-            f"{accuracy:.1%} correct is near chance ({of_chance:.1%}): check weights, transform and "
-            "the order of the classes."
+        text = _(
+            "{share} correct is near chance ({chance}): check weights, transform and the order of the classes."
         )
+        told.append(text.format(share=f"{accuracy:.1%}", chance=f"{of_chance:.1%}"))
     return [*told, *_other_order(label, prediction, accuracy)]
 
 
@@ -72,7 +75,8 @@ def _other_order(label: np.ndarray, prediction: np.ndarray, accuracy: float) -> 
     best = confusion[linear_sum_assignment(confusion, maximize=True)].sum() / len(label)
     if best < accuracy + _BETTER:
         return []
-    return [
-        f"in another order of the classes {best:.1%} would be correct, not {accuracy:.1%}: the labels are likely not "
-        "those of the outputs; 'hudd run STUDY --classes NAMES' takes the names in the order of the outputs."
-    ]
+    text = _(
+        "in another order of the classes {best} would be correct, not {share}: the labels are likely not those of the "
+        "outputs; 'hudd run STUDY --classes NAMES' takes the names in the order of the outputs."
+    )
+    return [text.format(best=f"{best:.1%}", share=f"{accuracy:.1%}")]

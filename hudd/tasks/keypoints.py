@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from hudd.errors import UsageError
+from hudd.language import marked
 from hudd.lazy import torch
 from hudd.tasks.choices import shown
 from hudd.tasks.landmarks import landmarks_of
@@ -34,7 +35,7 @@ class Keypoints(Regression):
 
     columns = ("output", "maps")
     may_lack = True
-    part = "landmark"
+    part = marked("landmark")
 
     def parts(self, names: Sequence[str]) -> dict[str, list[int]]:
         """Return the landmarks, each with the numbers of its two targets."""

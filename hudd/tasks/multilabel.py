@@ -10,6 +10,7 @@ import torch
 
 from hudd.data import ImageSource
 from hudd.errors import UsageError
+from hudd.language import marked
 from hudd.lrp.heads import OutputScale, entropies, output_scale, probabilities
 from hudd.tasks.choices import shown, thresholds
 from hudd.tasks.numbers import Regression
@@ -30,9 +31,9 @@ class Multilabel(Regression):
 
     columns = ("output", "entropy")
     has_entropy = True
-    score = "error over threshold"
+    score = marked("error over threshold")
     may_lack = True
-    part = "label"
+    part = marked("label")
     guesses = True
     losses = ("binary-cross-entropy",)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from hudd.data.targets import arrays_of
 from hudd.errors import HuddError, UsageError
+from hudd.language import marked
 from hudd.lazy import torch
 from hudd.tasks.base import Judgement, Task, TaskSubject
 from hudd.tasks.choices import Explained, difference, periods, shown, thresholds
@@ -33,7 +34,7 @@ class Regression(Task):
     """
 
     columns: tuple[str, ...] = ("output",)
-    score = "error over threshold"
+    score = marked("error over threshold")
     may_lack = False  # an image may lack some of its targets, but not all
     guesses = False  # what is explained of images without targets follows from the outputs
     losses: tuple[str, ...] = LOSSES

@@ -94,6 +94,10 @@ def test_report(demo, hudd, tmp_path):
     code, _, _ = hudd("report", demo, "--out", tmp_path / "page.html")
     assert code == 0
     assert (tmp_path / "page.html").read_text().lstrip().lower().startswith("<!doctype html>")
+    code, _, told = hudd("report", demo, "--out", tmp_path / "other.html", "--language", "xx")
+    assert code == 2
+    assert "choose one of: en" in told
+    assert not (tmp_path / "other.html").exists()
 
 
 def test_doctor(hudd):

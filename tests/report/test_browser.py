@@ -242,7 +242,7 @@ def test_labels_are_put_into_the_study(browser, make_study, running):
             browser.press(str(number + 1))
             browser.until(f"document.querySelector('#done').textContent.startsWith('{number + 1} of 12')")
         browser.click("#finish")
-        browser.until("document.querySelector('.saved').textContent === '3 new labels are in the study'")
+        browser.until("document.querySelector('.saved').textContent === 'new labels in the study: 3'")
         first = int(study.selection.image[0])
         study.labels[first] = 2  # as another person's import leaves it
         browser.click("#finish")

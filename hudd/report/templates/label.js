@@ -1,6 +1,7 @@
 "use strict";
 (async () => {
   const $ = (query) => document.querySelector(query);
+{% include "say.js" %}
 {% include "send.js" %}
   const element = (tag, fields = {}, ...children) => { const made = Object.assign(document.createElement(tag), fields); made.append(...children); return made; };
   const tell = (text, bad = false) => { $(".saved").textContent = text; $(".saved").classList.toggle("bad", bad); };
@@ -30,7 +31,7 @@
   };
   const count = () => {
     const done = images.filter((one) => one.label >= 0).length;
-    $("#done").textContent = `${done} of ${images.length} labelled`;
+    $("#done").textContent = say("{done} of {count} labelled", { done, count: images.length });
     $(".progress i").style.width = `${100 * done / Math.max(1, images.length)}%`;
     [...strip.children].forEach((button, place) => {
       button.classList.toggle("done", images[place].label >= 0);
@@ -38,18 +39,16 @@
     });
   };
   const show = (place) => {
-    if (!images.length) { tell("the unsafe set is empty"); return; }
+    if (!images.length) { tell(say("the unsafe set is empty")); return; }
     at = Math.max(0, Math.min(images.length - 1, place));
     const one = images[at];
-    const shot = element("img", { className: "pic", src: picture(one.image), alt: `Image ${one.path}` });
+    const shot = element("img", { className: "pic", src: picture(one.image), alt: say("Image {path}", { path: one.path }) });
     shot.addEventListener("load", () => shot.classList.toggle("tiny", shot.naturalWidth <= 64));
     $(".stage").replaceChildren(shot);
-    $("#about").replaceChildren(
-      element("span", { className: "path", textContent: one.path }),
-      element("span", { textContent: `for cluster ${one.cluster}; the DNN says ` }),
-      element("b", { textContent: classes[one.prediction] ?? String(one.prediction) }),
-      element("span", { textContent: ` (${one.score.toFixed(2)})` }),
-    );
+    const told = say("for cluster {cluster}; the DNN says {answer} ({score})", { cluster: one.cluster, answer: "\0", score: one.score.toFixed(2) });
+    const [before, after] = told.split("\0").map((part) => element("span", { textContent: part }));
+    const answer = element("b", { textContent: classes[one.prediction] ?? String(one.prediction) });
+    $("#about").replaceChildren(element("span", { className: "path", textContent: one.path }), before, answer, after);
     input.value = "";
     search();
     count();
@@ -59,13 +58,13 @@
   let last = Promise.resolve();
   const write = async (one, number) => {
     try {
-      tell("saving …");
+      tell(say("saving …"));
       one.label = (await send(`/labels/${one.image}`, "PUT", { label: number, was: one.label })).label;
-      tell("saved");
+      tell(say("saved"));
       if (images[at] === one) show(number >= 0 ? at + 1 : at); else count();
     } catch (error) {
       if (error.now) { one.label = error.now.label; show(images.indexOf(one)); }
-      tell(`not saved: ${error.message}`, true);
+      tell(say("not saved: {reason}", { reason: error.message }), true);
     }
   };
   const label = (number) => { const one = images[at]; last = last.then(() => write(one, number)); };
@@ -80,7 +79,7 @@
   $("#skip").onclick = () => show(at + 1);
   $("#clear").onclick = () => label(-1);
   $("#finish").onclick = async () => {
-    try { tell(`${(await send("/labels/finish", "POST")).new} new labels are in the study`); } catch (error) {
+    try { tell(say("new labels in the study: {count}", { count: (await send("/labels/finish", "POST")).new })); } catch (error) {
       if (error.now) {
         images.forEach((one) => { one.label = error.now.labels[one.image] ?? one.label; });
         show(images.findIndex((one) => one.image in error.now.labels));

@@ -2,6 +2,7 @@
 (() => {
   const $ = (query, root = document) => root.querySelector(query);
   const $$ = (query, root = document) => [...root.querySelectorAll(query)];
+{% include "say.js" %}
   const body = document.body, root = document.documentElement, box = $("#box");
   const clusters = $$(".cluster");
   let shots = [], at = 0;
@@ -64,7 +65,7 @@
     const card = shots[at].closest(".card");
     $(".stage").replaceChildren(...[...shots[at].children].map((image) => { const copy = image.cloneNode(); copy.loading = "eager"; return copy; }));
     $(".about").replaceChildren(...[...$(".text", card).children].map((part) => part.cloneNode(true)));
-    $(".where").textContent = `${at + 1} of ${shots.length}`;
+    $(".where").textContent = say("{number} of {count}", { number: at + 1, count: shots.length });
   };
   const open = (shot) => {
     shots = $$(".card:not([hidden]) .shot", shot.closest(".gallery"));
@@ -125,7 +126,7 @@
       map.classList.add("lit");
       dots.forEach((dot, place) => dot.classList.toggle("lit", labels[place] === label));
       $$(".legend a").forEach((link) => link.classList.toggle("here", link.dataset.label === label));
-      $("#dot").textContent = `Cluster ${headline(label)}`;
+      $("#dot").textContent = say("Cluster {name}", { name: headline(label) });
     };
     const dim = () => { map.classList.remove("lit"); $$(".legend a").forEach((link) => link.classList.remove("here")); };
     map.addEventListener("pointerover", (event) => light(of(event)));
@@ -153,27 +154,27 @@
       clearTimeout(waiting.get(form));
       waiting.delete(form);
       try {
-        if (!known.has(form)) throw new Error("the server has gone");
+        if (!known.has(form)) throw new Error(say("the server has gone"));
         const there = known.get(form), changed = fields.filter((field) => form.elements[field].value !== there[field].shown);
         const pick = (text) => Object.fromEntries(changed.map((field) => [field, text(field)]));
         const texts = pick((field) => form.elements[field].value);
         if (changed.length) await send(`/notes/${form.dataset.cluster}`, "PUT", { ...texts, was: pick((field) => there[field].text), revision });
         changed.forEach((field) => { there[field] = { text: texts[field], shown: texts[field] }; });
-        tell(waiting.size ? "saving …" : "saved");
+        tell(waiting.size ? say("saving …") : say("saved"));
       } catch (error) {
         // Who has read what others wrote may write over it.
         fields.filter((field) => error.now && field in error.now).forEach((field) => { known.get(form)[field].text = error.now[field]; });
-        tell(`not saved: ${error.message}`, true);
+        tell(say("not saved: {reason}", { reason: error.message }), true);
       }
     };
     let last = send(`/notes?revision=${revision}`).then(({ clusters: notes }) => $$(".review").forEach((form) => {
       known.set(form, {});
       fields.forEach((field) => learn(form, field, notes[form.dataset.cluster][field]));
-    })).catch((error) => { if (error.now) location.reload(); else tell("the server has gone", true); });
+    })).catch((error) => { if (error.now) location.reload(); else tell(say("the server has gone"), true); });
     const save = (form) => { last = last.then(() => write(form)); return last; };
     $$(".review").forEach((form) => {
       form.addEventListener("submit", (event) => { event.preventDefault(); save(form); });
-      form.addEventListener("input", () => { tell("saving …"); clearTimeout(waiting.get(form)); waiting.set(form, setTimeout(save, 400, form)); });
+      form.addEventListener("input", () => { tell(say("saving …")); clearTimeout(waiting.get(form)); waiting.set(form, setTimeout(save, 400, form)); });
     });
     // A merge or split changes sizes, risks and rules: the page is read again, at the same cluster. So it is where others
     // have merged or split what it shows.
@@ -181,15 +182,16 @@
     if (told) { sessionStorage.removeItem("hudd-told"); tell(told, true); }
     const edit = async (name, content, there) => {
       try {
-        tell("saving …");
+        tell(say("saving …"));
         await Promise.all([...waiting.keys()].map(save));
         await send(`/clusters/${name}`, "POST", { ...content, revision });
-        tell("reading the page again …");
+        tell(say("reading the page again …"));
         if (there) history.replaceState(null, "", `#cluster-${there}`);
         location.reload();
       } catch (error) {
-        tell(`not done: ${error.message}`, true);
-        if (error.now) { sessionStorage.setItem("hudd-told", `not done: ${error.message}`); location.reload(); }
+        const told = say("not done: {reason}", { reason: error.message });
+        tell(told, true);
+        if (error.now) { sessionStorage.setItem("hudd-told", told); location.reload(); }
       }
     };
     document.addEventListener("change", (event) => {

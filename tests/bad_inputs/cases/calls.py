@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from case import add, new
+from case import add, new, write
 
 _CALL = "Commands and options"
 add(_CALL, "A command that does not exist", "frobnicate")
@@ -11,6 +11,13 @@ add(_CALL, "No study named", "show")
 add(_CALL, "A new study without a model", "run new")
 add(_CALL, "A new study without a test set", "run new --model model.py:cnn")
 add(_CALL, "The study is a file", "run model.py --model model.py:cnn --test test.npz")
+add(_CALL, "A language without a catalogue", "report study --language xx")
+add(
+    _CALL,
+    "A file that is no catalogue",
+    "report study --language test.mo",
+    lambda: write("test.mo", b"no catalogue"),
+)
 add(_CALL, "A case that is not bundled", "demo --case faces")
 add(_CALL, "A case of a negative seed", "demo --seed -1")
 add(_CALL, "A case where no folder can be made", "demo --out model.py/demo", code=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,12 @@ def _bars() -> None:
     Path("bars.py").write_text(_TOY.read_text(encoding="utf-8").replace("hudd_toy.cases:", "bars.py:"))
 
 
+call("A language without a catalogue", "report study --language en")
+call(
+    "A file that is no catalogue",
+    "report study --language test.mo",
+    lambda: Path("test.mo").write_bytes(struct.pack("<7I", 0x950412DE, 0, 0, 28, 28, 0, 28)),  # of no message
+)
 call("A case that is not bundled", "demo --case bars.py:BARS --out demo", _bars)
 call("A case of a negative seed", "demo --case bars.py:BARS --out demo --seed 0", _bars)
 call("A case where no folder can be made", "demo --case bars.py:BARS --out demo", _bars)
