@@ -17,7 +17,7 @@ LAYERS = [
     {"cli"},
     {"extend"},
     {"server"},
-    {"report", "export"},
+    {"report", "export", "dossier"},
     {"plot", "review"},
     {"study", "demo", "diagnosis"},
     {"summary"},

@@ -12,7 +12,7 @@ from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
-LINKED = ("benchmarks/results", "examples")  # linked from pages, copied to the site
+LINKED = ("benchmarks/results", "examples", "hudd/dossier/schemas")  # linked from pages, copied to the site
 _WORKER = re.compile(r"https://[^\"']*/iframe-worker/shim")
 
 

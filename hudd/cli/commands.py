@@ -24,6 +24,7 @@ PANELS: dict[str, dict[str, str]] = {
     "Results and machine": {
         "report": "write the HTML report",
         "export": "write tables, images, projects of other tools",
+        "dossier": "write evidence for a safety case as PDF",
         "show": "show what a study has found so far",
         "check": "hold a study against acceptance criteria",
         "repair": "read a study's file whole and seal it again",

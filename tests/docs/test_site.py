@@ -26,6 +26,7 @@ _TOLD_ELSEWHERE = {  # public names without an entry of their own: registries, a
     "hudd.attributes": {"OWN", "attributes_of", "measure_of", "named_attributes"},
     "hudd.data": {"CASES", "batches", "get_case"},
     "hudd.distances": set(),
+    "hudd.dossier": set(),
     "hudd.evaluation": {
         "NATURAL",
         "SIGNIFICANT",

@@ -1,0 +1,222 @@
+"""From a study to what its dossier says."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hudd.dossier.changes import Changes, is_mitigated, number_or_none, rate_of
+from hudd.dossier.clauses import STANDARDS
+from hudd.dossier.content import (
+    FORMAT,
+    VERSION,
+    Change,
+    DataSet,
+    Dossier,
+    Exposure,
+    Picture,
+    Rate,
+    Status,
+    System,
+    TriggeringCondition,
+)
+from hudd.dossier.domain import domain_of
+from hudd.dossier.identifiers import identifier, image_digests, numbered
+from hudd.dossier.method import method_of
+from hudd.errors import HuddError
+from hudd.evaluation import Region
+from hudd.review.view import View, view
+from hudd.summary import cause_facts
+from hudd.summary.acceptance import confirming
+from hudd.summary.columns import columns_of
+from hudd.text import printable
+
+if TYPE_CHECKING:
+    from hudd.study import Results
+    from hudd.summary import CauseFacts
+
+USES = {
+    "test": "its failures are clustered; causes and conditions are found on it",
+    "judge": "chose neither causes nor labels; confirms",
+    "train": "the DNN was trained on it",
+    "improvement": "field images, from which images to label are selected",
+}
+
+
+def gather(study: Results, statement: str = "") -> Dossier:
+    """Return the dossier of a study.
+
+    Parameters
+    ----------
+    study : Results
+        With clusters, and evaluated.
+    statement : str
+        The operational design domain in the user's own words.
+
+    Raises
+    ------
+    HuddError
+        If the study has not come far enough.
+    """
+    results = view(study)
+    for group, step in (("clusters", "cluster"), ("evaluation", "evaluate")):
+        if not results.has(group):
+            raise HuddError(
+                f"'{results.path}' has no {group} yet, which a dossier needs; 'hudd {step} {results.path}' makes it."
+            )
+    with study.file.sound():
+        return _Gathering(results).dossier(statement)
+
+
+class _Gathering:
+    """What several parts of the dossier are made of."""
+
+    def __init__(self, results: View) -> None:
+        self.results = results
+        self.provenance = results.provenance
+        self.splits = [name for name in USES if results.has(f"splits/{name}")]
+        self.facts = cause_facts(results)
+        self.columns = {name: columns_of(results, name) for name in self.splits}
+        self.rules = _rules(results)
+        self.regions = {
+            fact.number: Region.from_json(self.rules[fact.number]["region"])
+            for fact in self.facts
+            if fact.rule and "region" in self.rules.get(fact.number, {})
+        }
+        self.changes = Changes(results, self.regions, self.columns)
+        self.digests = image_digests(results, "test")
+
+    def dossier(self, statement: str) -> Dossier:
+        results, test = self.results, self.results.split("test")
+        known = test.label >= 0
+        names = self._identifiers()
+        used = {bound.parameter for region in self.regions.values() for bound in region.bounds}
+        return Dossier(
+            format=FORMAT,
+            version=VERSION,
+            study=printable(results.path.name),
+            finished=max(str(step["finished"]) for step in self.provenance["steps"].values()),
+            system=System(
+                model=printable(self.provenance.get("model", results.settings.model)),
+                weights_sha256=str(self.provenance.get("weights_sha256", "")),
+                model_sha256=str(self.provenance.get("model_sha256", "")),
+                task=printable(results.task_name),
+                classes=[printable(name) for name in results.class_names],
+            ),
+            data=[self._set(name) for name in self.splits],
+            domain=domain_of(results, self.columns, used, statement),
+            base=rate_of(int((known & ~test.correct).sum()), int(known.sum())),
+            uncovered=self._uncovered(),
+            conditions=[self._condition(name, fact) for name, fact in zip(names, self.facts)],
+            retraining=self.changes.whole(),
+            method=method_of(results, self.provenance),
+            standards=STANDARDS,
+            images={name: self._pictures(fact) for name, fact in zip(names, self.facts)},
+        )
+
+    def _uncovered(self) -> Rate:
+        """Return failures in no confirmed condition, among all failures of the set that confirms."""
+        name = confirming(self.results)
+        split = self.results.split(name)
+        failed = (split.label >= 0) & ~split.correct
+        covered = np.zeros(len(failed), bool)
+        for fact in self.facts:
+            if fact.number in self.regions and fact.rate and fact.rate.confirmed:
+                covered |= self.regions[fact.number].holds(self.columns[name], len(failed))
+        return rate_of(int((failed & ~covered).sum()), int(failed.sum()))
+
+    def _identifiers(self) -> list[str]:
+        model, data = str(self.provenance.get("model_sha256", "")), self.results.split("test").fingerprint
+        return numbered([identifier(self._told(fact), model, data) for fact in self.facts])
+
+    def _told(self, fact: CauseFacts) -> Region | str | list[str]:
+        """Return what a cause is known by: its region, its rule, or its images."""
+        if fact.rule:
+            return self.regions.get(fact.number, fact.rule)
+        rows = self.results.errors[fact.rows].tolist()
+        known = self.digests or self.results.split("test").path
+        return [known[row] for row in rows]
+
+    def _set(self, name: str) -> DataSet:
+        split = self.results.split(name)
+        known = split.label >= 0
+        return DataSet(
+            name=name,
+            use=USES[name],
+            source=printable(self.results.study.settings.data(name) or ""),
+            images=len(split.path),
+            labelled=int(known.sum()),
+            failures=int((known & ~split.correct).sum()),
+            digest=split.fingerprint,
+        )
+
+    def _condition(self, name: str, fact: CauseFacts) -> TriggeringCondition:
+        region, rate = self.regions.get(fact.number), fact.rate
+        rule = self.rules[fact.number] if fact.rule else {}
+        residual = self.changes.inside(fact.number)
+        return TriggeringCondition(
+            identifier=name,
+            cause=fact.number,
+            name=printable(fact.name),
+            condition=printable(fact.rule),
+            region=None if region is None else json.loads(region.to_json()),
+            errors=len(fact.rows),
+            share=rate_of(len(fact.rows), len(self.results.errors)),
+            purity=float(rule["precision"]) if rule else None,
+            recall=float(rule["recall"]) if rule else None,
+            p_value=float(rule["p_value"]) if rule else None,
+            rate=None if rate is None else rate_of(rate.failures, rate.images),
+            lift=None if rate is None else number_or_none(rate.lift),
+            share_of_failures=None if rate is None else number_or_none(rate.share),
+            rate_p_value=None if rate is None else rate.p_value,
+            judge=None if region is None else self._judged(region),
+            exposure=[] if region is None else [self._exposure(one, region) for one in self.splits],
+            status=status_of(fact, residual),
+            residual=residual,
+            decision=None,
+        )
+
+    def _exposure(self, split: str, region: Region) -> Exposure:
+        count = len(self.results.split(split).path)
+        return Exposure(split, int(region.holds(self.columns[split], count).sum()), count)
+
+    def _judged(self, region: Region) -> Rate | None:
+        if "judge" not in self.splits:
+            return None
+        split = self.results.split("judge")
+        inside = region.holds(self.columns["judge"], len(split.path)) & (split.label >= 0)
+        return rate_of(int((inside & ~split.correct).sum()), int(inside.sum()))
+
+    def _pictures(self, fact: CauseFacts) -> list[Picture]:
+        test, names = self.results.split("test"), self.results.class_names
+
+        def called(number: int) -> str:
+            return printable(names[number]) if 0 <= number < len(names) else str(number)
+
+        return [
+            Picture(
+                path=printable(test.path[row]),
+                digest=self.digests[row] if self.digests else None,
+                label=called(int(test.label[row])),
+                prediction=called(int(test.prediction[row])),
+            )
+            for row in self.results.errors[fact.rows].tolist()
+        ]
+
+
+def _rules(results: View) -> dict[int, dict[str, Any]]:
+    """Return the rows of the table of causes' rules, by cause."""
+    table = {name: np.asarray(column) for name, column in results.evaluation.get("causes", {}).items()}
+    return {
+        int(number): {name: column[row] for name, column in table.items()}
+        for row, number in enumerate(table.get("cause", ()))
+    }
+
+
+def status_of(fact: CauseFacts, residual: Change | None) -> Status:
+    """Return how far a cause has been dealt with."""
+    if fact.rate is None or not fact.rate.confirmed or not fact.rule:
+        return "open"
+    return "mitigated" if residual is not None and is_mitigated(residual) else "confirmed"
