@@ -11,7 +11,18 @@ from hudd.cli.opening import open_results
 
 # Of the causes: the rule is in most names, and with all intervals the table would be wider than a terminal.
 _LEFT_OUT = {
-    "causes": ("low", "high", "rule", "rate", "rate_low", "rate_high", "common"),
+    "causes": (
+        "low",
+        "high",
+        "rule",
+        "rate",
+        "rate_low",
+        "rate_high",
+        "counted_on",
+        "exposure_test",
+        "exposure_improvement",
+        "common",
+    ),
     "judge": ("low", "high"),
 }
 
@@ -36,6 +47,8 @@ def show(
     from hudd.cli.printing import console, in_line, print_cautions, print_json, print_pairs, print_table
     from hudd.review.view import view
     from hudd.summary import cautions, headline, summarise, table
+    from hudd.summary.causes import COUNTED
+    from hudd.summary.changes import run_changes, told
 
     opened = open_results(study)
     if json:
@@ -73,6 +86,13 @@ def show(
             continue
         left_out = _LEFT_OUT.get(name, ())
         title = f"Error by {frame.columns[0]}" if name == "parts" else name.capitalize()
+        if name == "causes" and (counted := {*frame["counted_on"]} - {""}):
+            title += f"; fits and failures are counted on {COUNTED[counted.pop()]}"
         print_table(title, frame.drop(columns=list(left_out)))
+    with opened.file.sound():
+        changes = sorted(run_changes(results), key=lambda one: one.mode != opened.settings.strategy)
+    for change in changes[:1]:
+        title = f"{change.which}, with 95 % intervals and McNemar's test: {change.about}"
+        print_table(title, told(change))
     for hint in opened.hints():
         console.print(f"[dim]{in_line(hint)}[/]", soft_wrap=True)

@@ -96,6 +96,14 @@ class Region:
             fits &= False if column is None else bound.holds(np.asarray(column))
         return fits
 
+    def known(self, parameters: Mapping[str, np.ndarray], count: int) -> np.ndarray:
+        """Return of which of N images everything is known that it asks about: (N,) bool."""
+        found = np.ones(count, bool)
+        for bound in self.bounds:
+            column = np.asarray(parameters.get(bound.parameter, np.full(count, np.nan)))
+            found &= bound.value is not None or np.isfinite(column.astype(np.float64))
+        return found
+
     def words(self) -> str:
         """Say what is asked: "class is pedestrian and luminance < 0.2"; "" of all images."""
         return " and ".join(bound.words() for bound in self.bounds)

@@ -60,9 +60,10 @@ def known_failures(results: View) -> list[str]:
     wrong, known = len(results.errors), int((test.label >= 0).sum())
     lines = ["## Known failures", ""]
     lines += [f"Of {known:,} test images {wrong:,} are wrong ({percent(wrong / known)}).", ""]
+    found = cause_facts(results)
     lines.append("| cause | errors | share of all errors (95 %) | where it holds | failures there |")
     lines.append("| --- | ---: | --- | --- | --- |")
-    for cause in cause_facts(results):
+    for cause in found:
         low, high = cause.interval
         failures = f"{cause.rate.failures:,} of {cause.rate.images:,} images" if cause.rate else ""
         share = f"{percent(cause.share)} ({percent(low)} to {percent(high)})"
@@ -70,6 +71,8 @@ def known_failures(results: View) -> list[str]:
         rule = f"{cause.rule} (not confirmed)" if cause.unconfirmed else cause.rule
         cells = [name, f"{len(cause.rows):,}", share, rule, failures]
         lines.append(f"| {' | '.join(map(_cell, cells))} |")
+    if counted := next((cause.counted for cause in found if cause.rate), ""):
+        lines += ["", f"Failures where a rule holds are counted on {counted}."]
     if doubts := cautions(results):
         lines += [
             "",

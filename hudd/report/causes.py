@@ -13,21 +13,34 @@ from hudd.report.chapters import Card, Chapter
 from hudd.report.facts import Facts
 from hudd.review.view import View
 from hudd.summary import CauseFacts, cause_facts
+from hudd.summary.changes import GroupChange, RunChange, run_changes
 
 _PICTURES = 6
 
 
 @dataclass(frozen=True)
 class CauseEntry:
-    """A cause as the page shows it: ``cards`` are a row of pictures, ``action`` what to do next, in words."""
+    """A cause as the page shows it.
+
+    ``cards`` are a row of pictures, ``change`` is what became of its images by retraining, ``action`` what to do next.
+    """
 
     facts: CauseFacts
     cards: list[Card]
     chapters: list[Chapter]
+    change: GroupChange | None
     action: str
 
 
-def entries(study: View, facts: Facts, chapters: Sequence[Chapter]) -> list[CauseEntry]:
+def first_change(study: View, facts: Facts) -> RunChange | None:
+    """Return what the first run of the first strategy changed, whose weights are kept; None without a retraining."""
+    modes = [retrained.mode for retrained in facts.retrained]
+    return next((one for one in run_changes(study) if one.mode == modes[0]), None) if modes else None
+
+
+def entries(
+    study: View, facts: Facts, chapters: Sequence[Chapter], change: RunChange | None
+) -> list[CauseEntry]:
     """Return the causes in order: those with something in common first, larger ones before smaller ones."""
     by_label = {chapter.cluster.label: chapter for chapter in chapters}
     mode = facts.retrained[0].mode if facts.retrained else ""
@@ -35,7 +48,8 @@ def entries(study: View, facts: Facts, chapters: Sequence[Chapter]) -> list[Caus
     for cause in cause_facts(study, mode):
         own = [by_label[label] for label in cause.clusters if label in by_label]
         if own:
-            found.append(CauseEntry(cause, _row(own), own, _action(cause, own, facts)))
+            group = change.cause(cause.number) if change else None
+            found.append(CauseEntry(cause, _row(own), own, group, _action(cause, own, group, facts)))
     return found
 
 
@@ -65,16 +79,17 @@ def _row(chapters: Sequence[Chapter]) -> list[Card]:
     return cards[:_PICTURES]
 
 
-def _action(cause: CauseFacts, chapters: Sequence[Chapter], facts: Facts) -> str:
+def _action(cause: CauseFacts, chapters: Sequence[Chapter], change: GroupChange | None, facts: Facts) -> str:
     selected = sum(len(chapter.cluster.unsafe) for chapter in chapters)
     if not cause.common:
         return _("Look at single images: these errors have nothing in common that was found.")
-    if cause.fixed is not None and cause.fixed >= 0.8:
+    wrong, left = (change.failures, change.failures - change.fixed) if change else (0, 0)
+    if wrong and left <= 0.2 * wrong:
         return _("Mostly fixed: check the images that regressed.")
     images = _("images where {rule}").format(rule=cause.rule) if cause.rule else _("images like these")
-    if cause.fixed is not None:
-        told = _("Collect more {images}: {share} are still wrong after retraining.")
-        return told.format(images=images, share=f"{1 - cause.fixed:.0%}")
+    if wrong:
+        told = _("Collect more {images}: {left} of {wrong} are still wrong after retraining.")
+        return told.format(images=images, left=f"{left:,}", wrong=f"{wrong:,}")
     if selected:
         told = ngettext("Label its {count} selected image.", "Label its {count} selected images.", selected)
         return told.format(count=f"{selected:,}")

@@ -16,7 +16,7 @@ from hudd.language import gettext as _
 from hudd.language import spoken
 from hudd.plot.style import CYCLE
 from hudd.report.album import Album, LiveAlbum
-from hudd.report.causes import entries, why
+from hudd.report.causes import entries, first_change, why
 from hudd.report.chapters import compose, regressed_cards
 from hudd.report.charts import as_svg, themed
 from hudd.report.facts import Facts, gather
@@ -148,7 +148,8 @@ class _Draft:
         self.facts = gather(self.study, self.trust)
         self.layers = list(dict.fromkeys(layers or (self.facts.layer, study.layers[0])))
         self.chapters = compose(self.study, self.facts, album, self.layers, images)
-        self.causes = entries(self.study, self.facts, self.chapters)
+        self.change = first_change(self.study, self.facts)
+        self.causes = entries(self.study, self.facts, self.chapters, self.change)
         self.regressed = regressed_cards(self.study, self.facts, album)
 
     def render(self, revision: str | None) -> str:
@@ -163,6 +164,7 @@ class _Draft:
             chapters=self.chapters,
             causes=self.causes,
             why=why(study, len(self.causes)),
+            change=self.change,
             regressed=self.regressed,
             layers=[
                 {"name": printable(layer), "flat": len(study.heatmap_shape(layer)) < 3}

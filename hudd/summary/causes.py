@@ -10,11 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hudd.evaluation import NATURAL, SIGNIFICANT, FailureRate, is_known, wilson
+from hudd.evaluation import NATURAL, SIGNIFICANT, FailureRate, Region, failure_rates, is_known, wilson
+from hudd.language import marked
+from hudd.summary.columns import columns_of
 from hudd.summary.findings import Findings
 from hudd.summary.titles import title
 
 Interval = tuple[float, float]
+COUNTED = {
+    "judge": marked("judge images, which chose nothing"),
+    "test": marked("test images, each counted by a rule that was found without it"),
+}
+"""What failure rates are counted on, in words."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,12 @@ class CauseFacts:
     rate : FailureRate or None
         Failures where the rule holds, of images that did not choose it; None without a rule, and where other images
         lead to no rule.
+    counted_on : str
+        What these images are: "judge", the judge set; "test", test images that were each counted by a rule that was
+        found without them.
+    exposure : dict of str to float
+        Split, "test" or "improvement", to the share of its images in which the rule holds, of those of which all is
+        known that it asks about.
     tested : bool
         Whether failure rates were counted: an older version did not.
     fixed : float or None
@@ -61,6 +74,8 @@ class CauseFacts:
     rule: str
     recall: float
     rate: FailureRate | None
+    counted_on: str
+    exposure: dict[str, float]
     tested: bool
     fixed: float | None
     common: bool
@@ -70,6 +85,11 @@ class CauseFacts:
     def unconfirmed(self) -> bool:
         """Whether images that did not choose the rule were asked, and do not fail more often where it holds."""
         return bool(self.rule) and self.tested and not (self.rate and self.rate.confirmed)
+
+    @property
+    def counted(self) -> str:
+        """The images that the failure rate was counted on, in words."""
+        return COUNTED[self.counted_on]
 
 
 def cause_facts(study: Findings, mode: str = "") -> list[CauseFacts]:
@@ -85,7 +105,12 @@ def cause_facts(study: Findings, mode: str = "") -> list[CauseFacts]:
     causes, clusters, count = study.causes, study.clusters, len(study.errors)
     sizes = np.bincount(clusters.label, minlength=len(clusters.medoid) + 1)
     evaluation = study.evaluation if study.has("evaluation") else {}
-    rules, rates = evaluation.get("causes", {}), evaluation.get("rates", {})
+    rules, rates = evaluation.get("causes", {}), _rates(evaluation.get("rates", {}))
+    regions = _regions(rules)
+    counted_on = "judge" if regions and study.has("splits/judge") else "test"
+    if counted_on == "judge":
+        rates = _judged_rates(study, regions)
+    exposure = _exposures(study, regions)
     runs = study.retraining
     told = mode if mode in runs else next(iter(sorted(runs)), "")
     after = [np.asarray(run["after"], bool)[study.errors] for run in runs.get(told, [])]
@@ -104,8 +129,10 @@ def cause_facts(study: Findings, mode: str = "") -> list[CauseFacts]:
                 interval=wilson(len(rows), count),
                 rule="" if at is None else str(rules["text"][at]),
                 recall=np.nan if at is None else float(rules["recall"][at]),
-                rate=None if at is None else _rate(rates, number),
-                tested=bool(rates),
+                rate=None if at is None else rates.get(number),
+                counted_on=counted_on,
+                exposure=exposure.get(number, {}),
+                tested=counted_on == "judge" or "rates" in evaluation,
                 fixed=float(np.mean([one[rows].mean() for one in after])) if after else None,
                 common=at is not None or bool(causes.common[number - 1]),
                 p_apart=float(causes.p_apart[number - 1]),
@@ -114,10 +141,18 @@ def cause_facts(study: Findings, mode: str = "") -> list[CauseFacts]:
     return sorted(found, key=lambda cause: (not cause.common, -len(cause.rows), cause.number))
 
 
+def fits_of_causes(study: Findings) -> dict[int, np.ndarray]:
+    """Return in which test images, (N_test,) bool, the rule of each cause holds that has one."""
+    rules = study.evaluation.get("causes", {}) if study.has("evaluation") else {}
+    columns, count = columns_of(study, "test"), len(study.split("test").path)
+    return {number: region.holds(columns, count) for number, region in _regions(rules).items()}
+
+
 def causes_table(study: Findings) -> pd.DataFrame:
     """One row a cause: name, errors, their share with its interval, rule, failure rate where it holds, clusters.
 
-    The failure rate is that of images that did not choose the rule; without a rule there is none.
+    The failure rate is that of images that did not choose the rule, see :class:`CauseFacts`; without a rule there is
+    none.
     """
     rows = []
     for cause in cause_facts(study):
@@ -137,6 +172,9 @@ def causes_table(study: Findings) -> pd.DataFrame:
                 "rate_low": rate.interval[0] if rate else np.nan,
                 "rate_high": rate.interval[1] if rate else np.nan,
                 "confirmed": not cause.unconfirmed if cause.rule and cause.tested else pd.NA,
+                "counted_on": cause.counted_on if rate else "",
+                "exposure_test": cause.exposure.get("test", np.nan),
+                "exposure_improvement": cause.exposure.get("improvement", np.nan),
                 "fixed": np.nan if cause.fixed is None else cause.fixed,
                 "clusters": ", ".join(map(str, cause.clusters)),
                 "common": cause.common,
@@ -153,16 +191,40 @@ def _row(rules: Mapping[str, Any], number: int) -> int | None:
     return int(rows[0])
 
 
-def _rate(rates: Mapping[str, Any], number: int) -> FailureRate | None:
-    """The failure rate of a cause; None where there is none."""
-    rows = np.flatnonzero(rates.get("cause", np.empty(0)) == number)
-    if not len(rows):
-        return None
-    images, failures, images_outside, failures_outside = (
-        int(rates[name][rows[0]]) for name in ("images", "failures", "images_outside", "failures_outside")
-    )
-    p_value = float(rates["p_value"][rows[0]])
-    return FailureRate(number, images, failures, images_outside, failures_outside, p_value)
+def _rates(table: Mapping[str, Any]) -> dict[int, FailureRate]:
+    """The failure rates that were counted on the test set, by cause."""
+    names = ("cause", "images", "failures", "images_outside", "failures_outside", "p_value")
+    columns = (np.asarray(table.get(name, ())).tolist() for name in names)
+    return {number: FailureRate(number, *figures) for number, *figures in zip(*columns)}
+
+
+def _regions(rules: Mapping[str, Any]) -> dict[int, Region]:
+    """The regions of the causes whose rule is told; none where an older version has kept none."""
+    if "region" not in rules:
+        return {}
+    rows = {number: _row(rules, number) for number in np.asarray(rules["cause"]).tolist()}
+    return {number: Region.from_json(rules["region"][at]) for number, at in rows.items() if at is not None}
+
+
+def _judged_rates(study: Findings, regions: Mapping[int, Region]) -> dict[int, FailureRate]:
+    """Failures in the regions, counted on the judge set."""
+    judge = study.split("judge")
+    known = judge.label >= 0
+    columns = {name: values[known] for name, values in columns_of(study, "judge").items()}
+    return {rate.group: rate for rate in failure_rates(regions, columns, ~judge.correct[known])}
+
+
+def _exposures(study: Findings, regions: Mapping[int, Region]) -> dict[int, dict[str, float]]:
+    """Share of the images of the test and the improvement set in each region, by cause and split."""
+    found: dict[int, dict[str, float]] = {number: {} for number in regions}
+    for split in ("test", "improvement") if regions else ():
+        if study.has(f"splits/{split}"):
+            columns, count = columns_of(study, split), len(study.split(split).path)
+            for number, region in regions.items():
+                known = region.known(columns, count)
+                if known.any():
+                    found[number][split] = float(region.holds(columns, count)[known].mean())
+    return found
 
 
 def _name(study: Findings, rows: np.ndarray, clusters: list[int], rule: str) -> str:

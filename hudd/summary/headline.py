@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from hudd.clustering.clusterers import is_counted
+from hudd.evaluation import PairedChange, mcnemar
 from hudd.features import feature_kind
 from hudd.summary.causes import cause_facts, causes_table
 from hudd.summary.cautions import assignment_line, cautions
+from hudd.summary.changes import changes_table
 from hudd.summary.cost import cost_of
 from hudd.summary.errors import mean_errors
 from hudd.summary.findings import Findings
@@ -60,6 +62,7 @@ def summarise(study: Findings) -> dict[str, Any]:
         }
     if study.has("retraining"):
         summary["retraining"] = records(retraining_table(study))
+        summary["changes"] = records(changes_table(study))
         for name, split in (("judge_mean_errors", "judge"), ("mean_errors", "test")):
             summary[name] = {mode: asdict(error) for mode, error in mean_errors(study, split).items()}
     return summary
@@ -183,7 +186,10 @@ def _headline(study: Findings) -> dict[str, str]:
 
 
 def _retrained(study: Findings, *, judge: bool = False) -> dict[str, str]:
-    """What each mode's retrainings changed on the test set, or on the judge set where there is one."""
+    """What each mode's retrainings changed on the test set, or on the judge set where there is one.
+
+    Of one run, with the interval of the difference and McNemar's test; of several, in how many it is beyond chance.
+    """
     texts = {}
     for mode, made in study.retraining.items():
         runs = [run["judge"] for run in made if "judge" in run] if judge else made
@@ -191,11 +197,23 @@ def _retrained(study: Findings, *, judge: bool = False) -> dict[str, str]:
             continue
         before, after = (np.mean([run[f"accuracy_{when}"] for run in runs]) for when in ("before", "after"))
         improved, worsened = (np.mean([run[what] for run in runs]) for what in ("improved", "worsened"))
-        runs_text = f", mean of {len(runs)}" if len(runs) > 1 else ""
+        tests = [mcnemar(int(run["improved"]), int(run["worsened"]), len(run["after"])) for run in runs]
         texts[mode] = (
-            f"{before:.2%} → {after:.2%} ({improved:.0f} fixed, {worsened:.0f} regressed{runs_text})"
+            f"{before:.2%} → {after:.2%} ({improved:.0f} fixed, {worsened:.0f} regressed{_tested(tests)})"
         )
     return texts
+
+
+def _tested(runs: list[PairedChange]) -> str:
+    """Say of one retraining how far its change is beyond chance, of several in how many of them it is."""
+    if len(runs) > 1:
+        better, worse = (
+            sum(run.significant and sign * run.difference > 0 for run in runs) for sign in (-1, 1)
+        )
+        return f", mean of {len(runs)} runs: beyond chance better in {better}, worse in {worse}"
+    low, high = runs[0].interval
+    points = f"{-100 * runs[0].difference:+.1f} points, 95 % {-100 * high:+.1f} to {-100 * low:+.1f}"
+    return f"; {points}, p = {runs[0].p_value:.2g}"
 
 
 def _evaluated(study: Findings) -> list[str]:

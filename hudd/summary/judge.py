@@ -16,7 +16,7 @@ from hudd.summary.causes import cause_facts
 from hudd.summary.findings import Findings
 
 CHOSE = "these images chose the clusters"
-_NOWHERE = marked("near no cause")
+NOWHERE = marked("near no cause")
 
 
 def judged(run: dict[str, Any]) -> dict[str, float]:
@@ -31,6 +31,27 @@ def judged(run: dict[str, Any]) -> dict[str, float]:
         "broken": "worsened",
     }
     return {f"judge_{name}": found[key] for name, key in names.items()}
+
+
+def causes_near(study: Findings) -> np.ndarray:
+    """Return the cause that each judge image is near, (N_judge,) int64, 0 where it is near none.
+
+    Raises
+    ------
+    HuddError
+        As :func:`judge_table`.
+    """
+    if not study.has("judge"):
+        raise HuddError(
+            f"'{study.path}' has no judge set placed among the clusters; 'hudd run {study.path} --judge DATA', "
+            "or '--judge-share 0.5', gives one."
+        )
+    with study.file.reading() as h5:
+        member, inside = h5["judge/member"][...], h5["judge/inside"][...]
+    count, label = len(study.split("judge").path), study.causes.label
+    if member.shape != (count,) or (count and not (0 <= member.min() <= member.max() < len(label))):
+        raise ValueError(f"the judge set's {count} images have no place among the errors")
+    return np.asarray(np.where(inside, label[member], 0), np.int64)
 
 
 def judge_table(study: Findings, mode: str = "") -> pd.DataFrame:
@@ -51,24 +72,11 @@ def judge_table(study: Findings, mode: str = "") -> pd.DataFrame:
     HuddError
         If there is no judge set, or it has not been placed.
     """
-    if not study.has("judge"):
-        raise HuddError(
-            f"'{study.path}' has no judge set placed among the clusters; 'hudd run {study.path} --judge DATA', "
-            "or '--judge-share 0.5', gives one."
-        )
-    with study.file.reading() as h5:
-        member, inside = h5["judge/member"][...], h5["judge/inside"][...]
-    correct, causes = study.split("judge").correct, study.causes
-    if member.shape != correct.shape or (
-        len(member) and not (0 <= member.min() <= member.max() < len(causes.label))
-    ):
-        raise ValueError(f"the judge set's {len(correct)} images have no place among the errors")
-    of_image = np.where(inside, causes.label[member], 0)
-    runs = study.retraining
+    of_image, correct, runs = causes_near(study), study.split("judge").correct, study.retraining
     told = mode if mode in runs else next(iter(sorted(runs)), "")
     after = [np.asarray(run["judge"]["after"], bool) for run in runs.get(told, []) if "judge" in run]
     rows = []
-    for number, name in [*((cause.number, cause.name) for cause in cause_facts(study)), (0, _(_NOWHERE))]:
+    for number, name in [*((cause.number, cause.name) for cause in cause_facts(study)), (0, _(NOWHERE))]:
         own = of_image == number
         failures = own & ~correct
         low, high = wilson(int(failures.sum()), int(own.sum())) if own.any() else (0.0, 1.0)

@@ -12,6 +12,7 @@ import pandas as pd
 from hudd.errors import UsageError
 from hudd.evaluation import SIGNIFICANT, format_range, is_known, most_telling
 from hudd.summary.causes import causes_table
+from hudd.summary.changes import changes_table
 from hudd.summary.errors import parts_table
 from hudd.summary.findings import Findings
 from hudd.summary.judge import judge_table, judged
@@ -221,6 +222,7 @@ TABLES = {
     "selection": (selection_table, "selection"),
     "judge": (judge_table, "judge"),
     "retraining": (retraining_table, "retraining"),
+    "changes": (changes_table, "retraining"),
     "parts": (parts_table, "splits/test/values/off"),
     "evaluation": (evaluation_table, "evaluation"),
     "steps": (steps_table, "steps"),

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -73,3 +74,35 @@ def test_no_rule_has_no_counts(study, monkeypatch):
     printing.print_table("Causes", frame[["cause", "fits", "failures"]])
     rows = [line.split() for line in output.getvalue().splitlines() if line.startswith("│")]
     assert rows == [["│", "2", "│", "12345", "│", "678", "│"], ["│", "1", "│", "│", "│"]]
+
+
+def test_a_judge_set_counts_what_the_test_set_has_found(study, monkeypatch):
+    """Rules of the test set are held against judge images, and rates of the test set are not told then."""
+    own = study.study
+    rules = study.evaluation["causes"]
+    rules["region"] = np.array(["[]", '[{"parameter": "light", "high": 0.2}]'], object)
+    light = np.where(np.arange(60) < 20, 0.1, 0.5)
+    correct = np.arange(60) >= 15
+    parameters = {"light": light}
+    own._splits["judge"] = SimpleNamespace(
+        path=[""] * 60,
+        label=np.where(np.arange(60) == 19, -1, 0),
+        prediction=np.zeros(60, int),
+        correct=correct,
+        parameters=parameters,
+        attributes={},
+    )
+    own._splits["improvement"].parameters["light"] = np.where(np.arange(60) < 6, 0.1, np.nan)
+    own._splits["improvement"].parameters["light"][30:] = 0.9
+    there = ("evaluation", "clusters", "splits/test", "splits/judge", "splits/improvement")
+    monkeypatch.setattr(type(own), "has", lambda self, what: what in there)
+    ruled, other = cause_facts(study)
+    assert (ruled.rate.failures, ruled.rate.images) == (15, 19)  # one of twenty has no label
+    assert (ruled.rate.failures_outside, ruled.rate.images_outside) == (0, 40)
+    assert ruled.rate.confirmed
+    assert ruled.counted == "judge images, which chose nothing"
+    assert ruled.exposure == {"improvement": 6 / 36}  # of the images whose light is known
+    assert other.rate is None
+    own._splits["judge"].correct = ~correct
+    assert cause_facts(study)[0].unconfirmed
+    assert causes_table(study)["counted_on"].tolist() == ["judge", ""]
