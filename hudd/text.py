@@ -97,3 +97,8 @@ def clipped(text: str, most: int) -> str:
 def percent(share: float) -> str:
     """Return a share as a percentage with one decimal; a dash where it is not known."""
     return "–" if share != share else f"{100 * share:.1f} %"
+
+
+def p_value(value: float) -> str:
+    """Return a p-value with its sign, for a text: "= 0.031"; a small one as "< 0.001"."""
+    return "< 0.001" if value < 0.001 else f"= {value:.2g}"

@@ -10,11 +10,12 @@ from hudd.evaluation.acceptance import (
     verdict,
 )
 from hudd.evaluation.chance import SIGNIFICANT, holm, wilson
+from hudd.evaluation.matching import match_groups
 from hudd.evaluation.numbers import format_range
 from hudd.evaluation.paired import PairedChange, mcnemar
 from hudd.evaluation.purity import NATURAL, PurityCoverage, is_known, purity_coverage
 from hudd.evaluation.ranges import UnsafeRange, unsafe_ranges
-from hudd.evaluation.rates import FailureRate, cross_fitted_rates, failure_rates
+from hudd.evaluation.rates import FailureRate, cross_fitted_rates, cross_fitted_regions, failure_rates
 from hudd.evaluation.regions import Bound, Region
 from hudd.evaluation.rules import Rule, cluster_rules
 from hudd.evaluation.turns import turn
@@ -36,11 +37,13 @@ __all__ = [
     "Verdict",
     "cluster_rules",
     "cross_fitted_rates",
+    "cross_fitted_regions",
     "failure_rates",
     "format_range",
     "holm",
     "images_needed",
     "is_known",
+    "match_groups",
     "mcnemar",
     "most_telling",
     "purity_coverage",

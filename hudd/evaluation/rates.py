@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -105,9 +106,7 @@ def cross_fitted_rates(
 ) -> list[FailureRate]:
     """Count failures inside and outside of regions that are found again without the images that are counted.
 
-    The images are divided into parts, failures and others alike. For each part the regions are found on the others, and
-    count there. So each image is counted by regions that did not know whether it fails. Of parts where a group has no
-    region nothing is counted for it.
+    See :func:`cross_fitted_regions`; of parts where a group has no region nothing is counted for it.
 
     Parameters
     ----------
@@ -126,13 +125,42 @@ def cross_fitted_rates(
     list of FailureRate
         Of the groups that have a region in more than half of the parts, ascending by number.
     """
+    regions = cross_fitted_regions(find, failed, seed=seed, folds=folds)
+    return _tested({group: [_counts(where == 1, where >= 0, failed)] for group, where in regions.items()})
+
+
+def cross_fitted_regions(
+    find: Callable[[np.ndarray], Mapping[int, np.ndarray]],
+    failed: np.ndarray,
+    *,
+    seed: int = 0,
+    folds: int = FOLDS,
+) -> dict[int, np.ndarray]:
+    """Tell which images lie in regions that are found again without the images that are asked about.
+
+    The images are divided into parts, failures and others alike. For each part the regions are found on the others.
+    So each image is told by regions that did not know whether it fails.
+
+    Parameters
+    ----------
+    find, failed, seed, folds
+        As for :func:`cross_fitted_rates`.
+
+    Returns
+    -------
+    dict of int to np.ndarray
+        (N,) int8 of each group that has a region in more than half of the parts, ascending by number: 1 inside, 0
+        outside, -1 in a part where the group has no region.
+    """
     part = _parts(failed, folds, np.random.default_rng([seed, folds]))
-    counts: dict[int, list[np.ndarray]] = {}
+    inside: dict[int, np.ndarray] = {}
+    found: Counter[int] = Counter()
     for one in range(folds):
         aside = part == one
         for group, fits in find(~aside).items():
-            counts.setdefault(group, []).append(_counts(fits, aside, failed))
-    return _tested({group: counts[group] for group in sorted(counts) if 2 * len(counts[group]) > folds})
+            found[group] += 1
+            inside.setdefault(group, np.full(len(failed), -1, np.int8))[aside] = fits[aside]
+    return {group: inside[group] for group in sorted(inside) if 2 * found[group] > folds}
 
 
 def _parts(failed: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from hudd import language
 from hudd.report.script_texts import TEXTS
-from hudd.text import number, percent, printable
+from hudd.text import number, p_value, percent, printable
 
 
 def render(template: str, *, served: bool, **context: Any) -> str:
@@ -36,7 +36,12 @@ def render(template: str, *, served: bool, **context: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        printable=printable, percent=percent, number=number, median=np.median, initial=_initial
+        printable=printable,
+        percent=percent,
+        number=number,
+        p_value=p_value,
+        median=np.median,
+        initial=_initial,
     )
     environment.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
     texts = {text: language.gettext(text) for text in TEXTS}

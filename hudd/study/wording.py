@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from hudd.evaluation import SIGNIFICANT, FailureRate, Rule, cluster_rules, cross_fitted_rates
+from hudd.evaluation import (
+    SIGNIFICANT,
+    FailureRate,
+    Rule,
+    cluster_rules,
+    cross_fitted_rates,
+    cross_fitted_regions,
+)
 from hudd.study.results import Results
 from hudd.summary.columns import attributes_known, columns_of
 
@@ -35,15 +44,34 @@ def rates_of(results: Results, labels: np.ndarray) -> list[FailureRate]:
 
     The test images are divided into parts, and each is counted by rules that are found on the others.
     """
+    failed = _failed(results)
+    return cross_fitted_rates(_finder(results, labels), failed, seed=results.settings.seed)
+
+
+def regions_of(results: Results, labels: np.ndarray) -> dict[int, np.ndarray]:
+    """Tell which test images lie where the rules of groups of errors hold, each by rules found without it.
+
+    As :func:`rates_of` counts them; see :func:`hudd.evaluation.cross_fitted_regions` for what is returned.
+    """
+    failed = _failed(results)
+    return cross_fitted_regions(_finder(results, labels), failed, seed=results.settings.seed)
+
+
+def _failed(results: Results) -> np.ndarray:
     failed = np.zeros(len(results.split("test").label), bool)
     failed[results.errors] = True
+    return failed
+
+
+def _finder(results: Results, labels: np.ndarray) -> Callable[[np.ndarray], dict[int, np.ndarray]]:
+    """What finds the regions of groups among some test images."""
 
     def find(among: np.ndarray) -> dict[int, np.ndarray]:
         rules, columns = _rules(results, labels, True, among)
         told = [rule for rule in rules if rule.text and rule.p_value <= SIGNIFICANT]
-        return {rule.cluster: rule.region.holds(columns, len(failed)) for rule in told}
+        return {rule.cluster: rule.region.holds(columns, len(among)) for rule in told}
 
-    return cross_fitted_rates(find, failed, seed=results.settings.seed)
+    return find
 
 
 def _rules(

@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
-from hudd.evaluation import Bound, Region, cluster_rules, cross_fitted_rates, failure_rates, holm
+from hudd.evaluation import (
+    Bound,
+    Region,
+    cluster_rules,
+    cross_fitted_rates,
+    cross_fitted_regions,
+    failure_rates,
+    holm,
+)
 
 TEXTS = st.text("ab\n\"'é;", max_size=3)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
@@ -132,3 +140,25 @@ def test_groups_by_chance_are_hardly_ever_confirmed():
 def test_the_division_is_the_seed_s():
     material = study(np.random.default_rng(2), 0.4)
     assert rates_of(*material) == rates_of(*material)
+
+
+@given(st.integers(0, 10_000), st.integers(5, 60))
+def test_an_image_is_told_by_a_region_that_was_found_without_it(seed, count):
+    rng = np.random.default_rng(seed)
+    failed, looked_at = rng.random(count) < 0.3, []
+
+    def find(among):
+        looked_at.append(among)
+        fits = np.arange(count) % 3 == 0
+        return (
+            {2: fits} | ({1: ~fits} if len(looked_at) % 2 else {}) | ({3: fits} if len(looked_at) < 3 else {})
+        )
+
+    found = cross_fitted_regions(find, failed, seed=seed)
+    assert list(found) == [1, 2]  # the third has a region in two of the five parts only
+    aside = ~np.array(looked_at)
+    assert (aside.sum(axis=0) == 1).all()
+    np.testing.assert_array_equal(found[2], np.arange(count) % 3 == 0)
+    without = aside[1::2].any(axis=0)
+    np.testing.assert_array_equal(found[1] == -1, without)
+    np.testing.assert_array_equal(found[1][~without], (np.arange(count) % 3 > 0)[~without])

@@ -14,4 +14,5 @@ import quantities  # noqa: F401
 import annotations  # noqa: F401
 import criteria  # noqa: F401
 import studies  # noqa: F401
+import differences  # noqa: F401
 from case import CASES  # noqa: F401
