@@ -86,6 +86,7 @@ class FakeStudy:
             seed=0,
             angles={},
             units={},
+            severity=None,
         )
         self._splits = {"test": self._split("test", tested), "improvement": self._split("improvement", 60)}
         self._splits["test"].parameters["cause"] = np.array(CAUSES)[self.kinds].astype(object)

@@ -82,7 +82,7 @@ def _fitting(widths: dict[str, int], space: int) -> list[str]:
     return shown
 
 
-_LEFT_OUT = ("name",)  # where nothing has one
+_LEFT_OUT = ("name", "severity")  # where nothing has one
 _SHARE_OF = {"commonest": "share", "cause": "purity", "parameter": "variance_reduction"}
 
 

@@ -281,6 +281,16 @@ class StudySettings:
         steps=("evaluate",),
         metavar="NAME=UNIT,...",
     )
+    severity: str | None = setting(
+        None,
+        help="A YAML file of severity levels, by the classes that are confused or by what is known of an image; report "
+        "and 'hudd show' then tell how severe the errors of each cause are",
+        panel=Panel.EVALUATION,
+        steps=("evaluate",),
+        neutral=True,
+        metavar="FILE",
+        path=True,
+    )
     batch_size: int = _machine(
         32,
         help="Images a batch; it changes the last digits of scores and distances at most",

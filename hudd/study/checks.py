@@ -8,6 +8,7 @@ from copy import copy
 
 import torch
 
+from hudd.attributes import named_attributes
 from hudd.clustering import Pipeline
 from hudd.data import Transform
 from hudd.errors import HuddError, UsageError
@@ -15,6 +16,9 @@ from hudd.parts import TASKS
 from hudd.retraining import TrainingConfig
 from hudd.settings import SPLITS
 from hudd.study.inputs import Inputs
+from hudd.summary.columns import TURN
+from hudd.summary.requirements import read_requirements
+from hudd.summary.severity import CLASSES, check_levels, closest
 
 
 def check(inputs: Inputs) -> None:
@@ -43,6 +47,7 @@ def check(inputs: Inputs) -> None:
         inputs.find_scale()  # the task may refuse outputs of another kind
     check_strategies(inputs)
     check_parameters(inputs)
+    check_severity(inputs)
     inputs.lrp().prepare(example)
     Pipeline(inputs.settings.choices.reduction, clusterer=inputs.settings.choices.clusterer)
     check_layer(inputs)
@@ -86,6 +91,27 @@ def check_parameters(inputs: Inputs) -> None:
                 there = f"choose among: {', '.join(allowed)}" if allowed else "there is none, so leave it out"
                 kind = "numeric parameter" if option == "angles" else "parameter"
                 raise UsageError(f"{option} has '{name}', which is no {kind} of the test set; {there}.")
+
+
+def check_severity(inputs: Inputs) -> None:
+    """Refuse severity levels that cannot be read, or ask about what no image of the test set has."""
+    if inputs.settings.severity is None:
+        return
+    wanted = read_requirements(inputs.settings.severity)
+    check_levels(wanted)
+    known = {
+        *inputs.source("test").parameters,
+        *CLASSES[not inputs.task.has_classes :],
+        *named_attributes(inputs.settings.attributes),
+        TURN.name,
+    }
+    for one in wanted.severity:
+        for bound in one.region.bounds:
+            if bound.parameter not in known:
+                raise UsageError(
+                    f"severity '{one.level}' asks about '{bound.parameter}', which the test set does not have; known "
+                    f"are: {closest(bound.parameter, known)}."
+                )
 
 
 _BY_ENTROPY = ("entropy", "entropy-kmeans", "class-balanced-entropy", "by-cause")

@@ -14,6 +14,7 @@ from hudd.evaluation import NATURAL, SIGNIFICANT, FailureRate, Region, failure_r
 from hudd.language import marked
 from hudd.summary.columns import columns_of
 from hudd.summary.findings import Findings
+from hudd.summary.severity import severity_of_errors, severity_text
 from hudd.summary.titles import title
 
 Interval = tuple[float, float]
@@ -59,6 +60,9 @@ class CauseFacts:
         Whether failure rates were counted: an older version did not.
     fixed : float or None
         Share of the errors that are right after retraining, mean over its runs.
+    severity : dict of str to int
+        Severity level to the number of errors of that level, the gravest first, "" for errors of no level; empty where
+        the study has no levels.
     common : bool
         Whether the errors have something in common: a rule, or how they deviate, see :class:`hudd.summary.Causes`.
     p_apart : float
@@ -78,6 +82,7 @@ class CauseFacts:
     exposure: dict[str, float]
     tested: bool
     fixed: float | None
+    severity: dict[str, int]
     common: bool
     p_apart: float
 
@@ -85,6 +90,11 @@ class CauseFacts:
     def unconfirmed(self) -> bool:
         """Whether images that did not choose the rule were asked, and do not fail more often where it holds."""
         return bool(self.rule) and self.tested and not (self.rate and self.rate.confirmed)
+
+    @property
+    def severity_text(self) -> str:
+        """How many errors are of which severity, in words."""
+        return severity_text(self.severity)
 
     @property
     def counted(self) -> str:
@@ -111,7 +121,7 @@ def cause_facts(study: Findings, mode: str = "") -> list[CauseFacts]:
     if counted_on == "judge":
         rates = _judged_rates(study, regions)
     exposure = _exposures(study, regions)
-    runs = study.retraining
+    runs, severity = study.retraining, severity_of_errors(study)
     told = mode if mode in runs else next(iter(sorted(runs)), "")
     after = [np.asarray(run["after"], bool)[study.errors] for run in runs.get(told, [])]
     found = []
@@ -134,6 +144,7 @@ def cause_facts(study: Findings, mode: str = "") -> list[CauseFacts]:
                 exposure=exposure.get(number, {}),
                 tested=counted_on == "judge" or "rates" in evaluation,
                 fixed=float(np.mean([one[rows].mean() for one in after])) if after else None,
+                severity=severity.counts(rows) if severity else {},
                 common=at is not None or bool(causes.common[number - 1]),
                 p_apart=float(causes.p_apart[number - 1]),
             )
@@ -176,6 +187,7 @@ def causes_table(study: Findings) -> pd.DataFrame:
                 "exposure_test": cause.exposure.get("test", np.nan),
                 "exposure_improvement": cause.exposure.get("improvement", np.nan),
                 "fixed": np.nan if cause.fixed is None else cause.fixed,
+                "severity": cause.severity_text,
                 "clusters": ", ".join(map(str, cause.clusters)),
                 "common": cause.common,
             }

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from hudd.data.overlap import Overlap
+from hudd.errors import UsageError
 from hudd.language import gettext as _
 from hudd.language import marked, ngettext
 from hudd.summary.findings import Findings
+from hudd.summary.severity import levels_of, severities_of
 
 _SHOWN = 3
 
@@ -22,6 +24,7 @@ def cautions(study: Findings) -> list[str]:
         *study.task.cautions(split.label, split.prediction, study.class_names),
         *_about_overlap(study.overlap),
         *_about_reading(study),
+        *_about_severity(study),
     ]
 
 
@@ -34,6 +37,15 @@ def assignment_line(study: Findings) -> str:
     shown = ", ".join(f"{output} = {name}" for output, name in enumerate(names[:_SHOWN]))
     last = f", ..., {len(names) - 1} = {names[-1]}" if len(names) > _SHOWN else ""
     return f"{_(how)}: {shown}{last}"
+
+
+def _about_severity(study: Findings) -> list[str]:
+    try:
+        if wanted := levels_of(study):
+            severities_of(study, wanted)
+    except UsageError as error:
+        return [_("severity is not told: {reason}").format(reason=error)]
+    return []
 
 
 def _about_weights(study: Findings) -> list[str]:

@@ -18,6 +18,7 @@ from hudd.summary.cost import cost_of
 from hudd.summary.errors import mean_errors
 from hudd.summary.findings import Findings
 from hudd.summary.judge import CHOSE, judge_table
+from hudd.summary.severity import severity_of_errors, severity_text
 from hudd.summary.tables import classes_table, clusters_table, layers_table, plain, records, retraining_table
 
 
@@ -39,6 +40,8 @@ def summarise(study: Findings) -> dict[str, Any]:
             "outputs": records(classes_table(study)),
         }
         summary["cautions"] = cautions(study)
+        if severity := severity_of_errors(study):
+            summary["severity"] = severity.counts()
     if study.has("layers"):
         summary["layers"] = records(layers_table(study))
     if study.has("clusters"):
@@ -154,6 +157,8 @@ def _headline(study: Findings) -> dict[str, str]:
         pairs["judge errors"] = (
             f"{judge['errors']:,} of {judge['images']:,} images {share}, which chose nothing"
         )
+    if severity := severity_of_errors(study):
+        pairs["errors by severity"] = severity_text(severity.counts())
     pairs |= study.task.figures(study.facts())
     labels = assignment_line(study)
     pairs |= {"labels matched": labels} if labels else {}

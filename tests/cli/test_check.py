@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from hudd.report import write_report
 from hudd.study import Study
 
 pytestmark = pytest.mark.slow
@@ -84,3 +85,20 @@ def test_a_wrong_call_is_neither(hudd, tiny, criteria, tmp_path):
     assert "asks about 'hieght', which the test set does not have" in err
     assert "asks about 'hieght'" in cases(tmp_path / "x.xml")[1]["open"]
     assert hudd("check", tiny)[0] == 2
+
+
+def test_severity_of_errors_is_told_by_cause(hudd, tiny, criteria, tmp_path):
+    levels = criteria(0.5)
+    assert hudd("evaluate", tiny, "--severity", levels)[0] == 0
+    study = Study.open(tiny)
+    ants = int((study.split("test").label[study.errors] == 0).sum())
+    assert ants
+    code, out, _ = hudd("show", tiny, "--json")
+    found = json.loads(out)
+    assert (code, found["severity"]["grave"]) == (0, ants)
+    assert sum("grave" in cause["severity"] for cause in found["causes"])
+    assert "severity: grave" in write_report(study, tmp_path / "page.html").read_text("utf-8")
+    levels.unlink()
+    code, out, _ = hudd("show", tiny)
+    assert code == 0
+    assert "severity is not told: there is no file" in out

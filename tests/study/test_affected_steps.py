@@ -65,6 +65,7 @@ ALIKE = {
     "normalise": "of numbers to predict",
     "task": "the task that is named is the one that there is without a name; another one is in the mark",
     "output": "of models that return several tensors; the choice is in the mark of the model",
+    "severity": "how severe errors are is told, and changes no result",
     "backbone": "of transfer features, which need a network with published weights",
 }
 """Settings that change nothing by themselves here, and why."""

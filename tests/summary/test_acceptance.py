@@ -9,7 +9,8 @@ import pytest
 from hudd.errors import UsageError
 from hudd.evaluation import Bound, Region
 from hudd.settings.yaml_file import read_yaml
-from hudd.summary import acceptance_record, read_requirements, severities_of, verdicts
+from hudd.summary import acceptance_record, read_requirements, severities_of, severity_of_errors, verdicts
+from hudd.summary.severity import levels_of, severity_text
 
 FILE = """
 severity:
@@ -92,6 +93,24 @@ def test_a_judge_set_comes_first(written):
     assert acceptance_record(judged, wanted, found)["on"] == "judge"
     assert severities_of(judged, wanted, "judge").tolist() == ["grave", "grave", "", "", "", ""]
     assert severities_of(judged, wanted).tolist() == ["", "grave", "slight", "", "", ""]
+
+
+def test_levels_of_a_study_are_told_of_its_errors_and_a_file_that_has_gone_is_told(written):
+    held = study()
+    held.errors = np.array([1, 2])
+    held.settings.severity = None
+    assert severity_of_errors(held) is None
+    held.settings.severity = str(written(FILE))
+    found = severity_of_errors(held)
+    assert found.levels == ["grave", "slight"]
+    assert found.level.tolist() == ["grave", "slight"]
+    assert found.counts() == {"grave": 1, "slight": 1}
+    assert found.counts(np.array([1])) == {"slight": 1}
+    assert severity_text({"grave": 1234, "": 2}) == "grave 1,234, of no level 2"
+    written("severity: [{level: a, where: {nothing: 1}}]")
+    assert severity_of_errors(held) is None
+    with pytest.raises(UsageError, match="asks about 'nothing'"):
+        severities_of(held, levels_of(held))
 
 
 @pytest.mark.parametrize(

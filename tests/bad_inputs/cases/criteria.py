@@ -71,6 +71,16 @@ add(
 add(_CRITERIA, "A range of texts", _CALL, _criterion("at_most: 0.1, where: {class: {below: 3}}"))
 add(_CRITERIA, "A text where the data have numbers", _CALL, _criterion("at_most: 0.1, where: {width: wide}"))
 add(_CRITERIA, "A severity that is no level", _CALL, _criterion("at_most: 0.1, severity: S3"))
+_LEVELS = "evaluate study --severity bad.yaml"
+add(_CRITERIA, "Severity levels that are not there", _LEVELS)
+add(_CRITERIA, "Criteria in place of severity levels", _LEVELS, _criterion("at_most: 0.1"))
+add(_CRITERIA, "A severity level of no condition", _LEVELS, _file("severity: [{level: S3}]\n"))
+add(
+    _CRITERIA,
+    "A severity by a column that the data do not have",
+    _LEVELS,
+    _file("severity: [{level: S3, where: {widht: 3}}]\n"),
+)
 add(
     _CRITERIA,
     "A JUnit file in a folder that is not there",

@@ -53,4 +53,15 @@ for _what, _text in {
     "A text where the data have numbers": "where: {width: {at_least: 2}}",
 }.items():
     _criterion(_what, _text)
+for _what in (
+    "Severity levels that are not there",
+    "Criteria in place of severity levels",
+    "A severity level of no condition",
+    "A severity by a column that the data do not have",
+):
+    call(
+        _what,
+        "evaluate study --severity bad.yaml",
+        lambda: Path("bad.yaml").write_text(_LEVELS, encoding="utf-8"),
+    )
 call("A JUnit file in a folder that is not there", f"{_CALL} --junit check.xml", _all_images)
