@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hudd.errors import UsageError
 from hudd.evaluation.chance import SIGNIFICANT
+from hudd.lazy import special
 
 _Z = 1.959963984540054  # of a 95 % interval
 
@@ -78,8 +79,7 @@ def mcnemar(fixed: int, regressed: int, images: int) -> PairedChange:
             f"{fixed} fixed and {regressed} regressed of {images} images cannot be; give counts of 0 or more that "
             "together are at most the images."
         )
-    from scipy.stats import binomtest  # takes longer to import than results take to show
-
     changed = fixed + regressed
-    p_value = float(binomtest(fixed, changed).pvalue) if changed else 1.0
+    tail = float(special.bdtr(min(fixed, regressed), changed, 0.5)) if changed else 1.0
+    p_value = min(1.0, 2 * tail)
     return PairedChange(fixed, regressed, images, p_value)
