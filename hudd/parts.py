@@ -102,6 +102,7 @@ EXPORTERS = Registry(
         "label-studio": "hudd.export.label_studio:LABEL_STUDIO",
         "tensors": "hudd.export.tensors:TENSORS",
         "model-card": "hudd.export.model_card:MODEL_CARD",
+        "openodd": "hudd.export.openodd:OPENODD",
         "tensorboard": "hudd.export.tensorboard:TENSORBOARD",
         "mlflow": "hudd.export.mlflow:MLFLOW",
     },

@@ -116,7 +116,7 @@ Formats = Annotated[
         "--format",
         metavar="NAMES",
         help="Any of csv, images, virelay, fiftyone, parquet (Spotlight, pandas), coco, label-studio, tensors, "
-        "model-card, tensorboard, mlflow, those that packages register, or package.module:EXPORTER.",
+        "model-card, openodd, tensorboard, mlflow, those that packages register, or package.module:EXPORTER.",
         autocompletion=_completion(lambda: EXPORTERS),
     ),
 ]

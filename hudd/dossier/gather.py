@@ -23,7 +23,6 @@ from hudd.dossier.content import (
     TriggeringCondition,
 )
 from hudd.dossier.domain import domain_of
-from hudd.dossier.identifiers import identifier, image_digests, numbered
 from hudd.dossier.method import method_of
 from hudd.errors import HuddError
 from hudd.evaluation import Region
@@ -31,6 +30,7 @@ from hudd.review.view import View, view
 from hudd.summary import cause_facts
 from hudd.summary.acceptance import confirming
 from hudd.summary.columns import columns_of
+from hudd.summary.conditions import cause_identifiers, cause_regions, image_digests
 from hudd.text import printable
 
 if TYPE_CHECKING:
@@ -80,18 +80,15 @@ class _Gathering:
         self.facts = cause_facts(results)
         self.columns = {name: columns_of(results, name) for name in self.splits}
         self.rules = _rules(results)
-        self.regions = {
-            fact.number: Region.from_json(self.rules[fact.number]["region"])
-            for fact in self.facts
-            if fact.rule and "region" in self.rules.get(fact.number, {})
-        }
+        self.regions = cause_regions(results)
         self.changes = Changes(results, self.regions, self.columns)
         self.digests = image_digests(results, "test")
 
     def dossier(self, statement: str) -> Dossier:
         results, test = self.results, self.results.split("test")
         known = test.label >= 0
-        names = self._identifiers()
+        identifiers = cause_identifiers(results)
+        names = [identifiers[fact.number] for fact in self.facts]
         used = {bound.parameter for region in self.regions.values() for bound in region.bounds}
         return Dossier(
             format=FORMAT,
@@ -126,18 +123,6 @@ class _Gathering:
             if fact.number in self.regions and fact.rate and fact.rate.confirmed:
                 covered |= self.regions[fact.number].holds(self.columns[name], len(failed))
         return rate_of(int((failed & ~covered).sum()), int(failed.sum()))
-
-    def _identifiers(self) -> list[str]:
-        model, data = str(self.provenance.get("model_sha256", "")), self.results.split("test").fingerprint
-        return numbered([identifier(self._told(fact), model, data) for fact in self.facts])
-
-    def _told(self, fact: CauseFacts) -> Region | str | list[str]:
-        """Return what a cause is known by: its region, its rule, or its images."""
-        if fact.rule:
-            return self.regions.get(fact.number, fact.rule)
-        rows = self.results.errors[fact.rows].tolist()
-        known = self.digests or self.results.split("test").path
-        return [known[row] for row in rows]
 
     def _set(self, name: str) -> DataSet:
         split = self.results.split(name)

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from hudd.errors import UsageError
 from hudd.export.base import Exporter, export_one, find_exporter, write_export
+from hudd.export.openodd_reader import read_openodd
 from hudd.parts import EXPORTERS, TRACKERS
 from hudd.specs import is_factory
 from hudd.study import Study
 
-__all__ = ["EXPORTERS", "FORMATS", "Exporter", "export", "export_one"]
+__all__ = ["EXPORTERS", "FORMATS", "Exporter", "export", "export_one", "read_openodd"]
 
 FORMATS = tuple(name for name in EXPORTERS.own if name not in TRACKERS)
 """Names of hudd's own formats; those of experiment trackers, ``tensorboard`` and ``mlflow``, are not among them."""

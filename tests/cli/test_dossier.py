@@ -9,6 +9,7 @@ import re
 import shutil
 
 import jsonschema
+import pandas as pd
 import pypdf
 import pytest
 
@@ -169,3 +170,17 @@ def test_a_file_in_place_of_the_folder_is_refused(demo, hudd, tmp_path):
     code, _, err = hudd("dossier", demo, "--out", tmp_path / "out")
     assert code == 2
     assert "name a folder" in err
+
+
+def test_the_openodd_document_has_the_identifiers_and_counts_of_the_dossier(demo, dossier, hudd, tmp_path):
+    assert hudd("export", demo, "--to", "openodd", "--out", tmp_path / "out")[0] == 0
+    rows = pd.read_csv(tmp_path / "out" / "openodd" / "conditions.csv").set_index(["set", "module"])
+    cells = pd.read_csv(tmp_path / "out" / "openodd" / "cells.csv").groupby("set")
+    assert {one.name: one.failures for one in dossier.data} == cells["failures"].sum().to_dict()
+    assert {one.name: one.images for one in dossier.data} == cells["images"].sum().to_dict()
+    told = [one for one in dossier.conditions if one.region is not None]
+    assert told
+    for one in told:
+        assert rows.loc[("test", one.identifier), "images"] == round(one.recall * one.errors / one.purity)
+        for each in one.exposure:
+            assert rows.loc[(each.set, one.identifier), "images"] == each.images

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from hudd.dossier import Dossier, schema
 from hudd.dossier.content import FORMAT, VERSION
-from hudd.dossier.identifiers import identifier, numbered
 from hudd.errors import HuddError
 from hudd.evaluation import Bound, Region
+from hudd.summary.conditions import identifier, numbered
 
 _SHARES = {"rate", "low", "high", "purity", "recall", "p_value", "share_of_failures", "rate_p_value", "lift"}
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
