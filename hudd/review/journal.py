@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import time
 from collections.abc import Callable
@@ -77,14 +78,16 @@ class Edit:
             return cls("undo", undone=number)
         clusters, layer = content["clusters"], content.get("layer", "")
         texts = tuple((name, content[name]) for name in FIELDS if name in content)
-        if _COUNT.get(kind) != len(clusters) or len(set(clusters)) != len(clusters):
+        least, most = _COUNT.get(kind, (1, 0))
+        if not least <= len(clusters) <= most or len(set(clusters)) != len(clusters):
             raise ValueError("it is not about the clusters that such an edit is about")
         if not all(isinstance(text, str) for text in (*clusters, layer, *dict(texts).values())):
             raise TypeError("a name is no text")
         return cls(kind, tuple(clusters), texts if kind == "text" else (), layer)
 
 
-_COUNT = {"text": 1, "merge": 2, "split": 1}
+# The least and the most clusters that an edit is about.
+_COUNT: dict[str, tuple[int, float]] = {"text": (1, 1), "merge": (2, math.inf), "split": (1, 1)}
 
 
 def stamp(directory: Path) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -195,23 +196,25 @@ class Review:
 
         self._append(make)
 
-    def merge(self, into: int, other: int, *, revision: int | None = None) -> None:
-        """Merge cluster `other` into `into`, see :func:`hudd.review.grouping.merge`.
+    def merge(self, into: int, *others: int, revision: int | None = None) -> None:
+        """Merge clusters into `into`, all at once, see :func:`hudd.review.grouping.merge`.
 
         Raises
         ------
         UsageError
-            If one of them does not exist, or both are the same.
+            If there is no other cluster, one does not exist, or one is named twice.
         EditConflict
             If others have merged or split one of them since `revision`.
         """
 
         def make() -> Edit:
-            if into == other:
-                raise UsageError(f"cluster {into} cannot be merged with itself; name two clusters.")
-            return Edit(
-                "merge", self._meant(revision, into, other, as_they_were=True), layer=self._found.layer
-            )
+            named = Counter((into, *others))
+            if len(named) < 2 or max(named.values()) > 1:
+                twice = next((cluster for cluster, times in named.items() if times > 1), into)
+                raise UsageError(
+                    f"cluster {twice} cannot be merged with itself; name two clusters or more, each once."
+                )
+            return Edit("merge", self._meant(revision, *named, as_they_were=True), layer=self._found.layer)
 
         self._append(make)
 
@@ -326,7 +329,8 @@ class Review:
                 if not numbers:
                     stale += 1
                 elif edit.kind == "merge":
-                    groups = grouping.merge(groups, numbers[0], numbers[1], self._distances)
+                    for other in numbers[1:]:
+                        groups = grouping.merge(groups, numbers[0], other, self._distances)
                 elif (groups.label == numbers[0]).sum() > 1:
                     groups = grouping.split(groups, numbers[0], self._distances)
                 self._made[made] = groups, stale
@@ -385,5 +389,7 @@ def _words(edit: Edit, numbers: list[int]) -> str:
     if not numbers:
         return f"a {edit.kind} of clusters that no longer exist"
     if edit.kind == "merge":
-        return f"cluster {numbers[1]} was merged into {numbers[0]}"
+        *others, last = map(str, numbers[1:])
+        what = f"clusters {', '.join(others)} and {last} were" if others else f"cluster {last} was"
+        return f"{what} merged into {numbers[0]}"
     return f"cluster {numbers[0]} was split"

@@ -167,11 +167,13 @@ class Pages:
         return await run_in_threadpool(save)
 
     async def edit(self, request: Request) -> Response:
-        """Merge two clusters, split one, or take the last of that back; all at once or not at all."""
+        """Merge clusters, split one, or take the last of that back; all at once or not at all."""
         edit, content = request.path_params["edit"], await _content(request)
         if edit not in _EDITS:
             raise UsageError(f"'{edit}' cannot be done; choose one of: {', '.join(_EDITS)}.")
         numbers = [content.get(name) for name in _EDITS[edit]]
+        if edit == "merge" and isinstance(numbers[-1], list):  # several into one
+            numbers[-1:] = numbers[-1]
         if any(type(number) is not int for number in numbers):
             raise UsageError(f"{edit} needs the numbers of clusters: {', '.join(_EDITS[edit])}.")
 

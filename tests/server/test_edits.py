@@ -31,6 +31,18 @@ def test_clusters_are_edited(client, study):
     assert 'id="cluster-1"' in client.get("/").text
 
 
+def test_several_clusters_are_merged_and_put_back_at_once(client, study):
+    before = client.revision()
+    assert client.edit("merge", into=2, other=[1, 3]).json() == {"edits": 1}
+    assert sorted(client.notes()) == ["2"]
+    late = client.edit("split", revision=before, cluster=3)
+    assert late.status_code == 409
+    assert "clusters 1 and 3 were merged into 2" in late.json()["error"]
+    assert len((study.path / "review.jsonl").read_text().splitlines()) == 2  # the first says what the file is
+    assert client.edit("undo").json() == {"edits": 0}
+    assert sorted(client.notes()) == ["1", "2", "3"]
+
+
 @pytest.mark.parametrize(
     ("edit", "content"),
     [
@@ -38,6 +50,11 @@ def test_clusters_are_edited(client, study):
         ("merge", {"into": 1, "other": 1}),
         ("merge", {"into": 1, "other": 9}),
         ("merge", {"into": True, "other": 2}),
+        ("merge", {"into": 1, "other": []}),
+        ("merge", {"into": 1, "other": [2, 2]}),
+        ("merge", {"into": 1, "other": [2, "3"]}),
+        ("merge", {"into": [1, 2], "other": 3}),
+        ("split", {"cluster": [1, 2]}),
         ("split", {"cluster": "1"}),
         ("split", {"cluster": 0}),
         ("split", [1]),
