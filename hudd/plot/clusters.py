@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 from scipy.cluster import hierarchy
@@ -17,7 +18,9 @@ from hudd.caches import require_kernel_cache
 from hudd.clustering.causes import LEVEL
 from hudd.errors import UsageError
 from hudd.language import gettext as _
+from hudd.plot.labels import apart
 from hudd.plot.style import ACCENT, CARD, CYCLE, INK, LINE, MUTED, axes, new_figure, style
+from hudd.text import clipped
 
 if TYPE_CHECKING:
     from hudd.clustering import Clustering
@@ -222,14 +225,29 @@ def embedding(points: np.ndarray, labels: np.ndarray, medoids: Sequence[int] | n
             points[:, 0], points[:, 1], s=16 if len(points) < 1500 else 7, c=colours, alpha=0.75, lw=0
         )
         dots.set_gid("errors")
-        for row in medoids:
-            ax.annotate(
-                str(labels[row]), points[row], ha="center", va="center", color=INK, weight="bold", fontsize=8,
-                bbox={"boxstyle": "round,pad=0.25", "facecolor": CARD, "edgecolor": LINE, "linewidth": 0.8},
-            )  # fmt: skip
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
+        _number(ax, points, labels, np.asarray(medoids, np.int64))
     return figure
+
+
+def _number(ax: Axes, points: np.ndarray, labels: np.ndarray, medoids: np.ndarray) -> None:
+    """Write the numbers of clusters next to their medoids, with a line to those that had to move away."""
+    figure = ax.get_figure(root=True)
+    if figure is None or not len(medoids):
+        return
+    ax.set(xlim=ax.get_xlim(), ylim=ax.get_ylim())  # lines to labels change nothing
+    figure.draw_without_rendering()  # places the axes
+    texts, scale = [str(label) for label in labels[medoids]], figure.dpi / 72  # pixels a point
+    sizes = scale * np.array([[5.6 * len(text) + 7, 14.5] for text in texts])
+    room = (float(figure.bbox.width), float(figure.bbox.height))
+    centres = apart(ax.transData.transform(points[medoids]), sizes, room)
+    for row, text, (x, y) in zip(medoids, texts, ax.transData.inverted().transform(centres)):
+        ax.plot([points[row, 0], x], [points[row, 1], y], color=MUTED, linewidth=0.7, clip_on=False)
+        ax.text(
+            x, y, text, ha="center", va="center", color=INK, weight="bold", fontsize=8,
+            bbox={"boxstyle": "round,pad=0.25", "facecolor": CARD, "edgecolor": LINE, "linewidth": 0.8},
+        )  # fmt: skip
 
 
 def parameters(values: Mapping[str, np.ndarray], members: np.ndarray) -> Figure:
@@ -253,7 +271,7 @@ def parameters(values: Mapping[str, np.ndarray], members: np.ndarray) -> Figure:
             edges = _edges(column[known])
             ax.stairs(_heights(column[known], edges), edges, fill=True, color=LINE)
             ax.stairs(_heights(column[known & members], edges), edges, color=ACCENT, linewidth=1.5)
-            ax.set_title(name if len(name) <= 28 else name[:27] + "…")
+            ax.set_title(clipped(name, 28))
             ax.set_yticks([])
             ax.spines["left"].set_visible(False)
             ax.xaxis.set_major_locator(MaxNLocator(4))

@@ -44,6 +44,9 @@ class Album:
         leading ones (medoids) go into a folder next to it; the browser loads them when they come into view.
     """
 
+    eager = True
+    """Whether a picture is made when it is added, rather than when it is seen."""
+
     def __init__(self, side: int, inline: int) -> None:
         self.side, self.inline, self.shots = side, inline, list[Shot]()
 
@@ -90,6 +93,8 @@ class LiveAlbum(Album):
     address : callable
         A picture's name to the address under which the page asks for it.
     """
+
+    eager = False
 
     def __init__(self, side: int, address: Callable[[str], str]) -> None:
         super().__init__(side, 0)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from hudd.review.view import View
 
 
+_PAGE, _UNSAFE = 12, 600  # pictures of a page of the unsafe set, and of all pages in a file
+
+
 @dataclass(frozen=True)
 class Card:
     """A picture with what is written under it; ``overlays`` are in the order of the page's layers."""
@@ -33,6 +36,7 @@ class Card:
     truth: str
     prediction: str
     score: float
+    row: int = -1  # of an error, its place among the errors
     distance: float = 0.0
     medoid: bool = False
     fixed: bool | None = None
@@ -50,14 +54,19 @@ class Mean:
 
 @dataclass(frozen=True)
 class Chapter:
-    """A cluster's part of the page. ``rest`` names the members without a picture: path, truth, prediction."""
+    """A cluster's part of the page.
+
+    ``rest`` names the members without a picture: error row, path, truth, prediction; ``unsafe_rest`` likewise the
+    unsafe images, without a row.
+    """
 
     cluster: Cluster
     cards: list[Card]
     mean: Mean | None
-    rest: list[tuple[str, str, str]]
+    rest: list[tuple[int, str, str, str]]
     spread: Markup | None
     unsafe: list[Card]
+    unsafe_rest: list[tuple[str, str, str]]
 
 
 def compose(study: View, facts: Facts, album: Album, layers: list[str], images: int) -> list[Chapter]:
@@ -87,9 +96,9 @@ def compose(study: View, facts: Facts, album: Album, layers: list[str], images: 
                     cluster,
                     _error_cards(facts, album, cluster, material, place, rows, len(layers)),
                     _mean(album, cluster, material, place, len(layers)) if len(rows) > 1 else None,
-                    [_named(facts, at) for at in facts.errors[cluster.rows[images:]].tolist()],
+                    [(row, *_named(facts, int(facts.errors[row]))) for row in cluster.rows[images:].tolist()],
                     _spread(facts, cluster),
-                    unsafe.get(cluster.label, []),
+                    *unsafe.get(cluster.label, ([], [])),
                 )
             )
             advance(1)
@@ -135,6 +144,7 @@ def _error_cards(
                 truth=truth,
                 prediction=prediction,
                 score=float(facts.test.score[facts.errors[row]]),
+                row=row,
                 distance=float(cluster.distance[at]),
                 medoid=not at,
                 fixed=bool(facts.retrained[0].recovered[row] > 0.5) if facts.retrained else None,
@@ -164,38 +174,48 @@ def _mean(album: Album, cluster: Cluster, material: Material, place: int, layers
     return Mean(shot, overlays)
 
 
-def _unsafe_cards(study: View, facts: Facts, album: Album, most: int = 12) -> dict[int, list[Card]]:
-    """Return the first few images chosen for each cluster, the nearest first."""
+def _unsafe_cards(
+    study: View, facts: Facts, album: Album
+) -> dict[int, tuple[list[Card], list[tuple[str, str, str]]]]:
+    """Return the images chosen for each cluster, the nearest first: those with a picture, and the names of others."""
     if facts.unsafe is None or not len(facts.unsafe):
         return {}
     split, labels, source = study.split("improvement"), study.labels, study.source("improvement")
-    cards: dict[int, list[Card]] = {}
+    most = len(facts.unsafe)
+    if album.eager and most > _UNSAFE:
+        most = max(1, _UNSAFE // len(facts.clusters) // _PAGE) * _PAGE
+
+    def named(image: int) -> tuple[str, str, str]:
+        answer = facts.class_name(int(split.prediction[image]))
+        return printable(split.path[image]), facts.class_name(int(labels[image])), answer
+
+    found = {}
     for cluster in facts.clusters:
-        order = cluster.unsafe[np.argsort(facts.unsafe.distance[cluster.unsafe], kind="stable")][:most]
-        cards[cluster.label] = [
+        order = cluster.unsafe[np.argsort(facts.unsafe.distance[cluster.unsafe], kind="stable")]
+        images = facts.unsafe.image[order].tolist()
+        cards = [
             Card(
-                shot=album.picture(f"unsafe-{image}", partial(_drawn, study, "improvement", source, image)),
-                overlays=[],
-                path=printable(split.path[image]),
-                truth=facts.class_name(int(labels[image])),
-                prediction=facts.class_name(int(split.prediction[image])),
+                album.picture(f"unsafe-{image}", partial(_drawn, study, "improvement", source, image)),
+                [],
+                *named(image),
                 score=float(split.score[image]),
                 distance=float(facts.unsafe.distance[at]),
                 outside=bool(facts.unsafe.outside[at]),
             )
-            for at, image in zip(order.tolist(), facts.unsafe.image[order].tolist())
+            for at, image in zip(order[:most].tolist(), images)
         ]
-    return cards
+        found[cluster.label] = cards, [named(image) for image in images[most:]]
+    return found
 
 
 def _spread(facts: Facts, cluster: Cluster, most: int = 3) -> Markup | None:
     """Draw the parameters that vary least in the cluster, against all errors."""
-    names = [parameter.name for parameter in cluster.parameters][:most]
-    if not names:
+    told = cluster.parameters[:most]
+    if not told:
         return None
-    values = {printable(name): facts.test.parameters[name][facts.errors].astype(float) for name in names}
+    values = {one.title: facts.test.parameters[one.name][facts.errors].astype(float) for one in told}
     members = np.zeros(len(facts.errors), bool)
     members[cluster.rows] = True
     words = _("Spread in cluster {number} against all errors of {parameters}")
-    told = words.format(number=cluster.label, parameters=", ".join(values))
-    return as_svg(plot.parameters(values, members), told)
+    description = words.format(number=cluster.label, parameters=", ".join(values))
+    return as_svg(plot.parameters(values, members), description)

@@ -25,6 +25,7 @@ from hudd.text import number, printable
 if TYPE_CHECKING:
     from hudd.selection import UnsafeSet
     from hudd.study import Study
+    from hudd.study.settings import Settings
     from hudd.summary import Split
 
 T = TypeVar("T")
@@ -56,6 +57,12 @@ class Parameter:
     high: float
     ratio: float
     told: bool
+    unit: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its name with the unit, safe to read."""
+        return printable(f"{self.name} [{self.unit}]" if self.unit else self.name)
 
     @property
     def step(self) -> float | None:
@@ -256,7 +263,7 @@ def _clusters(
         share, severity = len(rows) / count, float(test.score[errors[rows]].mean())
         origin = study.origin(label)
         rule = _rule(evaluation, label)
-        parameters, p_value = _parameters(evaluation, values, rows, label, rule, study.settings.angles)
+        parameters, p_value = _parameters(evaluation, values, rows, label, rule, study.settings)
         clusters.append(
             Cluster(
                 label=label,
@@ -321,7 +328,7 @@ def _parameters(
     rows: np.ndarray,
     label: int,
     rule: Rule | None,
-    angles: Mapping[str, float],
+    settings: Settings,
 ) -> tuple[list[Parameter], float]:
     """Return the numeric parameters, the most telling first, and the p-value of the cluster's variances."""
     table = evaluation.get("variance", {})
@@ -337,8 +344,8 @@ def _parameters(
     for name, reduced in zip(names, reduction[0, order]):
         here, ratio = values[name][rows][np.isfinite(values[name][rows])], 1 - float(reduced)
         if len(here) and np.isfinite(ratio):
-            spread = _spread(here, angles.get(name))
-            found.append(Parameter(name, *spread, ratio, told=ratio < 0.5 and name in told))
+            spread, unit = _spread(here, settings.angles.get(name)), settings.units.get(name, "")
+            found.append(Parameter(name, *spread, ratio, told=ratio < 0.5 and name in told, unit=unit))
     return found, p_value
 
 

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from hudd import language
 from hudd.report.script_texts import TEXTS
-from hudd.text import number, p_value, percent, printable
+from hudd.text import clipped, number, p_value, percent, printable
 
 
 def render(template: str, *, served: bool, **context: Any) -> str:
@@ -42,6 +42,7 @@ def render(template: str, *, served: bool, **context: Any) -> str:
         p_value=p_value,
         median=np.median,
         initial=_initial,
+        clipped=clipped,
     )
     environment.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
     texts = {text: language.gettext(text) for text in TEXTS}

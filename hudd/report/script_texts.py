@@ -5,7 +5,16 @@ from hudd.language import marked
 TEXTS = (
     # the report
     marked("{number} of {count}"),
+    marked("{first} to {last} of {count}"),
+    marked("earlier images"),
+    marked("later images"),
+    marked("Filter the rows"),
     marked("Cluster {name}"),
+    marked("Errors selected: {count}"),
+    marked("{count} of cluster {name}"),
+    marked("copied"),
+    marked("Merge the chosen clusters"),
+    marked("Merge {numbers} into {into}"),
     marked("reading the page again …"),
     marked("the server has gone"),
     marked("not done: {reason}"),

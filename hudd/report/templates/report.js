@@ -44,20 +44,35 @@
     if (next) { next.scrollIntoView(); next.focus({ preventScroll: true }); }
   };
 
-  // File and classes are searched, not the figures next to them; of members without a picture they are all there is.
-  const told = (one) => (one.matches(".card") ? $$(".path, .answer > :not(i)", one) : [one]).map((part) => part.textContent).join("\n");
+  // Names, rules, notes, classes and files are searched, not the figures next to them. Of a cluster, those images are shown
+  // whose classes or file have the words; where there are none, and its name, rule or note has them, all of it.
+  const has = (words, parts) => parts.some((part) => (part.matches("input, textarea") ? part.value : part.textContent).toLowerCase().includes(words));
+  const about = (cluster) => $$("h3, .rule q, .note, .review input, .review textarea", cluster);
+  const told = (one) => one.matches(".card") ? $$(".path, .answer > :not(i)", one) : [one];
   const find = (words) => {
     const wanted = words.trim().toLowerCase();
-    const sift = (images) => images.filter((one) => !(one.hidden = !told(one).toLowerCase().includes(wanted))).length;
     let any = 0;
     clusters.forEach((cluster) => {
-      const rest = $(".rest", cluster), listed = rest ? sift($$("li", rest)) : 0;
-      if (rest) { rest.hidden = !listed; rest.open = wanted && listed; }
-      const some = sift($$(".card", cluster)) + listed;
+      const rest = $(".rest", cluster), images = $$(".card, .rest li", cluster), found = images.filter((one) => has(wanted, told(one)));
+      const whole = !found.length && has(wanted, about(cluster)), shown = new Set(whole ? images : found);
+      images.forEach((one) => { one.hidden = !shown.has(one); });
+      if (rest) { rest.hidden = !$("li:not([hidden])", rest); rest.open = wanted && !whole && !rest.hidden; }
+      const some = shown.size;
       cluster.hidden = !some;
+      $(`.side a[href="#${cluster.id}"]`).parentElement.hidden = !some;
       any += some;
     });
     $("#nothing").hidden = any;
+  };
+  const findCause = (words) => {
+    const wanted = words.trim().toLowerCase(), causes = $$(".cause");
+    causes.forEach((cause) => {
+      const own = $$("details a", cause).map((link) => $(link.getAttribute("href")));
+      const images = () => own.some((cluster) => has(wanted, [...about(cluster), ...$$(".gallery:not(.tiny-row) .card, .rest li", cluster).flatMap(told)]));
+      cause.hidden = !(has(wanted, $$("h3, .rule q", cause)) || images());
+      $(`.side a[href="#${cause.id}"]`).parentElement.hidden = cause.hidden;
+    });
+    $("#no-cause").hidden = causes.some((cause) => !cause.hidden);
   };
 
   const show = (index) => {
@@ -91,13 +106,7 @@
   });
   $("#opacity").addEventListener("input", (event) => opacity(+event.target.value));
   $("#find").addEventListener("input", (event) => find(event.target.value));
-  $("#find-cause").addEventListener("input", (event) => {
-    const wanted = event.target.value.trim().toLowerCase(), causes = $$(".cause");
-    causes.forEach((cause) => {
-      cause.hidden = !$$("h3, .rule q, details a", cause).some((part) => part.textContent.toLowerCase().includes(wanted));
-    });
-    $("#no-cause").hidden = causes.some((cause) => !cause.hidden);
-  });
+  $("#find-cause").addEventListener("input", (event) => findCause(event.target.value));
   if ($("#layer")) $("#layer").addEventListener("change", (event) => layer(+event.target.value));
 
   const keys = {
@@ -115,28 +124,9 @@
     else if (keys[event.key] && !(box.open && "jk/".includes(event.key))) { event.preventDefault(); keys[event.key](); }
   });
 
-  // The map's dots are in the order of the errors; each knows its cluster.
-  const map = $("#errors");
-  if (map) {
-    const labels = $("#dots").dataset.clusters.split(" "), dots = [...map.querySelectorAll("use")];
-    const headline = (label) => $(`#h-${label}`).textContent.trim().replace(/\s+/g, " ");
-    const of = (event) => labels[dots.indexOf(event.target.closest("use"))];
-    const light = (label) => {
-      if (!label) return;
-      map.classList.add("lit");
-      dots.forEach((dot, place) => dot.classList.toggle("lit", labels[place] === label));
-      $$(".legend a").forEach((link) => link.classList.toggle("here", link.dataset.label === label));
-      $("#dot").textContent = say("Cluster {name}", { name: headline(label) });
-    };
-    const dim = () => { map.classList.remove("lit"); $$(".legend a").forEach((link) => link.classList.remove("here")); };
-    map.addEventListener("pointerover", (event) => light(of(event)));
-    map.addEventListener("pointerleave", dim);
-    $$(".legend a").forEach((link) => {
-      ["pointerenter", "focus"].forEach((kind) => link.addEventListener(kind, () => light(link.dataset.label)));
-      ["pointerleave", "blur"].forEach((kind) => link.addEventListener(kind, dim));
-    });
-    map.addEventListener("click", (event) => { if (of(event)) location.hash = `cluster-${of(event)}`; });
-  }
+{% include "tables.js" %}
+{% include "pager.js" %}
+{% include "map.js" %}
 
   // A served report saves what is written in it, a moment after the last key, and what it takes the place of.
   const served = $('meta[name="hudd-revision"]'), state = $(".saved");
@@ -194,12 +184,22 @@
         if (error.now) { sessionStorage.setItem("hudd-told", told); location.reload(); }
       }
     };
+    // The clusters chosen in the table, the largest first: the others are merged into it.
+    const chosen = () => $$("[data-choose]:checked").sort((a, b) => b.dataset.size - a.dataset.size).map((box) => +box.dataset.choose);
+    const together = $("[data-edit=merge-chosen]"), offer = () => {
+      const [into, ...other] = chosen();
+      together.disabled = !other.length;
+      together.textContent = other.length ? say("Merge {numbers} into {into}", { numbers: other.join(", "), into }) : say("Merge the chosen clusters");
+    };
+    offer(); // a browser may keep what was chosen before the page was read again
     document.addEventListener("change", (event) => {
+      if (event.target.matches("[data-choose]")) offer();
       if (event.target.matches("[data-merge]")) $("[data-edit=merge]", event.target.closest(".edit")).disabled = !event.target.value;
     });
     document.addEventListener("click", (event) => {
       const button = event.target.closest("[data-edit]");
       if (!button) return;
+      if (button.dataset.edit === "merge-chosen") { const [into, ...other] = chosen(); edit("merge", { into, other }, into); return; }
       const form = button.closest(".edit"), cluster = form && +form.dataset.cluster;
       if (button.dataset.edit === "merge") edit("merge", { into: cluster, other: +$("[data-merge]", form).value }, cluster);
       else edit(button.dataset.edit, form ? { cluster } : {}, cluster);
@@ -207,11 +207,21 @@
     addEventListener("beforeunload", (event) => { if (waiting.size) { [...waiting.keys()].forEach(save); event.preventDefault(); } });
   }
 
-  // The contents mark where the reader is.
-  const links = new Map($$(".side a").map((link) => [link.getAttribute("href").slice(1), link]));
-  const watch = new IntersectionObserver((entries) => entries.forEach((entry) => {
-    const link = links.get(entry.target.id);
-    if (link) link.classList.toggle("here", entry.isIntersecting);
-  }), { rootMargin: "-140px 0px -55% 0px" });
-  $$("main > section:not(#clusters), .cluster").forEach((part) => watch.observe(part));
+  // The contents mark where the reader is, and follow.
+  const side = $(".side"), links = new Map($$("a", side).map((link) => [link.getAttribute("href").slice(1), link]));
+  const parts = $$("main > section:not(#clusters), .cause, .cluster").filter((part) => links.has(part.id)), seen = new Set();
+  const watch = new IntersectionObserver((entries) => {
+    entries.forEach(({ target, isIntersecting }) => seen[isIntersecting ? "add" : "delete"](target));
+    const here = parts.filter((part) => seen.has(part)), first = here.find((part) => !here.some((other) => other !== part && part.contains(other)));
+    links.forEach((link, id) => {
+      const isHere = Boolean(first) && (first.id === id || $(`#${id}`).contains(first));
+      link.classList.toggle("here", isHere);
+      if (isHere) link.setAttribute("aria-current", "true"); else link.removeAttribute("aria-current");
+    });
+    const link = first && links.get(first.id);
+    if (!link || side.scrollHeight <= side.clientHeight) return;
+    const above = link.offsetTop - side.scrollTop;
+    if (above < 40 || above > side.clientHeight - 60) side.scrollTo({ top: link.offsetTop - side.clientHeight / 2, behavior: "instant" });
+  }, { rootMargin: "-140px 0px -55% 0px" });
+  parts.forEach((part) => watch.observe(part));
 })();
