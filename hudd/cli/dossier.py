@@ -25,6 +25,14 @@ def dossier(
             show_default=False,
         ),
     ] = None,
+    decisions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A YAML file of decisions about conditions: who accepted or rejected which, and when.",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dossier that is there.")] = False,
 ) -> None:
     """Write a safety dossier: triggering conditions with failure rates, status and provenance, as PDF, HTML and JSON.
@@ -39,14 +47,15 @@ def dossier(
       hudd dossier signs --odd domain.txt --out evidence
     """
     from hudd.cli.printing import console, in_line
-    from hudd.dossier import write
+    from hudd.dossier import read_decisions, write
     from hudd.dossier.folder import check_out, read_domain
     from hudd.dossier.pdf import ABSENT
 
     folder = out or study / "dossier"
     check_out(folder, overwrite)
     statement = "" if odd is None else read_domain(odd)
-    written = write(open_study(study), folder, odd=statement, overwrite=overwrite)
+    decided = None if decisions is None else read_decisions(decisions)
+    written = write(open_study(study), folder, odd=statement, decisions=decided, overwrite=overwrite)
     for path in written:
         console.print(in_line(path), soft_wrap=True)
     if not any(path.suffix == ".pdf" for path in written):

@@ -110,7 +110,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a person decided about a triggering condition, and when."""
+    """What a person decided about a triggering condition, "accepted" or "rejected", and when."""
 
     decision: str
     reviewer: str
@@ -143,10 +143,13 @@ class TriggeringCondition:
         Failures among images in the region, counted on images that did not choose the rule.
     lift, share_of_failures, rate_p_value : float or None
         The rate over that of all images; share of all failures in the region; p of the rate, adjusted.
-    judge : Rate or None
-        Failures in the region on the judge set.
+    counted_on : str
+        What these images are: "judge", the judge set; "test", test images that were each counted by a rule that was
+        found without them.
+    severity : dict of str to int
+        Level to the failures of that severity, "" for none; empty where the study has no levels.
     exposure : list of Exposure
-        Images of each set in the region.
+        Images of each set in the region, of those of which all is known that it asks about.
     status : str
         "open": the failure rate is not confirmed, or there is no rule; "confirmed"; "mitigated": every run of
         retraining fixed more than it broke, and none fails more often in the region than outside; "accepted" by a
@@ -171,7 +174,8 @@ class TriggeringCondition:
     lift: float | None
     share_of_failures: float | None
     rate_p_value: float | None
-    judge: Rate | None
+    counted_on: Literal["judge", "test"]
+    severity: dict[str, int]
     exposure: list[Exposure]
     status: Status
     residual: Change | None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hudd.dossier.content import Decision
 from hudd.dossier.gather import gather
 from hudd.dossier.method import SETTINGS
 from hudd.dossier.page import pictures_of, render
@@ -19,7 +21,14 @@ if TYPE_CHECKING:
 FILES = ("dossier.json", "dossier.html", "dossier.pdf", SETTINGS)
 
 
-def write(study: Study, out: str | Path, *, odd: str = "", overwrite: bool = False) -> list[Path]:
+def write(
+    study: Study,
+    out: str | Path,
+    *,
+    odd: str = "",
+    decisions: Mapping[str, Decision] | None = None,
+    overwrite: bool = False,
+) -> list[Path]:
     """Write the safety dossier of a study: what fails under which conditions, and the evidence for it.
 
     Parameters
@@ -31,6 +40,8 @@ def write(study: Study, out: str | Path, *, odd: str = "", overwrite: bool = Fal
         ``dossier.pdf`` are for people, ``settings.json`` makes the study again.
     odd : str
         The operational design domain in your words; paragraphs are separated by empty lines.
+    decisions : mapping of str to Decision, optional
+        What people decided about conditions, by their identifiers, see :func:`hudd.dossier.read_decisions`.
     overwrite : bool
         Replace these files where they are there.
 
@@ -42,13 +53,14 @@ def write(study: Study, out: str | Path, *, odd: str = "", overwrite: bool = Fal
     Raises
     ------
     UsageError
-        If there is a dossier in the folder, or the folder is a file; nothing is then written.
+        If there is a dossier in the folder, the folder is a file, or a decision is about a condition that the study
+        does not have; nothing is then written.
     HuddError
         If the study has not come far enough, or a file cannot be written.
     """
     folder = Path(out)
     check_out(folder, overwrite)
-    dossier = gather(study, odd.strip().replace("\r\n", "\n"))
+    dossier = gather(study, odd.strip().replace("\r\n", "\n"), decisions)
     page = render(dossier, pictures_of(study, dossier))
     contents = {
         "dossier.json": dossier.to_json(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from hudd.dossier.content import (
     VERSION,
     Change,
     DataSet,
+    Decision,
     Dossier,
     Exposure,
     Picture,
@@ -22,6 +24,7 @@ from hudd.dossier.content import (
     System,
     TriggeringCondition,
 )
+from hudd.dossier.decisions import check_decisions
 from hudd.dossier.domain import domain_of
 from hudd.dossier.method import method_of
 from hudd.errors import HuddError
@@ -29,8 +32,9 @@ from hudd.evaluation import Region
 from hudd.review.view import View, view
 from hudd.summary import cause_facts
 from hudd.summary.acceptance import confirming
+from hudd.summary.causes import cause_regions
 from hudd.summary.columns import columns_of
-from hudd.summary.conditions import cause_identifiers, cause_regions, image_digests
+from hudd.summary.conditions import cause_identifiers, image_digests
 from hudd.text import printable
 
 if TYPE_CHECKING:
@@ -45,7 +49,7 @@ USES = {
 }
 
 
-def gather(study: Results, statement: str = "") -> Dossier:
+def gather(study: Results, statement: str = "", decisions: Mapping[str, Decision] | None = None) -> Dossier:
     """Return the dossier of a study.
 
     Parameters
@@ -54,9 +58,13 @@ def gather(study: Results, statement: str = "") -> Dossier:
         With clusters, and evaluated.
     statement : str
         The operational design domain in the user's own words.
+    decisions : mapping of str to Decision, optional
+        What people decided, by the identifiers of conditions.
 
     Raises
     ------
+    UsageError
+        If a decision is about a condition that the study does not have.
     HuddError
         If the study has not come far enough.
     """
@@ -67,14 +75,14 @@ def gather(study: Results, statement: str = "") -> Dossier:
                 f"'{results.path}' has no {group} yet, which a dossier needs; 'hudd {step} {results.path}' makes it."
             )
     with study.file.sound():
-        return _Gathering(results).dossier(statement)
+        return _Gathering(results, decisions or {}).dossier(statement)
 
 
 class _Gathering:
     """What several parts of the dossier are made of."""
 
-    def __init__(self, results: View) -> None:
-        self.results = results
+    def __init__(self, results: View, decisions: Mapping[str, Decision]) -> None:
+        self.results, self.decisions = results, decisions
         self.provenance = results.provenance
         self.splits = [name for name in USES if results.has(f"splits/{name}")]
         self.facts = cause_facts(results)
@@ -89,6 +97,7 @@ class _Gathering:
         known = test.label >= 0
         identifiers = cause_identifiers(results)
         names = [identifiers[fact.number] for fact in self.facts]
+        check_decisions(self.decisions, names)
         used = {bound.parameter for region in self.regions.values() for bound in region.bounds}
         return Dossier(
             format=FORMAT,
@@ -156,23 +165,18 @@ class _Gathering:
             lift=None if rate is None else number_or_none(rate.lift),
             share_of_failures=None if rate is None else number_or_none(rate.share),
             rate_p_value=None if rate is None else rate.p_value,
-            judge=None if region is None else self._judged(region),
+            counted_on="judge" if fact.counted_on == "judge" else "test",
+            severity={printable(level): count for level, count in fact.severity.items()},
             exposure=[] if region is None else [self._exposure(one, region) for one in self.splits],
-            status=status_of(fact, residual),
+            status=status_of(fact, residual, self.decisions.get(name)),
             residual=residual,
-            decision=None,
+            decision=self.decisions.get(name),
         )
 
     def _exposure(self, split: str, region: Region) -> Exposure:
-        count = len(self.results.split(split).path)
-        return Exposure(split, int(region.holds(self.columns[split], count).sum()), count)
-
-    def _judged(self, region: Region) -> Rate | None:
-        if "judge" not in self.splits:
-            return None
-        split = self.results.split("judge")
-        inside = region.holds(self.columns["judge"], len(split.path)) & (split.label >= 0)
-        return rate_of(int((inside & ~split.correct).sum()), int(inside.sum()))
+        columns, count = self.columns[split], len(self.results.split(split).path)
+        known = region.known(columns, count)
+        return Exposure(split, int((region.holds(columns, count) & known).sum()), int(known.sum()))
 
     def _pictures(self, fact: CauseFacts) -> list[Picture]:
         test, names = self.results.split("test"), self.results.class_names
@@ -200,8 +204,10 @@ def _rules(results: View) -> dict[int, dict[str, Any]]:
     }
 
 
-def status_of(fact: CauseFacts, residual: Change | None) -> Status:
+def status_of(fact: CauseFacts, residual: Change | None, decision: Decision | None) -> Status:
     """Return how far a cause has been dealt with."""
+    if decision is not None and decision.decision == "accepted":
+        return "accepted"
     if fact.rate is None or not fact.rate.confirmed or not fact.rule:
         return "open"
     return "mitigated" if residual is not None and is_mitigated(residual) else "confirmed"

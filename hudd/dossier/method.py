@@ -56,12 +56,16 @@ def method_of(results: View, provenance: Mapping[str, Any]) -> Method:
 
 
 def _steps(results: View) -> list[str]:
-    preset = results.settings.preset
-    rates = (
-        "Failure rates are counted on images that did not choose the rule: the test set is divided into "
-        f"{FOLDS} parts, and each is counted by rules that were found on the others (cross-fitting). A condition is "
-        "confirmed where the DNN fails more often inside than outside (Fisher's exact test, one-sided, Holm-adjusted "
-        "over conditions, p at most 0.05). Intervals are Wilson's, 95 %."
+    preset, judged = results.settings.preset, results.has("splits/judge")
+    counted = (
+        "Failure rates are counted on the judge set, which chose neither causes nor labels."
+        if judged
+        else "Failure rates are counted on images that did not choose the rule: the test set is divided into "
+        f"{FOLDS} parts, and each is counted by rules that were found on the others (cross-fitting)."
+    )
+    confirmed = (
+        "A condition is confirmed where the DNN fails more often inside than outside (Fisher's exact test, one-sided, "
+        "Holm-adjusted over conditions, p at most 0.05). Intervals are Wilson's, 95 %."
     )
     told = [
         f"The failures on the test set are clustered by what the DNN computes on them (preset {preset}); clusters that "
@@ -69,10 +73,8 @@ def _steps(results: View) -> list[str]:
         "For each cause a rule is searched that sets its failures apart from correctly classified images of the same "
         "classes, over the parameters of the data and measured attributes; p-values are of 999 permutations, adjusted "
         "over causes by the method of Benjamini and Hochberg.",
-        rates,
+        f"{counted} {confirmed}",
     ]
-    if results.has("splits/judge"):
-        told.append("The judge set chose neither causes nor labels; rates on it are given beside the others.")
     if results.has("retraining") and results.retraining:
         told.append(
             "A condition is mitigated by a retraining where, in every run, it fixed more images that fulfil the "

@@ -15,6 +15,7 @@ from PIL import Image
 from hudd.dossier.changes import is_reduced
 from hudd.dossier.clauses import DISCLAIMER
 from hudd.dossier.content import Dossier, TriggeringCondition
+from hudd.summary.causes import COUNTED
 from hudd.text import clipped, number, percent
 from hudd.version import __version__
 
@@ -70,6 +71,7 @@ def render(dossier: Dossier, pictures: Mapping[str, Sequence[str]]) -> str:
         disclaimer=DISCLAIMER,
         sample=_SAMPLE,
         limit=_ROWS,
+        counted=COUNTED[ruled[0].counted_on] if ruled else "",
         is_reduced=is_reduced,
     )
 

@@ -15,8 +15,9 @@ from hudd.evaluation import Region
 from hudd.export.base import Exporter
 from hudd.export.openodd_document import binding, document
 from hudd.summary import cause_facts
+from hudd.summary.causes import cause_regions
 from hudd.summary.columns import columns_of
-from hudd.summary.conditions import cause_identifiers, cause_regions
+from hudd.summary.conditions import cause_identifiers
 from hudd.summary.coverage import Axis, axes_of, counted, coverage
 from hudd.text import printable
 

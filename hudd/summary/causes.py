@@ -154,9 +154,13 @@ def cause_facts(study: Findings, mode: str = "") -> list[CauseFacts]:
 
 def fits_of_causes(study: Findings) -> dict[int, np.ndarray]:
     """Return in which test images, (N_test,) bool, the rule of each cause holds that has one."""
-    rules = study.evaluation.get("causes", {}) if study.has("evaluation") else {}
     columns, count = columns_of(study, "test"), len(study.split("test").path)
-    return {number: region.holds(columns, count) for number, region in _regions(rules).items()}
+    return {number: region.holds(columns, count) for number, region in cause_regions(study).items()}
+
+
+def cause_regions(study: Findings) -> dict[int, Region]:
+    """Return the region of each cause that has a rule, by its number; none of a study of an older version."""
+    return _regions(study.evaluation.get("causes", {}) if study.has("evaluation") else {})
 
 
 def causes_table(study: Findings) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Causes as triggering conditions: their regions, and identifiers that stay as long as what they name does."""
+"""Identifiers of causes as triggering conditions, which stay as long as what they name does."""
 
 from __future__ import annotations
 
@@ -9,24 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from hudd.evaluation import Region
-from hudd.summary.causes import CauseFacts, cause_facts
+from hudd.summary.causes import CauseFacts, cause_facts, cause_regions
 from hudd.summary.findings import Findings
 
 _DIGITS = 12  # of a SHA-256: two of a thousand conditions are alike once in 10^8 studies
-
-
-def cause_regions(study: Findings) -> dict[int, Region]:
-    """Return the region of each cause that has a rule, by its number.
-
-    Causes without a rule that chance does not find as well have none, nor have those of studies that were evaluated
-    before rules were kept as data.
-    """
-    table = study.evaluation.get("causes", {}) if study.has("evaluation") else {}
-    if "region" not in table:
-        return {}
-    ruled = {fact.number for fact in cause_facts(study) if fact.rule}
-    rows = zip(np.asarray(table["cause"]).tolist(), np.asarray(table["region"]).tolist())
-    return {number: Region.from_json(text) for number, text in rows if number in ruled}
 
 
 def cause_identifiers(study: Findings) -> dict[int, str]:

@@ -13,7 +13,7 @@ import pandas as pd
 import pypdf
 import pytest
 
-from hudd.dossier import Dossier, pdf, schema, write
+from hudd.dossier import Decision, Dossier, pdf, schema, write
 from hudd.dossier.gather import gather
 from hudd.evaluation import Region
 from hudd.study import Study
@@ -162,6 +162,45 @@ def test_a_domain_that_is_no_text_is_refused(demo, hudd, tmp_path, content):
     code, _, err = hudd("dossier", demo, "--out", tmp_path / "out", "--odd", domain)
     assert code == 2
     assert "odd.txt" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_decisions_stand_in_the_dossier(demo, dossier, hudd, tmp_path, monkeypatch):
+    monkeypatch.setattr("hudd.dossier.folder.to_pdf", lambda page: None)
+    (name, *_) = (one.identifier for one in dossier.conditions if one.condition)
+    file = tmp_path / "decisions.yaml"
+    file.write_text(f"{name}: {{decision: accepted, reviewer: A. B., date: 2026-11-30}}", encoding="utf-8")
+    assert hudd("dossier", demo, "--out", tmp_path / "out", "--decisions", file)[0] == 0
+    found = Dossier.from_json((tmp_path / "out" / "dossier.json").read_bytes())
+    (one,) = [one for one in found.conditions if one.decision]
+    assert (one.identifier, one.status) == (name, "accepted")
+    assert one.decision == Decision("accepted", "A. B.", "2026-11-30")
+    assert "A. B." in (tmp_path / "out" / "dossier.html").read_text(encoding="utf-8")
+
+
+DECISION = "{decision: accepted, reviewer: A, date: 2026-11-30}"
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("", "no decisions"),
+        ("[1]", "no decisions"),
+        (f"TC-000000000000: {DECISION}", "no condition of this study"),
+        ("TC-1: accepted", "needs the keys"),
+        ("TC-1: {decision: accepted, reviewer: A}", "needs the keys"),
+        (f"TC-1: {DECISION[:-1]}, note: x}}", "needs the keys"),
+        (f"TC-1: {DECISION.replace('accepted', 'maybe')}", "choose one of: accepted, rejected"),
+        (f"TC-1: {DECISION.replace('A,', ',')}", "name of a person"),
+        (f"TC-1: {DECISION.replace('2026-11-30', '30.11.2026')}", "YYYY-MM-DD"),
+    ],
+)
+def test_decisions_that_cannot_be_used_are_refused(demo, hudd, tmp_path, text, part):
+    file = tmp_path / "decisions.yaml"
+    file.write_text(text, encoding="utf-8")
+    code, _, err = hudd("dossier", demo, "--out", tmp_path / "out", "--decisions", file)
+    assert code == 2
+    assert part in err
     assert not (tmp_path / "out").exists()
 
 

@@ -44,6 +44,8 @@ def _values(kind: Any, name: str = "", owner: str = "") -> st.SearchStrategy[Any
         return st.dictionaries(keys, values, max_size=2)
     if dataclasses.is_dataclass(kind):
         return _instances(kind)
+    if name == "decision" and kind is str:
+        return st.sampled_from(["accepted", "rejected"])
     if name == "identifier":
         return _NAME
     if name == "format" or name == "version":
