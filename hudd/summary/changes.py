@@ -130,6 +130,12 @@ def run_changes(study: Findings) -> list[RunChange]:
     return found
 
 
+def paired_change(before: np.ndarray, after: np.ndarray) -> PairedChange:
+    """Test what a retraining changed, of images that were right or not (N,) bool before it and after it."""
+    before, after = np.asarray(before, bool), np.asarray(after, bool)
+    return mcnemar(int((~before & after).sum()), int((before & ~after).sum()), len(before))
+
+
 def changes_table(study: Findings) -> pd.DataFrame:
     """One row a retraining and group of images: all of them, those of each cause and of each class."""
     rows: list[dict[str, Any]] = []
@@ -206,9 +212,10 @@ def _change(
     on: str, by: str, number: int, name: str, inside: np.ndarray, before: np.ndarray, after: np.ndarray
 ) -> GroupChange:
     before, after = before[inside], after[inside]
-    fixed, regressed = int((~before & after).sum()), int((before & ~after).sum())
-    paired = mcnemar(fixed, regressed, len(before)) if on == "judge" or by != "cause" else None
-    return GroupChange(by, number, name, int((~before).sum()), int(before.sum()), fixed, regressed, paired)
+    found = paired_change(before, after)
+    paired = found if on == "judge" or by != "cause" else None
+    wrong = int((~before).sum())
+    return GroupChange(by, number, name, wrong, len(before) - wrong, found.fixed, found.regressed, paired)
 
 
 def _adjusted(groups: Sequence[GroupChange]) -> list[GroupChange]:

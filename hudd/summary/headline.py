@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from hudd.clustering.clusterers import is_counted
-from hudd.evaluation import PairedChange, mcnemar
+from hudd.evaluation import PairedChange
 from hudd.features import feature_kind
 from hudd.summary.causes import cause_facts, causes_table
 from hudd.summary.cautions import assignment_line, cautions
-from hudd.summary.changes import changes_table
+from hudd.summary.changes import changes_table, paired_change
 from hudd.summary.cost import cost_of
 from hudd.summary.errors import mean_errors
 from hudd.summary.findings import Findings
@@ -202,7 +202,7 @@ def _retrained(study: Findings, *, judge: bool = False) -> dict[str, str]:
             continue
         before, after = (np.mean([run[f"accuracy_{when}"] for run in runs]) for when in ("before", "after"))
         improved, worsened = (np.mean([run[what] for run in runs]) for what in ("improved", "worsened"))
-        tests = [mcnemar(int(run["improved"]), int(run["worsened"]), len(run["after"])) for run in runs]
+        tests = [paired_change(run["before"], run["after"]) for run in runs]
         texts[mode] = (
             f"{before:.2%} → {after:.2%} ({improved:.0f} fixed, {worsened:.0f} regressed{_tested(tests)})"
         )

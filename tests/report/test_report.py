@@ -159,6 +159,22 @@ def test_numbers_of_the_overview(make_study):
     assert f"{improved} fixed, 3 regressed" in words
 
 
+def test_one_run_is_told_as_one_and_several_as_so_many(make_study, monkeypatch):
+    study = make_study(modes=("hudd",))
+    words = " ".join("".join(read(study)[1].text).split())
+    assert "wrong after retraining" in words
+    assert "mean of" not in words
+    assert "% of the runs" not in words
+    size = int((study.causes.label == 1).sum())
+    assert re.search(rf"\d+ of {size} \(\S+ % to \S+ %\) fixed", words)
+    [[run]] = study.retraining.values()
+    monkeypatch.setattr(type(study), "retraining", property(lambda self: {"hudd": [run, run]}))
+    words = " ".join("".join(read(study)[1].text).split())
+    assert "wrong in 2 of 2 runs" in words
+    assert "Retraining by hudd, run 1 of 2, on" in words
+    assert "mean of 2 runs, fixed" in words
+
+
 def test_retraining_is_told_of_the_strategy_that_it_was(make_study):
     _, page = read(make_study(modes=("entropy", "random")))
     words = " ".join("".join(page.text).split())
