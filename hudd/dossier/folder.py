@@ -88,7 +88,7 @@ def check_out(folder: Path, overwrite: bool) -> None:
     there = [name for name in FILES if (folder / name).exists() or (folder / name).is_symlink()]
     if there and not overwrite:
         raise UsageError(
-            f"'{folder}' has {', '.join(there)} already; give --overwrite to replace them, or name another folder."
+            f"'{folder}' has {', '.join(there)} already; give `overwrite` to replace them, or name another folder."
         )
 
 

@@ -46,19 +46,21 @@ def by_chromium(browser: str, page: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "dossier.html"), Path(folder, "dossier.pdf")
         source.write_bytes(page.encode("utf-8", "backslashreplace"))
-        flags = [
-            "--headless",
-            "--disable-gpu",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--no-pdf-header-footer",
-            "--generate-pdf-document-outline",
-            f"--user-data-dir={folder}/profile",
-            f"--print-to-pdf={target}",
-        ]
-        flags += ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium has none for root
+        flags = {
+            "headless": "",
+            "disable-gpu": "",
+            "no-first-run": "",
+            "disable-background-networking": "",
+            "no-pdf-header-footer": "",
+            "generate-pdf-document-outline": "",
+            "user-data-dir": f"={folder}/profile",
+            "print-to-pdf": f"={target}",
+        }
+        if os.geteuid() == 0:
+            flags["no-sandbox"] = ""  # Chromium has none for root
+        given = [f"--{name}{value}" for name, value in flags.items()]
         try:
-            subprocess.run([browser, *flags, source.as_uri()], capture_output=True, timeout=_SECONDS)
+            subprocess.run([browser, *given, source.as_uri()], capture_output=True, timeout=_SECONDS)
             return target.read_bytes()
         except (OSError, subprocess.TimeoutExpired) as error:
             raise HuddError(
