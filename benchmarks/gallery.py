@@ -21,6 +21,7 @@ from PIL import Image
 
 import hudd
 from hudd import plot
+from hudd.dossier import write as write_dossier
 from hudd.report import write_report
 from hudd.review.review import Review
 from hudd.server.serve import make_app
@@ -77,6 +78,15 @@ def see(browser: Browser, name: str, css: str) -> None:
     save(name, browser.screenshot())
 
 
+def see_dossier(browser: Browser, study: hudd.Study, folder: Path) -> None:
+    """Take pictures of a safety dossier: its beginning, and its first conditions."""
+    files = {path.name: path for path in write_dossier(study, folder / "dossier")}
+    browser.window(960, 1150, scale=1.5)
+    browser.open(files["dossier.html"].as_uri())
+    see(browser, "dossier", "body")
+    see(browser, "dossier-conditions", "#conditions")
+
+
 def main() -> None:
     """Take all of them."""
     options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -101,6 +111,7 @@ def main() -> None:
         see(browser, "report-map", "#map")
         see(browser, "report-retraining", "#retraining")
         see(browser, "report-trust", "#trust")
+        see_dossier(browser, hudd.Study.open(path), Path(folder))
         browser.window(1280, 860, scale=1.5, dark=True)
         browser.fresh(page)
         see(browser, "report-cluster-dark", f"#cluster-{first}")

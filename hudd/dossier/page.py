@@ -71,7 +71,7 @@ def render(dossier: Dossier, pictures: Mapping[str, Sequence[str]]) -> str:
         disclaimer=DISCLAIMER,
         sample=_SAMPLE,
         limit=_ROWS,
-        counted=COUNTED[ruled[0].counted_on] if ruled else "",
+        counted_on=COUNTED[ruled[0].counted_on] if ruled else "",
         is_reduced=is_reduced,
     )
 

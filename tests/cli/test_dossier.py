@@ -84,6 +84,8 @@ def test_it_says_what_it_is_not(folder):
     text = re.sub(r"\s+", " ", (folder / "dossier.html").read_text(encoding="utf-8"))
     assert "claims no conformity" in text
     assert "not a safety case" in text
+    assert "are counted on test images, each counted by a rule that was found without it" in text
+    assert not re.search("&lt;(?!/?b&gt;| )", text)  # markup of the page itself that was escaped
     assert "No &lt;b&gt;other&lt;/b&gt; script." in text
     for name in ("ISO 21448", "ISO/PAS 8800", "AMLAS", "Annex IV"):
         assert name in text
@@ -130,8 +132,9 @@ def test_nothing_is_clipped(folder, browser, width):
     browser.fresh((folder / "dossier.html").as_uri())
     assert browser.complaints() == []
     assert browser.js("document.documentElement.scrollWidth <= innerWidth")
-    browser.command("Emulation.setEmulatedMedia", media="print")
     browser.window(680, 900)  # the width of an A4 page without its margins
+    browser.command("Emulation.setEmulatedMedia", media="print")
+    assert browser.js("matchMedia('print').matches")
     wide = "[...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > 680.5)"
     assert browser.js(f"{wide}.map(e => e.outerHTML.slice(0, 80))") == []
 
