@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 from base64 import b64decode
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,14 @@ class Browser:
         for kind in ("mousePressed", "mouseReleased"):
             self.command(
                 "Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1
+            )
+
+    def drag(self, path: Sequence[tuple[float, float]], *, release: bool = True) -> None:
+        """Press the mouse at the first of these points, move it over the others, and let it go."""
+        last = [("mouseReleased", path[-1])] if release else []
+        for kind, (x, y) in [("mousePressed", path[0]), *(("mouseMoved", at) for at in path[1:]), *last]:
+            self.command(
+                "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1
             )
 
     def screenshot(self) -> bytes:

@@ -87,6 +87,16 @@ def see_dossier(browser: Browser, study: hudd.Study, folder: Path) -> None:
     see(browser, "dossier-conditions", "#conditions")
 
 
+def surround(browser: Browser) -> None:
+    """Draw the lasso around the dots in the right half of the map."""
+    browser.click("#lasso")
+    browser.js("document.querySelector('#dots svg').scrollIntoView({behavior: 'instant', block: 'center'})")
+    edges = "(r => [r.left, r.top, r.right, r.bottom])(document.querySelector('#dots svg').getBoundingClientRect())"
+    left, top, right, bottom = browser.js(edges)
+    middle = (left + right) / 2
+    browser.drag([(middle, top + 1), (right - 1, top + 1), (right - 1, bottom - 1), (middle, bottom - 1)])
+
+
 def main() -> None:
     """Take all of them."""
     options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -111,6 +121,12 @@ def main() -> None:
         see(browser, "report-map", "#map")
         see(browser, "report-retraining", "#retraining")
         see(browser, "report-trust", "#trust")
+        browser.window(1280, 1240, scale=1.25)
+        surround(browser)
+        see(browser, "report-lasso", "#map")
+        browser.window(390, 780, scale=2)
+        browser.fresh(page)
+        see(browser, "report-phone", "#causes")
         see_dossier(browser, hudd.Study.open(path), Path(folder))
         browser.window(1280, 860, scale=1.5, dark=True)
         browser.fresh(page)

@@ -106,19 +106,15 @@ def test_clusters_and_causes_are_found_by_name_rule_class_and_file(browser, make
         assert browser.js(f"{seen('#no-cause')}.length") == 1
 
 
-def drag(browser, path):
-    for at, (x, y) in enumerate(path):
-        kind = "mousePressed" if not at else "mouseMoved"
-        browser.command(
-            "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1
-        )
-    x, y = path[-1]
-    browser.command("Input.dispatchMouseEvent", type="mouseReleased", x=x, y=y, button="left", clickCount=1)
+def laid_out(browser):
+    """Lay out all clusters, also those out of sight: else the page moves when they come near."""
+    browser.js("document.querySelectorAll('.cluster').forEach(c => c.style.contentVisibility = 'visible')")
 
 
 def test_a_lasso_selects_the_images_of_the_dots_inside(browser, make_study):
     study = make_study(count=60)
     browser.fresh(write_report(study, images=3).as_uri())
+    laid_out(browser)
     browser.js("document.querySelector('#dots').scrollIntoView({behavior: 'instant', block: 'center'})")
     centres = browser.js(
         "[...document.querySelectorAll('#errors use')].map(d => d.getBoundingClientRect())"
@@ -129,10 +125,10 @@ def test_a_lasso_selects_the_images_of_the_dots_inside(browser, make_study):
     )
     middle = float(np.median([x for x, _ in centres])) + 0.3
     around = [(box[0] + 1, box[1] + 1), (middle, box[1] + 1), (middle, box[3] - 1), (box[0] + 1, box[3] - 1)]
-    drag(browser, around)
+    browser.drag(around)
     assert browser.js("document.querySelector('#selection').hidden")  # not before the lasso is taken
     browser.js("document.querySelector('#lasso').click()")
-    drag(browser, around)
+    browser.drag(around)
     inside = [place for place, (x, _) in enumerate(centres) if x < middle]
     paths = [study.split("test").path[study.errors[place]] for place in inside]
     assert 0 < len(inside) < 60
@@ -147,7 +143,7 @@ def test_a_lasso_selects_the_images_of_the_dots_inside(browser, make_study):
     assert browser.js(f"{seen('#selection .card')}.length") == 24  # the first page of them
     browser.js("document.querySelector('#copy').click()")
     browser.until("document.querySelector('#copied').textContent === 'copied'")
-    drag(browser, [(box[0] + 1, box[1] + 1), (box[0] + 2, box[1] + 1), (box[0] + 2, box[1] + 2)])
+    browser.drag([(box[0] + 1, box[1] + 1), (box[0] + 2, box[1] + 1), (box[0] + 2, box[1] + 2)])
     assert browser.js("document.querySelector('#selected').textContent") == "Errors selected: 0"
     browser.click("#unselect")
     assert browser.js("document.querySelector('#selection').hidden")
@@ -184,6 +180,7 @@ def test_the_unsafe_set_is_shown_in_pages(browser, make_study):
 def test_the_contents_follow_the_page(browser, many):
     browser.window(1280, 420)
     browser.fresh(write_report(many).as_uri())
+    laid_out(browser)
     for css in ("cluster-9", "provenance", "cluster-1", "overview"):
         browser.js(f"document.querySelector('#{css}').scrollIntoView({{behavior: 'instant'}})")
         link = f"document.querySelector('.side a[href=\"#{css}\"]')"

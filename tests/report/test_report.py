@@ -288,3 +288,12 @@ def test_the_first_page_lists_the_causes_with_their_clusters(make_study):
     assert "2 clusters" in first
     assert "Next" in first
     assert text.index('id="causes"') < text.index('class="risk"')
+
+
+def test_parameters_have_their_units(make_study):
+    study = make_study()
+    study.settings.units = {"angle": "deg"}
+    _, page = read(study)
+    count = len(study.clusters.medoid)
+    assert page.text.count("angle [deg]") == 2 * count  # in the table and above the drawing
+    assert "angle" not in page.text
