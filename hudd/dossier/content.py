@@ -89,6 +89,15 @@ class Exposure:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """The least and the largest number of a parameter among the failures of a condition that fulfil it."""
+
+    parameter: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Change:
     """What one retraining run did to images: fixed, regressed, the failures left, McNemar's exact test.
 
@@ -131,6 +140,8 @@ class TriggeringCondition:
         What it is called; the rule in words, "" where there is none.
     region : list of dict or None
         The rule as data: ``parameter``, ``low``, ``high``, ``value``, ``outside``, see the format of a study.
+    seen : list of Seen
+        Where in the region the failures were: its bounds may lie anywhere between these and the images that are right.
     errors : int
         Failures that were found to have this cause.
     share : Rate
@@ -165,6 +176,7 @@ class TriggeringCondition:
     name: str
     condition: str
     region: list[dict[str, Any]] | None
+    seen: list[Seen]
     errors: int
     share: Rate
     purity: float | None

@@ -20,6 +20,7 @@ from hudd.dossier.content import (
     Exposure,
     Picture,
     Rate,
+    Seen,
     Status,
     System,
     TriggeringCondition,
@@ -156,6 +157,7 @@ class _Gathering:
             name=printable(fact.name),
             condition=printable(fact.rule),
             region=None if region is None else json.loads(region.to_json()),
+            seen=[] if region is None else self._seen(region, fact),
             errors=len(fact.rows),
             share=rate_of(len(fact.rows), len(self.results.errors)),
             purity=float(rule["precision"]) if rule else None,
@@ -172,6 +174,17 @@ class _Gathering:
             residual=residual,
             decision=self.decisions.get(name),
         )
+
+    def _seen(self, region: Region, fact: CauseFacts) -> list[Seen]:
+        columns, found = self.columns["test"], []
+        inside = region.holds(columns, len(self.results.split("test").path))
+        rows = self.results.errors[fact.rows]
+        rows = rows[inside[rows]]
+        for name in dict.fromkeys(bound.parameter for bound in region.bounds if bound.value is None):
+            if len(rows):
+                numbers = np.asarray(columns[name], float)[rows]
+                found.append(Seen(name, float(numbers.min()), float(numbers.max())))
+        return found
 
     def _exposure(self, split: str, region: Region) -> Exposure:
         columns, count = self.columns[split], len(self.results.split(split).path)

@@ -9,6 +9,7 @@ import re
 import shutil
 
 import jsonschema
+import numpy as np
 import pandas as pd
 import pypdf
 import pytest
@@ -59,6 +60,9 @@ def test_every_identifier_leads_to_its_images(demo, dossier):
             inside = Region.from_json(json.dumps(one.region)).holds(columns, len(test.path))
             assert inside[found].mean() == pytest.approx(one.recall)
             assert next(e for e in one.exposure if e.set == "test").images == inside.sum()
+            for each in one.seen:
+                numbers = np.asarray(columns[each.parameter], float)[found][inside[found]]
+                assert (each.low, each.high) == (numbers.min(), numbers.max())
 
 
 def test_a_rule_is_confirmed_with_its_rate(dossier):
