@@ -39,12 +39,12 @@ USUAL: dict[str, Range] = {
 }
 
 # Cause -> the ranges that it puts in place of the usual ones. A range of magnitudes may take either sign.
-GAZE_CAUSES: dict[str, dict[str, Range]] = {
-    "head-yaw": {"head_yaw": (34, 48)},
-    "head-pitch": {"head_pitch": (20, 32)},
+_GAZE_CAUSES: dict[str, dict[str, Range]] = {
+    "head-yaw": {"head_yaw": (46, 60)},
+    "head-pitch": {"head_pitch": (34, 46)},
     "lids": {"eyelid_opening": (0.18, 0.34)},
-    "dark": {"light": (0.01, 0.04), "ambient": (0.008, 0.02)},
-    "iris": {"iris_size": (0.2, 0.27)},
+    "dark": {"light": (0.006, 0.025), "ambient": (0.005, 0.012)},
+    "iris": {"iris_size": (0.14, 0.2)},
 }
 _OPEN_CAUSES: dict[str, dict[str, Range]] = {
     "head-yaw": {"head_yaw": (48, 60)},
@@ -134,7 +134,9 @@ def _gaze(seed: int) -> dict[str, Arrays]:
     sets = {"train": (3000, 4), "test": (1500, 150), "improvement": (1500, 150)}
     splits = {}
     for (name, (usual, each)), rng in zip(sets.items(), np.random.default_rng(seed).spawn(len(sets))):
-        columns = draw_parameters(GAZE_CAUSES, USUAL, {"none": usual} | dict.fromkeys(GAZE_CAUSES, each), rng)
+        columns = draw_parameters(
+            _GAZE_CAUSES, USUAL, {"none": usual} | dict.fromkeys(_GAZE_CAUSES, each), rng
+        )
         labels = np.floor((columns["gaze_angle"] + 22.5) / 45).astype(np.int64) % 8
         splits[name] = _split(columns, labels, GAZE_CLASSES, rng)
     return splits

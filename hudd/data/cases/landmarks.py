@@ -13,7 +13,7 @@ from torch import nn
 
 from hudd.data.cases.case import Arrays, Case
 from hudd.data.cases.eye_renderer import SIZE, landmarks, render
-from hudd.data.cases.eyes import GAZE_CAUSES, USUAL, draw_parameters, network
+from hudd.data.cases.eyes import USUAL, Range, draw_parameters, network
 from hudd.data.transforms import Transform
 
 NAMES = [
@@ -23,8 +23,13 @@ NAMES = [
     *(f"{lid}_lid_{place}" for place in ("inner", "middle", "outer") for lid in ("upper", "lower")),
     *(f"brow_{place}" for place in ("inner", "middle", "outer")),
 ]
-# A smaller iris than for the gaze: its landmark is misplaced more often.
-_CAUSES = GAZE_CAUSES | {"iris": {"iris_size": (0.1, 0.18)}}
+_CAUSES: dict[str, dict[str, Range]] = {
+    "head-yaw": {"head_yaw": (34, 48)},
+    "head-pitch": {"head_pitch": (20, 32)},
+    "lids": {"eyelid_opening": (0.18, 0.34)},
+    "dark": {"light": (0.01, 0.04), "ambient": (0.008, 0.02)},
+    "iris": {"iris_size": (0.1, 0.18)},
+}
 _SETS = {"train": (2500, 4), "test": (1000, 110), "improvement": (1000, 110), "judge": (1000, 110)}
 
 
