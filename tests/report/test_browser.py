@@ -131,13 +131,17 @@ def test_ten_labels_survive_a_reload(browser, make_study, running):
         browser.until("document.querySelector('#done').textContent === '9 of 12 labelled'")
 
 
+# The first name, once the page knows what is there.
+NAMED = "document.querySelector('.review [name=name]:not([readonly])')"
+
+
 def test_notes_survive_a_reload(browser, make_study, running):
     study = make_study()
     study.path.mkdir()
     with running(study) as (address, token):
         browser.fresh(f"{address}/?token={token}")
-        browser.until("document.querySelector('.review')")
-        browser.js("document.querySelector('.review [name=name]').focus()")
+        browser.until(f"!!{NAMED}")
+        browser.js(f"{NAMED}.focus()")
         browser.js("document.execCommand('insertText', false, 'too <b>dark</b>')")
         browser.until("document.querySelector('.saved').textContent === 'saved'")
         browser.open(f"{address}/?token={token}")
@@ -152,7 +156,7 @@ def test_clusters_are_merged_split_and_put_back(browser, make_study, running):
     numbers = "[...document.querySelectorAll('.cluster')].map(c => c.id).sort().join()"
     with running(study) as (address, token):
         browser.fresh(f"{address}/?token={token}")
-        browser.until("!!document.querySelector('.review [name=name]')")
+        browser.until(f"!!{NAMED}")
         assert browser.js(numbers) == "cluster-1,cluster-2,cluster-3"
         browser.until("[...document.images].filter(i => i.loading === 'eager' || i.complete).length > 3")
         browser.js("document.querySelector('#cluster-2 [name=name]').focus()")
@@ -185,7 +189,7 @@ def test_a_page_that_others_have_left_behind_is_told(browser, make_study, runnin
     with running(study) as (address, token):
         browser.fresh(f"{address}/?token={token}")
         assert browser.js("location.href + document.cookie") == f"{address}/"
-        browser.until("document.querySelector('#cluster-3 [name=note]').value === ''")
+        browser.until(f"!!{NAMED}")
         Review(study).set(3, name="glare")
         for name in ("dark", "dark, too"):
             browser.js(

@@ -135,10 +135,11 @@
     const revision = served.content, fields = ["name", "note"];
     const tell = (text, bad = false) => { state.textContent = text; state.classList.toggle("bad", bad); };
     const waiting = new Map(), known = new Map();
-    const learn = (form, field, text) => {
+    const learn = (form, field, text) => { // until then nobody can write over what others have written
       const input = form.elements[field];
-      if (!waiting.has(form)) input.value = text;
-      known.get(form)[field] = { text, shown: waiting.has(form) ? text : input.value };
+      input.value = text;
+      input.readOnly = false;
+      known.get(form)[field] = { text, shown: input.value };
     };
     const write = async (form) => {
       clearTimeout(waiting.get(form));
