@@ -26,7 +26,7 @@ def select_by_cause(candidates: Candidates, budget: int, *, seed: int = 0) -> np
     Parameters
     ----------
     candidates : Candidates
-        With an embedding; see :attr:`Candidates.cause`.
+        With an embedding; see :attr:`Candidates.cause` and :attr:`Candidates.common`.
     budget : int
         Images to choose.
     seed : int
@@ -88,7 +88,7 @@ def select_for_cause(candidates: Candidates, cause: int, budget: int, *, seed: i
         If no image is closest to it.
     """
     closest = candidates.closest
-    of_error = candidates.labels if candidates.cause is None else candidates.cause
+    of_error = candidates.cause_of_error
     own = np.isin(closest.clusters, candidates.labels[of_error == cause])
     if not own.any():
         raise UsageError(f"there is no cause {cause}; choose one of: {sorted(set(of_error.tolist()) - {0})}.")
@@ -109,9 +109,8 @@ def select_for_cause(candidates: Candidates, cause: int, budget: int, *, seed: i
 
 
 def _shares(candidates: Candidates, budget: int) -> dict[int, int]:
-    """Images for each cause, in proportion to its errors; those without one leave theirs to all."""
-    of_error = candidates.labels if candidates.cause is None else candidates.cause
-    causes, errors = np.unique(of_error, return_counts=True)
+    """Images for each cause, in proportion to its errors; those with nothing in common leave theirs to all."""
+    causes, errors = np.unique(candidates.common_cause, return_counts=True)
     return {int(cause): int(share) for cause, share in zip(causes, share_out(budget, errors)) if cause > 0}
 
 

@@ -69,6 +69,8 @@ class Candidates:
         Returns the :class:`Embedding` of the images; called when it is needed.
     cause : np.ndarray, optional
         (N_errors,) int root cause of each error from 1, 0 for none; by default each cluster is one.
+    common : np.ndarray, optional
+        (C,) bool, whether the errors of cause c + 1 have something in common; by default those of every cause have.
     alike : callable, optional
         ``alike(rows)`` returns the groups, (n,) int64, that images of these rows form which look alike; by default none
         do.
@@ -88,6 +90,7 @@ class Candidates:
     prediction: np.ndarray | None = None
     embed: Callable[[], Embedding] | None = None
     cause: np.ndarray | None = None
+    common: np.ndarray | None = None
     alike: Callable[[np.ndarray], np.ndarray] | None = None
     target: int | None = None
     given: np.ndarray | None = None
@@ -100,12 +103,23 @@ class Candidates:
         """(M,) float64: the entropy, times the estimated probability of failure where there is one."""
         return self.entropy if self.estimate is None else self.estimate() * self.entropy
 
+    @property
+    def cause_of_error(self) -> np.ndarray:
+        """(N_errors,) int64 root cause of each error, 0 for none."""
+        return np.asarray(self.labels if self.cause is None else self.cause, np.int64)
+
+    @property
+    def common_cause(self) -> np.ndarray:
+        """(N_errors,) int64 root cause of each error, 0 for none and where its errors have nothing in common."""
+        cause = self.cause_of_error
+        return cause if self.common is None else cause * np.append(False, self.common)[cause]
+
     @cached_property
     def nearest_cause(self) -> np.ndarray:
-        """(M,) int64 cause of the cluster that each image is closest to; 0 beyond the reach of that cluster."""
+        """(M,) int64 :attr:`common_cause` of the closest cluster; 0 beyond the reach of that cluster."""
         closest, rows = self.closest, np.arange(len(self))
         column = closest.distance.argmin(axis=1)
-        of_error = self.labels if self.cause is None else self.cause
+        of_error = self.common_cause
         of_cluster = np.array([of_error[self.labels == cluster][0] for cluster in closest.clusters], np.int64)
         inside = ~(closest.distance[rows, column] > closest.reach[column])
         return np.where(inside, of_cluster[column], 0)

@@ -1,5 +1,7 @@
 """Labels by root cause: shares by errors, within the reach, uncertain, unlike."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -44,6 +46,15 @@ def test_causes_have_the_shares_of_their_errors():
     assert counts[1] >= min(16, available[1])  # 40 of 100 errors
     assert counts[2] >= min(20, available[2])
     assert (np.diff(known.entropy[chosen[:16]]) <= 0).all()
+
+
+def test_a_cause_with_nothing_in_common_has_no_share_and_can_be_asked_for():
+    known = replace(candidates(), common=np.array([True, False]))
+    assert set(known.nearest_cause.tolist()) == {0, 1}
+    assert known.common_cause.tolist() == np.where(CAUSE == 1, 1, 0).tolist()
+    assert select_for_cause(known, 2, 5).tolist() == select_for_cause(candidates(), 2, 5).tolist()
+    alone = replace(candidates(), cause=np.where(CAUSE == 1, 1, 0))
+    assert select_by_cause(known, 40).tolist() == select_by_cause(alone, 40).tolist()
 
 
 def test_what_looks_alike_is_labelled_once():

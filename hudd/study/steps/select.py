@@ -90,8 +90,8 @@ def _budget(settings: Settings, candidates: Candidates) -> int:
     shares = candidates.shares or {}
     if settings.strategy == "given" and candidates.given is not None:
         return len(candidates.given)
-    if settings.strategy == "cause" and candidates.cause is not None:
-        own = set(candidates.labels[candidates.cause == candidates.target].tolist())
+    if settings.strategy == "cause":
+        own = set(candidates.labels[candidates.cause_of_error == candidates.target].tolist())
         return max(1, min(sum(share for cluster, share in shares.items() if cluster in own), len(candidates)))
     return min(sum(shares.values()), len(candidates))
 
@@ -113,7 +113,8 @@ def candidates_of(inputs: Inputs, journal: Journal, closest: ClosestMembers) -> 
         estimate=partial(doubt.failure, inputs, journal),
         prediction=results.split("improvement").prediction,
         embed=partial(embedding.embedding, inputs, journal),
-        cause=np.where(causes.common[causes.label - 1], causes.label, 0),
+        cause=causes.label,
+        common=causes.common,
         alike=partial(alike, results),
         target=inputs.settings.cause,
         given=_given(inputs) if inputs.settings.images is not None else None,
