@@ -57,12 +57,11 @@ def select_by_cause(candidates: Candidates, budget: int, *, seed: int = 0) -> np
 
 
 def select_for_cause(candidates: Candidates, cause: int, budget: int, *, seed: int = 0) -> np.ndarray:
-    """Choose images for one cause: of those closest to it, the most uncertain and mutually unlike ones.
+    """Choose images for one cause: of those closest to it, mutually unlike ones.
 
     The images whose nearest cluster is one of the cause's come in order of their distance over that cluster's reach;
-    as many as lie within the reach, and at least 4 x `budget`, are looked at. Of these the more uncertain half, but at
-    least twice the budget, is clustered by k-means, and the image nearest to each centre is chosen. Images that look
-    like a chosen one are left out.
+    as many as lie within the reach, and at least 4 x `budget`, are looked at. They are clustered by k-means, and the
+    image nearest to each centre is chosen. Of images that look alike only the most uncertain is looked at.
 
     Parameters
     ----------
@@ -103,9 +102,7 @@ def select_for_cause(candidates: Candidates, cause: int, budget: int, *, seed: i
     inside = int(np.count_nonzero(away <= 1))
     near = near[np.argsort(away, kind="stable")][: max(inside, AS_MANY * budget)]
     order = select_entropy(candidates.entropy[near], len(near), seed=seed)
-    uncertain = candidates.unlike(near[order])
-    uncertain = uncertain[: max(len(uncertain) // 2, 2 * budget)]
-    return _spread(candidates, uncertain, budget, seed)
+    return _spread(candidates, candidates.unlike(near[order]), budget, seed)
 
 
 def _shares(candidates: Candidates, budget: int) -> dict[int, int]:

@@ -87,7 +87,7 @@ def by_cause(candidates: Candidates, budget: int, *, seed: int) -> np.ndarray:
 
 
 def for_one_cause(candidates: Candidates, budget: int, *, seed: int) -> np.ndarray:
-    """Of the images closest to one root cause the most uncertain and unlike ones."""
+    """Of the images closest to one root cause those that are unlike."""
     if candidates.target is None:
         raise UsageError("strategy 'cause' selects for one root cause; give its number as `cause`.")
     return select_for_cause(candidates, candidates.target, budget, seed=seed)

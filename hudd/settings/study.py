@@ -221,8 +221,8 @@ class StudySettings:
     )
     cause: int | None = _selection(
         None,
-        help="Select for this root cause alone, by strategy cause: of the images closest to it the most uncertain and "
-        "unlike ones",
+        help="Select for this root cause alone, by strategy cause: of the images closest to it those that are "
+        "unlike",
         bounds=Range(least=1),
         metavar="NUMBER",
     )
