@@ -22,6 +22,7 @@ from hudd.export.manifest import NAME, Manifest
 from hudd.review.review import Review
 
 CLUSTERS = 3
+WRITTEN = tuple(name for name in FORMATS if name != "openodd")  # the causes of these studies have no rules
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def test_everything_tells_the_clusters_as_they_were_reviewed(study, tmp_path):
     review.set(4, name="glare")
     expected = review.groups.label.tolist(), {1: "", 2: "low sun", 4: "glare"}
     out = tmp_path / "out"
-    export(study, out, formats=FORMATS)
+    export(study, out, formats=WRITTEN)
     for name, told in clusters_in(out).items():
         assert told == expected, name
     tasks = json.loads((out / "label-studio" / "tasks.json").read_text())
@@ -196,7 +197,7 @@ def test_what_was_taken_out_of_an_export_does_not_matter(study, tmp_path):
     assert (out / "errors.csv").exists()
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", WRITTEN)
 def test_a_failing_export_leaves_the_old_one(study, tmp_path, monkeypatch, name):
     out = tmp_path / "out"
     export(study, out, formats=(name,))
