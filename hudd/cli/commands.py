@@ -28,6 +28,7 @@ PANELS: dict[str, dict[str, str]] = {
         "show": "show what a study has found so far",
         "check": "hold a study against acceptance criteria",
         "diff": "compare two studies of one test set",
+        "monitor": "export a program that warns of known causes",
         "repair": "read a study's file whole and seal it again",
         "bench": "measure hudd and its peers on this machine",
         "doctor": "list what was built and what is missing",

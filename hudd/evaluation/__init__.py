@@ -17,6 +17,7 @@ from hudd.evaluation.purity import NATURAL, PurityCoverage, is_known, purity_cov
 from hudd.evaluation.ranges import UnsafeRange, unsafe_ranges
 from hudd.evaluation.rates import FailureRate, cross_fitted_rates, cross_fitted_regions, failure_rates
 from hudd.evaluation.regions import Bound, Region
+from hudd.evaluation.roc import Auroc, AurocDifference, auroc, auroc_difference
 from hudd.evaluation.rules import Rule, cluster_rules
 from hudd.evaluation.turns import turn
 from hudd.evaluation.variance import VarianceReduction, most_telling, variance_reduction
@@ -24,6 +25,8 @@ from hudd.evaluation.variance import VarianceReduction, most_telling, variance_r
 __all__ = [
     "NATURAL",
     "SIGNIFICANT",
+    "Auroc",
+    "AurocDifference",
     "Bound",
     "Criterion",
     "FailureRate",
@@ -35,6 +38,8 @@ __all__ = [
     "UnsafeRange",
     "VarianceReduction",
     "Verdict",
+    "auroc",
+    "auroc_difference",
     "cluster_rules",
     "cross_fitted_rates",
     "cross_fitted_regions",

@@ -152,7 +152,7 @@ def cross_fitted_regions(
         (N,) int8 of each group that has a region in more than half of the parts, ascending by number: 1 inside, 0
         outside, -1 in a part where the group has no region.
     """
-    part = _parts(failed, folds, np.random.default_rng([seed, folds]))
+    part = even_parts(failed, folds, np.random.default_rng([seed, folds]))
     inside: dict[int, np.ndarray] = {}
     found: Counter[int] = Counter()
     for one in range(folds):
@@ -163,8 +163,8 @@ def cross_fitted_regions(
     return {group: inside[group] for group in sorted(inside) if 2 * found[group] > folds}
 
 
-def _parts(failed: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:
-    """(N,) part of each image, failures and others divided evenly."""
+def even_parts(failed: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the part, (N,) int64, of each image: failures and others are divided evenly."""
     part = np.empty(len(failed), np.int64)
     for rows in (np.flatnonzero(failed), np.flatnonzero(~failed)):
         part[rng.permutation(rows)] = np.arange(len(rows)) % folds

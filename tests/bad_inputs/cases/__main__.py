@@ -15,4 +15,5 @@ import annotations  # noqa: F401
 import criteria  # noqa: F401
 import studies  # noqa: F401
 import differences  # noqa: F401
+import monitors  # noqa: F401
 from case import CASES  # noqa: F401
