@@ -103,11 +103,11 @@ def _signs(data: Path) -> dict[str, Any]:
         rows = [
             {
                 "cause": rule.cluster,
-                "errors": int((causes.label == rule.cluster).sum()),
-                "small": round(float(small[causes.label == rule.cluster].mean()), 3),
+                "errors": int((causes.of_error == rule.cluster).sum()),
+                "small": round(float(small[causes.of_error == rule.cluster].mean()), 3),
                 "rule": rule.text if rule.p_value <= SIGNIFICANT else "",
             }
-            for rule in rules_of(study, causes.label, known=False)
+            for rule in rules_of(study, causes.of_error, known=False)
         ]
         return {
             "small_of_all": round(float(small.mean()), 3),

@@ -51,7 +51,7 @@ def _targets(case: Split) -> list[dict[str, Any]]:
     study = case.study
     with study.file.reading() as h5:
         member, inside = h5["judge/member"][...], h5["judge/inside"][...]
-    near, wrong = np.where(inside, study.causes.label[member], 0), ~study.split("judge").correct
+    near, wrong = np.where(inside, study.causes.of_error[member], 0), ~study.split("judge").correct
     known = study.split("judge").parameters.get("cause")
     found = []
     for cause in cause_facts(study):

@@ -192,8 +192,8 @@ def _side(study: View, rows: np.ndarray) -> Side:
         return Side({}, np.zeros(len(rows), np.int64), {})
     causes = {cause.number: cause for cause in cause_facts(study) if cause.common}
     of_image = np.zeros(len(study.split("test").path), np.int64)
-    of_image[study.errors] = np.where(np.isin(study.causes.label, list(causes)), study.causes.label, 0)
-    regions = regions_of(study.study, study.causes.label)  # as the rates of the report are counted
+    of_image[study.errors] = np.where(np.isin(study.causes.of_error, list(causes)), study.causes.of_error, 0)
+    regions = regions_of(study.study, study.causes.of_error)  # as the rates of the report are counted
     return Side(causes, of_image[rows], {n: inside[rows] for n, inside in regions.items() if n in causes})
 
 

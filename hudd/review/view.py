@@ -82,7 +82,7 @@ class View:
         """The causes of the errors as found; of an edited cluster, that of most of its errors."""
         own, label = self.study.causes, self.clusters.label
         counts = np.zeros((len(self.clusters.medoid) + 1, len(own.medoid) + 1), np.int64)
-        np.add.at(counts, (label, own.label), 1)
+        np.add.at(counts, (label, own.of_error), 1)
         return replace(own, of_cluster=counts[1:].argmax(axis=1))
 
     @cached_property

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import h5py
 import numpy as np
 
 from hudd.clustering import CauseSplit
-from hudd.store import write_dataset
+from hudd.evaluation import wilson
+from hudd.store import read_text, write_dataset
 from hudd.study.values import row_numbers
-from hudd.summary import Causes, Clusters
+from hudd.summary import CauseFacts, Causes, Clusters, FailureCount
 
 _COLUMNS = {
     "medoid": "error row of the cause's most central member",
@@ -37,8 +41,31 @@ def read_clusters(group: h5py.Group, errors: int) -> Clusters:
     return Clusters(label, medoid, str(group.attrs["layer"]))
 
 
-def read_causes(group: h5py.Group, clusters: Clusters) -> Causes:
-    """Return the causes in the group of the clusters; where there are none, every cluster is one."""
+def write_names(group: h5py.Group, label: np.ndarray, facts: Sequence[CauseFacts]) -> None:
+    """Put what causes are called, ascending by number, into a group of their own."""
+    about = "cause of the error, from 1; 0 where the errors have nothing in common"
+    write_dataset(group, "label", label, dims=("error",), description=about)
+    rates = [fact.rate for fact in facts]
+    texts = {
+        "name": ([fact.name for fact in facts], "what the cause is called"),
+        "rule": ([fact.rule for fact in facts], "condition that sets it apart; empty where there is none"),
+    }
+    for name, (values, about) in texts.items():
+        write_dataset(group, name, values, dims=("cause",), description=about)
+    columns = {
+        "size": ([len(fact.rows) for fact in facts], "errors of the cause"),
+        "failures": (
+            [rate.failures if rate else 0 for rate in rates],
+            "images that fit the rule and fail; of images that did not choose it",
+        ),
+        "images": ([rate.images if rate else 0 for rate in rates], "images that fit the rule; 0 without one"),
+    }
+    for name, (counts, about) in columns.items():
+        write_dataset(group, name, np.array(counts, np.int64), dims=("cause",), description=about)
+
+
+def read_causes(group: h5py.Group, clusters: Clusters, told: h5py.Group | None) -> Causes:
+    """Return the causes in the group of the clusters, with what is told of them; without, every cluster is one."""
     if "cause" not in group:
         return Causes.each(clusters)
     of_cluster: np.ndarray = group["cause"][...]
@@ -50,4 +77,12 @@ def read_causes(group: h5py.Group, clusters: Clusters) -> Causes:
         or any(column.shape != medoid.shape for column in columns.values())
     ):
         raise ValueError(f"what is told of causes is not that of {len(clusters.medoid)} clusters")
-    return Causes(label=of_cluster[clusters.label - 1], of_cluster=of_cluster, **columns)
+    found = Causes(of_error=of_cluster[clusters.label - 1], of_cluster=of_cluster, **columns)
+    if told is None:
+        return found
+    name, rule = (list(read_text(told[text])) for text in ("name", "rule"))
+    counts = list(zip(told["failures"][...].tolist(), told["images"][...].tolist(), strict=True))
+    if not len(name) == len(rule) == len(counts) == len(medoid):
+        raise ValueError(f"what is told of causes is not that of {len(medoid)} causes")
+    rates = [FailureCount(k, n, *wilson(k, n)) if n else None for k, n in counts]
+    return replace(found, name=name, rule=rule, failure_rate=rates)

@@ -223,7 +223,7 @@ class Results:
         """The root causes that the clusters belong to; every cluster is one where an earlier hudd has clustered."""
         clusters = self.clusters
         with self.file.reading() as h5:
-            return read_causes(h5["clusters"], clusters)
+            return read_causes(h5["clusters"], clusters, h5.get("causes"))
 
     # -- the second half
 

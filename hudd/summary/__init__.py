@@ -4,7 +4,7 @@ from hudd.summary.acceptance import acceptance_record, confirming, verdicts
 from hudd.summary.causes import CauseFacts, cause_facts
 from hudd.summary.cautions import assignment_line, cautions
 from hudd.summary.errors import MeanError, mean_errors
-from hudd.summary.findings import Causes, Clusters, Findings, Split
+from hudd.summary.findings import Causes, Clusters, FailureCount, Findings, Split
 from hudd.summary.headline import describe, headline, summarise
 from hudd.summary.notebook import to_html
 from hudd.summary.requirements import Requirements, read_requirements
@@ -17,6 +17,7 @@ __all__ = [
     "Causes",
     "Clusters",
     "ErrorSeverity",
+    "FailureCount",
     "Findings",
     "MeanError",
     "Requirements",

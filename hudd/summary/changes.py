@@ -199,7 +199,7 @@ def _groups(study: Findings, on: str) -> Iterator[tuple[str, int, str, np.ndarra
             yield from (("cause", one, name, near == one) for one, name in (names | {0: _(NOWHERE)}).items())
         elif on == "test":
             label, fits = np.zeros(len(split.label), np.int64), fits_of_causes(study)
-            label[study.errors] = study.causes.label
+            label[study.errors] = study.causes.of_error
             for one, name in names.items():
                 yield "cause", one, name, (label == one) | (fits.get(one, False) & split.correct)
     if study.task.has_classes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -88,6 +88,15 @@ class Clusters:
         return f"{number:02d} {self.name_of(number)}".rstrip()
 
 
+class FailureCount(NamedTuple):
+    """`k` failures among `n` images, and the 95 % interval of their share."""
+
+    k: int
+    n: int
+    low: float
+    high: float
+
+
 @dataclass(frozen=True)
 class Causes:
     """Root causes: unions of clusters that the evidence does not set apart, see :mod:`hudd.clustering.causes`.
@@ -96,7 +105,7 @@ class Causes:
 
     Attributes
     ----------
-    label : ndarray
+    of_error : ndarray
         (N_errors,) int64, cause of each error.
     of_cluster : ndarray
         (k,) int64, cause of each cluster; of one that people have edited, that of most of its errors; 0 for a number
@@ -114,15 +123,23 @@ class Causes:
         none.
     p_inside : ndarray
         (c,) float64, smallest p of the splits inside it; NaN where there is none.
+    name, rule : list of str
+        What each cause is called, and the condition that sets it apart, "" where there is none; empty before the study
+        is evaluated.
+    failure_rate : list of FailureCount or None
+        Failures among images that fit the rule and did not choose it: of the judge set, where there is one.
     """
 
-    label: np.ndarray
+    of_error: np.ndarray
     of_cluster: np.ndarray
     medoid: np.ndarray
     common: np.ndarray
     shared: np.ndarray
     p_apart: np.ndarray
     p_inside: np.ndarray
+    name: list[str] = field(default_factory=list)
+    rule: list[str] = field(default_factory=list)
+    failure_rate: list[FailureCount | None] = field(default_factory=list)
 
     @classmethod
     def each(cls, clusters: Clusters) -> Causes:
@@ -132,13 +149,24 @@ class Causes:
         return cls(clusters.label, numbers, clusters.medoid, np.ones(len(known), bool), known, known, known)
 
     @property
+    def label(self) -> np.ndarray:
+        """(N_errors,) int64, cause of each error; 0 where its errors have nothing in common, no rule either."""
+        told = self.common | [bool(rule) for rule in self.rule] if self.rule else self.common
+        return np.where(told[self.of_error - 1], self.of_error, 0)
+
+    @property
+    def size(self) -> np.ndarray:
+        """(c,) int64, errors of each cause."""
+        return np.bincount(self.of_error, minlength=len(self.medoid) + 1)[1:]
+
+    @property
     def numbers(self) -> list[int]:
         """Numbers of the causes, ascending."""
         return list(range(1, len(self.medoid) + 1))
 
     def members(self, number: int) -> np.ndarray:
         """Return the error rows of a cause, ascending."""
-        return np.flatnonzero(self.label == number)
+        return np.flatnonzero(self.of_error == number)
 
     def clusters(self, number: int) -> list[int]:
         """Return the numbers of the clusters of a cause, ascending."""

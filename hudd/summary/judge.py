@@ -48,7 +48,7 @@ def causes_near(study: Findings) -> np.ndarray:
         )
     with study.file.reading() as h5:
         member, inside = h5["judge/member"][...], h5["judge/inside"][...]
-    count, label = len(study.split("judge").path), study.causes.label
+    count, label = len(study.split("judge").path), study.causes.of_error
     if member.shape != (count,) or (count and not (0 <= member.min() <= member.max() < len(label))):
         raise ValueError(f"the judge set's {count} images have no place among the errors")
     return np.asarray(np.where(inside, label[member], 0), np.int64)

@@ -8,11 +8,12 @@ import torch
 
 from hudd.cli.opening import _settings
 from hudd.clustering import find_causes
-from hudd.errors import UsageError
+from hudd.errors import HuddError, UsageError
 from hudd.review.view import view
 from hudd.study import Study
 from hudd.study.settings import Settings
 from hudd.study.steps import cluster as cluster_step
+from hudd.summary import cause_facts
 
 pytestmark = pytest.mark.slow
 
@@ -116,13 +117,39 @@ def test_the_default_tells_which_clusters_have_one_cause(by_default):
     )
     for name in ("of_cluster", "medoid", "common", "shared", "p_apart", "p_inside"):
         np.testing.assert_array_equal(getattr(causes, name), getattr(found, name))
-    np.testing.assert_array_equal(causes.label, causes.of_cluster[clusters.label - 1])
-    assert np.isfinite(causes.shared[np.bincount(causes.label)[1:] > 1]).all()
+    np.testing.assert_array_equal(causes.of_error, causes.of_cluster[clusters.label - 1])
+    assert np.isfinite(causes.shared[np.bincount(causes.of_error)[1:] > 1]).all()
     assert sorted(np.concatenate([causes.members(number) for number in causes.numbers])) == list(
-        range(len(causes.label))
+        range(len(causes.of_error))
     )
     assert sorted(one for number in causes.numbers for one in causes.clusters(number)) == clusters.numbers
     assert view(study).causes.of_cluster.tolist() == causes.of_cluster.tolist()
+
+
+def test_causes_have_names_once_the_study_is_evaluated(by_default, tmp_path):
+    _, study = by_default
+    shutil.copytree(study.path, tmp_path / "named")
+    named = Study.open(tmp_path / "named")
+    if named.has("evaluation"):
+        named.force("evaluate")
+    assert named.causes.name == named.causes.rule == named.causes.failure_rate == []
+    found = named.evaluate().causes
+    facts = {fact.number: fact for fact in cause_facts(named)}
+    assert found.name == [facts[number].name for number in found.numbers]
+    assert found.rule == [facts[number].rule for number in found.numbers]
+    assert found.size.tolist() == [len(facts[number].rows) for number in found.numbers]
+    for number, counted in zip(found.numbers, found.failure_rate, strict=True):
+        rate = facts[number].rate
+        assert counted == (rate and (rate.failures, rate.images, *rate.interval))
+        expected = number if facts[number].common else 0
+        assert set(found.label[found.members(number)].tolist()) == {expected}
+    with named.file.reading() as h5:
+        np.testing.assert_array_equal(h5["causes/label"], found.label)
+    with named.journal.writing() as h5:
+        del h5["causes/name"]
+        h5["causes/name"] = ["one too many"] * (len(found.name) + 1)
+    with pytest.raises(HuddError, match="what is told of causes"):
+        _ = named.causes
 
 
 def test_a_study_without_causes_has_every_cluster_as_one(by_default, tmp_path):

@@ -20,7 +20,7 @@ def test_one_cause_gets_all_labels(finished, capsys):
     study = type(finished).open(finished.path)
     assert (study.settings.strategy, study.settings.cause) == ("cause", 1)
     causes, clusters = study.causes, study.clusters
-    of_cluster = {cluster: int(causes.label[clusters.label == cluster][0]) for cluster in clusters.numbers}
+    of_cluster = {cluster: int(causes.of_error[clusters.label == cluster][0]) for cluster in clusters.numbers}
     assert {of_cluster[cluster] for cluster in study.selection.cluster.tolist()} == {1}
     with pytest.raises(UsageError, match="there is no cause 99"):
         study.configure(cause=99).select()

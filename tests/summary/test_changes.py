@@ -61,7 +61,7 @@ def test_on_the_test_set_errors_are_of_their_cause_and_others_where_its_rule_hol
     before, after = run["before"], run["after"]
     cause = own.cause(1)
     label = np.zeros(len(before), int)
-    label[study.errors] = study.causes.label
+    label[study.errors] = study.causes.of_error
     assert (cause.failures, cause.fixed) == ((label == 1).sum(), (after & (label == 1)).sum())
     inside = before & (test.parameters["angle"] >= 25)
     assert (cause.correct, cause.regressed) == (inside.sum(), (inside & ~after).sum())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -18,12 +19,14 @@ from hudd.evaluation import (
 )
 from hudd.store import write_dataset
 from hudd.study.fingerprint import digest
+from hudd.study.grouping import write_names
 from hudd.study.inputs import Inputs
 from hudd.study.journal import Journal
 from hudd.study.measures import purity_of, variance_of
 from hudd.study.step import Step
 from hudd.study.steps import cluster, judge
 from hudd.study.wording import named, rates_of, rules_of
+from hudd.summary import cause_facts
 
 _CONTENTS = 2  # 1 had neither shifts nor the parameters of rules
 
@@ -63,8 +66,9 @@ def _measure(inputs: Inputs, journal: Journal, mark: str) -> None:
     variance = variance_of(inputs.results, labels)
     purity = purity_of(inputs.results, labels)
     rules = rules_of(inputs.results, labels)
-    causes = rules_of(inputs.results, inputs.results.causes.label)
-    rates = rates_of(inputs.results, inputs.results.causes.label) if causes else []
+    found = inputs.results.causes
+    causes = rules_of(inputs.results, found.of_error)
+    rates = rates_of(inputs.results, found.of_error) if causes else []
     with journal.committing("evaluate", mark, started) as h5:
         journal.forget(h5, "evaluate")
         journal.forget_after(h5, "evaluate")
@@ -84,6 +88,9 @@ def _measure(inputs: Inputs, journal: Journal, mark: str) -> None:
             _write_rates(group.create_group("rates"), rates)
         if rules:
             _write_rules(group.create_group("rules"), rules, [named(rule, inputs.results) for rule in rules])
+        facts = sorted(cause_facts(inputs.results), key=lambda fact: fact.number)
+        label = replace(found, rule=[fact.rule for fact in facts]).label
+        write_names(h5.create_group("causes"), label, facts)
 
 
 def _write_variance(group: h5py.Group, found: VarianceReduction) -> None:
@@ -179,9 +186,10 @@ def _write_rates(group: h5py.Group, rates: list[FailureRate]) -> None:
 STEP = Step(
     name="evaluate",
     requires=("cluster", "test/judge"),
-    outputs={"evaluate": ("evaluation",), "judge": ("judge",)},
+    outputs={"evaluate": ("evaluation", "causes"), "judge": ("judge",)},
     shards=("judge",),
-    version=3,  # 1 had no rules of attributes, and took each cluster's p-value by itself; 2 no failure rates
+    # 1 had no rules of attributes, and took each cluster's p-value by itself; 2 no failure rates; 3 no names of causes
+    version=4,
     run=run,
     fingerprint=fingerprints,
 )

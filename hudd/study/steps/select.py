@@ -113,7 +113,7 @@ def candidates_of(inputs: Inputs, journal: Journal, closest: ClosestMembers) -> 
         estimate=partial(doubt.failure, inputs, journal),
         prediction=results.split("improvement").prediction,
         embed=partial(embedding.embedding, inputs, journal),
-        cause=causes.label,
+        cause=causes.of_error,
         common=causes.common,
         alike=partial(alike, results),
         target=inputs.settings.cause,
