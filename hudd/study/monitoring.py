@@ -175,7 +175,7 @@ def fit_monitor(
     count = len(results.split("test").path)
     failed, cause = np.zeros(count, bool), np.zeros(count, np.int64)
     failed[results.errors] = True
-    labels = results.causes.label
+    labels = results.causes.of_error
     cause[results.errors] = np.where(np.isin(labels, list(names)), labels, 0)
     _check(inputs, failed, cause)
     module, source = inputs.model.module, inputs.source("test")
