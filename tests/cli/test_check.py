@@ -4,7 +4,9 @@ import json
 from xml.etree import ElementTree
 
 import pytest
+from rich.console import Console
 
+from hudd.cli import printing
 from hudd.report import write_report
 from hudd.study import Study
 
@@ -68,7 +70,7 @@ def test_a_study_that_fails(hudd, tiny, criteria, tmp_path):
 
 
 def test_it_fits_sixty_columns(hudd, tiny, criteria, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(printing, "console", Console(highlight=False, width=60))
     code, out, _ = hudd("check", tiny, "--criteria", criteria(0.001))
     assert code == 1
     table = [line for line in out.splitlines() if line[:1] in "┏┃┡│└"]
