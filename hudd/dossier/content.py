@@ -90,7 +90,10 @@ class Exposure:
 
 @dataclass(frozen=True)
 class Seen:
-    """The least and the largest number of a parameter among the failures of a condition that fulfil it."""
+    """The shortest range of a parameter with 95 % of the failures of a condition that fulfil it.
+
+    Of an angle, `low` may exceed `high`: the range then runs through the end of the period.
+    """
 
     parameter: str
     low: float
@@ -141,7 +144,7 @@ class TriggeringCondition:
     region : list of dict or None
         The rule as data: ``parameter``, ``low``, ``high``, ``value``, ``outside``, see the format of a study.
     seen : list of Seen
-        Where in the region the failures were: its bounds may lie anywhere between these and the images that are right.
+        Where in the region the failures were: its bounds may lie anywhere between these and other images.
     errors : int
         Failures that were found to have this cause.
     share : Rate

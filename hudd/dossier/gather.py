@@ -30,6 +30,7 @@ from hudd.dossier.domain import domain_of
 from hudd.dossier.method import method_of
 from hudd.errors import HuddError
 from hudd.evaluation import Region
+from hudd.evaluation.ranges import shortest
 from hudd.review.view import View, view
 from hudd.summary import cause_facts
 from hudd.summary.acceptance import confirming
@@ -176,14 +177,14 @@ class _Gathering:
         )
 
     def _seen(self, region: Region, fact: CauseFacts) -> list[Seen]:
-        columns, found = self.columns["test"], []
+        columns, angles, found = self.columns["test"], self.results.settings.angles, []
         inside = region.holds(columns, len(self.results.split("test").path))
         rows = self.results.errors[fact.rows]
         rows = rows[inside[rows]]
         for name in dict.fromkeys(bound.parameter for bound in region.bounds if bound.value is None):
             if len(rows):
                 numbers = np.asarray(columns[name], float)[rows]
-                found.append(Seen(name, float(numbers.min()), float(numbers.max())))
+                found.append(Seen(name, *shortest(numbers, 0.95, angles.get(name))))
         return found
 
     def _exposure(self, split: str, region: Region) -> Exposure:

@@ -87,14 +87,14 @@ def unsafe_ranges(
                 break
             values = np.asarray(parameters[name], np.float64)
             period = (angles or {}).get(name)
-            low, high = _shortest(values[labels == cluster], share, period)
+            low, high = shortest(values[labels == cluster], share, period)
             known = values[np.isfinite(values)] if period is None else values[np.isfinite(values)] % period
             inside = (low <= known) & (known <= high) if low <= high else (known >= low) | (known <= high)
             ranges.append(UnsafeRange(cluster, name, low, high, reduction, float(inside.mean())))
     return ranges
 
 
-def _shortest(values: np.ndarray, share: float, period: float | None) -> tuple[float, float]:
+def shortest(values: np.ndarray, share: float, period: float | None) -> tuple[float, float]:
     """Shortest interval, or arc, that holds the share of the values."""
     values = np.sort(values[np.isfinite(values)] if period is None else values[np.isfinite(values)] % period)
     count = max(1, math.ceil(share * len(values) - 1e-9))

@@ -62,7 +62,8 @@ def test_every_identifier_leads_to_its_images(demo, dossier):
             assert next(e for e in one.exposure if e.set == "test").images == inside.sum()
             for each in one.seen:
                 numbers = np.asarray(columns[each.parameter], float)[found][inside[found]]
-                assert (each.low, each.high) == (numbers.min(), numbers.max())
+                assert each.low <= each.high
+                assert ((numbers >= each.low) & (numbers <= each.high)).mean() >= 0.95
 
 
 def test_a_rule_is_confirmed_with_its_rate(dossier):
