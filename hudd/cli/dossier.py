@@ -29,7 +29,8 @@ def dossier(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="A YAML file of decisions about conditions: who accepted or rejected which, and when.",
+            help="A YAML file of decisions about conditions: who accepted or rejected which, and when; by default "
+            "those made on the served report.",
             show_default=False,
         ),
     ] = None,

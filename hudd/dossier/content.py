@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from hudd.errors import HuddError
+from hudd.review.decisions import Decision
 from hudd.text import to_json
 
 T = TypeVar("T")
@@ -118,15 +119,6 @@ class Change:
     regressed: int
     p_value: float
     excess_p_value: float | None
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What a person decided about a triggering condition, "accepted" or "rejected", and when."""
-
-    decision: str
-    reviewer: str
-    date: str
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hudd.dossier.content import Decision
 from hudd.dossier.gather import gather
 from hudd.dossier.method import SETTINGS
 from hudd.dossier.page import pictures_of, render
 from hudd.dossier.pdf import to_pdf
 from hudd.errors import UsageError
+from hudd.review.decisions import Decision
 from hudd.store.files import write_error, write_whole
 from hudd.text import to_json
 
@@ -41,7 +41,8 @@ def write(
     odd : str
         The operational design domain in your words; paragraphs are separated by empty lines.
     decisions : mapping of str to Decision, optional
-        What people decided about conditions, by their identifiers, see :func:`hudd.dossier.read_decisions`.
+        What people decided about conditions, by their identifiers, see :func:`hudd.dossier.read_decisions`; by default
+        what they decided on the served report.
     overwrite : bool
         Replace these files where they are there.
 

@@ -15,7 +15,6 @@ from hudd.dossier.content import (
     VERSION,
     Change,
     DataSet,
-    Decision,
     Dossier,
     Exposure,
     Picture,
@@ -25,12 +24,12 @@ from hudd.dossier.content import (
     System,
     TriggeringCondition,
 )
-from hudd.dossier.decisions import check_decisions
 from hudd.dossier.domain import domain_of
 from hudd.dossier.method import method_of
 from hudd.errors import HuddError
 from hudd.evaluation import Region
 from hudd.evaluation.ranges import shortest
+from hudd.review.decisions import Decision, check_decisions, saved_decisions
 from hudd.review.view import View, view
 from hudd.summary import cause_facts
 from hudd.summary.acceptance import confirming
@@ -61,7 +60,7 @@ def gather(study: Results, statement: str = "", decisions: Mapping[str, Decision
     statement : str
         The operational design domain in the user's own words.
     decisions : mapping of str to Decision, optional
-        What people decided, by the identifiers of conditions.
+        What people decided, by the identifiers of conditions; by default what they decided on the served report.
 
     Raises
     ------
@@ -77,14 +76,15 @@ def gather(study: Results, statement: str = "", decisions: Mapping[str, Decision
                 f"'{results.path}' has no {group} yet, which a dossier needs; 'hudd {step} {results.path}' makes it."
             )
     with study.file.sound():
-        return _Gathering(results, decisions or {}).dossier(statement)
+        return _Gathering(results, decisions).dossier(statement)
 
 
 class _Gathering:
     """What several parts of the dossier are made of."""
 
-    def __init__(self, results: View, decisions: Mapping[str, Decision]) -> None:
-        self.results, self.decisions = results, decisions
+    def __init__(self, results: View, decisions: Mapping[str, Decision] | None) -> None:
+        self.results, self.given = results, decisions
+        self.decisions = saved_decisions(results.path) if decisions is None else decisions
         self.provenance = results.provenance
         self.splits = [name for name in USES if results.has(f"splits/{name}")]
         self.facts = cause_facts(results)
@@ -99,7 +99,8 @@ class _Gathering:
         known = test.label >= 0
         identifiers = cause_identifiers(results)
         names = [identifiers[fact.number] for fact in self.facts]
-        check_decisions(self.decisions, names)
+        if self.given is not None:  # those saved may be of an earlier DNN or test set
+            check_decisions(self.given, names)
         used = {bound.parameter for region in self.regions.values() for bound in region.bounds}
         return Dossier(
             format=FORMAT,

@@ -11,9 +11,11 @@ from hudd.language import gettext as _
 from hudd.language import ngettext
 from hudd.report.chapters import Card, Chapter
 from hudd.report.facts import Facts
+from hudd.review.decisions import Decision, saved_decisions
 from hudd.review.view import View
 from hudd.summary import CauseFacts, cause_facts
 from hudd.summary.changes import GroupChange, RunChange, run_changes
+from hudd.summary.conditions import cause_identifiers
 
 _PICTURES = 6
 
@@ -22,7 +24,8 @@ _PICTURES = 6
 class CauseEntry:
     """A cause as the page shows it.
 
-    ``cards`` are a row of pictures, ``change`` is what became of its images by retraining, ``action`` what to do next.
+    ``cards`` are a row of pictures, ``change`` is what became of its images by retraining, ``action`` what to do next,
+    ``identifier`` names it as a triggering condition, ``decision`` is what people decided about it.
     """
 
     facts: CauseFacts
@@ -30,6 +33,8 @@ class CauseEntry:
     chapters: list[Chapter]
     change: GroupChange | None
     action: str
+    identifier: str
+    decision: Decision | None
 
 
 def first_change(study: View, facts: Facts) -> RunChange | None:
@@ -44,12 +49,14 @@ def entries(
     """Return the causes in order: those with something in common first, larger ones before smaller ones."""
     by_label = {chapter.cluster.label: chapter for chapter in chapters}
     mode = facts.retrained[0].mode if facts.retrained else ""
+    names, decisions = cause_identifiers(study), saved_decisions(study.path)
     found = []
     for cause in cause_facts(study, mode):
         own = [by_label[label] for label in cause.clusters if label in by_label]
         if own:
             group = change.cause(cause.number) if change else None
-            found.append(CauseEntry(cause, _row(own), own, group, _action(cause, own, group, facts)))
+            action, name = _action(cause, own, group, facts), names[cause.number]
+            found.append(CauseEntry(cause, _row(own), own, group, action, name, decisions.get(name)))
     return found
 
 

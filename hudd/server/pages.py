@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import threading
+from dataclasses import asdict
 from gettext import NullTranslations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,11 +25,13 @@ from hudd.errors import HuddError, UsageError
 from hudd.language import spoken
 from hudd.report.page import render
 from hudd.report.report import LiveReport
+from hudd.review.decisions import save_decision, saved_decisions
 from hudd.review.labelling import Labels
 from hudd.review.review import EditConflict, Review
 from hudd.review.texts import LONGEST
 from hudd.review.view import view
 from hudd.store.seal import digest_of
+from hudd.summary.conditions import cause_identifiers
 from hudd.text import printable
 
 if TYPE_CHECKING:
@@ -110,6 +113,8 @@ class Pages:
             Route("/", self.report),
             Route("/notes", self.notes),
             Route("/notes/{cluster:int}", self.save_note, methods=["PUT"]),
+            Route("/decisions", self.decisions),
+            Route("/decisions/{condition:str}", self.save_decision, methods=["PUT"]),
             Route("/clusters/{edit:str}", self.edit, methods=["POST"]),
             Route("/shot/{name:str}", self.shot),
             Route("/label", self.label),
@@ -163,6 +168,28 @@ class Pages:
             opened = self._opened()
             opened.review.set(cluster, revision=opened.based_on(revision), known=known, **content)
             return JSONResponse(content)
+
+        return await run_in_threadpool(save)
+
+    def decisions(self, request: Request) -> Response:
+        """Answer what was decided about conditions, by their identifiers."""
+        found = saved_decisions(self._opened().study.path)
+        return JSONResponse({name: asdict(one) for name, one in found.items()})
+
+    async def save_decision(self, request: Request) -> Response:
+        """Save what was decided about a condition: ``was`` is what it takes the place of."""
+        content, name = await _content(request), request.path_params["condition"]
+        if not {"decision", "was"} <= set(content) <= {"decision", "reviewer", "was"}:
+            raise UsageError("a decision needs decision, reviewer and was, that which it takes the place of.")
+        known = content.pop("was")
+
+        def save() -> Response:
+            study = self._opened().study
+            if name not in cause_identifiers(view(study)).values():
+                raise UsageError(f"'{printable(name)}' is no condition of this study; read the page again.")
+            save_decision(study.path, name, content if content["decision"] else None, known=known)
+            found = saved_decisions(study.path)
+            return JSONResponse(asdict(found[name]) if name in found else None)
 
         return await run_in_threadpool(save)
 

@@ -32,20 +32,26 @@ def read_yaml(path: Path, what: str) -> Any:
     UsageError
         If it cannot be read, is not YAML, has a key twice, or refers to a part of itself.
     """
-    import yaml  # most commands need none
-
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST + 1)
-        if len(content) > _LARGEST:
-            raise UsageError(f"'{path}' has more than {_LARGEST >> 20} MiB; name a YAML file of {what}.")
-        root = yaml.compose(content.decode("utf-8-sig"), Loader=yaml.BaseLoader)
-        return None if root is None else _value(root, path, set())
     except FileNotFoundError:
         raise UsageError(f"there is no file '{path}'; name a YAML file of {what}.") from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UsageError(f"'{path}' cannot be read ({reason}); name a YAML file of {what}.") from error
+    return parse_yaml(content, path, what)
+
+
+def parse_yaml(content: bytes, path: Path, what: str) -> Any:
+    """Return what the bytes of a YAML file hold, see :func:`read_yaml`."""
+    import yaml  # most commands need none
+
+    try:
+        if len(content) > _LARGEST:
+            raise UsageError(f"'{path}' has more than {_LARGEST >> 20} MiB; name a YAML file of {what}.")
+        root = yaml.compose(content.decode("utf-8-sig"), Loader=yaml.BaseLoader)
+        return None if root is None else _value(root, path, set())
     except UsageError:
         raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:

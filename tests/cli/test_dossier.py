@@ -17,6 +17,9 @@ import pytest
 from hudd.dossier import Decision, Dossier, pdf, schema, write
 from hudd.dossier.gather import gather
 from hudd.evaluation import Region
+from hudd.report import write_report
+from hudd.review.decisions import NAME as DECISIONS
+from hudd.review.decisions import save_decision
 from hudd.study import Study
 from hudd.summary.columns import columns_of
 
@@ -171,6 +174,20 @@ def test_a_domain_that_is_no_text_is_refused(demo, hudd, tmp_path, content):
     assert code == 2
     assert "odd.txt" in err
     assert not (tmp_path / "out").exists()
+
+
+def test_decisions_of_the_served_report_are_taken_over(demo, dossier):
+    study, name = Study.open(demo), dossier.conditions[0].identifier
+    for each in (name, "TC-000000000000"):  # the other one of an earlier test set
+        save_decision(study.path, each, {"decision": "accepted", "reviewer": "A"}, known=None)
+    try:
+        found = gather(study).conditions[0]
+        assert (found.status, found.decision.reviewer) == ("accepted", "A")
+        assert gather(study, decisions={}).conditions[0].decision is None
+        page = write_report(study, study.path / "decided.html").read_text(encoding="utf-8")
+        assert "accepted by A on" in page
+    finally:
+        (study.path / DECISIONS).unlink()
 
 
 def test_decisions_stand_in_the_dossier(demo, dossier, hudd, tmp_path, monkeypatch):

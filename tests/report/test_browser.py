@@ -1,13 +1,17 @@
 """Pages driven in headless Chromium, over its debugging pipe."""
 
 import json
+from dataclasses import asdict
 
 import h5py
 import pytest
 
 from hudd.report import write_report
+from hudd.review.decisions import save_decision, saved_decisions
 from hudd.review.labelling import Labels
 from hudd.review.review import Review
+from hudd.review.view import view
+from hudd.summary.conditions import cause_identifiers
 
 pytestmark = [pytest.mark.timing, pytest.mark.slow]
 
@@ -148,6 +152,40 @@ def test_notes_survive_a_reload(browser, make_study, running):
         browser.until("document.querySelector('.review [name=name]').value === 'too <b>dark</b>'")
         assert browser.complaints() == []
         assert all(url.startswith((address, "data:", "about:")) for url in browser.requested())
+
+
+def test_decisions_survive_a_reload_and_those_of_others_are_shown(browser, make_study, running):
+    study = make_study()
+    study.path.mkdir()
+    name, told = (
+        next(iter(cause_identifiers(view(study)).values())),
+        "document.querySelector('.saved').textContent",
+    )
+    decide = (
+        "((decision, reviewer) => {{ const form = document.querySelector('.decision'); "
+        "form.elements.decision.value = decision; form.elements.reviewer.value = reviewer; form.requestSubmit(); }})"
+        "('{}', '{}')"
+    )
+    ready = "!!document.querySelector('.decision button:enabled')"
+    with running(study) as (address, token):
+        browser.fresh(f"{address}/?token={token}")
+        browser.until(ready)
+        browser.js(decide.format("accepted", "A. Reviewer"))
+        browser.until(f"{told} === 'saved'")
+        assert saved_decisions(study.path)[name].decision == "accepted"
+        browser.open(f"{address}/?token={token}")
+        browser.until(
+            f"{ready} && document.querySelector('.decision [name=reviewer]').value === 'A. Reviewer'"
+        )
+        assert browser.complaints() == []
+        shown = asdict(saved_decisions(study.path)[name])
+        save_decision(study.path, name, {"decision": "rejected", "reviewer": "B"}, known=shown)
+        browser.js(decide.format("", ""))
+        browser.until(f"{told}.endsWith('was rejected (B) by others meanwhile.')")
+        assert browser.js("document.querySelector('.decision [name=reviewer]').value") == "B"
+        browser.js(decide.format("", ""))
+        browser.until(f"{told} === 'saved'")
+        assert saved_decisions(study.path) == {}
 
 
 def test_clusters_are_merged_split_and_put_back(browser, make_study, running):

@@ -5,8 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from hudd.review.decisions import saved_decisions
 from hudd.review.labelling import Labels
 from hudd.review.review import Review
+from hudd.review.view import view
+from hudd.summary.conditions import cause_identifiers
 
 pytestmark = pytest.mark.slow
 
@@ -217,3 +220,46 @@ def test_what_cannot_be_kept_is_refused(client, study, content):
     for sent in (content, with_all):
         assert client.put("/notes/1", content=sent).status_code == 400
     assert not (study.path / "review.jsonl").exists()
+
+
+def test_decisions_about_conditions_are_saved(client, study):
+    name = next(iter(cause_identifiers(view(study)).values()))
+    assert client.get("/decisions").json() == {}
+    content = {"decision": "accepted", "reviewer": "A. Reviewer", "was": None}
+    saved = client.put(f"/decisions/{name}", json=content)
+    assert saved.status_code == 200
+    assert client.get("/decisions").json() == {name: saved.json()}
+    assert saved_decisions(study.path)[name].reviewer == "A. Reviewer"
+    late = client.put(f"/decisions/{name}", json={**content, "decision": "rejected"})
+    assert late.status_code == 409
+    assert late.json()["now"] == {"decision": saved.json()}
+    assert client.put(f"/decisions/{name}", json={"decision": "", "was": saved.json()}).json() is None
+    assert client.get("/decisions").json() == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        (
+            "TC-000000000000",
+            {"decision": "accepted", "reviewer": "A", "was": None},
+            "no condition of this study",
+        ),
+        (None, {"decision": "maybe", "reviewer": "A", "was": None}, "choose one of: accepted, rejected"),
+        (None, {"decision": "accepted", "reviewer": "", "was": None}, "reviewer of"),
+        (None, {"decision": "accepted", "was": None}, "needs the keys"),
+        (None, {"decision": ["accepted"], "reviewer": "A", "was": None}, "choose one of"),
+        (None, {"decision": "accepted", "reviewer": "A"}, "a decision needs"),
+        (
+            None,
+            {"decision": "accepted", "reviewer": "A", "was": None, "date": "2026-01-01"},
+            "a decision needs",
+        ),
+    ],
+)
+def test_what_is_no_decision_is_refused(client, study, name, content, told):
+    name = name or next(iter(cause_identifiers(view(study)).values()))
+    refused = client.put(f"/decisions/{name}", json=content)
+    assert refused.status_code == 400
+    assert told in refused.text
+    assert saved_decisions(study.path) == {}

@@ -167,6 +167,28 @@
       form.addEventListener("submit", (event) => { event.preventDefault(); save(form); });
       form.addEventListener("input", () => { tell(say("saving …")); clearTimeout(waiting.get(form)); waiting.set(form, setTimeout(save, 400, form)); });
     });
+    // Decisions about causes; what a page has not shown is not replaced.
+    const conditions = $$(".decision"), decided = new Map();
+    const show = (form, found) => {
+      decided.set(form, found);
+      form.elements.decision.value = found ? found.decision : "";
+      form.elements.reviewer.value = found ? found.reviewer : form.elements.reviewer.value;
+      $(".date", form).textContent = found ? found.date : "";
+      [...form.elements].forEach((element) => { element.disabled = false; });
+    };
+    if (conditions.length) send("/decisions").then((found) => conditions.forEach((form) => show(form, found[form.dataset.condition] || null))).catch(() => tell(say("the server has gone"), true));
+    conditions.forEach((form) => form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      tell(say("saving …"));
+      try {
+        const { decision, reviewer } = form.elements;
+        show(form, await send(`/decisions/${form.dataset.condition}`, "PUT", { decision: decision.value, reviewer: reviewer.value, was: decided.get(form) }));
+        tell(say("saved"));
+      } catch (error) {
+        if (error.now) show(form, error.now.decision);
+        tell(say("not saved: {reason}", { reason: error.message }), true);
+      }
+    }));
     // A merge or split changes sizes, risks and rules: the page is read again, at the same cluster. So it is where others
     // have merged or split what it shows.
     const told = sessionStorage.getItem("hudd-told");
