@@ -61,7 +61,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "selection/outside",
         "selection/nearest/*",
     ),
-    "evaluation": ("evaluation/*",),
+    "evaluation": ("evaluation/*", "causes/*"),
     "images drawn for retraining": ("retraining/*/bag", "retraining/*/cluster", "retraining/*/before"),
     "retrained predictions": ("retraining/*/after", "retraining/*/recovery"),
     "losses of the retraining": ("retraining/*/history/*",),

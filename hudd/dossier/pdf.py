@@ -10,6 +10,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from PIL import ImageFile
+
 from hudd.errors import HuddError
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -70,10 +72,15 @@ def by_chromium(browser: str, page: str) -> bytes:
 
 def _weasyprint() -> Any:
     """Return WeasyPrint; None where it, or Pango, is not installed."""
+    truncated = ImageFile.LOAD_TRUNCATED_IMAGES
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import weasyprint
     except (ImportError, OSError):
         return None
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = (
+            truncated  # WeasyPrint has it that half an image is one, for everybody
+        )
     return weasyprint

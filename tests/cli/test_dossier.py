@@ -7,6 +7,8 @@ import io
 import json
 import re
 import shutil
+import subprocess
+import sys
 
 import jsonschema
 import numpy as np
@@ -97,6 +99,14 @@ def test_it_says_what_it_is_not(folder):
     assert "No &lt;b&gt;other&lt;/b&gt; script." in text
     for name in ("ISO 21448", "ISO/PAS 8800", "AMLAS", "Annex IV"):
         assert name in text
+
+
+def test_weasyprint_does_not_make_half_images_whole():
+    code = (
+        "from PIL import ImageFile; from hudd.dossier.pdf import _weasyprint; _weasyprint(); "
+        "assert not ImageFile.LOAD_TRUNCATED_IMAGES"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 MAKERS = {
