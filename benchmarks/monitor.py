@@ -1,4 +1,4 @@
-"""How well an exported monitor tells failures on judge halves, beside the DNN's own largest probability.
+"""AUROC of an exported monitor for failures on judge sets, and that of the DNN's largest probability.
 
 Each bundled case is made with a seed that nothing was chosen on; half of its test set, drawn by the seed, judges. Takes
 minutes a case, most of them for training.

@@ -25,8 +25,8 @@ def monitor(
 ) -> None:
     """Export a program that says which cause of failures an image is near, with an alarm.
 
-    It needs torch alone. Printed is how well its score tells failures, on the judge set where there is one, beside the
-    DNN's own largest probability; which of the two is better depends on the DNN.
+    It needs torch alone. The AUROC of its score for failures, on the judge set where there is one, is compared with
+    that of the DNN's largest probability; which of the two is better depends on the DNN.
 
     [bold]Examples[/]
 

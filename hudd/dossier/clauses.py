@@ -32,7 +32,7 @@ STANDARDS = [
                 "Clause 7",
                 "potential functional insufficiencies and triggering conditions",
                 "4 triggering conditions, appendix A images",
-                "a systematic analysis beside this search; review of each candidate",
+                "a systematic analysis in addition to this search; review of each candidate",
             ),
             Clause(
                 "Clause 8",

@@ -1,4 +1,4 @@
-"""How well a monitor tells failures, beside what the DNN's own output says."""
+"""AUROC of a monitor for failures, compared with that of what the DNN's output says."""
 
 from __future__ import annotations
 
