@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hudd.dossier.content import Change, Rate
-from hudd.evaluation import SIGNIFICANT, Region, holm, mcnemar, wilson
+from hudd.evaluation import SIGNIFICANT, Region, holm, wilson
+from hudd.evaluation.paired import paired_change
+from hudd.evaluation.rates import excess
 
 if TYPE_CHECKING:
     from hudd.review.view import View
@@ -36,15 +38,6 @@ def is_reduced(change: Change) -> bool:
 def is_mitigated(change: Change) -> bool:
     """Say whether it did, and the DNN no longer fails more often in the region than outside, beyond chance."""
     return is_reduced(change) and change.excess_p_value is not None and change.excess_p_value > SIGNIFICANT
-
-
-def _excess(failed: np.ndarray, inside: np.ndarray, known: np.ndarray) -> float:
-    """P-value of as many failures inside of a region, of Fisher's exact test."""
-    from scipy.stats import fisher_exact  # takes longer to import than results take to show
-
-    sets = (inside & failed, inside & ~failed, ~inside & failed, ~inside & ~failed)
-    counts = np.reshape([int((one & known).sum()) for one in sets], (2, 2))
-    return float(fisher_exact(counts, "greater").pvalue)
 
 
 class Changes:
@@ -105,7 +98,7 @@ class Changes:
         number, made, told = run
         rows = fits & self._known
         before, after = (np.asarray(told[when], bool)[rows] for when in ("before", "after"))
-        paired = mcnemar(int((~before & after).sum()), int((before & ~after).sum()), int(rows.sum()))
+        paired = paired_change(before, after)
         weights = str(made.get("weights", ""))
         return Change(
             strategy=self.strategy,
@@ -120,7 +113,7 @@ class Changes:
             p_value=paired.p_value,
             excess_p_value=None
             if fits.all()
-            else _excess(~np.asarray(told["after"], bool), fits, self._known),
+            else excess(fits, self._known, ~np.asarray(told["after"], bool)),
         )
 
     def _digest(self, weights: str) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from hudd.errors import UsageError
 from hudd.evaluation.chance import SIGNIFICANT
 from hudd.lazy import special
@@ -83,3 +85,9 @@ def mcnemar(fixed: int, regressed: int, images: int) -> PairedChange:
     tail = float(special.bdtr(min(fixed, regressed), changed, 0.5)) if changed else 1.0
     p_value = min(1.0, 2 * tail)
     return PairedChange(fixed, regressed, images, p_value)
+
+
+def paired_change(before: np.ndarray, after: np.ndarray) -> PairedChange:
+    """Test a change of a DNN, of images that are right or not, (N,) bool, before it and after it."""
+    before, after = np.asarray(before, bool), np.asarray(after, bool)
+    return mcnemar(int((~before & after).sum()), int((before & ~after).sum()), len(before))

@@ -177,11 +177,21 @@ def _counts(fits: np.ndarray, counted: np.ndarray, failed: np.ndarray) -> np.nda
     return np.array([(one & counted).sum() for one in sets], np.int64)
 
 
-def _tested(counts: Mapping[int, Sequence[np.ndarray]]) -> list[FailureRate]:
+def excess(fits: np.ndarray, counted: np.ndarray, failed: np.ndarray) -> float:
+    """Return how often chance puts as many failures into a region, of the images that are counted, (N,) bool each."""
+    return _fisher(_counts(fits, counted, failed))
+
+
+def _fisher(counts: Sequence[int] | np.ndarray) -> float:
+    """P-value of Fisher's exact test, that the region does not fail more often than the rest."""
     from scipy.stats import fisher_exact  # takes longer to import than results take to show
 
+    return float(fisher_exact(np.reshape(counts, (2, 2)), "greater").pvalue)
+
+
+def _tested(counts: Mapping[int, Sequence[np.ndarray]]) -> list[FailureRate]:
     sums = {group: np.sum(parts, axis=0).tolist() for group, parts in counts.items()}
-    p_values = [float(fisher_exact(np.reshape(four, (2, 2)), "greater").pvalue) for four in sums.values()]
+    p_values = [_fisher(four) for four in sums.values()]
     return [
         FailureRate(group, wrong + right, wrong, wrong_outside + right_outside, wrong_outside, p_value)
         for (group, (wrong, right, wrong_outside, right_outside)), p_value in zip(

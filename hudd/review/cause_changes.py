@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from hudd.evaluation import SIGNIFICANT, PairedChange, holm, match_groups, mcnemar, wilson
+from hudd.evaluation import SIGNIFICANT, PairedChange, holm, match_groups, wilson
+from hudd.evaluation.paired import paired_change
+from hudd.evaluation.rates import excess
 from hudd.language import marked
 from hudd.summary import CauseFacts
 from hudd.text import p_value
@@ -45,8 +47,7 @@ class Outcome:
     @classmethod
     def of(cls, before: np.ndarray, after: np.ndarray) -> Outcome:
         """Count the failures, (N,) bool each, of N images."""
-        fixed, regressed, both = before & ~after, after & ~before, before & after
-        return cls(mcnemar(int(fixed.sum()), int(regressed.sum()), len(before)), int(both.sum()))
+        return cls(paired_change(~before, ~after), int((before & after).sum()))
 
     @property
     def before(self) -> int:
@@ -313,10 +314,7 @@ def _lasting(common: np.ndarray, errors: np.ndarray, inside: np.ndarray | None, 
         return True
     if inside is None or not (inside == 1).any():
         return False
-    from scipy.stats import fisher_exact  # takes longer to import than results take to show
-
-    table = [[int((failed[inside == where] == wrong).sum()) for wrong in (True, False)] for where in (1, 0)]
-    return bool(fisher_exact(table, "greater").pvalue <= SIGNIFICANT)
+    return excess(inside == 1, inside >= 0, failed) <= SIGNIFICANT
 
 
 def _present(side: Side) -> list[int]:

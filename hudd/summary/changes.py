@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hudd.evaluation import PairedChange, holm, mcnemar, wilson
+from hudd.evaluation import PairedChange, holm, wilson
+from hudd.evaluation.paired import paired_change
 from hudd.language import gettext as _
 from hudd.language import marked
 from hudd.summary.causes import cause_facts, fits_of_causes
@@ -128,12 +129,6 @@ def run_changes(study: Findings) -> list[RunChange]:
             groups = [_change(on, *place, before, after) for place in places[on]]
             found.append(RunChange(mode, number, len(runs), on, _adjusted(groups)))
     return found
-
-
-def paired_change(before: np.ndarray, after: np.ndarray) -> PairedChange:
-    """Test what a retraining changed, of images that were right or not (N,) bool before it and after it."""
-    before, after = np.asarray(before, bool), np.asarray(after, bool)
-    return mcnemar(int((~before & after).sum()), int((before & ~after).sum()), len(before))
 
 
 def changes_table(study: Findings) -> pd.DataFrame:

@@ -10,10 +10,11 @@ import numpy as np
 
 from hudd.clustering.clusterers import is_counted
 from hudd.evaluation import PairedChange
+from hudd.evaluation.paired import paired_change
 from hudd.features import feature_kind
 from hudd.summary.causes import cause_facts, causes_table
 from hudd.summary.cautions import assignment_line, cautions
-from hudd.summary.changes import changes_table, paired_change
+from hudd.summary.changes import changes_table
 from hudd.summary.cost import cost_of
 from hudd.summary.errors import mean_errors
 from hudd.summary.findings import Findings
