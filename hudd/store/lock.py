@@ -28,8 +28,9 @@ def writer_lock(path: Path, *, break_stale: bool = False) -> Iterator[None]:
 
     The kernel's lock on the file decides, and it goes with the process, so a killed writer on this machine is
     never in the way. The owner written into the file is for people, and for file systems shared by
-    machines that do not pass locks on: an owner on another machine is believed until the lock is broken. Where the
-    file system has no locks, a file next to it that exists while someone writes takes their place.
+    machines that do not pass locks on: an owner on another machine is believed until the lock is broken, unless it was
+    an earlier start of the same Slurm job. Where the file system has no locks, a file next to it that exists while
+    someone writes takes their place.
     The same process may take the lock again inside.
 
     Parameters
@@ -113,12 +114,13 @@ def _acquire(handle: int, path: Path, break_stale: bool) -> Path | None:
             raise _busy(path, _read(handle)) from None
         stand_in = path.with_name(f"{path.name}-held")
     owner = _read(handle)
-    if owner and owner["host"] != socket.gethostname() and not break_stale:
+    if owner and owner["host"] != socket.gethostname() and not break_stale and not _requeued(owner):
         raise HuddError(
             f"'{path.parent}' is locked by {_name(owner)}; if nothing runs there any more, "
             "give `break_lock=True` and try again."
         )
-    record = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}).encode()
+    who = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time(), **_job()}
+    record = json.dumps(who).encode()
     try:
         if stand_in is not None:
             _make(stand_in, path, record, break_stale)
@@ -154,6 +156,8 @@ def _make(stand_in: Path, path: Path, record: bytes, break_stale: bool) -> None:
 
 def _lives(owner: dict[str, Any]) -> bool:
     """Whether the process that a lock names may still be there."""
+    if _requeued(owner):
+        return False
     if owner["host"] != socket.gethostname():
         return True
     try:
@@ -165,6 +169,19 @@ def _lives(owner: dict[str, Any]) -> bool:
     return True
 
 
+def _job() -> dict[str, Any]:
+    """Name the Slurm job that this process belongs to, and how often it was started before."""
+    job, cluster = os.environ.get("SLURM_JOB_ID", ""), os.environ.get("SLURM_CLUSTER_NAME", "")
+    restarts = os.environ.get("SLURM_RESTART_COUNT") or "0"
+    return {"job": f"{cluster}/{job}", "start": int(restarts)} if job and restarts.isdecimal() else {}
+
+
+def _requeued(owner: dict[str, Any]) -> bool:
+    """Whether an owner belonged to an earlier start of this Slurm job: that has ended, on whatever machine it was."""
+    own = _job()
+    return bool(own) and owner["job"] == own["job"] and owner["start"] < own["start"]
+
+
 def _busy(path: Path, owner: dict[str, Any] | None) -> HuddError:
     return HuddError(
         f"'{path.parent}' is being written by {_name(owner)}; wait until it has ended, or end it."
@@ -174,7 +191,8 @@ def _busy(path: Path, owner: dict[str, Any] | None) -> HuddError:
 def _read(handle: int) -> dict[str, Any] | None:
     try:
         owner = json.loads(os.pread(handle, 4096, 0))
-        return {"pid": int(owner["pid"]), "host": str(owner["host"]), "since": float(owner["since"])}
+        found = {"pid": int(owner["pid"]), "host": str(owner["host"]), "since": float(owner["since"])}
+        return {**found, "job": str(owner.get("job", "")), "start": int(owner.get("start", 0))}
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         # Empty: released. Torn: its writer died in the act.
         return None

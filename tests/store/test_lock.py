@@ -69,6 +69,44 @@ def test_a_lock_left_by_another_machine_is_told_and_broken_on_request(tmp_path):
         pass
 
 
+SLURM = {"SLURM_JOB_ID": "47", "SLURM_CLUSTER_NAME": "alps"}
+
+
+@pytest.mark.parametrize(
+    ("job", "start", "here", "taken"),
+    [
+        ("alps/47", 0, {**SLURM, "SLURM_RESTART_COUNT": "1"}, True),
+        ("alps/47", 3, {**SLURM, "SLURM_RESTART_COUNT": "4"}, True),
+        ("alps/47", 1, {**SLURM, "SLURM_RESTART_COUNT": "1"}, False),
+        ("alps/47", 0, SLURM, False),
+        ("alps/46", 0, {**SLURM, "SLURM_RESTART_COUNT": "1"}, False),
+        ("jura/47", 0, {**SLURM, "SLURM_RESTART_COUNT": "1"}, False),
+        ("", 0, {**SLURM, "SLURM_RESTART_COUNT": "1"}, False),
+        ("", 0, {}, False),
+    ],
+)
+@pytest.mark.parametrize("kernel", ["has locks", "has none"])
+def test_an_earlier_start_of_the_same_slurm_job_has_ended(
+    tmp_path, monkeypatch, job, start, here, taken, kernel
+):
+    """A job that is requeued comes to another machine with the lock that its killed start left."""
+    for name in ("SLURM_JOB_ID", "SLURM_CLUSTER_NAME", "SLURM_RESTART_COUNT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in here.items():
+        monkeypatch.setenv(name, value)
+    left = json.dumps({"pid": 1, "host": "elsewhere", "since": 0, "job": job, "start": start})
+    (tmp_path / "lock").write_text(left)
+    if kernel == "has none":
+        monkeypatch.setattr("hudd.store.lock.fcntl", NoLocks(errno.ENOLCK))
+        (tmp_path / "lock-held").write_text(left)
+    if taken:
+        with writer_lock(tmp_path / "lock"):
+            assert json.loads((tmp_path / "lock").read_text())["job"] == "alps/47"
+    else:
+        with pytest.raises(HuddError, match="process 1 on elsewhere"), writer_lock(tmp_path / "lock"):
+            pass
+
+
 @pytest.mark.parametrize(
     "content", [b"[" * 4000, b'{"pid": 1, "host": "x", "since": 1' + b"0" * 400 + b"}", b"[]", b"\xff"]
 )
