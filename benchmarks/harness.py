@@ -94,10 +94,15 @@ def forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
-def child(script: str, *arguments: object) -> dict[str, Any]:
-    """Run ``script --child ...`` in a process of its own, whose memory is its own; return the JSON it prints."""
+def child(script: str, *arguments: object, processes: int = 1) -> dict[str, Any]:
+    """Run ``script --child ...`` in a process of its own, whose memory is its own; return the JSON it prints.
+
+    Several processes are started by torchrun, and one of them has to print.
+    """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, script, "--child", *map(str, arguments)]
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    launcher = torchrun if processes > 1 else []
+    command = [sys.executable, *launcher, script, "--child", *map(str, arguments)]
     done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout)
 

@@ -1,7 +1,8 @@
-"""Ward's method on rows without a matrix, against fastcluster's, and against distances and the matrix form."""
+"""Ward's method on rows without a matrix: against fastcluster's, against the matrix form, and by processes."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable
@@ -10,10 +11,12 @@ from typing import Any
 
 import harness
 import numpy as np
+import torch
 
 import hudd
+from hudd.ranks import Ranks, join
 
-PARTS = ("wide", "narrow", "many", "large")
+PARTS = ("wide", "narrow", "many", "large", "processes")
 PACKAGES = ("numpy", "scipy", "numba", "torch", "fastcluster", "hudd")
 GROUPS = 40
 
@@ -98,7 +101,7 @@ def child(n: int, features: int) -> None:
 
 def large(n: int, features: int) -> dict[str, Any]:
     """Cluster many rows in a process of their own."""
-    found = {"rows": n, "features": features, **harness.child(__file__, n, features)}
+    found = {"rows": n, "features": features, **harness.child(__file__, "large", n, features)}
     harness.table(
         f"Ward of {n:,} rows of {features}",
         ("seconds", "processor seconds", "peak MiB", "MiB of the rows"),
@@ -111,10 +114,51 @@ def large(n: int, features: int) -> dict[str, Any]:
     return found
 
 
+def sharing(n: int, features: int) -> None:
+    """Cluster rows together with the other processes, on a thread each; the first prints everybody's time."""
+    join()
+    ranks = Ranks.current()
+    torch.set_num_threads(1)
+    hudd.linkage_vectors(rows("groups", 5000, 4))
+    data = rows("groups", n, features)
+    ranks.wait()
+    wall, processor = perf_counter(), process_time()
+    z = hudd.linkage_vectors(data, distributed=True)
+    spent = perf_counter() - wall, process_time() - processor, hashlib.sha256(z).hexdigest()
+    seconds, processors, bits = zip(*ranks.each(lambda: spent))
+    if ranks.first:
+        found = {"seconds": max(seconds), "processor_seconds": max(processors), "bits": sorted(set(bits))}
+        print(json.dumps(found))
+
+
+def processes(n: int, features: int, repeats: int) -> dict[str, Any]:
+    """Time one process, then two that share the searches, in turns: of the slower one, the best."""
+    found: dict[str, dict[str, Any]] = {}
+    bits = set()
+    for _ in range(repeats):
+        for count in (1, 2):
+            spent = harness.child(__file__, "sharing", n, features, processes=count)
+            bits |= set(spent.pop("bits"))
+            best = found.setdefault(str(count), spent)
+            best.update({unit: min(best[unit], spent[unit]) for unit in spent})
+    shares = {unit: found["2"][unit] / found["1"][unit] for unit in found["1"]}
+    harness.table(
+        f"Ward of {n:,} rows of {features}, by processes of a thread each",
+        ("seconds", "processor seconds of the one that took most"),
+        {
+            "1": tuple(found["1"].values()),
+            "2": tuple(found["2"].values()),
+            "2, as a share of 1": tuple(shares.values()),
+        },
+    )
+    return {"rows": n, "features": features, "runs": found, "shares": shares, "same_bits": len(bits) == 1}
+
+
 def main() -> None:
     """Run the parts asked for and write the table."""
     if sys.argv[1:2] == ["--child"]:
-        child(int(sys.argv[2]), int(sys.argv[3]))
+        kind, *size = sys.argv[2:]
+        {"large": child, "sharing": sharing}[kind](*map(int, size))
         return
     options = harness.parser(__doc__ or "", "vectors")
     options.add_argument("--scale", type=float, default=1.0, help="of all numbers of rows")
@@ -134,8 +178,10 @@ def main() -> None:
             found = compare("groups", int(10_000 * scale), 16, chosen.repeats, matrix, "fastcluster")
         elif part == "many":
             found = compare("groups", int(50_000 * scale), 32, 1, "fastcluster")
-        else:
+        elif part == "large":
             found = large(int(200_000 * scale), 64)
+        else:
+            found = processes(int(50_000 * scale), 64, chosen.repeats)
         record[part] = {"machine": machine, "figures": found}
     harness.write(chosen.out, record)
 

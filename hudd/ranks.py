@@ -10,7 +10,7 @@ import atexit
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -46,6 +46,17 @@ def _leave() -> None:
         with contextlib.suppress(RuntimeError):
             dist.monitored_barrier(timeout=timedelta(seconds=10))
     dist.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _together() -> Iterator[None]:
+    """Say of an exchange that fails what that means: the other process has ended."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise HuddError(
+            "another process of this run was lost; run the same command again, it resumes where it stopped."
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -123,18 +134,32 @@ class Ranks:
         except HuddError as error:
             failed = (isinstance(error, UsageError), str(error))
         told: list[Any] = [None] * self.world
-        try:
+        with _together():
             dist.all_gather_object(told, (found, failed))
-        except RuntimeError as error:
-            raise HuddError(
-                "another process of this run was lost; run the same command again, it resumes where it stopped."
-            ) from error
         for _, failure in told:
             if failure:
                 shared = (UsageError if failure[0] else HuddError)(failure[1])
                 shared.shared = True
                 raise shared
         return [result for result, _ in told]
+
+    # -- searches
+
+    def gather(self, part: torch.Tensor) -> list[torch.Tensor]:
+        """Return the parts of all processes by rank: tensors of one shape and dtype, on any device.
+
+        Raises
+        ------
+        HuddError
+            If another process was lost.
+        """
+        if self.world == 1:
+            return [part]
+        sent = part.to("cuda" if dist.get_backend() == "nccl" else "cpu").contiguous()
+        parts = [torch.empty_like(sent) for _ in range(self.world)]
+        with _together():
+            dist.all_gather(parts, sent)
+        return [found.to(part.device) for found in parts]
 
     # -- training
 

@@ -46,3 +46,10 @@ def test_vectors(tmp_path):
     runs = record["narrow"]["figures"]["runs"]
     assert all(found["largest_relative_difference"] < 1e-4 for found in runs.values())
     assert {"hudd", "hudd, distances and matrix"} <= set(runs)
+
+
+def test_vectors_by_processes(tmp_path):
+    record, _ = run("vectors.py", tmp_path / "vectors.json", "--scale", "0.1", "--part", "processes")
+    found = record["processes"]["figures"]
+    assert found["same_bits"]
+    assert set(found["runs"]) == {"1", "2"}

@@ -9,7 +9,6 @@ are compared by differences in float64, added in one order on every device, so t
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,13 +16,11 @@ import torch
 
 from hudd.arithmetic import contracting
 from hudd.clustering.centres import Centres
-from hudd.progress import progress
 
 _BLOCK = 32  # clusters of which only the least bound is looked at first
 _FEATURES = 512  # of one product: its bound grows with the number of terms
 _CANDIDATES = 64  # a cluster with more of them is searched for in float64
 _COMPARED = 1 << 21  # coordinates compared at a time
-_LONG = 2 * 10**10  # pairs from which on a bar is worth its line
 
 
 @dataclass(frozen=True)
@@ -106,18 +103,13 @@ class Search:
         """
         found = torch.empty_like(clusters)
         squares = self._norms.new_empty(len(clusters))
-        long = len(clusters) * len(self.centres) > _LONG
-        bar = (
-            progress("nearest neighbours", len(clusters), "clusters") if long else nullcontext(lambda n: None)
-        )
         unclear = []
-        with contracting("float32"), bar as advance:
+        with contracting("float32"):
             columns = _Columns(self._norms, self._halves, self._order, self.single)
             for first in range(0, len(clusters), self.tiling.strip):
                 part = slice(first, first + self.tiling.strip)
                 found[part], squares[part], crowded = self._strip(clusters[part], columns, _CANDIDATES)
                 unclear.append(first + crowded)
-                advance(len(clusters[part]))
             again = torch.cat(unclear)
             columns = _Columns(self._norms, self._halves, self._order, self.double)
             for first in range(0, len(again), self.tiling.strip):

@@ -6,20 +6,30 @@ stays it until one of the two merges (F. Murtagh, "A survey of recent advances i
 algorithms", Computer Journal 26, 1983). A cluster that merged, or whose neighbour did, is searched for again when it
 is the nearest neighbour of another one. Until then its old distance is a lower bound of its next one; those with
 the lowest bounds are searched for where a round has few others.
+
+Where there are several processes, each searches for its share of the clusters among all of them, and is told what the
+others have found; everything else all of them do. So what is merged does not depend on their number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 
 import numpy as np
 import torch
 
 from hudd.clustering.centres import Centres
 from hudd.clustering.nearest import Search, Tiling
+from hudd.clustering.record import Record
+from hudd.progress import progress
+from hudd.ranks import Ranks
 
 _COMPACT_AT = 0.9  # share of clusters that are left
-_BATCH = 512  # clusters searched for at a time, or a 64th of all
+_BATCH = 512  # clusters searched for in a round, or a 64th of all
+_PIECE = 1 << 33  # pairs that are searched before what was found is recorded
+_LONG = 2 * 10**10  # pairs from which on a bar is worth its line
 _FEW = 0.01  # merges of a round, of the clusters; with fewer, a chain may be faster
 _RECENT = 16  # rounds that this is told by
 # Seconds, about: of a round however little it does, and of a chain by pair of clusters, and by feature of those.
@@ -35,11 +45,23 @@ class Rounds:
         Where they are; updated in place. The merges do not depend on the device.
     tiling : Tiling, optional
         Sizes of tiles; no result depends on them.
+    record : Record, optional
+        Of what was found by an earlier call, and for what is found by this one.
+    ranks : Ranks, optional
+        The processes that share the searches, each with the same centres; by default this one alone.
     """
 
-    def __init__(self, centres: Centres, tiling: Tiling | None = None) -> None:
+    def __init__(
+        self,
+        centres: Centres,
+        tiling: Tiling | None = None,
+        record: Record | None = None,
+        ranks: Ranks | None = None,
+    ) -> None:
         device = centres.sizes.device
         self.centres, self.tiling = centres, tiling or Tiling.on(device)
+        self._ranks = ranks or Ranks(0, 1)
+        self._record = record or Record(None, b"", self._ranks)
         self.heights = torch.zeros_like(centres.sizes)
         self.merges: list[np.ndarray] = []  # (m, 3) float64: two rows and a height each
         n = self.count = len(centres)
@@ -47,7 +69,7 @@ class Rounds:
         self._squares = torch.zeros_like(self.heights)
         self._alive = torch.ones(n, dtype=torch.bool, device=device)
         self._known = torch.zeros(n, dtype=torch.bool, device=device)
-        self._search = Search(centres, self.tiling)
+        self._search: Search | None = None  # made when one is needed
 
     def run(self, until: int, advance: Callable[[int], None]) -> None:
         """Merge until at most so many clusters are left, or until a chain would be faster."""
@@ -55,8 +77,7 @@ class Rounds:
         while self.count > max(until, 1):
             rows = self._to_search()
             if len(rows):
-                self._nearest[rows], self._squares[rows] = self._search.nearest(rows)
-                self._known[rows] = True
+                self._find(rows)
             merged = self._merge()
             advance(merged)
             recent = [*recent[1 - _RECENT :], merged]
@@ -76,6 +97,34 @@ class Rounds:
             rows = torch.cat([rows, lowest]).sort().values
         return rows
 
+    def _find(self, rows: torch.Tensor) -> None:
+        """Find the nearest of some clusters, piece by piece, so that little is lost by a kill."""
+        step = max(_BATCH, _PIECE // self.count)
+        long = len(rows) * self.count > _LONG
+        bar = progress("nearest neighbours", len(rows), "clusters") if long else nullcontext(lambda n: None)
+        with bar as advance:
+            for first in range(0, len(rows), step):
+                part = rows[first : first + step]
+                found = self._record.next(partial(self._searched, part), 2 * len(part))
+                nearest, squares = torch.from_numpy(found).to(rows.device).view(2, -1)
+                if not bool(((nearest >= 0) & (nearest < len(self.heights))).all()):
+                    raise self._record.unfit()
+                self._nearest[part], self._squares[part] = nearest.long(), squares
+                advance(len(part))
+        self._known[rows] = True
+
+    def _searched(self, rows: torch.Tensor) -> np.ndarray:
+        """Return the nearest of some clusters, then their squares, (2 q,) float64: each process finds its share."""
+        if self._search is None:
+            self._search = Search(self.centres, self.tiling)
+            self._search.drop((~self._alive).nonzero()[:, 0])
+        world, last = self._ranks.world, len(rows) - 1
+        share = torch.arange(last // world + 1, device=rows.device) * world + self._ranks.rank
+        nearest, squares = self._search.nearest(rows[share.clamp_(max=last)])
+        parts = self._ranks.gather(torch.stack([nearest.double(), squares]))
+        found: np.ndarray = torch.stack(parts, 2).flatten(1)[:, : len(rows)].flatten().cpu().numpy()
+        return found
+
     def _merge(self) -> int:
         """Merge all that are each other's nearest; return how many pairs."""
         own = torch.arange(len(self.heights), device=self.heights.device)
@@ -94,8 +143,9 @@ class Rounds:
         self.merges.append(torch.stack([names[low], names[high], heights], 1).cpu().numpy())
         self.centres.merge(low, high)
         self.heights[high] = heights
-        self._search.drop(low)
-        self._search.put(high)
+        if self._search is not None:
+            self._search.drop(low)
+            self._search.put(high)
         self._alive[low] = False
         gone = torch.zeros_like(self._alive)
         gone[low] = gone[high] = True
@@ -114,7 +164,7 @@ class Rounds:
         self.centres.keep(kept)
         for name in ("heights", "_squares", "_known", "_alive"):
             setattr(self, name, getattr(self, name)[kept])
-        self._search = Search(self.centres, self.tiling)
+        self._search = None
 
     def _chain_is_faster(self, merged: float) -> bool:
         """Whether a chain on one core would be done sooner than rounds that merge so few."""

@@ -1,17 +1,19 @@
-"""Ward's method on vectors: N x D memory where a distance matrix would not fit."""
+"""Ward's method and single linkage on vectors: N x D memory where a distance matrix would not fit."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from hudd.clustering import chain, chains
-from hudd.clustering.linkage import LONG
+from hudd.clustering.linkage import LONG, Method
 from hudd.clustering.precomputed import as_array, refuse_distances
 from hudd.errors import HuddError, UsageError
 from hudd.lazy import distance
@@ -21,6 +23,7 @@ _WHOLE = 4096  # rows that are clustered on a matrix of 128 MiB
 _REST = 2048  # clusters that are, when rounds are done
 _PAIRS = 10**9  # pairs times features that a matrix takes at most
 _READ = 1 << 22  # coordinates read at a time
+_STEP = 1 << 30  # coordinates compared before a bar advances
 _SAMPLE = 1025  # rows whose median is taken off
 _COMPACT_AT = 0.7
 
@@ -46,25 +49,40 @@ class _Clusters:
 
 
 def linkage_vectors(
-    X: Any, method: Literal["ward"] = "ward", *, unit_norm: bool = False, device: Any = None
+    X: Any,
+    method: Literal["ward", "single"] = "ward",
+    *,
+    unit_norm: bool = False,
+    device: Any = None,
+    checkpoint: str | Path | None = None,
+    distributed: bool = False,
 ) -> np.ndarray:
-    """Cluster rows by Ward's method without a distance matrix, for more of them than :func:`linkage` has memory for.
+    """Cluster rows without a distance matrix, for more of them than :func:`linkage` has memory for.
 
-    All reciprocal nearest neighbours merge at once, round by round, found by matrix products and compared
-    in float64: O(N D) memory, and the same result with any number of threads and on any device. Up to 4,096 rows, and
-    the last 2,048 clusters of more (fewer, of more than 119 and 476 features), are merged on a matrix by
-    SciPy's own algorithm.
+    Ward's method: all reciprocal nearest neighbours merge at once, round by round, found by matrix products and
+    compared in float64: O(N D) memory, and the same result with any number of threads and on any device. Up to 4,096
+    rows, and the last 2,048 clusters of more (fewer, of more than 119 and 476 features), are merged on a matrix by
+    SciPy's own algorithm. Single linkage: a minimum spanning tree by Prim's algorithm, in float64 and O(N D) memory.
 
     Parameters
     ----------
     X : array_like or h5py.Dataset, shape (N, ...)
         One item a row; trailing axes are flattened.
-    method : {"ward"}
-        Other methods need all distances.
+    method : {"ward", "single"}
+        The distance of two clusters by other methods depends on all distances of their rows, which only a matrix holds:
+        ``average``, ``complete`` and ``weighted`` are for :func:`linkage`.
     unit_norm : bool
         Divide each row by its Euclidean norm first; zero rows stay zero.
     device : str or torch.device, optional
-        ``"cpu"`` or ``"cuda"``; by default the CPU.
+        ``"cpu"`` or ``"cuda"``; by default the CPU, on which a spanning tree is always made.
+    checkpoint : path, optional
+        A file to which each round is written as it is done, 16 bytes for a search. A call that was killed goes on
+        from it when it is made again and loses a round at most, also on another device or with another number of
+        processes. It is left when all is done. A few thousand rows need none, and single linkage takes none.
+    distributed : bool
+        Share the searches among the processes of torch.distributed's default group, as torchrun starts them. Each of
+        them calls this with the same arguments and gets the same result, bit for bit that of one process. All of them
+        hold all rows; the last clusters are merged, and a spanning tree is made, by the first.
 
     Returns
     -------
@@ -77,12 +95,11 @@ def linkage_vectors(
     ------
     UsageError
         If the method is another one, there are no rows, they are not real numbers, or a value is NaN or infinite; the
-        message names the row.
+        message names the row; if the checkpoint is of other rows, or the processes were given different ones.
     HuddError
-        If a height exceeds float64.
+        If a height exceeds float64, the checkpoint is damaged or cannot be written, or another process was lost.
     """
-    if method != "ward":
-        raise UsageError(f"method must be 'ward', not {method!r}; hudd.linkage has others, from distances.")
+    _check_method(method, device, checkpoint)
     if device is not None:
         from hudd.distances.device import usable  # brings torch
 
@@ -90,12 +107,31 @@ def linkage_vectors(
     data, shift, exponent = _load(X, unit_norm)
     n, features = data.shape
     with progress("linkage", n - 1, "merges") if n >= LONG else nullcontext(lambda count: None) as advance:
-        if n <= _fitting(_WHOLE, features):
+        if method == "single":
+            merges = [_spanning_tree(data, distributed, advance)]
+        elif n <= _fitting(_WHOLE, features):
             merges = [_on_matrix(data, _Clusters.rows(n))]
             advance(n - 1)
         else:
-            merges = _merges(data, shift, device, advance)
+            merges = _merges(data, shift, device, checkpoint, distributed, advance)
     return _tree(np.concatenate(merges), exponent)
+
+
+def _check_method(method: str, device: Any, checkpoint: Any) -> None:
+    """Refuse methods that need all distances, and what a spanning tree makes no use of."""
+    if method not in ("ward", "single"):
+        if method not in get_args(Method):
+            raise UsageError(
+                f"linkage method {method!r} is unknown; choose one of: {', '.join(get_args(Method))}."
+            )
+        raise UsageError(
+            f"method {method!r} needs all distances: hudd.linkage(hudd.pairwise_distances(X, condensed=True), "
+            f"{method!r}), or choose 'ward' or 'single' for rows."
+        )
+    if method == "single" and device is not None and str(device) != "cpu":
+        raise UsageError(f"method 'single' runs on the CPU, and device is '{device}'; leave it out.")
+    if method == "single" and checkpoint is not None:
+        raise UsageError("method 'single' writes no checkpoint; leave it out.")
 
 
 def _fitting(limit: int, features: int) -> int:
@@ -104,27 +140,73 @@ def _fitting(limit: int, features: int) -> int:
 
 
 def _merges(
-    data: np.ndarray, shift: np.ndarray, device: Any, advance: Callable[[int], None]
+    data: np.ndarray,
+    shift: np.ndarray,
+    device: Any,
+    checkpoint: str | Path | None,
+    distributed: bool,
+    advance: Callable[[int], None],
 ) -> list[np.ndarray]:
     """Merge equal rows, then in rounds, by a chain where rounds merge few, and the last ones on a matrix."""
-    from hudd.clustering.centres import Centres  # brings torch
+    from hudd.clustering.centres import Centres  # these bring torch
+    from hudd.clustering.record import Record
     from hudd.clustering.rounds import Rounds
+    from hudd.ranks import Ranks
 
+    ranks = Ranks.current() if distributed else Ranks(0, 1)
+    identity = _identity(data, ranks) if checkpoint is not None or ranks.world > 1 else b""
     rest = _fitting(_REST, data.shape[1])
     equal, names, sizes = _equal_rows(data)
-    merges = [equal]
     advance(len(equal))
     centres = Centres(data, shift, names, sizes, device or "cpu")
-    rounds = Rounds(centres)
-    rounds.run(rest, advance)
-    merges += rounds.merges
+    with Record(Path(checkpoint) if checkpoint is not None else None, identity, ranks) as record:
+        rounds = Rounds(centres, record=record, ranks=ranks)
+        rounds.run(rest, advance)
     state = (centres.names, centres.offsets, centres.sizes, rounds.heights)
     left = _Clusters(*(tensor.cpu().numpy() for tensor in state))
-    if len(left.names) > rest:
-        merges.append(_chain(data, left, rest, advance))
+    last = ranks.lead(lambda: _last(data, left, rest, advance))
+    return [equal, *rounds.merges, *last]
+
+
+def _last(data: np.ndarray, left: _Clusters, rest: int, advance: Callable[[int], None]) -> list[np.ndarray]:
+    """Merge what is left, by a chain down to what a matrix takes."""
+    merges = [_chain(data, left, rest, advance)] if len(left.names) > rest else []
     merges.append(_on_matrix(data, left))
     advance(len(merges[-1]))
     return merges
+
+
+def _identity(data: np.ndarray, ranks: Any) -> bytes:
+    """Return the SHA-256 of the rows, which every process has to have the same of."""
+    found = hashlib.sha256(repr(data.shape).encode())
+    found.update(data.data)
+    digests: list[bytes] = ranks.each(found.digest)
+    other = next((rank for rank, digest in enumerate(digests) if digest != digests[0]), None)
+    if other is not None:
+        raise UsageError(
+            f"process {other} was given other rows than process 0; give all processes of a group the same rows."
+        )
+    return digests[0]
+
+
+def _spanning_tree(data: np.ndarray, distributed: bool, advance: Callable[[int], None]) -> np.ndarray:
+    """Return the edges of a minimum spanning tree, made by the first process, as merges."""
+
+    def make() -> np.ndarray:
+        n = len(data)
+        reach, done, merges = np.full(n, np.inf), np.zeros(n, np.bool_), np.empty((n - 1, 3))
+        x, step = 0, max(1, _STEP // (n * data.shape[1]))
+        for first in range(0, n - 1, step):
+            last = min(n - 1, first + step)
+            x = chains.spanning_tree(data, reach, done, merges, x, first, last)
+            advance(last - first)
+        return merges
+
+    if not distributed:
+        return make()
+    from hudd.ranks import Ranks  # brings torch
+
+    return Ranks.current().lead(make)
 
 
 def _load(rows: Any, unit_norm: bool) -> tuple[np.ndarray, np.ndarray, int]:

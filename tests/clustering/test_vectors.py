@@ -22,8 +22,8 @@ def in_rounds(monkeypatch):
     monkeypatch.setattr(Rounds, "_chain_is_faster", lambda self, merged: False)
 
 
-def scipy_ward(x):
-    return hierarchy.linkage(pdist(np.asarray(x, np.float64)), "ward")
+def by_scipy(x, method="ward"):
+    return hierarchy.linkage(pdist(np.asarray(x, np.float64)), method)
 
 
 def assert_same_tree(found, wanted):
@@ -68,7 +68,7 @@ def test_rounds_give_the_tree_of_scipy(x):
             patch.setattr(vectors, name, 2)
         patch.setattr(Rounds, "_chain_is_faster", lambda self, merged: False)
         found = linkage_vectors(x)
-    assert_same_tree(found, scipy_ward(x))
+    assert_same_tree(found, by_scipy(x))
 
 
 @given(tables(), st.integers(2, 40))
@@ -79,7 +79,26 @@ def test_so_does_the_chain_on_centres(x, rest):
         patch.setattr(vectors, "_REST", rest)
         patch.setattr(Rounds, "run", lambda self, until, advance: None)
         found = linkage_vectors(x)
-    assert_same_tree(found, scipy_ward(x))
+    assert_same_tree(found, by_scipy(x))
+
+
+@given(tables(), st.integers(1, 10**5))
+@settings(deadline=None, max_examples=40)
+def test_single_linkage_is_that_of_scipy(x, step):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vectors, "_STEP", step)
+        assert_same_tree(linkage_vectors(x, "single"), by_scipy(x, "single"))
+
+
+@given(st.integers(0, 2**32), st.integers(1, 60), st.integers(1, 40), st.integers(1, 5))
+@settings(deadline=None, max_examples=60)
+def test_ties_of_single_linkage_too(seed, n, features, values):
+    """Sums of integers are exact, so equal distances are equal here and there."""
+    x = np.random.default_rng(seed).integers(0, values, (n, features))
+    found = linkage_vectors(x, "single")
+    assert found.shape == (n - 1, 4)
+    if n > 1:
+        assert_same_tree(found, by_scipy(x, "single"))
 
 
 @given(st.integers(0, 2**32), st.integers(5, 60), st.integers(1, 4), st.integers(1, 5))
@@ -87,7 +106,7 @@ def test_so_does_the_chain_on_centres(x, rest):
 def test_ties_go_as_scipy_has_them(seed, n, features, values):
     """On integers nearly all distances are equal to others."""
     x = np.random.default_rng(seed).integers(0, values, (n, features))
-    np.testing.assert_allclose(linkage_vectors(x)[:, 2], scipy_ward(x)[:, 2], rtol=1e-9, atol=0)
+    np.testing.assert_allclose(linkage_vectors(x)[:, 2], by_scipy(x)[:, 2], rtol=1e-9, atol=0)
 
 
 @given(st.integers(0, 2**32), st.integers(5, 60), st.integers(1, 4), st.integers(1, 5))
@@ -210,7 +229,7 @@ def test_few_merges_a_round_are_left_to_the_chain(monkeypatch):
     chained = chains.on_centres
     monkeypatch.setattr(chains, "on_centres", lambda *state: run.append(1) or chained(*state))
     x = (np.arange(3000.0) ** 1.5)[:, None]
-    assert_same_tree(linkage_vectors(x), scipy_ward(x))
+    assert_same_tree(linkage_vectors(x), by_scipy(x))
     assert run
 
 
@@ -225,8 +244,15 @@ def test_reads_a_file_by_blocks(tmp_path, monkeypatch):
 
 
 def test_wrong_calls_say_what_to_do():
-    with pytest.raises(UsageError, match="method must be 'ward'"):
-        linkage_vectors(np.ones((3, 4)), "average")
+    for method in ("average", "complete", "weighted"):
+        with pytest.raises(UsageError, match=rf"needs all distances: hudd\.linkage\(.*'{method}'\)"):
+            linkage_vectors(np.ones((3, 4)), method)
+    with pytest.raises(UsageError, match="'centroid' is unknown; choose one of: ward, average"):
+        linkage_vectors(np.ones((3, 4)), "centroid")
+    with pytest.raises(UsageError, match="'single' runs on the CPU, and device is 'cuda'"):
+        linkage_vectors(np.ones((3, 4)), "single", device="cuda")
+    with pytest.raises(UsageError, match="'single' writes no checkpoint"):
+        linkage_vectors(np.ones((3, 4)), "single", checkpoint="linkage.checkpoint")
     with pytest.raises(UsageError, match="shape"):
         linkage_vectors(np.ones(4))
     with pytest.raises(UsageError, match="dtype complex128"):
