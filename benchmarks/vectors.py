@@ -1,4 +1,4 @@
-"""Linkage of rows without a matrix: against fastcluster's, against the matrix form, and by processes."""
+"""Ward's method on rows without a matrix: against fastcluster's, against the matrix form, and by processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import torch
 import hudd
 from hudd.ranks import Ranks, join
 
-PARTS = ("wide", "narrow", "many", "single", "large", "processes")
+PARTS = ("wide", "narrow", "many", "large", "processes")
 PACKAGES = ("numpy", "scipy", "numba", "torch", "fastcluster", "hudd")
 GROUPS = 40
 
@@ -30,11 +30,11 @@ def rows(kind: str, n: int, features: int) -> np.ndarray:
     return made
 
 
-def _contenders(names: tuple[str, ...], method: str) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+def _contenders(names: tuple[str, ...]) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     found: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-        "hudd": lambda x: hudd.linkage_vectors(x, method),
+        "hudd": hudd.linkage_vectors,
         "hudd, distances and matrix": lambda x: hudd.linkage(
-            hudd.pairwise_distances(x, condensed=True), method, overwrite=True
+            hudd.pairwise_distances(x, condensed=True), overwrite=True
         ),
     }
     try:
@@ -42,15 +42,13 @@ def _contenders(names: tuple[str, ...], method: str) -> dict[str, Callable[[np.n
     except ImportError:
         pass
     else:
-        found["fastcluster"] = lambda x: fastcluster.linkage_vector(x, method)
+        found["fastcluster"] = lambda x: fastcluster.linkage_vector(x, "ward")
     return {name: run for name, run in found.items() if name in names}
 
 
-def compare(
-    kind: str, n: int, features: int, repeats: int, *names: str, method: str = "ward"
-) -> dict[str, Any]:
+def compare(kind: str, n: int, features: int, repeats: int, *names: str) -> dict[str, Any]:
     """Time each contender on the same rows in turns: wall and processor seconds, the best of each."""
-    data, contenders = rows(kind, n, features), _contenders(("hudd", *names), method)
+    data, contenders = rows(kind, n, features), _contenders(("hudd", *names))
     found: dict[str, dict[str, float]] = {}
     heights: dict[str, np.ndarray] = {}
     for run in contenders.values():
@@ -68,7 +66,7 @@ def compare(
             (np.abs(heights[name] - heights["hudd"]) / heights["hudd"]).max()
         )
     harness.table(
-        f"{method.capitalize()} of {n:,} rows of {features}, {kind}",
+        f"Ward of {n:,} rows of {features}, {kind}",
         ("seconds", "processor seconds", "times hudd", "heights differ by"),
         {
             name: (
@@ -180,9 +178,6 @@ def main() -> None:
             found = compare("groups", int(10_000 * scale), 16, chosen.repeats, matrix, "fastcluster")
         elif part == "many":
             found = compare("groups", int(50_000 * scale), 32, 1, "fastcluster")
-        elif part == "single":
-            size = (int(20_000 * scale), 64, chosen.repeats)
-            found = compare("groups", *size, "fastcluster", method="single")
         elif part == "large":
             found = large(int(200_000 * scale), 64)
         else:

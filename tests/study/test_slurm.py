@@ -46,11 +46,6 @@ PROGRAMS = {
 }
 
 
-def is_free(port):
-    with socket.socket() as tried:
-        return tried.connect_ex(("localhost", port)) != 0
-
-
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
     """The script, and the programs of Slurm that it calls, for one machine that runs a job."""
@@ -61,12 +56,16 @@ def cluster(tmp_path, monkeypatch):
     for name, body in PROGRAMS.items():
         (programs / name).write_text(f"#!/bin/sh\n{body}\n")
         (programs / name).chmod(0o755)
-    job = next(number for number in range(os.getpid() % 10000, 20000) if is_free(20000 + number % 10000))
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    if not 20000 <= port < 30000:
+        port = 20000 + port % 10000
     given = {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         "OMP_NUM_THREADS": "1",
-        "SLURM_JOB_ID": str(job),
+        "SLURM_JOB_ID": str(70000 + port - 20000),
         "SLURM_NNODES": "1",
         "SLURM_JOB_NODELIST": "localhost",
         "REQUEUED": str(tmp_path / "requeued"),

@@ -24,12 +24,32 @@ def _noise(image: np.ndarray, deviation: float, rng: np.random.Generator) -> np.
 
 def _patch(image: np.ndarray, side: float, rng: np.random.Generator) -> np.ndarray:
     """Lay a bright square over a point of the stroke, so that it always hides some."""
+    covered, place = image.copy(), patch_place(image, side, rng)
+    covered[place] = rng.uniform(0.75, 1.0)
+    return covered
+
+
+def patch_place(image: np.ndarray, side: float, rng: np.random.Generator) -> tuple[slice, slice]:
+    """Draw where a patch lies.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        (H, H) in 0 to 1, before it is corrupted.
+    side : float
+        Magnitude of the cause "patch": share of the image's side.
+    rng : numpy.random.Generator
+        In the state in which the patch is, or was, injected.
+
+    Returns
+    -------
+    tuple of slice
+        Rows and columns.
+    """
     size = round(side * image.shape[0])
     stroke = np.argwhere(image > 0.5)
     row, column = np.clip(stroke[rng.integers(len(stroke))] - size // 2, 0, image.shape[0] - size)
-    covered = image.copy()
-    covered[row : row + size, column : column + size] = rng.uniform(0.75, 1.0)
-    return covered
+    return slice(row, row + size), slice(column, column + size)
 
 
 def _rotate(image: np.ndarray, degrees: float, rng: np.random.Generator) -> np.ndarray:

