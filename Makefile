@@ -75,7 +75,7 @@ sanitize: $(INSTALLED)
 $(INSTALLED): $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	PIP_CONSTRAINT=$(CONSTRAINTS) $(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint $(CONSTRAINTS) --editable '.[demo,parquet,test,lint,docs]'
+		--constraint $(CONSTRAINTS) --editable '.[demo,parquet,jpeg,http,test,lint,docs]'
 	touch $@
 
 # The extras alone: hudd is installed, and would be built once more.

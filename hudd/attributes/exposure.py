@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from PIL.ExifTags import IFD, Base
 from hudd.attributes.base import Attribute, Pictures
 
 _TAGS = {"exposure_time": Base.ExposureTime, "f_number": Base.FNumber, "iso": Base.ISOSpeedRatings}
+
+_EXIF = (b"Exif", b"eXIf", b"EXIF")  # as JPEG and AVIF, PNG and WEBP call it
 
 
 class Exposure:
@@ -32,11 +35,19 @@ class Exposure:
 
     def __call__(self, pictures: Pictures) -> Mapping[str, np.ndarray]:
         """Read the headers of the files."""
-        rows = [_exposure(file) for file in pictures.files or [None] * len(pictures)]
+        nothing = [None] * len(pictures)
+        rows = [
+            _exposure(file if content is None else _with_tags(content))
+            for file, content in zip(pictures.files or nothing, pictures.encoded or nothing)
+        ]
         return {name: np.array([row[name] for row in rows]) for name in _TAGS}
 
 
-def _exposure(file: Path | None) -> dict[str, float]:
+def _with_tags(content: bytes) -> io.BytesIO | None:
+    return io.BytesIO(content) if any(tag in content for tag in _EXIF) else None
+
+
+def _exposure(file: Path | io.BytesIO | None) -> dict[str, float]:
     if file is None:
         return dict.fromkeys(_TAGS, np.nan)
     try:

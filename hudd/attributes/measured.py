@@ -57,7 +57,7 @@ def named_attributes(names: Sequence[str] = ()) -> dict[str, Attribute]:
 
 def attributes_of(
     names: Sequence[str] = (),
-) -> Callable[[Sequence[np.ndarray], Sequence[Path | None]], dict[str, np.ndarray]]:
+) -> Callable[..., dict[str, np.ndarray]]:
     """Return a function that measures decoded images, each by itself, whatever their sizes.
 
     Parameters
@@ -68,8 +68,8 @@ def attributes_of(
     Returns
     -------
     callable
-        Takes n images, (H, W) or (H, W, 3) uint8, and the file that each is from, or None; returns (n,) float32
-        numbers by attribute.
+        Takes n images, (H, W) or (H, W, 3) uint8, the file that each is from, or None, and, optionally, the bytes of
+        each that lies encoded in a larger file, or None; returns (n,) float32 numbers by attribute.
 
     Raises
     ------
@@ -79,10 +79,15 @@ def attributes_of(
     known = named_attributes(names)
     measures = {name: measure_of(name) for name in dict.fromkeys((*OWN, *names))}
 
-    def measure(images: Sequence[np.ndarray], files: Sequence[Path | None]) -> dict[str, np.ndarray]:
+    def measure(
+        images: Sequence[np.ndarray],
+        files: Sequence[Path | None],
+        encoded: Sequence[bytes | None] | None = None,
+    ) -> dict[str, np.ndarray]:
         table = {name: np.full(len(images), np.nan, np.float32) for name in known}
         for rows in _alike(images):
-            pictures = Pictures([images[row] for row in rows], [files[row] for row in rows])
+            contents = [encoded[row] for row in rows] if encoded is not None else ()
+            pictures = Pictures([images[row] for row in rows], [files[row] for row in rows], contents)
             for name, found in measures.items():
                 with ATTRIBUTES.attributing_errors(name):
                     _put(table, name, found, pictures, rows)

@@ -13,6 +13,8 @@ from typing import Any, Self
 import numpy as np
 
 from hudd.data.assignment import Assignment
+from hudd.data.decoding import Decoder
+from hudd.data.identifiers import Identifiers
 from hudd.data.transforms import Transform, apply
 from hudd.errors import UsageError
 from hudd.lazy import torch
@@ -39,7 +41,7 @@ class ImageSource(ABC):
 
     Attributes
     ----------
-    paths : list of str
+    paths : sequence of str
     labels : numpy.ndarray
         (N,) int64.
     class_names : list of str
@@ -58,6 +60,8 @@ class ImageSource(ABC):
     target_names : list of str
         Parameters that hold the numbers which the network is to predict, in the order of its outputs, where the source
         says so itself.
+    decoder : str
+        What decodes JPEG files, see :func:`hudd.data.decoding.decode`.
     arrays : dict of str to list of str
         Columns of the data that hold an array for each image, with the parameters that its numbers are.
     """
@@ -68,6 +72,7 @@ class ImageSource(ABC):
     skipped: Sequence[tuple[str, str]] = ()
     scanned: str = ""
     target_names: Sequence[str] = ()
+    decoder: Decoder = "pillow"
     arrays: Mapping[str, Sequence[str]] = MappingProxyType({})
 
     def __init__(
@@ -78,7 +83,7 @@ class ImageSource(ABC):
         parameters: Mapping[str, Any] | None = None,
         transform: Callable[..., torch.Tensor] | None = None,
     ) -> None:
-        self.paths = list(paths)
+        self.paths: Sequence[str] = paths if isinstance(paths, Identifiers) else list(paths)
         self.labels = np.asarray(labels, dtype=np.int64)
         self.class_names = [str(name) for name in class_names]
         self.parameters = {str(name): column(values) for name, values in (parameters or {}).items()}
@@ -95,6 +100,16 @@ class ImageSource(ABC):
     def file(self, index: int) -> Path | None:
         """Return the file that an image is from, None where it is from none of its own."""
         return None
+
+    def read_bytes(self, indices: Sequence[int] | np.ndarray) -> list[bytes | None]:
+        """Return the bytes of images that lie encoded in a larger file, read in one turn; None of the others."""
+        return [None] * len(indices)
+
+    def decode_bytes(
+        self, indices: Sequence[int] | np.ndarray, encoded: Sequence[bytes | None]
+    ) -> list[np.ndarray]:
+        """Decode images, from the bytes that :meth:`read_bytes` returned where there are any; see :meth:`pixels`."""
+        return [self.pixels(int(row)) for row in indices]
 
     @abstractmethod
     def contents(self) -> Iterable[bytes]:
@@ -136,9 +151,12 @@ class ImageSource(ABC):
         """Return the source without some rows, each with the reason why it is left out."""
         if not bad:
             return self
-        kept = np.array([row for row in range(len(self)) if row not in bad], np.int64)
+        kept = np.delete(np.arange(len(self)), list(bad))
         other = copy(self)
-        other.paths = [self.paths[row] for row in kept]
+        paths = self.paths
+        other.paths = (
+            paths.take(kept) if isinstance(paths, Identifiers) else [paths[row] for row in kept.tolist()]
+        )
         other.labels = self.labels[kept]
         other.parameters = {name: values[kept] for name, values in self.parameters.items()}
         other.skipped = [*self.skipped, *((self.paths[row], reason) for row, reason in sorted(bad.items()))]
@@ -168,10 +186,12 @@ class ImageSource(ABC):
             If an image cannot be decoded, or the images differ in size.
         """
         rows = [int(index) for index in indices]
-        return self.prepare(rows, [self.pixels(row) for row in rows])
+        return self.prepare(rows, self.decode_bytes(rows, self.read_bytes(rows)))
 
     def prepare(self, indices: Sequence[int] | np.ndarray, decoded: Sequence[np.ndarray]) -> torch.Tensor:
         """Transform images that are decoded already; see :meth:`load`."""
+        if isinstance(self.transform, Transform) and len({pixels.shape for pixels in decoded}) == 1:
+            return self.transform.many(np.stack(decoded))
         images = [apply(self.transform, pixels, self.paths[row]) for row, pixels in zip(indices, decoded)]
         for row, image in zip(indices, images):
             if image.shape != images[0].shape:
@@ -189,8 +209,10 @@ class ImageSource(ABC):
     def fingerprint(self) -> str:
         """Return the SHA-256 (hex) of identifiers, labels, class names, parameters and contents."""
         digest = hashlib.sha256()
-        for text in ("\0".join(self.paths), "\0".join(self.class_names)):
-            digest.update(text.encode("utf-8", "surrogateescape") + b"\1")
+        for texts in (self.paths, self.class_names):
+            for row, text in enumerate(texts):
+                digest.update(b"\0" * (row > 0) + text.encode("utf-8", "surrogateescape"))
+            digest.update(b"\1")
         digest.update(self.labels.tobytes())
         for name, values in sorted(self.parameters.items()):
             digest.update(f"{name}\1{values.dtype.str}".encode() + values.tobytes())

@@ -10,7 +10,7 @@ from PIL import Image
 
 from hudd.data.base import ImageSource
 from hudd.data.classes import renumber
-from hudd.data.files import check_depth
+from hudd.data.decoding import check_depth
 from hudd.errors import UsageError
 from hudd.lazy import torch
 from hudd.specs import call_factory
@@ -41,7 +41,7 @@ class DatasetSource(ImageSource):
         """Take one image out of the dataset, uint8 (H, W) or (H, W, 3)."""
         image = self.dataset[index][0]
         if isinstance(image, Image.Image):
-            check_depth(image, self.paths[index])
+            check_depth(image, f"'{self.paths[index]}'")
             return np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
         pixels = np.asarray(image) if isinstance(image, np.ndarray) else np.empty(0)
         if pixels.dtype != np.uint8 or not (

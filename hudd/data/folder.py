@@ -13,7 +13,7 @@ from hudd.errors import UsageError
 from hudd.lazy import torch
 
 # What folders of whole sets are called; where nothing else is there, the folder above was named.
-_SETS = frozenset((
+SETS = frozenset((
     "train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation", "holdout",
     "improvement", "field", "train_set", "test_set", "val_set", "trainset", "testset", "images",
 ))  # fmt: skip
@@ -91,7 +91,7 @@ def _check_level(root: Path, paths: list[str], class_names: Sequence[str] | None
     known = set(class_names or ())
     if tops <= known:
         return
-    sets = all(name.lower() in _SETS for name in tops)
+    sets = all(name.lower() in SETS for name in tops)
     if sets or (below and below <= known and not tops & known):
         example = f"{root}/{min(tops)}"
         also = f", or {CLASSES}, if these are classes" if class_names is None else ""

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import struct
 import zlib
-from pathlib import Path
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def is_whole(file: Path, kind: str) -> bool:
+def is_whole(content: bytes, kind: str) -> bool:
     """Say whether the file ends where its format says; False where that takes decoding to know.
 
     Parameters
     ----------
-    file : Path
-        An image whose header was read.
+    content : bytes
+        Of an image file whose header was read.
     kind : str
         Its format, as Pillow calls it.
     """
@@ -23,7 +22,7 @@ def is_whole(file: Path, kind: str) -> bool:
     if test is None:
         return False
     try:
-        return test(file.read_bytes())
+        return test(content)
     except struct.error:
         return False
 

@@ -47,9 +47,14 @@ def prints_of(images: Sequence[np.ndarray]) -> Prints:
     return Prints(pixels, np.array(thumbnails, np.uint8).reshape(-1, ROWS, COLUMNS))
 
 
-def load_with_pixels(source: ImageSource, rows: np.ndarray) -> tuple[torch.Tensor, list[np.ndarray]]:
-    """Load images as :meth:`ImageSource.load` does, and return their pixels too; files are decoded once."""
-    decoded = [source.pixels(int(row)) for row in rows]
+def load_with_pixels(
+    source: ImageSource, rows: np.ndarray, encoded: Sequence[bytes | None]
+) -> tuple[torch.Tensor, list[np.ndarray]]:
+    """Load images as :meth:`ImageSource.load` does, and return their pixels too; files are decoded once.
+
+    `encoded` is what :meth:`ImageSource.read_bytes` returned of them.
+    """
+    decoded = source.decode_bytes(rows, encoded)
     if type(source).load is ImageSource.load:
         return source.prepare(rows, decoded), decoded
     return source.load(rows), decoded

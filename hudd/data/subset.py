@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from hudd.data.base import ImageSource
+from hudd.data.identifiers import Identifiers
 
 
 class Subset(ImageSource):
@@ -35,12 +36,17 @@ class Subset(ImageSource):
 
     def __init__(self, source: ImageSource, rows: np.ndarray, mark: str = "") -> None:
         self.source, self.rows = source, np.asarray(rows, np.int64)
-        paths = [source.paths[row] for row in self.rows.tolist()]
+        known = source.paths
+        paths = (
+            known.take(self.rows)
+            if isinstance(known, Identifiers)
+            else [known[row] for row in self.rows.tolist()]
+        )
         parameters = {name: values[self.rows] for name, values in source.parameters.items()}
         super().__init__(paths, source.labels[self.rows], source.class_names, parameters, source.transform)
         self.assignment, self.without_labels = source.assignment, source.without_labels
         self.remarks, self.skipped, self.scanned = source.remarks, source.skipped, source.scanned
-        self.target_names = source.target_names
+        self.decoder, self.target_names = source.decoder, source.target_names
         self.mark = mark or source.fingerprint()
 
     def pixels(self, index: int) -> np.ndarray:
@@ -50,6 +56,16 @@ class Subset(ImageSource):
     def file(self, index: int) -> Path | None:
         """Return the file that an image is from."""
         return self.source.file(int(self.rows[index]))
+
+    def read_bytes(self, indices: Sequence[int] | np.ndarray) -> list[bytes | None]:
+        """Return the bytes of images; see :meth:`ImageSource.read_bytes`."""
+        return self.source.read_bytes(self.rows[np.asarray(indices, np.int64)])
+
+    def decode_bytes(
+        self, indices: Sequence[int] | np.ndarray, encoded: Sequence[bytes | None]
+    ) -> list[np.ndarray]:
+        """Decode images; see :meth:`ImageSource.decode_bytes`."""
+        return self.source.decode_bytes(self.rows[np.asarray(indices, np.int64)], encoded)
 
     def load(self, indices: Iterable[int]) -> torch.Tensor:
         """Decode and transform images as the source does; see :meth:`ImageSource.load`."""

@@ -145,6 +145,11 @@ class StudySettings:
         help="Turn and mirror image files as their EXIF data say; by default they are read as the pixels are stored",
         panel=Panel.TRANSFORM,
     )
+    decoder: Literal["simplejpeg", "pillow"] | None = _data(
+        None,
+        help="What decodes JPEG files, to the same pixels; by default simplejpeg, the faster one, where it is "
+        "installed when the study is made, and the study keeps to it:",
+    )
     attributes: tuple[str, ...] = _data(
         (),
         help="Attributes to measure of every image besides hudd's own: names of installed ones, or "

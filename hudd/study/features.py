@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from hudd.data import ImageSource, batches, open_source
-from hudd.data.subset import Subset
+from hudd.data import ImageSource, batches
 from hudd.features import FEATURES, Extractor, Heatmaps, Subject
 from hudd.lrp import LRP
 from hudd.lrp.targets import Target
@@ -103,13 +103,13 @@ class StudyFeatures:
 
     def source(self, split: str) -> ImageSource:
         """Return the images of a split as the extractor takes them in."""
-        spec = self._settings.data(split)
         transform = getattr(self._whole, "transform", None) if self._class.own_network else None
         own = self._source(split)
-        if transform is None or spec is None:
+        if transform is None:
             return own
-        seen = open_source(spec, transform=transform, class_names=own.class_names)
-        return Subset(seen, own.rows, own.mark) if isinstance(own, Subset) else seen
+        seen = copy(own)
+        seen.transform = transform
+        return seen
 
     def mark(self) -> list[Any]:
         """Return what the features depend on besides DNN, rules and layers; nothing for the DNN's own relevance."""

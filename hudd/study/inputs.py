@@ -12,6 +12,7 @@ import torch
 
 from hudd.capture.loading import LoadedModel, load_model
 from hudd.data import ImageSource, Transform
+from hudd.data.decoding import Decoder, preferred_decoder
 from hudd.errors import UsageError
 from hudd.lrp import LRP
 from hudd.parts import TASKS
@@ -128,9 +129,21 @@ class Inputs:
         return self.task.mark() + ([own] if own is not None else [])
 
     @cached_property
+    def decoder(self) -> Decoder:
+        """What decodes JPEG files: the settings', else what the study was made with, else the fastest there is."""
+        if self.settings.decoder is not None:
+            return self.settings.decoder
+        if not self.results.file.path.exists():
+            return preferred_decoder()
+        with self.results.file.reading() as h5:
+            return "simplejpeg" if h5.attrs.get("decoder") == "simplejpeg" else "pillow"
+
+    @cached_property
     def sources(self) -> dict[str, ImageSource]:
         """The images of every split that the settings name."""
-        return open_sources(self.settings, self.transform, self.given_class_names, self.results.reading)
+        return open_sources(
+            self.settings, self.transform, self.given_class_names, self.results.reading, self.decoder
+        )
 
     def source(self, split: str) -> ImageSource:
         """Return the images of "test", "judge", "train" or "improvement".

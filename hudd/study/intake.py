@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from hudd.data import ImageSource, open_source
+from hudd.data.decoding import Decoder
 from hudd.data.split import groups_of, split_rows
 from hudd.data.subset import Subset
 from hudd.errors import UsageError
@@ -28,6 +29,7 @@ def open_sources(
     transform: Callable[..., torch.Tensor] | None,
     names: Sequence[str] | None,
     known: Known,
+    decoder: Decoder,
 ) -> dict[str, ImageSource]:
     """Open every set that the study has, its labels in the order of the model's outputs as far as names tell.
 
@@ -40,13 +42,16 @@ def open_sources(
         Names of the outputs in order, where they are given.
     known : callable
         ``known(split)`` returns how a split was read when it was tested.
+    decoder : str
+        What decodes JPEG files.
     """
     found, sources = list(names) if names is not None else None, dict[str, ImageSource]()
     for split in _ORDER:
         spec = settings.data(split)
         if spec is None or split in sources:
             continue
-        source = open_source(spec, transform=transform, class_names=found, exif_orient=settings.exif_orient)
+        how: dict[str, Any] = {"exif_orient": settings.exif_orient, "decoder": decoder}
+        source = open_source(spec, transform=transform, class_names=found, **how)
         sources[split] = _without_bad(split, source, known(split)) if settings.skip_bad else source
         found = found or sources[split].class_names
         if split == "test" and settings.judge_share is not None:
@@ -86,7 +91,11 @@ def _without_bad(split: str, source: ImageSource, known: Mapping[str, Any]) -> I
         mark = ""
     if mark and known.get("scanned") == mark:
         reasons = {str(path): str(reason) for path, reason in known["skipped"]}
-        bad = {row: reasons[path] for row, path in enumerate(source.paths) if path in reasons}
+        bad = (
+            {row: reasons[path] for row, path in enumerate(source.paths) if path in reasons}
+            if reasons
+            else {}
+        )
     else:
         bad = dict(source.faults())
     kept = source.without(bad)

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from hudd.data.decoding import decoder_version
 from hudd.memory import memory_bytes
 from hudd.ranks import Ranks
 from hudd.study.inputs import Inputs
@@ -46,6 +47,8 @@ def root_attributes(inputs: Inputs) -> dict[str, Any]:
         "rules": rules if isinstance(rules, str) else json.dumps(rules, sort_keys=True),
         "preset": settings.preset,
         "seed": settings.seed,
+        "decoder": inputs.decoder,
+        "decoder_version": decoder_version(inputs.decoder),
         "settings": settings.to_json(),
     }
 

@@ -197,6 +197,8 @@ def _part(text: Any) -> Any:
 
 def _absolute(spec: str) -> str:
     """Make the path in a spec absolute; leave ``package.module:factory`` alone."""
+    if "://" in spec:
+        return spec
     manifest, colons, split = spec.rpartition("::")
     if colons:
         after = (

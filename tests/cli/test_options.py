@@ -83,6 +83,7 @@ CHOICES = {
     "--bias": ("absorb", "ignore", "distribute"),
     "--compression": ("none", "gzip", "lzf", "zstd", "lz4", "blosc2", "bitshuffle"),
     "--device": ("auto", "cpu", "cuda"),
+    "--decoder": ("simplejpeg", "pillow"),
     "--rules": ("recommended", "epsilon-plus", "hudd-2021", "z-plus"),
     "--force": STEPS,
     "--attributes": tuple(ATTRIBUTES.own),

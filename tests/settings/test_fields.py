@@ -137,7 +137,7 @@ def test_settings_are_written_as_ever():
         "compression": "none", "device": "auto", "attributes": [],
         "targets": [], "threshold": None, "explained": "worst", "normalise": [],
         "bias": "absorb", "judge": None, "judge_share": None, "judge_groups": None, "keep_runs": False,
-        "cause": None, "images": None, "severity": None,
+        "cause": None, "images": None, "severity": None, "decoder": None,
     }  # fmt: skip
 
 

@@ -58,6 +58,7 @@ ALIKE = {
     "trust_pickle": "how weights are read; what was read is in the mark",
     "weights_key": "how weights are read; what was read is in the mark",
     "skip_bad": "the images that are left are in the mark",
+    "decoder": "the pixels of JPEG files, which are the same; those here are arrays",
     "exif_orient": "the pixels of files that say that they are turned; those here are arrays",
     "targets": "of numbers to predict; like the three that follow they are in the mark of their task",
     "threshold": "of numbers to predict",

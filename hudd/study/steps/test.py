@@ -14,6 +14,7 @@ import torch
 from hudd.arithmetic import contracting
 from hudd.attributes import Attribute, attributes_of, named_attributes
 from hudd.data import ImageSource
+from hudd.data.decoding import decoder_version
 from hudd.data.loader import loaded_ahead
 from hudd.data.prints import Prints, load_with_pixels, prints_of
 from hudd.errors import HuddError, UsageError
@@ -46,6 +47,7 @@ def fingerprint(inputs: Inputs, split: str) -> str:
         *scale,
         *(f"{name} {ATTRIBUTES.mark(name)}" for name in inputs.settings.attributes),
         *inputs.task_mark,
+        *([f"decoder {decoder}"] if (decoder := inputs.source(split).decoder) != "pillow" else []),
     ]
     return digest("test", inputs.model_digest, transform, made, names, inputs.data_fingerprints[split], *how)
 
@@ -109,7 +111,9 @@ def _predict(inputs: Inputs, journal: Journal, split: str) -> None:
             reading, about = reading_of(inputs, split), "how images and labels were read, JSON"
             write_dataset(h5[f"splits/{split}"], "reading", reading, dims=(), description=about)
             h5[f"splits/{split}"].attrs.update(
-                fingerprint=inputs.data_fingerprints[split], probe=inputs.probes[split]
+                fingerprint=inputs.data_fingerprints[split],
+                probe=inputs.probes[split],
+                decoder=decoder_version(source.decoder),
             )
             if split == "improvement" and "labels" in h5:
                 _find_labelled(h5["labels"], source)
@@ -131,9 +135,10 @@ def _outputs(
     measure = attributes_of(inputs.settings.attributes)
 
     def load(rows: np.ndarray) -> tuple[torch.Tensor, Prints, np.ndarray]:
-        images, decoded = load_with_pixels(source, rows)
+        encoded = source.read_bytes(rows)
+        images, decoded = load_with_pixels(source, rows, encoded)
         files = [source.file(int(row)) for row in rows]
-        measured = measure(decoded, files)
+        measured = measure(decoded, files, encoded)
         return images, prints_of(decoded), np.stack(list(measured.values()), axis=1)
 
     with (

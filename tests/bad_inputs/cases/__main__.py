@@ -9,6 +9,7 @@ import models  # noqa: F401
 import images  # noqa: F401
 import manifests  # noqa: F401
 import archives  # noqa: F401
+import packed  # noqa: F401
 import labels  # noqa: F401
 import quantities  # noqa: F401
 import annotations  # noqa: F401

@@ -38,7 +38,7 @@ def _folder(*extra: Prepare) -> Prepare:
 
 
 new(_IMAGES, "Data that do not exist", "--test nowhere")
-new(_IMAGES, "A file of an unknown kind", "--test bad.tar", lambda: write("bad.tar", b""))
+new(_IMAGES, "A file of an unknown kind", "--test bad.zip", lambda: write("bad.zip", b""))
 new(_IMAGES, "A folder without images", "--test bad", lambda: Path("bad").mkdir())
 new(_IMAGES, "Images next to class folders", "--test bad", _folder(lambda: picture("bad/3.png")))
 new(_IMAGES, "A file that is no image", "--test bad", _folder(lambda: write("bad/ant/run.exe", b"MZ")))

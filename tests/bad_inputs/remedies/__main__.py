@@ -6,5 +6,6 @@ import of_criteria  # noqa: F401
 import of_data  # noqa: F401
 import of_differences  # noqa: F401
 import of_monitors  # noqa: F401
+import of_packed  # noqa: F401
 import of_studies  # noqa: F401
 from remedy import REMEDIES  # noqa: F401
