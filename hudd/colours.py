@@ -8,28 +8,29 @@ POSITIVE = (214, 24, 44)
 NEGATIVE = (28, 92, 230)
 ZERO = 128
 """Index of relevance 0 in the palette."""
+FULL = 5
+"""Relevance in full colour is so many times the mean of its map: one scale for all pictures, whatever their outputs."""
 
 
 def relevance_scale(relevance: np.ndarray) -> float:
     """Return the absolute relevance that is drawn in full colour.
 
-    That is the 99th percentile of one image's absolute relevance, so that a single hot pixel does not leave
-    the rest blank; the maximum where the percentile is 0, and 1 where all relevance is 0.
+    That is five times the mean absolute relevance of one image, so that a colour says what share of its image's
+    relevance a pixel has, and the same in every image; 1 where all relevance is 0.
 
     Parameters
     ----------
     relevance : np.ndarray
         (h, w) relevance of one image.
     """
-    size = np.abs(relevance[np.isfinite(relevance)])
-    if not size.size:
-        return 1.0
-    return float(np.percentile(size, 99)) or float(size.max()) or 1.0
+    size = np.abs(relevance[np.isfinite(relevance)].astype(np.float64))
+    return FULL * float(size.mean() if size.size else 0) or 1.0
 
 
 def relevance_indices(relevance: np.ndarray) -> np.ndarray:
     """Return palette indices, (h, w) uint8, of (h, w) relevance; 128 where it is 0 or not finite."""
-    scaled = np.nan_to_num(np.asarray(relevance, np.float64)) / relevance_scale(relevance)
+    known = np.where(np.isfinite(relevance), np.asarray(relevance, np.float64), 0)
+    scaled = known / relevance_scale(relevance)
     indices: np.ndarray = np.rint(ZERO + 127 * np.clip(scaled, -1, 1)).astype(np.uint8)
     return indices
 

@@ -76,8 +76,8 @@ class Relevance:
     ) -> Image.Image:
         """Draw heatmaps side by side, which a notebook displays: red speaks for the explained output, blue against it.
 
-        Relevance is summed over channels. What is drawn in full colour is each image's 99th percentile of absolute
-        relevance, so colours are not to be compared between images.
+        Relevance is summed over channels. What is drawn in full colour is five times the mean absolute relevance
+        of its image, so that colours can be compared between images as shares of their relevance.
 
         Parameters
         ----------

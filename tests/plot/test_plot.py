@@ -142,14 +142,23 @@ def test_a_parameter_that_is_known_of_nobody_is_drawn():
     plot.parameters({"time": np.full(3, np.nan)}, np.array([True, False, False])).canvas.draw()
 
 
-def test_scale_is_a_percentile_and_never_zero():
-    relevance = np.zeros((20, 20))
+def test_scale_is_five_times_the_mean_and_never_zero():
+    relevance = np.zeros((20, 20), np.float32)
     assert plot.relevance_scale(relevance) == 1
-    relevance[0, 0] = -5
-    assert plot.relevance_scale(relevance) == 5
-    relevance[:] = 2
-    relevance[0, 0] = 1000
-    assert plot.relevance_scale(relevance) == 2
+    relevance[0, 0] = -8
+    assert plot.relevance_scale(relevance) == 5 * 8 / 400
+    relevance[:] = 3e38  # their sum is beyond float32
+    relevance[0] = np.nan
+    assert plot.relevance_scale(relevance) == pytest.approx(1.5e39)
+
+
+@given(st.integers(0, 2**31), st.sampled_from([1e-20, 1, 1e20]))
+def test_colours_do_not_depend_on_the_size_of_the_output(seed, size):
+    relevance = np.random.default_rng(seed).standard_normal((9, 7))
+    colours = plot.relevance_indices(relevance).astype(int)
+    assert np.abs(plot.relevance_indices(size * relevance).astype(int) - colours).max() <= 1
+    assert ((colours > 128) <= (relevance > 0)).all()
+    assert ((colours < 128) <= (relevance < 0)).all()
 
 
 def test_cluster_shows_the_medoid_first():
