@@ -7,10 +7,16 @@ from collections.abc import Sequence, Set
 import numpy as np
 
 _TOGETHER = 1 << 21  # members of random sets that are sorted at a time
+_SORTED = 1 << 24  # rows of the pool, once a set, up to which sets are drawn by sorting random numbers
 
 
 def random_sets(
-    member: np.ndarray, pool: np.ndarray, strata: np.ndarray, count: int, rng: np.random.Generator
+    member: np.ndarray,
+    pool: np.ndarray,
+    strata: np.ndarray,
+    count: int,
+    rng: np.random.Generator,
+    most: int | None = None,
 ) -> np.ndarray:
     """Draw sets of as many rows of each stratum as there are members, from the rows in the pool.
 
@@ -24,16 +30,23 @@ def random_sets(
         Sets.
     rng : numpy.random.Generator
         Source of the draws.
+    most : int, optional
+        Rows of a set, about; of more members, each stratum has the same share.
 
     Returns
     -------
     np.ndarray
         (count, m) int64 row numbers.
     """
-    parts = []
+    parts, members = [], int(member.sum())
+    share = 1.0 if most is None or members <= most else most / members
     for one in np.unique(strata[member]):
         rows, wanted = np.flatnonzero(pool & (strata == one)), int((member & (strata == one)).sum())
-        drawn = np.argsort(rng.random((count, len(rows))), axis=1, kind="stable")[:, :wanted]
+        wanted = wanted if share == 1 else max(1, round(share * wanted))
+        if count * len(rows) <= _SORTED:
+            drawn = np.argsort(rng.random((count, len(rows))), axis=1, kind="stable")[:, :wanted]
+        else:
+            drawn = np.stack([rng.choice(len(rows), wanted, False, shuffle=False) for _ in range(count)])
         parts.append(rows[drawn])
     return np.concatenate(parts, axis=1)
 

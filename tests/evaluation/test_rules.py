@@ -209,6 +209,34 @@ def test_many_sets_at_once_are_worth_what_each_is_by_itself(seed, count, against
         assert worth == expected
 
 
+def test_large_sets_are_drawn_smaller_with_the_shares_of_the_classes(monkeypatch):
+    rng = np.random.default_rng(0)
+    strata, member = np.repeat([0, 1, 2], 4000), np.zeros(12_000, bool)
+    member[:3000] = member[4000:5000] = True
+    for limit in (1 << 24, 0):  # by sorting and one by one
+        monkeypatch.setattr("hudd.evaluation.draws._SORTED", limit)
+        sets = random_sets(member, np.ones(len(member), bool), strata, 40, rng, most=400)
+        assert sets.shape == (40, 400)
+        assert all(len(set(one.tolist())) == 400 for one in sets)
+        assert {tuple(np.bincount(strata[one], minlength=3)) for one in sets} == {(300, 100, 0)}
+        assert np.bincount(sets.ravel() // 100).max() < 3 * 40 * 400 / 80  # from everywhere
+
+
+def test_chance_does_no_better_on_few_rows_than_on_all_of_a_large_cluster(monkeypatch):
+    rng = np.random.default_rng(3)
+    width, light = rng.random(6000), rng.random(6000)
+    labels = np.where(rng.random(6000) < 0.4, 1, 0)
+    labels[(width < 0.5) & (rng.random(6000) < 0.1)] = 1  # hardly more than chance
+    found = {}
+    for most in (400, 10_000):
+        monkeypatch.setattr("hudd.evaluation.rules._DRAWN", most)
+        found[most] = cluster_rules({"width": width, "light": light}, labels, permutations=99)[0]
+    assert found[400].informedness == found[10_000].informedness
+    assert found[10_000].p_value + 0.05 < found[400].p_value
+    labels[:] = width < 0.5
+    assert cluster_rules({"width": width, "light": light}, labels, permutations=99)[0].p_value == 0.01
+
+
 def test_p_values_are_adjusted_over_the_clusters():
     rng = np.random.default_rng(3)
     failed, light = np.arange(400) < 120, rng.random(400)

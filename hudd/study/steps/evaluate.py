@@ -188,8 +188,9 @@ STEP = Step(
     requires=("cluster", "test/judge"),
     outputs={"evaluate": ("evaluation", "causes"), "judge": ("judge",)},
     shards=("judge",),
-    # 1 had no rules of attributes, and took each cluster's p-value by itself; 2 no failure rates; 3 no names of causes
-    version=4,
+    # 1 had no rules of attributes, and took each cluster's p-value by itself; 2 no failure rates; 3 no names of causes;
+    # 4 drew random sets of any size for p-values
+    version=5,
     run=run,
     fingerprint=fingerprints,
 )
