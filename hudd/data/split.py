@@ -12,6 +12,7 @@ from hudd.data.prints import FLAT_BITS, Prints, alike, difference_hash, prints_o
 from hudd.errors import UsageError
 
 _BATCH = 64
+_LINKS = 1 << 22  # pairs of images that look alike, held at a time
 
 
 def split_rows(labels: np.ndarray, groups: np.ndarray, share: float, *, seed: int) -> np.ndarray:
@@ -72,15 +73,28 @@ def groups_alike(prints: Prints) -> np.ndarray:
     hashes, thumbnails = difference_hash(prints.thumbnail), prints.thumbnail
     copies = np.unique(prints.pixels, axis=0, return_index=True, return_inverse=True)
     first = copies[1][copies[2].ravel()]
-    one, other = [np.arange(len(hashes))], [first]
+    one, other, waiting = [np.arange(len(hashes))], [first], 0
     structured = np.flatnonzero(np.bitwise_count(hashes) >= FLAT_BITS)
     for place, row in enumerate(structured.tolist()):
         rest = structured[place + 1 :]
         near = rest[alike(hashes[row], thumbnails[row], hashes[rest], thumbnails[rest])[0]]
         one.append(np.full(len(near), row))
         other.append(near)
-    pairs = (np.concatenate(one), np.concatenate(other))
-    links = coo_array((np.ones(len(pairs[0]), bool), pairs), shape=(len(hashes),) * 2)
+        waiting += len(near)
+        if waiting > _LINKS:  # what is linked so far is known by one member of each group
+            groups = _linked(one, other)
+            one, other, waiting = (
+                [np.arange(len(groups))],
+                [np.unique(groups, return_index=True)[1][groups]],
+                0,
+            )
+    return _linked(one, other)
+
+
+def _linked(one: list[np.ndarray], other: list[np.ndarray]) -> np.ndarray:
+    """Return the group of each image, (N,) int64, where pairs of them are linked, first each to itself or another."""
+    pairs, count = (np.concatenate(one), np.concatenate(other)), len(one[0])
+    links = coo_array((np.ones(len(pairs[0]), bool), pairs), shape=(count, count))
     groups: np.ndarray = connected_components(links, directed=False)[1].astype(np.int64)
     return groups
 

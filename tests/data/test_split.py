@@ -66,6 +66,19 @@ def test_alike_through_others():
     assert len(set(groups_alike(Prints(pixels[:2], thumbnails[[0, 2]])).tolist())) == 2
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 6), st.integers(0, 9), st.integers(0, 999))
+def test_groups_are_the_same_however_many_pairs_are_held(count, kinds, links, seed):
+    rng = np.random.default_rng(seed)
+    base = rng.integers(0, 250, (kinds, 8, 9)).astype(np.uint8)
+    thumbnails = base[rng.integers(0, kinds, count)] + rng.integers(0, 5, (count, 1, 1)).astype(np.uint8)
+    prints = Prints(rng.integers(0, 9, (count, 2)).astype(np.uint64), thumbnails)
+    wanted = groups_alike(prints)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hudd.data.split._LINKS", links)
+        np.testing.assert_array_equal(groups_alike(prints), wanted)
+
+
 def source(tmp_path, **columns):
     images = np.stack(pictures())
     np.savez(
