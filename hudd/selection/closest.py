@@ -15,6 +15,7 @@ Link = Literal["closest", "medoid", "mean"]
 Chunks = Iterable[tuple[slice, np.ndarray]]  # members and the (b, n) distances to them
 Reduced = tuple[np.ndarray, np.ndarray]
 _ROWS = 4096
+_PAIRS = 1 << 24  # distances inside a cluster that are held at a time
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def closest_members(
     reach : bool
         Whether to measure the clusters' reach too; calls for further parts of a set need not do it again.
     memory : int
-        Bytes of heatmaps to hold at a time on either side.
+        Bytes of heatmaps to hold at a time on either side, and of distances.
 
     Returns
     -------
@@ -152,7 +153,8 @@ def closest_members(
 
     parts = [(np.empty((0, len(clusters)), np.float32), np.empty((0, len(clusters)), np.int64))]
     for block in heatmap_blocks(images, row.shape[1:], rows):
-        pieces = [slice(start, start + rows) for start in range(0, len(members), rows)]
+        width = min(rows, max(1, memory // 4 // max(1, len(block))))  # distances take as much, too
+        pieces = [slice(start, start + width) for start in range(0, len(members), width)]
         chunks = ((piece, pairwise_distances(block, members[piece], unit_norm=unit_norm)) for piece in pieces)
         if link == "mean":
             parts.append(_mean(chunks, labels, clusters, len(block)))
@@ -172,9 +174,31 @@ def _reaches_and_medoids(
     reaches, medoids = np.empty(len(clusters)), np.empty(len(clusters), np.int64)
     for i, cluster in enumerate(clusters):
         inside = np.flatnonzero(labels == cluster)
-        pairs = pairwise_distances(members[inside], unit_norm=unit_norm)
-        reaches[i], medoids[i] = _reach(pairs, link), inside[pairs.sum(axis=1).argmin()]
+        reaches[i], medoid = _reach_and_medoid(members[inside], link, unit_norm)
+        medoids[i] = inside[medoid]
     return reaches, medoids
+
+
+def _reach_and_medoid(rows: np.ndarray, link: Link, unit_norm: bool) -> tuple[float, int]:
+    """How far the members of a cluster are, 0 for a cluster of one, and which is the medoid; by blocks of pairs."""
+    n = len(rows)
+    sums, nearest = np.zeros(n), np.full(n, np.inf)
+    step = max(1, _PAIRS // n)
+    for start in range(0, n, step):
+        part = slice(start, start + step)
+        pairs = pairwise_distances(rows[part], rows if n > step else None, unit_norm=unit_norm)
+        sums[part] = pairs.sum(axis=1, dtype=np.float64)
+        pairs[np.arange(len(pairs)), np.arange(start, start + len(pairs))] = np.inf
+        nearest[part] = pairs.min(axis=1)
+    medoid = int(sums.argmin())
+    if n < 2:
+        return 0.0, medoid
+    if link == "mean":
+        return float(sums.sum() / (n * (n - 1))), medoid
+    if link == "medoid":
+        own = rows[medoid : medoid + 1]
+        return float(pairwise_distances(own, rows, unit_norm=unit_norm).max()), medoid
+    return float(nearest.max()), medoid
 
 
 def heatmap_blocks(images: Any, shape: tuple[int, ...], rows: int) -> Iterator[np.ndarray]:
@@ -231,15 +255,3 @@ def _mean(chunks: Chunks, labels: np.ndarray, clusters: np.ndarray, count: int) 
         total += distances @ (labels[piece, None] == clusters)
     mean = total / (labels[:, None] == clusters).sum(axis=0)
     return mean.astype(np.float32), np.full(mean.shape, -1, np.int64)
-
-
-def _reach(pairs: np.ndarray, link: Link) -> float:
-    """How far a cluster's own members are, from their (n, n) distances; 0 for a cluster of one."""
-    if len(pairs) < 2:
-        return 0.0
-    if link == "medoid":
-        return float(pairs[pairs.sum(axis=1).argmin()].max())
-    if link == "mean":
-        return float(pairs.sum(dtype=np.float64) / (len(pairs) * (len(pairs) - 1)))
-    alone = pairs + np.diag(np.full(len(pairs), np.inf, pairs.dtype))
-    return float(alone.min(axis=1).max())
