@@ -53,3 +53,16 @@ def test_vectors_by_processes(tmp_path):
     found = record["processes"]["figures"]
     assert found["same_bits"]
     assert set(found["runs"]) == {"1", "2"}
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peak memory is read from /proc")
+def test_scale(tmp_path):
+    out = tmp_path / "scale.json"
+    record, _ = run("scale.py", out, "--largest", "1000", "--features", "4", "--tested", "500")
+    runs = record["linkage"]["figures"]["runs"]
+    assert [len(runs[name]) for name in ("hudd, rows", "hudd, matrix")] == [1, 1]
+    assert out.with_suffix(".svg").read_text().startswith("<?xml")
+    found = record["study"]["figures"]
+    assert found["errors"] > 400
+    assert {"cluster", "evaluate", "select", "report", "export"} <= set(found["steps"])
+    assert all(step["peak_mib"] > 0 for step in found["steps"].values())

@@ -15,8 +15,9 @@ SCRIPTS = {
     "pipeline": "pipeline.py",
     "causes": "causes",
     "heatmaps": "heatmaps",
+    "scale": "scale.py",
 }
-_LONG = ("causes", "heatmaps")  # run only when asked for by name
+_LONG = ("causes", "heatmaps", "scale")  # run only when asked for by name
 
 
 def bench(
@@ -24,7 +25,7 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="NAME...",
-            help=f"{', '.join(SCRIPTS)}; all but {' and '.join(_LONG)} by default.",
+            help=f"{', '.join(SCRIPTS)}; all but {', '.join(_LONG[:-1])} and {_LONG[-1]} by default.",
             show_default=False,
         ),
     ] = None,
