@@ -4,7 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 from hudd.clustering.causes import CauseSplit, find_causes, shared_deviation
 from hudd.clustering.cluster import choose_layer, cluster
-from hudd.clustering.clusterers import Clusterer, check_counted, is_counted, is_linked
+from hudd.clustering.clusterers import (
+    Clusterer,
+    check_counted,
+    check_rows,
+    is_counted,
+    is_linked,
+    works_on_rows,
+)
 from hudd.clustering.linkage import linkage
 from hudd.clustering.pipelines import Grouping, Pipeline
 from hudd.clustering.result import Clustering
@@ -25,6 +32,7 @@ __all__ = [
     "RootCauses",
     "Stability",
     "check_counted",
+    "check_rows",
     "choose_layer",
     "cluster",
     "find_causes",
@@ -34,6 +42,7 @@ __all__ = [
     "linkage_vectors",
     "shared_deviation",
     "stability",
+    "works_on_rows",
 ]
 
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hudd.clustering.linkage import Method, condensed_at
+from hudd.clustering.linkage import Method
+from hudd.clustering.pairs import Pairs, as_pairs
 from hudd.clustering.result import Clustering
-from hudd.clustering.wicd import cluster_sums, medoids
+from hudd.clustering.wicd import medoids
 from hudd.distances.threads import one_blas_thread
 from hudd.lazy import hierarchy, linalg, special
 
@@ -61,7 +62,7 @@ class CauseSplit:
 
 def find_causes(
     found: Clustering,
-    condensed: np.ndarray,
+    distances: np.ndarray | Pairs,
     deviations: np.ndarray | None = None,
     *,
     level: float = LEVEL,
@@ -73,8 +74,8 @@ def find_causes(
     ----------
     found : Clustering
         Clusters of N errors. Without a dendrogram that they are a cut of, every cluster is a cause.
-    condensed : ndarray, (N (N - 1) / 2,)
-        Distances of the errors.
+    distances : ndarray or Pairs, (N (N - 1) / 2,)
+        Distances of the errors, condensed; or where to take them from.
     deviations : ndarray, (N, ...), optional
         Features of the errors whose origin is the mean of correctly classified images.
     level : float
@@ -87,16 +88,16 @@ def find_causes(
     CauseSplit
         The same for the same input, whatever the number of threads.
     """
-    labels, z = found.labels, found.linkage
+    labels, z, pairs = found.labels, found.linkage, as_pairs(distances)
     tree = _Tree.above(z, labels) if len(z) == len(labels) - 1 else None
     of_cluster = np.arange(1, found.k + 1)
     evidence = np.full((found.k, 2), np.nan)
     medoid = found.medoids
     if tree is not None and found.k > 1:
         with one_blas_thread():
-            of_cluster, evidence = _tested(tree, _Tests(condensed, labels, tree, method), level)
+            of_cluster, evidence = _tested(tree, _Tests(pairs, labels, tree, method), level)
         cause = of_cluster[labels - 1]
-        medoid = medoids(cluster_sums(condensed, cause)[0], cause)
+        medoid = medoids(pairs.cluster_sums(cause)[0], cause)
     cause = of_cluster[labels - 1]
     shared = np.full(len(medoid), np.nan)
     if deviations is not None:
@@ -143,10 +144,10 @@ def shared_deviation(rows: np.ndarray, labels: np.ndarray, of_cluster: np.ndarra
         size: 1 where all deviate alike, 0 where each deviates in a direction of its own. NaN where all clusters have
         one error, and without deviation.
     """
-    rows = rows.reshape(len(rows), -1).astype(np.float64)
+    rows = rows.reshape(len(rows), -1)
     shared, weight = np.zeros(len(of_cluster)), np.zeros(len(of_cluster))
     for at in range(len(of_cluster)):
-        group = rows[labels == at + 1]
+        group = rows[labels == at + 1].astype(np.float64)
         squares, n = float(np.square(group).sum()), len(group)
         if n > 1 and squares > 0:
             shared[at] = (np.square(group.sum(axis=0)).sum() - squares) / (n - 1) / squares
@@ -179,11 +180,12 @@ class _Tree:
         """Return the part above the clusters; None where these are no cut of the dendrogram."""
         n = len(labels)
         sizes = np.bincount(labels)
-        held = [frozenset((int(label),)) for label in labels]
+        alone = [frozenset((label,)) for label in range(len(sizes))]
+        held = [alone[label] for label in labels.tolist()]
         children: dict[int, tuple[int, int]] = {}
         count = np.concatenate((np.ones(n, np.int64), z[:, 3].astype(np.int64)))
         for at, (left, right) in enumerate(z[:, :2].astype(np.int64).tolist()):
-            both = held[left] | held[right]
+            both = held[left] if held[left] is held[right] else held[left] | held[right]
             held.append(both)
             if len(both) > 1:
                 if any(count[side] != sizes[list(held[side])].sum() for side in (left, right)):
@@ -197,7 +199,7 @@ class _Tree:
 class _Tests:
     """The tests of splits, each made once and only where it is asked for."""
 
-    condensed: np.ndarray
+    pairs: Pairs
     labels: np.ndarray
     tree: _Tree
     method: Method
@@ -211,7 +213,7 @@ class _Tests:
             if len(rows) > _TESTED:
                 rows = np.sort(rng.choice(rows, _TESTED, replace=False))
             left = np.isin(self.labels[rows], self.tree.clusters[self.tree.children[node][0]])
-            squares = _squares(self.condensed, len(self.labels), rows)
+            squares = _squares(self.pairs, rows)
             self.known[node] = _p_of_split(squares, left, rng, self.method)
         return self.known[node]
 
@@ -249,12 +251,11 @@ def _chance_share(rows: np.ndarray, method: Method) -> float:
     return float(1 - within / total)
 
 
-def _squares(condensed: np.ndarray, n: int, rows: np.ndarray) -> np.ndarray:
-    """Squared distances of some rows, ascending, from the condensed ones of all `n`: (m, m) float64."""
+def _squares(pairs: Pairs, rows: np.ndarray) -> np.ndarray:
+    """Squared distances of some rows, ascending: (m, m) float64."""
     first, second = np.triu_indices(len(rows), 1)
     found = np.zeros((len(rows), len(rows)))
-    squares = condensed[condensed_at(n, rows[first], rows[second])].astype(np.float64) ** 2
-    found[first, second] = found[second, first] = squares
+    found[first, second] = found[second, first] = pairs.among(rows).astype(np.float64) ** 2
     return found
 
 

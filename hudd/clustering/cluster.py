@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from hudd.clustering.clusterers import check_counted
 from hudd.clustering.cut import Cut, row_scaled
+from hudd.clustering.pairs import Source
 from hudd.clustering.pipelines import Pipeline
 from hudd.clustering.result import Clustering
 from hudd.errors import UsageError
@@ -26,6 +27,8 @@ def cluster(
     clusterer: Any = None,
     unit_norm: bool | None = None,
     seed: int = 0,
+    linkage_from: Source = "matrix",
+    device: Any = None,
 ) -> Clustering:
     """Cluster the heatmaps of one layer, or any features, and choose the number of clusters.
 
@@ -55,6 +58,11 @@ def cluster(
         are taken as they are.
     seed : int
         Seed of a reduction or clusterer that draws at random.
+    linkage_from : {"matrix", "rows"}
+        Take all distances at once, 2 N^2 bytes, or as they are needed, in O(N D) memory: Ward's method by
+        :func:`linkage_vectors`, with the same WICD of every cut. Only where `X` holds rows.
+    device : str or torch.device, optional
+        Where distances of rows are taken, ``"cpu"`` or ``"cuda"``; by default the CPU.
 
     Returns
     -------
@@ -76,6 +84,8 @@ def cluster(
         clusterer=clusterer,
         unit_norm=unit_norm,
         seed=seed,
+        linkage_from=linkage_from,
+        device=device,
     )
     return pipeline.clustering(X, metric)[0]
 
@@ -89,6 +99,8 @@ def pipeline_of(
     clusterer: Any = None,
     unit_norm: bool | None = None,
     seed: int = 0,
+    linkage_from: Source = "matrix",
+    device: Any = None,
 ) -> Pipeline:
     """Return the way from rows to clusters that a preset takes, with choices in place of its own.
 
@@ -102,6 +114,8 @@ def pipeline_of(
         unit_norm=choices.unit_norm if unit_norm is None else unit_norm,
         seed=seed,
         cut=Cut.of(choices, max_clusters, cluster_size),
+        linkage_from=linkage_from,
+        device=device,
     )
     check_counted(how, max_clusters=max_clusters, cluster_size=cluster_size)
     return pipeline

@@ -114,6 +114,31 @@ def is_linked(clusterer: Any) -> bool:
     return callable(getattr(found, "linkage", None))
 
 
+def works_on_rows(clusterer: Any, linkage_on: str = "distances") -> bool:
+    """Say whether a clusterer, or one of that name, needs no distance matrix: Ward's method, or one that takes rows."""
+    if not is_linked(clusterer):
+        return True
+    found = CLUSTERERS.find(clusterer) if isinstance(clusterer, str) else type(clusterer)
+    return found is Ward and linkage_on != "profiles"
+
+
+def check_rows(clusterer: Any, linkage_on: str = "distances") -> None:
+    """Refuse to link rows by a method that needs all their distances.
+
+    Raises
+    ------
+    UsageError
+        Naming the method.
+    """
+    if not works_on_rows(clusterer, linkage_on):
+        name = clusterer if isinstance(clusterer, str) else type(clusterer).__name__
+        what = "preset 'hudd-2021'" if linkage_on == "profiles" else f"clusterer '{name}'"
+        raise UsageError(
+            f"linkage_from is 'rows', but {what} needs the distance matrix; leave linkage_from out, or choose Ward's "
+            "method with another preset."
+        )
+
+
 def is_counted(clusterer: Any) -> bool:
     """Say whether a clusterer, or one of that name, is told how many clusters to make."""
     if is_linked(clusterer):

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from hudd.clustering.knee import knee_cut
-from hudd.clustering.linkage import count_points
+from hudd.clustering.pairs import Matrix, Pairs
 from hudd.clustering.result import Clustering, describe
-from hudd.clustering.wicd import flat_labels
+from hudd.clustering.wicd import flat_labels, tree_sums
 from hudd.errors import HuddError, UsageError
 from hudd.lazy import distance, hierarchy
 from hudd.presets import Preset
@@ -68,25 +68,26 @@ class Cut:
             row_scaled=preset.linkage_on == "profiles" and preset.wicd_on == "row-scaled",
         )
 
-    def apply(self, condensed: np.ndarray, linked: Any) -> Clustering:
-        """Link distances and cut the dendrogram.
+    def apply(self, pairs: Pairs, linked: Any) -> Clustering:
+        """Link items and cut the dendrogram.
 
         Parameters
         ----------
-        condensed : ndarray, (N (N - 1) / 2,)
-            Distances.
+        pairs : Pairs
+            Their distances, (N (N - 1) / 2,).
         linked : object
             With ``linkage``, see :class:`hudd.clustering.clusterers.Clusterer`.
         """
-        n = count_points(condensed)
-        z, curve_on = self._dendrogram(condensed, n, linked)
+        n = len(pairs)
+        z, scaled = self._dendrogram(pairs, n, linked)
         if self.number is not None:
-            return replace(describe(condensed, flat_labels(z, self.number)), linkage=z)
-        ks = self._range(n) if condensed.any() else np.empty(0, np.int64)
-        labels, curve, slope = knee_cut(curve_on, z, ks)
+            return replace(describe(pairs, flat_labels(z, self.number)), linkage=z)
+        sums = pairs.tree_sums(z) if scaled is None else tree_sums(scaled, z)
+        ks = self._range(n) if sums.any() else np.empty(0, np.int64)
+        labels, curve, slope = knee_cut(sums, z, ks)
         if self.size is not None and len(ks):
             labels = flat_labels(z, min(max(ceil(n / self.size), 2), int(ks[-1])))
-        return replace(describe(condensed, labels), ks=ks, wicd_curve=curve, gradient=slope, linkage=z)
+        return replace(describe(pairs, labels), ks=ks, wicd_curve=curve, gradient=slope, linkage=z)
 
     def _range(self, n: int) -> np.ndarray:
         """Return the numbers of clusters to try."""
@@ -97,17 +98,17 @@ class Cut:
             last = min(last, n - 1)
         return np.arange(2, last + 1)
 
-    def _dendrogram(self, condensed: np.ndarray, n: int, linked: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return the linkage matrix and the condensed distances that WICD is taken on."""
+    def _dendrogram(self, pairs: Pairs, n: int, linked: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the linkage matrix, and the condensed distances that WICD is taken on where they are others."""
         if n == 1:
-            return np.empty((0, 4)), condensed
+            return np.empty((0, 4)), None
         method = getattr(linked, "method", None)
-        if not (self.profiles and method):
-            return _checked(linked.linkage(condensed), n, linked), condensed
-        scaled = row_scaled(condensed)
+        if not (self.profiles and method and isinstance(pairs, Matrix)):
+            return _checked(pairs.linkage(linked), n, linked), None
+        scaled = row_scaled(pairs.condensed)
         # SciPy's own, in float64 and with its leaf order: the labels must be the authors'.
         z = hierarchy.linkage(distance.pdist(scaled), method, optimal_ordering=True)
-        return z, scaled[np.triu_indices(n, 1)] if self.row_scaled else condensed
+        return z, scaled[np.triu_indices(n, 1)] if self.row_scaled else None
 
 
 def row_scaled(condensed: np.ndarray) -> np.ndarray:

@@ -55,15 +55,13 @@ def choose_k(ks: np.ndarray, curve: np.ndarray, slope: np.ndarray) -> int:
     return int(ks[_elbow(curve)])
 
 
-def knee_cut(
-    condensed: np.ndarray, z: np.ndarray, ks: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def knee_cut(sums: np.ndarray, z: np.ndarray, ks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cut a dendrogram at the knee of the gradient of its WICD curve.
 
     Parameters
     ----------
-    condensed : ndarray, (N (N - 1) / 2,)
-        Distances that WICD is taken on.
+    sums : ndarray, (N - 1,) float64
+        Distances inside the cluster that each merge makes, see :func:`hudd.clustering.wicd.tree_sums`.
     z : ndarray, (N - 1, 4) float64
         Linkage matrix.
     ks : ndarray, (K,) int
@@ -77,7 +75,7 @@ def knee_cut(
     """
     if not len(ks):
         return np.ones(len(z) + 1, np.int64), np.empty(0), np.empty(0)
-    curve = wicd_curve(condensed, z, ks)
+    curve = wicd_curve(sums, z, ks)
     slope = gradient(curve)
     return flat_labels(z, choose_k(ks, curve, slope)), curve, slope
 

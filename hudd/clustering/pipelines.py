@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from hudd.clustering.clusterers import (
     Ward,
     check_clusterer,
+    check_rows,
     checked_labels,
     instantiate,
     is_counted,
     is_linked,
 )
 from hudd.clustering.cut import Cut
+from hudd.clustering.pairs import Matrix, Pairs, Rows, Source
 from hudd.clustering.precomputed import as_array, condensed_distances, refuse_distances
 from hudd.clustering.reduction import check_reduction, reduce_rows
 from hudd.clustering.result import Clustering, describe, noise_apart
@@ -77,6 +79,11 @@ class Pipeline:
         Seed of whatever draws at random.
     cut : Cut
         How the number of clusters is chosen.
+    linkage_from : {"matrix", "rows"}
+        From a matrix of all distances, (N (N - 1) / 2,), or from the rows where that would not fit in memory: by Ward's
+        method, or by clusterers that make no dendrogram.
+    device : str or torch.device, optional
+        Where distances of rows are taken; by default the CPU.
     """
 
     reduction: Reduction = "none"
@@ -87,10 +94,18 @@ class Pipeline:
     unit_norm: bool = True
     seed: int = 0
     cut: Cut = field(default_factory=Cut)
+    linkage_from: Source = "matrix"
+    device: Any = None
 
     def __post_init__(self) -> None:
         check_reduction(self.reduction)
         check_clusterer(self.clusterer)
+        if self.linkage_from not in get_args(Source):
+            raise UsageError(
+                f"linkage_from is {self.linkage_from!r}; choose one of: {', '.join(get_args(Source))}."
+            )
+        if self.linkage_from == "rows":
+            check_rows(self.clusterer, "profiles" if self.cut.profiles else "distances")
         for name, least in (("components", 1), ("min_samples", 1), ("n_clusters", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
@@ -150,13 +165,13 @@ class Pipeline:
         if metric is None:
             refuse_distances(data, "give metric='precomputed'")
         if is_linked(self.clusterer) and self.reduction == "none":
-            return self._of_distances(pairwise_distances(data, condensed=True, unit_norm=self.unit_norm))
+            return self._linked(self._pairs(data, unit_norm=self.unit_norm))
         rows = self.reduced(data)[0]
-        condensed = pairwise_distances(rows, condensed=True)
+        pairs = self._pairs(rows)
         if is_linked(self.clusterer):
-            return self._linked(condensed)
-        labels = self._assigned(rows, condensed)
-        return describe(condensed, noise_apart(labels)), labels < 0
+            return self._linked(pairs)
+        labels = self._assigned(rows, pairs)
+        return describe(pairs, noise_apart(labels)), labels < 0
 
     def reduce(self, features: Any) -> np.ndarray:
         """Return what is clustered, (N, d) float32; parameters and errors as :meth:`fit`."""
@@ -175,10 +190,16 @@ class Pipeline:
 
     def group(self, rows: np.ndarray) -> np.ndarray:
         """Return the cluster of each row of what :meth:`reduce` returns, as in :class:`Grouping`."""
-        condensed = pairwise_distances(rows, condensed=True)
+        pairs = self._pairs(rows)
         if is_linked(self.clusterer):
-            return self._linked(condensed)[0].labels
-        return self._assigned(rows, condensed)
+            return self._linked(pairs)[0].labels
+        return self._assigned(rows, pairs)
+
+    def _pairs(self, rows: Any, *, unit_norm: bool = False) -> Pairs:
+        """Distances of rows, all at once or as they are asked for."""
+        if self.linkage_from == "rows":
+            return Rows(rows, unit_norm, self.device)
+        return Matrix(pairwise_distances(rows, condensed=True, unit_norm=unit_norm, device=self.device))
 
     def _rows(self, features: Any) -> np.ndarray:
         """Features as rows, (N, D) float32, checked and of unit norm where that is asked for."""
@@ -203,25 +224,29 @@ class Pipeline:
                 f"distances cannot be clustered by reduction '{self.reduction}' and clusterer '{self.clusterer}'; "
                 "give the features, shape (N, ...)."
             )
-        return self._linked(condensed_distances(distances))
+        if self.linkage_from == "rows":
+            raise UsageError(
+                "linkage_from is 'rows', and distances were given; give rows, shape (N, ...), or leave it out."
+            )
+        return self._linked(Matrix(condensed_distances(distances)))
 
-    def _linked(self, condensed: np.ndarray) -> tuple[Clustering, np.ndarray]:
+    def _linked(self, pairs: Pairs) -> tuple[Clustering, np.ndarray]:
         with self._attributing_errors():
-            found = self._cut.apply(condensed, instantiate(self.clusterer))
+            found = self._cut.apply(pairs, instantiate(self.clusterer))
         return found, np.zeros(len(found.labels), bool)
 
     @property
     def _cut(self) -> Cut:
         return replace(self.cut, number=self.n_clusters)
 
-    def _assigned(self, rows: np.ndarray, condensed: np.ndarray) -> np.ndarray:
+    def _assigned(self, rows: np.ndarray, pairs: Pairs) -> np.ndarray:
         """Cluster of each row by a clusterer that makes no dendrogram, from 1; -1 for noise."""
         offered: dict[str, Any] = {"random_state": self.seed}
         if self.min_samples is not None:
             offered["min_samples"] = self.min_samples
         if is_counted(self.clusterer):  # the authors' profiles are for their linkage alone
             cut = replace(self._cut, profiles=False, row_scaled=False)
-            offered["n_clusters"] = self.n_clusters or cut.apply(condensed, Ward()).k
+            offered["n_clusters"] = self.n_clusters or cut.apply(pairs, Ward()).k
         clusterer = instantiate(self.clusterer, **offered)
         with self._attributing_errors():
             return checked_labels(clusterer.fit_predict(rows), len(rows), self.clusterer)

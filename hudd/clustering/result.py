@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hudd.clustering.wicd import cluster_sums, medoids, wicd
+from hudd.clustering.pairs import Pairs
+from hudd.clustering.wicd import medoids, wicd
 
 _NO_SPREAD = 1e-6  # of the scaled WICD, beyond which rounding does not reach
 
@@ -68,11 +69,10 @@ class Clustering:
         )
 
 
-def describe(condensed: np.ndarray, labels: np.ndarray) -> Clustering:
+def describe(pairs: Pairs, labels: np.ndarray) -> Clustering:
     """Return a clustering with what distances and labels alone tell."""
-    sums, totals = cluster_sums(condensed, labels)
-    value = wicd(totals, labels)
-    mean = float(condensed.mean(dtype=np.float64)) if len(condensed) else 0.0
+    sums, totals = pairs.cluster_sums(labels)
+    value, mean = wicd(totals, labels), pairs.mean()
     return Clustering(
         labels=labels,
         k=len(totals),

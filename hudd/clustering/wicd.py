@@ -10,7 +10,7 @@ from hudd.lazy import hierarchy
 
 @kernel
 def _pair_sums(condensed: np.ndarray, z: np.ndarray, sums: np.ndarray) -> None:
-    """Write the sum of all distances inside each merged cluster to `sums`, (n - 1,) float64.
+    """Write the sum of the distances between the two clusters of each merge to `sums`, (n - 1,) float64.
 
     Leaves are put in dendrogram order, so a cluster is a range. From leaf i up to the root, the sibling at
     each step holds just the leaves that meet i in that merge.
@@ -40,6 +40,12 @@ def _pair_sums(condensed: np.ndarray, z: np.ndarray, sums: np.ndarray) -> None:
                     total += condensed[row + order[at]]
             sums[up - n] += total
             node = up
+
+
+@kernel
+def add_children(z: np.ndarray, sums: np.ndarray) -> None:
+    """Add to what each merge has of its own, `sums`, (n - 1,), all that the merges below it have."""
+    n = len(z) + 1
     for k in range(n - 1):
         for side in range(2):
             child = np.int64(z[k, side])
@@ -47,7 +53,34 @@ def _pair_sums(condensed: np.ndarray, z: np.ndarray, sums: np.ndarray) -> None:
                 sums[k] += sums[child - n]
 
 
-def wicd_curve(condensed: np.ndarray, z: np.ndarray, ks: np.ndarray) -> np.ndarray:
+@kernel
+def leaves(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the leaves in dendrogram order, (n,), and the merge in which each meets the one after it, (n - 1,)."""
+    n = len(z) + 1
+    first = np.zeros(2 * n - 1, np.int64)
+    size = np.ones(2 * n - 1, np.int64)
+    gaps = np.empty(n - 1, np.int64)
+    for k in range(n - 1):
+        size[n + k] = np.int64(z[k, 3])
+    for k in range(n - 2, -1, -1):
+        left, right = np.int64(z[k, 0]), np.int64(z[k, 1])
+        first[left], first[right] = first[n + k], first[n + k] + size[left]
+        gaps[first[right] - 1] = k
+    order = np.empty(n, np.int64)
+    for i in range(n):
+        order[first[i]] = i
+    return order, gaps
+
+
+def tree_sums(condensed: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Return the sum of all distances inside the cluster that each merge makes, (N - 1,) float64."""
+    sums = np.empty(len(z))
+    _pair_sums(condensed, z, sums)
+    add_children(z, sums)
+    return sums
+
+
+def wicd_curve(sums: np.ndarray, z: np.ndarray, ks: np.ndarray) -> np.ndarray:
     """Compute WICD for every k at once.
 
     ``WICD(k) = sum_c n_c / N * ICD_c / (number of clusters)``, where ``ICD_c`` is the mean distance over
@@ -56,8 +89,9 @@ def wicd_curve(condensed: np.ndarray, z: np.ndarray, ks: np.ndarray) -> np.ndarr
 
     Parameters
     ----------
-    condensed : ndarray, (N (N - 1) / 2,)
-        Distances; for the authors' asymmetric variant the upper triangle of the row-scaled matrix.
+    sums : ndarray, (N - 1,) float64
+        All distances inside the cluster that each merge makes, see :func:`tree_sums`; for the authors' asymmetric
+        variant those of the upper triangle of the row-scaled matrix.
     z : ndarray, (N - 1, 4) float64
         SciPy's linkage matrix, heights not falling.
     ks : ndarray, (K,) int
@@ -66,11 +100,9 @@ def wicd_curve(condensed: np.ndarray, z: np.ndarray, ks: np.ndarray) -> np.ndarr
     Returns
     -------
     ndarray, (K,) float64
-        In the units of `condensed`. O(N^2) time for all k together.
+        In the units of the distances. O(N) time for all k together; :func:`tree_sums` takes O(N^2).
     """
     n = len(z) + 1
-    sums = np.empty(n - 1)
-    _pair_sums(condensed, z, sums)
     # n_c ICD_c of every node of the dendrogram, then what each merge changes of their sum.
     weighted = np.concatenate((np.zeros(n), 2.0 * sums / (z[:, 3] - 1.0)))
     changes = weighted[n:] - weighted[z[:, :2].astype(np.int64)].sum(axis=1)

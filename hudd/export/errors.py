@@ -13,8 +13,9 @@ from PIL import Image
 from hudd.colours import relevance_indices, relevance_palette
 from hudd.errors import UsageError
 from hudd.features import feature_kind
-from hudd.plot.pictures import distances_to
+from hudd.plot.pictures import distances_to_medoids
 from hudd.progress import progress
+from hudd.study.linking import pairs_of
 from hudd.text import printable
 
 if TYPE_CHECKING:
@@ -28,13 +29,8 @@ def error_columns(results: View) -> dict[str, Any]:
     (bool) and distance (to the medoid, units of the clustered distances).
     """
     found, errors, test = results.clusters, results.errors, results.split("test")
-    distances = results.distances_of(found.layer)
     names = np.array([printable(name) for name in results.class_names], object)
-    distance = np.zeros(len(errors))
-    for label in found.numbers:
-        members = np.flatnonzero(found.label == label)
-        to_medoid = distances_to(distances, len(errors), members, int(found.medoid[label - 1]))
-        distance[members] = np.maximum(to_medoid, 0)
+    distance = distances_to_medoids(pairs_of(results, found.layer), found)
     return {
         "path": [test.path[at] for at in errors],
         "label": names[test.label[errors]].tolist(),

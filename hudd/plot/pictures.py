@@ -8,13 +8,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hudd.clustering.linkage import condensed_at
+from hudd.clustering.pairs import Pairs
 from hudd.colours import relevance_indices, relevance_palette
 from hudd.errors import UsageError
 from hudd.plot.style import axes, new_figure, style
+from hudd.study.linking import pairs_of
 
 if TYPE_CHECKING:
     from hudd.study import Study
+    from hudd.summary import Clusters
 
 
 def heatmap(picture: np.ndarray, relevance: np.ndarray, *, opacity: float = 0.85) -> Figure:
@@ -61,7 +63,7 @@ def cluster(study: Study, label: int, *, images: int = 12, opacity: float = 0.85
             f"there is no cluster {label}; clusters are numbered from 1 to {len(clusters.medoid)}."
         )
     medoid = int(clusters.medoid[label - 1])
-    rows = nearest_first(study.distances_of(layer), len(clusters.label), members, medoid)[:images]
+    rows = nearest_first(pairs_of(study, layer), members, medoid)[:images]
     relevance = study.spatial_heatmaps(rows, layer)
     source, errors = study.source("test"), study.errors
     with style():
@@ -77,16 +79,16 @@ def cluster(study: Study, label: int, *, images: int = 12, opacity: float = 0.85
     return figure
 
 
-def nearest_first(condensed: np.ndarray, count: int, members: np.ndarray, medoid: int) -> np.ndarray:
+def nearest_first(pairs: Pairs, members: np.ndarray, medoid: int) -> np.ndarray:
     """Return `members`, (m,) int64 rows, with the medoid first and the others by their distance to it."""
-    return members[np.argsort(distances_to(condensed, count, members, medoid), kind="stable")]
+    distances = pairs.apart(members, np.full(len(members), medoid))
+    return members[np.lexsort((distances, members != medoid))]
 
 
-def distances_to(condensed: np.ndarray, count: int, members: np.ndarray, medoid: int) -> np.ndarray:
-    """Return distances of `members`, (m,) rows, to `medoid`, whose own is -1 so that it sorts first."""
-    same = members == medoid
-    at = np.where(same, 0, condensed_at(count, members, medoid))
-    return np.where(same, -1.0, condensed[at] if len(condensed) else 0.0)
+def distances_to_medoids(pairs: Pairs, clusters: Clusters) -> np.ndarray:
+    """Return the distance of each error to the medoid of its cluster, (N,) float64."""
+    label = clusters.label
+    return pairs.apart(np.arange(len(label)), clusters.medoid[label - 1])
 
 
 def _overlay(ax: Axes, picture: np.ndarray, relevance: np.ndarray, opacity: float) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 _PAGE, _UNSAFE = 12, 600  # pictures of a page of the unsafe set, and of all pages in a file
+_NAMED = 20_000  # errors, and unsafe images, that are listed by name
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Chapter:
     """A cluster's part of the page.
 
     ``rest`` names the members without a picture: error row, path, truth, prediction; ``unsafe_rest`` likewise the
-    unsafe images, without a row.
+    unsafe images, without a row. Of more than can be listed, ``unnamed`` and ``unsafe_unnamed`` are left out.
     """
 
     cluster: Cluster
@@ -67,6 +68,8 @@ class Chapter:
     spread: Markup | None
     unsafe: list[Card]
     unsafe_rest: list[tuple[str, str, str]]
+    unnamed: int = 0
+    unsafe_unnamed: int = 0
 
 
 def compose(study: View, facts: Facts, album: Album, layers: list[str], images: int) -> list[Chapter]:
@@ -89,16 +92,20 @@ def compose(study: View, facts: Facts, album: Album, layers: list[str], images: 
     unsafe = _unsafe_cards(study, facts, album)
     chapters = []
     with progress("report", len(facts.clusters), unit="clusters") as advance:
+        listed = _listed(len(facts.errors), facts)
         for place, cluster in enumerate(facts.clusters):
-            rows = cluster.rows[:images]
+            rows, rest = cluster.rows[:images], cluster.rows[images : images + listed].tolist()
             chapters.append(
                 Chapter(
                     cluster,
                     _error_cards(facts, album, cluster, material, place, rows, len(layers)),
                     _mean(album, cluster, material, place, len(layers)) if len(rows) > 1 else None,
-                    [(row, *_named(facts, int(facts.errors[row]))) for row in cluster.rows[images:].tolist()],
+                    [(row, *_named(facts, int(facts.errors[row]))) for row in rest],
                     _spread(facts, cluster),
                     *unsafe.get(cluster.label, ([], [])),
+                    unnamed=len(cluster.rows) - len(rows) - len(rest),
+                    unsafe_unnamed=len(cluster.unsafe)
+                    - sum(len(part) for part in unsafe.get(cluster.label, ())),
                 )
             )
             advance(1)
@@ -181,9 +188,10 @@ def _unsafe_cards(
     if facts.unsafe is None or not len(facts.unsafe):
         return {}
     split, labels, source = study.split("improvement"), study.labels, study.source("improvement")
-    most = len(facts.unsafe)
-    if album.eager and most > _UNSAFE:
-        most = max(1, _UNSAFE // len(facts.clusters) // _PAGE) * _PAGE
+    most, listed = len(facts.unsafe), _listed(len(facts.unsafe), facts)
+    pictured = _UNSAFE if album.eager else _NAMED
+    if most > pictured:
+        most = max(1, pictured // len(facts.clusters) // _PAGE) * _PAGE
 
     def named(image: int) -> tuple[str, str, str]:
         answer = facts.class_name(int(split.prediction[image]))
@@ -204,8 +212,13 @@ def _unsafe_cards(
             )
             for at, image in zip(order[:most].tolist(), images)
         ]
-        found[cluster.label] = cards, [named(image) for image in images[most:]]
+        found[cluster.label] = cards, [named(image) for image in images[most : most + listed]]
     return found
+
+
+def _listed(count: int, facts: Facts) -> int:
+    """How many of so many images are listed by name, of each cluster at most."""
+    return count if count <= _NAMED else max(1, _NAMED // len(facts.clusters))
 
 
 def _spread(facts: Facts, cluster: Cluster, most: int = 3) -> Markup | None:

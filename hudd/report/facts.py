@@ -15,9 +15,10 @@ from hudd.errors import HuddError
 from hudd.evaluation import NATURAL, SIGNIFICANT, most_telling, wilson
 from hudd.features import feature_kind
 from hudd.language import gettext as _
-from hudd.plot.pictures import distances_to
+from hudd.plot.pictures import distances_to_medoids
 from hudd.report.trust import Trust, verdict
 from hudd.review.view import View, view
+from hudd.study.linking import pairs_of
 from hudd.study.wording import CAUSE
 from hudd.summary.titles import title
 from hudd.text import number, printable
@@ -256,13 +257,14 @@ def _clusters(
 ) -> list[Cluster]:
     """The clusters in order of their numbers, not ranked yet."""
     found, errors, test = study.clusters, study.errors, study.split("test")
-    distances, count = study.distances_of(found.layer), len(errors)
+    to_medoid, count = distances_to_medoids(pairs_of(study, found.layer), found), len(errors)
+    to_medoid[found.medoid[found.medoid >= 0]] = -1  # so that they sort first
     values = {name: column[errors] for name, column in test.parameters.items()}
     words = [name for name, column in values.items() if name != CAUSE and column.dtype.kind not in "biuf"]
     clusters = []
     for label in np.unique(found.label).tolist():
         members = np.flatnonzero(found.label == label)
-        distance = distances_to(distances, count, members, int(found.medoid[label - 1]))
+        distance = to_medoid[members]
         order = np.argsort(distance, kind="stable")
         rows = members[order]
         share, severity = len(rows) / count, float(test.score[errors[rows]].mean())

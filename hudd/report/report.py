@@ -175,7 +175,8 @@ class _Draft:
             conservation=self.trust.conservation,
             absorbing=self.trust.absorbing,
             charts=_charts(study, facts, self.trust),
-            dots=" ".join(map(str, study.clusters.label.tolist())),
+            dots=" ".join(map(str, study.clusters.label[self.trust.sample].tolist())),
+            sample=self.trust.sample.tolist() if self.trust.sampled else [],
             colours={
                 chapter.cluster.label: themed(CYCLE[chapter.cluster.label % len(CYCLE)])
                 for chapter in self.chapters
@@ -212,7 +213,8 @@ def _charts(study: View, facts: Facts, trust: Trust) -> dict[str, Markup]:
         charts["dendrogram"] = as_svg(plot.dendrogram(clustering), told)
     if trust.points is not None:
         medoids = study.clusters.medoid
-        figure = plot.embedding(trust.points, study.clusters.label, medoids[medoids >= 0])
+        numbered = np.searchsorted(trust.sample, np.intersect1d(medoids, trust.sample))
+        figure = plot.embedding(trust.points, study.clusters.label[trust.sample], numbered)
         told = _("Map of the errors by their heatmap distances, clusters numbered at their medoids")
         charts["map"] = as_svg(figure, told)
     if facts.retrained:

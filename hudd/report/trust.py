@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hudd.clustering import Stability, stability
+from hudd.clustering.pairs import Pairs
 from hudd.features import feature_kind
 from hudd.language import gettext as _
 from hudd.language import marked
-from hudd.plot.places import MOST_ERRORS, places
+from hudd.plot import embed
+from hudd.plot.places import sample
+from hudd.study.linking import pairs_of
 from hudd.text import printable
 
 if TYPE_CHECKING:
     from hudd.study import Results
 
 RESAMPLES = 20
+_A_CLUSTER = 5  # errors of a sample that make comparing worth it
 
 STABLE, DOUBTFUL = 0.75, 0.5
 """Agreement from which a cluster is called stable, and below which it is said to dissolve (after C. Hennig,
@@ -47,19 +51,37 @@ class Trust:
         self._labels = np.asarray(study.clusters.label)
 
     @cached_property
+    def sample(self) -> np.ndarray:
+        """(m,) error rows that map and stability are made of."""
+        medoids = np.asarray(self._study.clusters.medoid)
+        return sample(len(self._labels), medoids, self._study.settings.seed)
+
+    @property
+    def sampled(self) -> bool:
+        """Whether these are not all errors."""
+        return len(self.sample) < len(self._labels)
+
+    @cached_property
+    def _pairs(self) -> Pairs:
+        return pairs_of(self._study, self._study.chosen_layer)
+
+    @cached_property
     def points(self) -> np.ndarray | None:
-        """(N, 2) places of the errors on the map."""
-        return places(self._study, self._study.chosen_layer) if len(self._labels) > 3 else None
+        """(m, 2) places of the errors on the map, those of the sample."""
+        return embed(self._pairs.among(self.sample)) if len(self._labels) > 3 else None
 
     @cached_property
     def stability(self) -> Stability | None:
-        """Agreement with clusterings of bootstrap samples; None where there is nothing to compare."""
-        linkage_on = self._study.settings.choices.linkage_on
-        enough = 3 < len(self._labels) <= MOST_ERRORS and self._labels.max() > 1
-        if not enough or linkage_on != "distances":
+        """Agreement with clusterings of bootstrap samples; None where there is nothing to compare.
+
+        Of the sample's errors where it has not all; clusters that it has none of count as never drawn.
+        """
+        choices, k = self._study.settings.choices, self._labels.max()
+        enough = len(self._labels) > 3 and k > 1 and (not self.sampled or len(self.sample) > _A_CLUSTER * k)
+        if not enough or choices.linkage_on != "distances":
             return None
-        distances = self._study.distances_of(self._study.chosen_layer)
-        return stability(distances, self._labels, seed=self._study.settings.seed, resamples=RESAMPLES)
+        labels, distances = self._labels[self.sample], self._pairs.among(self.sample)
+        return stability(distances, labels, seed=self._study.settings.seed, resamples=RESAMPLES)
 
     @cached_property
     def conservation(self) -> list[Conservation]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from hudd.clustering import linkage
-from hudd.clustering.linkage import condensed_at, count_points
-from hudd.clustering.wicd import cluster_sums, flat_labels, medoids
+from hudd.clustering.clusterers import Ward
+from hudd.clustering.pairs import Pairs
+from hudd.clustering.wicd import flat_labels, medoids
 from hudd.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def as_found(clusters: Clusters) -> Groups:
     return Groups(np.asarray(clusters.label, np.int64), medoid, dict(medoid), {}, len(medoid))
 
 
-def merge(groups: Groups, into: int, other: int, distances: np.ndarray) -> Groups:
+def merge(groups: Groups, into: int, other: int, pairs: Pairs) -> Groups:
     """Return the grouping with cluster `other` merged into `into`.
 
     Parameters
@@ -62,8 +62,8 @@ def merge(groups: Groups, into: int, other: int, distances: np.ndarray) -> Group
         The grouping before.
     into, other : int
         Two different clusters.
-    distances : ndarray
-        (N (N - 1) / 2,) condensed distances of the errors.
+    pairs : Pairs
+        Distances of the errors.
 
     Raises
     ------
@@ -81,13 +81,13 @@ def merge(groups: Groups, into: int, other: int, distances: np.ndarray) -> Group
     return replace(
         groups,
         label=label,
-        medoid=_without(groups.medoid, other) | {into: _medoid(distances, np.flatnonzero(label == into))},
+        medoid=_without(groups.medoid, other) | {into: _medoid(pairs, np.flatnonzero(label == into))},
         key=_without(groups.key, other),
         origin=_without(groups.origin, other) | {into: told},
     )
 
 
-def split(groups: Groups, number: int, distances: np.ndarray) -> Groups:
+def split(groups: Groups, number: int, pairs: Pairs) -> Groups:
     """Return the grouping with a cluster split in two where Ward's linkage of its members joins them last.
 
     The part with the member that names hang on keeps the number.
@@ -98,8 +98,8 @@ def split(groups: Groups, number: int, distances: np.ndarray) -> Groups:
         The grouping before.
     number : int
         A cluster of at least two.
-    distances : ndarray
-        (N (N - 1) / 2,) condensed distances of the errors.
+    pairs : Pairs
+        Distances of the errors.
 
     Raises
     ------
@@ -110,11 +110,11 @@ def split(groups: Groups, number: int, distances: np.ndarray) -> Groups:
     members = np.flatnonzero(groups.label == number)
     if len(members) < 2:
         raise UsageError(f"cluster {number} is a single error; choose a larger one to split.")
-    halves = flat_labels(linkage(_among(distances, len(groups.label), members)), 2)
+    halves = flat_labels(pairs.subset(members).linkage(Ward()), 2)
     kept = halves == halves[np.searchsorted(members, groups.key[number])]
     new, label = groups.last + 1, groups.label.copy()
     label[members[~kept]] = new
-    medoid = {n: _medoid(distances, np.flatnonzero(label == n)) for n in (number, new)}
+    medoid = {n: _medoid(pairs, np.flatnonzero(label == n)) for n in (number, new)}
     return Groups(
         label=label,
         medoid=groups.medoid | medoid,
@@ -139,16 +139,9 @@ def _without(numbered: dict[int, T], number: int) -> dict[int, T]:
     return {n: value for n, value in numbered.items() if n != number}
 
 
-def _among(distances: np.ndarray, count: int, rows: np.ndarray) -> np.ndarray:
-    """Return the condensed distances among ascending `rows`."""
-    low, high = (rows[at] for at in np.triu_indices(len(rows), 1))
-    among: np.ndarray = distances[condensed_at(count, low, high)]
-    return among
-
-
-def _medoid(distances: np.ndarray, rows: np.ndarray) -> int:
+def _medoid(pairs: Pairs, rows: np.ndarray) -> int:
     if len(rows) < 2:
         return int(rows[0])
     one = np.ones(len(rows), np.int64)
-    sums, _ = cluster_sums(_among(distances, count_points(distances), rows), one)
+    sums, _ = pairs.subset(rows).cluster_sums(one)
     return int(rows[medoids(sums, one)[0]])

@@ -14,11 +14,13 @@ from functools import cached_property
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
+from hudd.clustering.pairs import Pairs
 from hudd.errors import HuddError, UsageError
 from hudd.review import grouping
 from hudd.review.grouping import Groups
 from hudd.review.journal import FIELDS, Edit, Journal
 from hudd.review.texts import checked
+from hudd.study.linking import pairs_of
 from hudd.text import printable
 
 if TYPE_CHECKING:
@@ -232,7 +234,7 @@ class Review:
         def make() -> Edit:
             keys = self._meant(revision, cluster, as_they_were=True)
             edit = Edit("split", keys, layer=self._found.layer)
-            grouping.split(self.groups, self._numbers(self.groups, edit)[0], self._distances)  # or refuses
+            grouping.split(self.groups, self._numbers(self.groups, edit)[0], self._pairs)  # or refuses
             return edit
 
         self._append(make)
@@ -330,9 +332,9 @@ class Review:
                     stale += 1
                 elif edit.kind == "merge":
                     for other in numbers[1:]:
-                        groups = grouping.merge(groups, numbers[0], other, self._distances)
+                        groups = grouping.merge(groups, numbers[0], other, self._pairs)
                 elif (groups.label == numbers[0]).sum() > 1:
-                    groups = grouping.split(groups, numbers[0], self._distances)
+                    groups = grouping.split(groups, numbers[0], self._pairs)
                 self._made[made] = groups, stale
             groups, stale = self._made[made]
         return groups, stale
@@ -345,8 +347,8 @@ class Review:
         return [number[path] for path in edit.clusters]
 
     @cached_property
-    def _distances(self) -> Any:
-        return self._study.distances_of(self._found.layer)
+    def _pairs(self) -> Pairs:
+        return pairs_of(self._study, self._found.layer)
 
     def _key(self, cluster: int, groups: Groups | None = None) -> str:
         key = (groups or self.groups).key

@@ -208,6 +208,12 @@ class StudySettings:
         "decides",
         bounds=Range(least=2),
     )
+    linkage_from: Literal["auto", "matrix", "rows"] = _clusters(
+        "auto",
+        help="Link errors from a matrix of all their distances, or from their features, row by row, which takes less "
+        "memory, by clusterer ward alone; auto takes rows where the matrix would fill more than a quarter of it:",
+        steps=("distances", "cluster"),
+    )
     layer: str | None = _clusters(
         None,
         help="Use this layer's clusters; by default, and with 'auto', the tightest layer's",

@@ -54,6 +54,7 @@ _ATTRIBUTES: tuple[tuple[str, str, str, int], ...] = (
     ("layers/$", "index channel_axis", _WHOLE, 0),
     ("layers/$", "shape", _WHOLE, 1),
     ("layers/$/wicd", "chosen_k", _WHOLE, 0),
+    ("layers/$/wicd", "linked_from", _TEXT, 0),
     ("layers/$/wicd", "wicd scaled_wicd", _REAL, 0),
     ("clusters", "layer", _TEXT, 0),
     ("retraining/$/$ retraining/$/$/judge", "accuracy_before accuracy_after", _REAL, 0),

@@ -13,7 +13,7 @@ from hudd.errors import UsageError
 
 FORMAT = "hudd-study"
 VERSION = 1
-MINOR = 4  # raised when something is added that readers of the same VERSION may pass over; absent counts as 0
+MINOR = 5  # raised when something is added that readers of the same VERSION may pass over; absent counts as 0
 
 # netCDF-4's convention for a dimension that has a length but no coordinates; it takes no storage.
 _BARE = "This is a netCDF dimension but not a netCDF variable.{:10d}"

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from hudd.capture.loading import LoadedModel, load_model
+from hudd.clustering.pairs import Source
 from hudd.data import ImageSource, Transform
 from hudd.data.decoding import Decoder, preferred_decoder
 from hudd.errors import UsageError
@@ -21,6 +22,7 @@ from hudd.study.device import choose_device
 from hudd.study.features import StudyFeatures
 from hudd.study.fingerprint import digest_model, probe
 from hudd.study.intake import open_sources
+from hudd.study.linking import linked_from
 from hudd.study.results import Results
 from hudd.study.settings import Settings
 from hudd.tasks import Task, TaskSubject, infer_task, make_task
@@ -47,11 +49,16 @@ class Inputs:
         self.results = results
         self.settings: Settings = results.settings
         self.path: Path = results.path
+        self.linked: dict[str, Source] = {}  # as the first process has decided, by layer
 
     @cached_property
     def device(self) -> torch.device:
         """Where the DNN runs."""
         return choose_device(self.settings.device)
+
+    def linked_from(self, layer: str) -> Source:
+        """Return from what a layer's errors are linked, the same in every process once a step has begun."""
+        return self.linked.get(layer) or linked_from(self.results, layer)
 
     @cached_property
     def model(self) -> LoadedModel:

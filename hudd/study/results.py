@@ -176,6 +176,9 @@ class Results:
     def distances_of(self, layer: str) -> np.ndarray:
         """Return the (N_errors (N_errors - 1) / 2,) float32 condensed distances of `layer`."""
         self._check_layer(layer)
+        if self.has(f"layers/{layer}/linkage") and not self.has(f"layers/{layer}/distance"):
+            remedy = f"'hudd distances {self.path} --linkage-from matrix' takes them"
+            raise HuddError(f"layer '{layer}' was linked from rows and has no distances; {remedy}.")
         return self._read(f"layers/{layer}/distance", "distances")
 
     def conservation_of(self, layer: str) -> np.ndarray:
@@ -356,8 +359,9 @@ class Results:
         if settings.train is None:
             return [f"'hudd run {where} --train DATA' retrains the DNN on them."]
         with self.file.sound():
-            worse = [run for runs in self.retraining.values() for run in runs if _is_worse(run)]
-        if worse:
+            runs = [run for mode in self.retraining.values() for run in mode]
+            worse = any(run["accuracy_after"] < run["accuracy_before"] - 0.02 for run in runs)
+        if worse:  # has clearly lost more than it won
             lr = settings.training.get("lr", TrainingSettings.lr)
             return [
                 f"Retraining made the DNN worse; 'hudd retrain {where} --lr {lr / 10:g}' tries a smaller learning rate "
@@ -391,10 +395,6 @@ class Results:
 
     def _check_layer(self, layer: str) -> None:
         if layer not in self.layers:
-            known = ", ".join(self.layers)
-            raise UsageError(f"layer '{layer}' is not in this study; choose one of: {known}.")
-
-
-def _is_worse(run: dict[str, Any]) -> bool:
-    """Say whether a retraining has lost clearly more than it won."""
-    return bool(run["accuracy_after"] < run["accuracy_before"] - 0.02)
+            raise UsageError(
+                f"layer '{layer}' is not in this study; choose one of: {', '.join(self.layers)}."
+            )

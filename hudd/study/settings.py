@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_origin
 
-from hudd.clustering import check_counted
+from hudd.clustering import check_counted, check_rows
 from hudd.data import Transform
 from hudd.errors import UsageError
 from hudd.features import Features, feature_kind
@@ -33,6 +33,8 @@ class Settings(StudySettings):
             )
         check_compression(self.compression)
         check_counted(self.choices.clusterer, max_clusters=self.max_clusters, cluster_size=self.cluster_size)
+        if self.linkage_from == "rows":
+            check_rows(self.choices.clusterer, get_preset(self.preset).linkage_on)
         for name, period in self.angles.items():
             if not period > 0:
                 raise UsageError(

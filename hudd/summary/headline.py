@@ -50,6 +50,7 @@ def summarise(study: Findings) -> dict[str, Any]:
         summary["causes"] = records(causes_table(study))
         summary["clusters"] = records(clusters_table(study))
         summary["chosen_on"] = "test"
+        summary["linked_from"] = _linked_from(study)
     if study.has("judge") and study.has("clusters"):
         summary["judge_causes"] = records(judge_table(study))
     if study.has("evaluation"):
@@ -82,6 +83,15 @@ def _split(study: Findings, name: str) -> dict[str, Any]:
     return result
 
 
+_LINKED = {"matrix": "a matrix of all distances", "rows": "rows, without a matrix of distances"}
+
+
+def _linked_from(study: Findings) -> str:
+    """What the clusters of the chosen layer were made from: "matrix" or "rows"."""
+    with study.file.reading() as h5:
+        return str(h5[f"layers/{study.chosen_layer}/wicd"].attrs.get("linked_from", "matrix"))
+
+
 def describe(study: Findings, step: str) -> str:
     """Say in a few words what a step has found."""
     if step == "test":
@@ -92,6 +102,8 @@ def describe(study: Findings, step: str) -> str:
         return f"{errors}{_everywhere(study)}" if chosen.layered else f"{chosen.alike} of {errors}"
     if step == "distances":
         count = len(study.errors)
+        if not any(study.has(f"layers/{layer}/distance") for layer in study.layers):
+            return f"none kept of {count:,} errors, which are linked from rows"
         return f"{count * (count - 1) // 2:,} pairs{_everywhere(study)}"
     if step == "cluster":
         return _clustered(study)
@@ -176,6 +188,7 @@ def _headline(study: Findings) -> dict[str, str]:
             pairs["named clusters"] = str(named)
         chosen = feature_kind(study.settings.choices.features)
         pairs |= {"chosen layer": study.chosen_layer} if chosen.layered else {"clustered by": chosen.alike}
+        pairs["linked from"] = _LINKED[_linked_from(study)]
     for text in _evaluated(study):
         name, _, value = text.rpartition(" ")
         pairs[name] = value

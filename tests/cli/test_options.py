@@ -69,6 +69,7 @@ CHOICES = {
     "--features": tuple(FEATURES.own),
     "--reduction": ("none", "pca", "umap", "random-projection"),
     "--clusterer": tuple(CLUSTERERS.own),
+    "--linkage-from": ("auto", "matrix", "rows"),
     "--task": tuple(TASKS.own),
     "--strategy": tuple(SELECTING.own),
     "--compare": tuple(STRATEGIES.own),

@@ -8,7 +8,7 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist, squareform
 
 from hudd.clustering import linkage
-from hudd.clustering.wicd import cluster_sums, cut_merges, flat_labels, medoids, wicd, wicd_curve
+from hudd.clustering.wicd import cluster_sums, cut_merges, flat_labels, medoids, tree_sums, wicd, wicd_curve
 
 problems = st.tuples(st.integers(2, 14), st.sampled_from([2, 4, 1000]), st.integers(0, 999))
 
@@ -34,7 +34,7 @@ def test_every_cut_has_the_wicd_of_its_labels(problem):
     condensed, z = case(*problem)
     n, square = problem[0], squareform(condensed)
     ks = np.arange(2, n + 3)  # more than there are rows, too
-    curve, merges = wicd_curve(condensed, z, ks), cut_merges(z, ks)
+    curve, merges = wicd_curve(tree_sums(condensed, z), z, ks), cut_merges(z, ks)
     for k, found, applied in zip(ks, curve, merges):
         labels = flat_labels(z, int(k))
         assert labels.dtype == np.int64
@@ -58,7 +58,7 @@ def test_every_cut_has_the_wicd_of_its_labels(problem):
 def test_as_many_clusters_as_rows_apply_no_merge():
     z = linkage(pdist(np.array([[0.0], [1], [3], [7]])))
     assert cut_merges(z, np.array([1, 2, 3, 4, 5])).tolist() == [3, 2, 1, 0, 0]
-    np.testing.assert_array_equal(wicd_curve(np.ones(6), z, np.array([4, 9])), [0, 0])
+    np.testing.assert_array_equal(wicd_curve(tree_sums(np.ones(6), z), z, np.array([4, 9])), [0, 0])
 
 
 def test_a_single_row_is_one_cluster():
@@ -74,4 +74,5 @@ def test_by_hand():
     assert totals.tolist() == [2, 12, 0]
     assert medoids(sums, labels).tolist() == [0, 3, 5]  # of equals the first
     assert wicd(totals, labels) == pytest.approx((2 / 6 * 2 + 3 / 6 * 4) / 3)
-    assert wicd_curve(condensed, linkage(condensed), np.array([3]))[0] == pytest.approx(wicd(totals, labels))
+    z = linkage(condensed)
+    assert wicd_curve(tree_sums(condensed, z), z, np.array([3]))[0] == pytest.approx(wicd(totals, labels))

@@ -9,8 +9,9 @@ from scipy.spatial.distance import pdist, squareform
 
 from hudd import plot
 from hudd.clustering.causes import LEVEL
+from hudd.clustering.pairs import Matrix
 from hudd.errors import UsageError
-from hudd.plot.pictures import distances_to, nearest_first
+from hudd.plot.pictures import distances_to_medoids, nearest_first
 from hudd.summary import Causes
 
 
@@ -100,11 +101,11 @@ def test_nearest_first_reads_the_condensed_matrix(count, data):
     condensed, square = pdist(points), squareform(pdist(points))
     members = np.array(sorted(data.draw(st.sets(st.integers(0, count - 1), min_size=1))))
     medoid = int(data.draw(st.sampled_from(members.tolist())))
-    order = nearest_first(condensed, count, members, medoid)
+    order = nearest_first(Matrix(condensed), members, medoid)
     assert order[0] == medoid
     assert (np.diff(square[medoid, order]) >= 0).all()
-    found = distances_to(condensed, count, members, medoid)
-    np.testing.assert_array_equal(np.maximum(found, 0), square[medoid, members])
+    clusters = SimpleNamespace(label=np.ones(count, int), medoid=np.array([medoid]))
+    np.testing.assert_array_equal(distances_to_medoids(Matrix(condensed), clusters), square[medoid])
 
 
 def test_heatmap_is_stretched_over_the_picture():
@@ -169,6 +170,7 @@ def test_cluster_shows_the_medoid_first():
         clusters=SimpleNamespace(label=found.labels, medoid=np.array(medoid)),
         chosen_layer="a",
         distances_of=lambda layer: pdist(points),
+        has=lambda name: True,
         spatial_heatmaps=lambda rows, layer: np.ones((len(rows), 4, 4), np.float32),
         source=lambda name: source,
         errors=np.arange(30) + 100,

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
 
+from hudd.clustering.pairs import Matrix
 from hudd.errors import HuddError, UsageError
 from hudd.review import grouping
 from hudd.review.labelling import Labels
@@ -22,25 +23,25 @@ def found(count, k, seed):
     square = squareform(pdist(points))
     members = [np.flatnonzero(label == c) for c in range(1, k + 1)]
     medoid = [rows[square[np.ix_(rows, rows)].sum(1).argmin()] for rows in members]
-    return Clusters(label, np.array(medoid), "a"), pdist(points).astype(np.float32)
+    return Clusters(label, np.array(medoid), "a"), Matrix(pdist(points).astype(np.float32))
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(6, 30), st.integers(2, 5), st.integers(0, 999), st.data())
 def test_any_edits_leave_a_whole_grouping(count, k, seed, data):
-    clusters, distances = found(count, k, seed)
-    groups, square = grouping.as_found(clusters), squareform(distances.astype(float))
+    clusters, pairs = found(count, k, seed)
+    groups, square = grouping.as_found(clusters), squareform(pairs.condensed.astype(float))
     for _ in range(data.draw(st.integers(1, 6))):
         numbers = sorted(groups.medoid)
         sizes = {n: int((groups.label == n).sum()) for n in numbers}
         if len(numbers) > 1 and data.draw(st.booleans()):
             into, other = data.draw(st.permutations(numbers))[:2]
-            groups = grouping.merge(groups, into, other, distances)
+            groups = grouping.merge(groups, into, other, pairs)
             assert (groups.label == into).sum() == sizes[into] + sizes[other]
             assert other not in groups.medoid
         elif any(size > 1 for size in sizes.values()):
             number = data.draw(st.sampled_from([n for n in numbers if sizes[n] > 1]))
-            groups = grouping.split(groups, number, distances)
+            groups = grouping.split(groups, number, pairs)
             assert groups.last not in sizes
             assert (np.isin(groups.label, [number, groups.last])).sum() == sizes[number]
         assert set(groups.label) == set(groups.medoid) == set(groups.key)
@@ -54,7 +55,7 @@ def test_any_edits_leave_a_whole_grouping(count, k, seed, data):
 def test_a_split_parts_what_lies_apart():
     points = np.array([0.0, 0.1, 0.2, 5.0, 5.1])[:, None]
     clusters = Clusters(np.ones(5, np.int64), np.array([1]), "a")
-    groups = grouping.split(grouping.as_found(clusters), 1, pdist(points).astype(np.float32))
+    groups = grouping.split(grouping.as_found(clusters), 1, Matrix(pdist(points).astype(np.float32)))
     assert groups.label.tolist() == [1, 1, 1, 2, 2]
     assert groups.key[1] == 1
 

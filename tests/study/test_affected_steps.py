@@ -24,6 +24,7 @@ CHANGES = {
     "clusterer": {"clusterer": "average"},
     "max_clusters": {"max_clusters": 5},
     "cluster_size": {"cluster_size": 9},
+    "linkage_from": {"linkage_from": "rows"},
     "layer": {"layer": "0"},
     "factor": {"factor": 0.7},
     "budget": {"budget": 7},

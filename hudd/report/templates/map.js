@@ -1,7 +1,8 @@
-  // The map's dots are in the order of the errors; each knows its cluster, and the card or line of its image.
+  // The map's dots are in the order of the errors, or of those of a sample; each knows its cluster, and the card or line of its image.
   const map = $("#errors");
   if (map) {
     const labels = $("#dots").dataset.clusters.split(" "), dots = [...map.querySelectorAll("use")];
+    const rows = $("#dots").dataset.rows?.split(" ");
     const headline = (label) => $(`#h-${label}`).textContent.trim().replace(/\s+/g, " ");
     const of = (event) => labels[dots.indexOf(event.target.closest("use"))];
     let chosen = new Set();
@@ -34,8 +35,10 @@
       return (y1 > y) !== (y2 > y) && x < (x2 - x1) * (y - y1) / (y2 - y1) + x1 ? !odd : odd;
     }, false);
     const centre = (dot) => { const place = dot.getBoundingClientRect(); return [place.x + place.width / 2, place.y + place.height / 2]; };
-    const pictured = (row) => {
-      const member = $(`.cluster [data-row="${row}"]`), made = member.matches(".card") ? member.cloneNode(true) : document.createElement("li");
+    const pictured = (place) => {
+      const member = $(`.cluster [data-row="${rows ? rows[place] : place}"]`);
+      if (!member) return [];
+      const made = member.matches(".card") ? member.cloneNode(true) : document.createElement("li");
       if (member.matches(".card")) { made.classList.remove("medoid"); made.hidden = false; } else {
         made.className = "card named";
         made.append(...[...member.childNodes].map((part) => part.cloneNode(true)));
@@ -49,7 +52,7 @@
       places.forEach((place) => counts.set(labels[place], (counts.get(labels[place]) || 0) + 1));
       const told = [...counts].sort(([, a], [, b]) => b - a).map(([label, count]) => say("{count} of cluster {name}", { count, name: label }));
       $("#selected").textContent = say("Errors selected: {count}", { count: places.length }) + (told.length ? ` (${told.join(", ")})` : "");
-      gallery.replaceChildren(...places.map(pictured));
+      gallery.replaceChildren(...places.flatMap(pictured));
       paged(gallery, 24);
       selection.hidden = false;
       $("#copy").disabled = !places.length;

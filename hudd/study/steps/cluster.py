@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from functools import partial
 from math import prod
 
 import h5py
 import numpy as np
+import torch
 
 from hudd.clustering import CLUSTERERS, Clustering, choose_layer, cluster, find_causes
 from hudd.clustering.linkage import Method
+from hudd.clustering.pairs import Matrix, Pairs, Rows
 from hudd.progress import progress
-from hudd.store import write_dataset
+from hudd.store import Stored, write_dataset
 from hudd.study.checks import check_layer
 from hudd.study.fingerprint import digest
 from hudd.study.grouping import write_causes
@@ -31,7 +34,17 @@ def fingerprints(inputs: Inputs) -> dict[str, str]:
         how += [chosen.reduction, chosen.clusterer, inputs.settings.seed]
         if (mark := CLUSTERERS.mark(chosen.clusterer)) is not None:
             how.append(mark)
-    return {layer: digest("cluster", mark, how) for layer, mark in distances.fingerprints(inputs).items()}
+    matrix, mark = distances.fingerprints(inputs), heatmaps.fingerprint(inputs)
+    rows = [
+        "rows",
+        chosen.unit_norm,
+    ]  # the last digits of heights, and ties, may differ from those of a matrix
+    return {
+        layer: digest("cluster", matrix[layer], how)
+        if layer in matrix
+        else digest("cluster", mark, layer, rows, how)
+        for layer in inputs.results.layers
+    }
 
 
 def fingerprint(inputs: Inputs) -> str:
@@ -55,11 +68,11 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     }
     if todo:
         distances.run(inputs, journal, checksums=True)
-    if inputs.settings.choices.linkage_on == "none":
-        for layer, own in todo.items():
-            with heatmaps.at(inputs, journal, [layer]) as stored:
-                journal.lead(partial(_layer, inputs, journal, layer, own, stored[layer].numpy()))
-        todo = {}
+    for layers in _from_rows(inputs, todo):
+        with heatmaps.at(inputs, journal, layers) as stored:
+            for layer in layers:
+                if layer in todo:
+                    journal.lead(partial(_layer, inputs, journal, layer, todo.pop(layer), stored[layer]))
     mark = fingerprint(inputs)
     if todo or not journal.is_done("choice", mark):
         journal.lead(lambda: _cluster(inputs, journal, todo))
@@ -68,10 +81,21 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
         heatmaps.keep(inputs, journal)
 
 
+def _from_rows(inputs: Inputs, todo: dict[str, str]) -> Iterator[list[str]]:
+    """Yield the layers whose rows are clustered, and not their distances: as many at a time as are on the disk."""
+    if inputs.settings.choices.linkage_on == "none":
+        yield from ([layer] for layer in list(todo))
+        return
+    rows = [layer for layer in todo if inputs.linked_from(layer) == "rows"]
+    for layers in heatmaps.groups(inputs):
+        if set(layers) & set(rows):
+            yield layers
+
+
 def _cluster(inputs: Inputs, journal: Journal, todo: dict[str, str]) -> None:
     with progress("clusters", len(todo), unit="layers") as advance:
         for layer, own in todo.items():
-            _layer(inputs, journal, layer, own, inputs.results.distances_of(layer))
+            _layer(inputs, journal, layer, own, None)
             advance(1)
 
 
@@ -81,16 +105,21 @@ def _choose(inputs: Inputs, journal: Journal, mark: str) -> None:
     found = {layer: results.clustering_of(layer) for layer in results.layers}
     several = {layer: own for layer, own in found.items() if prod(results.heatmap_shape(layer)) > 1}
     chosen = inputs.settings.layer or choose_layer(several or found, preset=inputs.settings.preset)
-    rows = None
-    if inputs.settings.kind.contrasted and results.split("test").correct.sum() > 1:
+    contrasted = inputs.settings.kind.contrasted and results.split("test").correct.sum() > 1
+    linked, rows = len(found[chosen].linkage) > 0, None
+    from_rows = linked and inputs.linked_from(chosen) == "rows"
+    if contrasted or from_rows:
         with heatmaps.at(inputs, journal, [chosen]) as stored:
             rows = stored[chosen].numpy()
 
     def commit() -> None:
-        linked = len(found[chosen].linkage) > 0
-        condensed = results.distances_of(chosen) if linked else np.empty(0, np.float32)
+        pairs: Pairs = Matrix(np.empty(0, np.float32))
+        if from_rows:
+            pairs = Rows(rows, inputs.settings.choices.unit_norm, _device(inputs))
+        elif linked:
+            pairs = Matrix(results.distances_of(chosen))
         method: Method = "average" if inputs.settings.choices.clusterer == "average" else "ward"
-        causes = find_causes(found[chosen], condensed, rows, method=method)
+        causes = find_causes(found[chosen], pairs, rows if contrasted else None, method=method)
         with journal.committing("choice", mark, started) as h5:
             journal.forget(h5, "choice")
             journal.forget_after(h5, "choice")
@@ -100,11 +129,19 @@ def _choose(inputs: Inputs, journal: Journal, mark: str) -> None:
     journal.lead(commit)
 
 
-def _layer(inputs: Inputs, journal: Journal, layer: str, mark: str, rows: np.ndarray) -> None:
-    """Cluster the distances of a layer, or its features where these are to be reduced or not linked."""
-    started, settings = time.perf_counter(), inputs.settings
+def _device(inputs: Inputs) -> torch.device | None:
+    return None if inputs.device.type == "cpu" else inputs.device
+
+
+def _layer(inputs: Inputs, journal: Journal, layer: str, mark: str, rows: Stored | None) -> None:
+    """Cluster a layer by its rows where they are given, to be reduced, not linked or linked as such; else by distances.
+
+    Rows that are not kept are kept until here.
+    """
+    started, settings, source = time.perf_counter(), inputs.settings, inputs.linked_from(layer)
     found = cluster(
-        rows,
+        inputs.results.distances_of(layer) if rows is None else rows,
+        metric="precomputed" if rows is None else "euclidean",
         preset=settings.preset,
         max_clusters=settings.max_clusters,
         cluster_size=settings.cluster_size,
@@ -112,6 +149,8 @@ def _layer(inputs: Inputs, journal: Journal, layer: str, mark: str, rows: np.nda
         clusterer=settings.choices.clusterer,
         unit_norm=settings.choices.unit_norm,
         seed=settings.seed,
+        linkage_from=source,
+        device=None if rows is None else _device(inputs),
     )
     with journal.committing(f"cluster/{layer}", mark, started) as h5:
         journal.forget(h5, f"cluster/{layer}")
@@ -129,7 +168,11 @@ def _layer(inputs: Inputs, journal: Journal, layer: str, mark: str, rows: np.nda
         about = "weighted intra-cluster distance at k clusters"
         write_dataset(wicd, "value", found.wicd_curve, dims=("k",), description=about)
         write_dataset(wicd, "gradient", found.gradient, dims=("k",), description="derivative of the curve")
-        wicd.attrs.update(chosen_k=found.k, scaled_wicd=found.scaled_wicd, wicd=found.wicd)
+        wicd.attrs.update(
+            chosen_k=found.k, scaled_wicd=found.scaled_wicd, wicd=found.wicd, linked_from=source
+        )
+        if rows is not None:
+            heatmaps.write_conservation(inputs, h5, layer, rows)
 
 
 def _write_choice(h5: h5py.File, layer: str, found: Clustering) -> None:

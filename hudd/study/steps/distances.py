@@ -15,6 +15,7 @@ from hudd.study.estimate import estimate_step
 from hudd.study.fingerprint import digest
 from hudd.study.inputs import Inputs
 from hudd.study.journal import Journal
+from hudd.study.linking import linked_from
 from hudd.study.step import Step
 from hudd.study.steps import heatmaps
 
@@ -24,11 +25,12 @@ _IN_MEMORY = 512 << 20  # heatmaps of a layer up to this size are read once
 
 
 def fingerprints(inputs: Inputs) -> dict[str, str]:
-    """Everything that the distances of each layer depend on."""
+    """Everything that the distances of each layer depend on; of one that is linked from rows none are kept."""
     mark = heatmaps.fingerprint(inputs)
     return {
         layer: digest("distances", mark, layer, inputs.settings.choices.unit_norm)
         for layer in inputs.results.layers
+        if inputs.linked_from(layer) == "matrix"
     }
 
 
@@ -44,6 +46,8 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     checksums : bool
         Read every shard and compute the damaged ones again, also where the step is done.
     """
+    layers = inputs.results.layers
+    inputs.linked = journal.lead(lambda: {layer: linked_from(inputs.results, layer) for layer in layers})
     todo = journal.lead(lambda: _missing(inputs, journal, checksums))
     if not todo:
         return

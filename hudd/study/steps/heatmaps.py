@@ -146,11 +146,11 @@ def _wanted(inputs: Inputs) -> list[str]:
     """Layers whose heatmaps are kept."""
     if inputs.settings.store == "all":
         return inputs.results.layers
-    return (
-        [inputs.results.chosen_layer]
-        if inputs.settings.store == "selected" and inputs.results.has("clusters")
-        else []
-    )
+    if not inputs.results.has("clusters"):
+        return []
+    chosen = inputs.results.chosen_layer
+    rows = inputs.linked_from(chosen) == "rows"  # they are kept in place of the distances
+    return [chosen] if rows or inputs.settings.store == "selected" else []
 
 
 def _row_bytes(inputs: Inputs) -> dict[str, int]:
