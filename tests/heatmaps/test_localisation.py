@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
@@ -23,6 +23,7 @@ def test_figures_by_hand(heatmaps):
     assert found["auc"].tolist() == [1 / 2, 1, (1 / 2 + 1 + 0 + 1 / 2) / 4]
 
 
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**31), values=st.sampled_from([2, 5, 1000]))
 def test_the_area_is_that_of_scikit_learn(heatmaps, seed, values):
     draw = np.random.default_rng(seed)

@@ -361,3 +361,18 @@ def test_numbers_that_are_not_given_are_the_literature_s() -> None:
     assert (AlphaBeta().alpha, AlphaBeta().beta, ZPlus().alpha, ZPlus().beta) == (2, 1, 1, 0)
     assert (Gamma().gamma, ZBox().low, ZBox().high) == (0.25, 0, 1)
     assert {rule().epsilon for rule in (AlphaBeta, ZPlus, Gamma, ZBox, Flat, WSquare)} == {1e-6}
+
+
+def test_a_stride_makes_a_grid() -> None:
+    # Of a window of 3 x 3 with stride 2 a quarter of the pixels is read four times, half twice, a quarter once.
+    model = nn.Sequential(
+        nn.Conv2d(1, 1, 3, stride=2, bias=False), nn.Flatten(), nn.Linear(64, 1, bias=False)
+    )
+    nn.init.ones_(model[0].weight)
+    nn.init.ones_(model[2].weight)
+    relevance = hudd.LRP(model.eval(), rules={"0": "flat", "*": "epsilon"}, layers=["input"])(
+        torch.ones(1, 1, 17, 17)
+    )
+    inner = relevance[0, 0, 2:-3, 2:-3].double()  # windows end at the border
+    shares = [float(inner[row::2, column::2].sum() / inner.sum()) for row in (0, 1) for column in (0, 1)]
+    assert shares == pytest.approx([4 / 9, 2 / 9, 2 / 9, 1 / 9], rel=1e-5)
