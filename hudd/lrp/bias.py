@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, fx
 
 from hudd.capture.samples import Place
+from hudd.lrp.contraction import Contraction
 from hudd.lrp.message import Message
 from hudd.lrp.operations import Sent, Values, attention
 from hudd.lrp.operations.base import origin
@@ -57,11 +58,10 @@ def _distributing(rule: Rule, crossing: Crossing, shift: Tensor, place: Place) -
 
 def _ignoring(rule: Rule, crossing: Crossing, shift: Tensor, place: Place) -> Message:
     contraction, x, relevance = crossing.contraction, crossing.x, crossing.message.plain().value
-    unbiased = contraction.modified("unbiased", _itself, bias=False)
     silent = contraction.modified("magnitude", torch.abs, bias=False).forward(x.abs()) <= _LEAST
     heard = Message(torch.where(silent, 0, relevance), None)
     sent = rule.redistribute(
-        Crossing(unbiased, x, crossing.z - shift, crossing.nonnegative, rectified=False, message=heard,
+        Crossing(unbiased(contraction), x, crossing.z - shift, crossing.nonnegative, rectified=False, message=heard,
                  both_signs=True)
     )  # fmt: skip
     return _over_all(sent, x, torch.where(silent, relevance, 0), place) if silent.any() else sent
@@ -88,6 +88,11 @@ def _plus(message: Message, more: Tensor) -> Message:
 
 def _total(parts: list[Tensor]) -> Tensor:
     return functools.reduce(torch.add, parts)
+
+
+def unbiased(contraction: Contraction) -> Contraction:
+    """The contraction without its bias."""
+    return contraction.modified("unbiased", _itself, bias=False)
 
 
 def _itself(tensor: Tensor) -> Tensor:

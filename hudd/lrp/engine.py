@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 from weakref import WeakKeyDictionary
 
 import torch
@@ -16,9 +16,13 @@ from hudd.arithmetic import ARITHMETICS, contracting
 from hudd.capture.export import capture, tensors_of, without_autocast
 from hudd.errors import HuddWarning, UsageError
 from hudd.lrp import kernels
+from hudd.lrp.baseline import Baseline, averaged, baselines_of, inputs_of
 from hudd.lrp.bias import BIASES, Bias
+from hudd.lrp.checks import check_batch, check_options, layer_paths
 from hudd.lrp.classification import ClassifiedGraph, classify
 from hudd.lrp.composites import Composite, composite_of
+from hudd.lrp.difference import DifferenceRun
+from hudd.lrp.difference import check as check_difference
 from hudd.lrp.message import Message
 from hudd.lrp.operations import with_attnlrp
 from hudd.lrp.plan import Plan, make_plan, store_channels_last
@@ -75,6 +79,10 @@ class LRP:
         memory for deep models at the cost of one more forward pass at most. The results are the same to the bit.
     dtype : {"float32", "float16", "bfloat16"}, optional
         How whole heatmaps are stored; by default as in `precision` ("tf32": float32).
+    baseline : {"mean", "blur"}, float, Tensor, callable or list of these, optional
+        Explain what sets the output of an image apart from that of its baseline: its mean colour, the blurred image, a
+        number for all pixels, images that spread to the inputs' shape, or what a callable makes of the inputs. Of a
+        list, the mean relevance. See :mod:`hudd.lrp.difference`.
 
     Raises
     ------
@@ -107,6 +115,7 @@ class LRP:
         cuda_graphs: bool | Literal["auto"] = False,
         recompute: bool = False,
         dtype: str | None = None,
+        baseline: Baseline | Sequence[Baseline] | None = None,
     ) -> None:
         for name, value, allowed in (
             ("pool", pool, _POOLS),
@@ -120,16 +129,12 @@ class LRP:
                 raise UsageError(
                     f"{name} must be one of {', '.join(map(str, allowed))}, but it is {value!r}."
                 )
-        if cuda_graphs is True and bias_share:
-            raise UsageError(
-                "bias shares are summed up image by image, unrecorded; leave out cuda_graphs or bias_share."
-            )
-        if cuda_graphs is True and bias != "absorb":
-            raise UsageError(f"a pass with bias='{bias}' cannot be recorded; leave out cuda_graphs or bias.")
+        self._baselines = baselines_of(baseline)
+        check_options(cuda_graphs, bias, bias_share, recompute, self._baselines)
         self.model = model
         self._recommended = rules == "recommended"  # known once the model is captured
         self.composite = composite_of("epsilon-plus" if self._recommended else rules)
-        self._asked = None if layers is None else _paths(layers)
+        self._asked = None if layers is None else layer_paths(layers)
         self._pool, self._at = pool, at
         self._arithmetic = precision if precision in ARITHMETICS else "float32"
         self._dtype = _STORED.get(dtype or precision, torch.float32)
@@ -138,7 +143,7 @@ class LRP:
         self._graph: ClassifiedGraph | None = None
         self._plans: dict[int, Plan] = {}  # by the number of outputs explained
         self._recordings = None  # of the first output's plan
-        if cuda_graphs and bias == "absorb" and not bias_share:
+        if cuda_graphs and bias == "absorb" and not bias_share and not self._baselines:
             self._recordings = Recordings(CudaRecorder(), optional=cuda_graphs == "auto")
         self._shapes: list[torch.Size] = []
         kernels.expect_batches(self)
@@ -174,7 +179,7 @@ class LRP:
             If relevance meets an operation without a conserving rule.
         """
         batch = tensors_of(example)
-        _check(batch)
+        check_batch(batch)
         with without_autocast(batch):
             return self._planned(batch, every_output=False).layers
 
@@ -199,7 +204,7 @@ class LRP:
         if self._graph is None or shapes != self._shapes:
             self._graph = classify(capture(self.model, batch))
             if self._recommended:
-                self.composite = recommended_for(self._graph)
+                self.composite = recommended_for(self._graph, against_baseline=bool(self._baselines))
             store_channels_last(self._graph)
             if self.composite.attention == "attnlrp":  # another graph
                 self._graph = classify(with_attnlrp(self._graph.captured))
@@ -207,9 +212,13 @@ class LRP:
             self._forget_recordings()
         explained = len(self._graph.captured.outputs) if every_output else 1
         if explained not in self._plans:
-            self._plans[explained] = make_plan(
-                self._graph, self.composite, self._asked, explained, self._recompute, self._at, self._bias
+            in_place = self._bias == "absorb" and not self._baselines
+            plan = make_plan(
+                self._graph, self.composite, self._asked, explained, self._recompute, self._at, in_place
             )
+            if self._baselines:
+                check_difference(plan)
+            self._plans[explained] = plan
         return self._plans[explained]
 
     @torch.no_grad()
@@ -242,7 +251,7 @@ class LRP:
             If relevance meets an operation without a conserving rule.
         """
         batch = tensors_of(inputs)
-        _check(batch)
+        check_batch(batch)
         with without_autocast(batch):
             relevance = self._attribute(batch, target)
         if not (self._told or batch[0].is_cuda):  # looking would halt a GPU
@@ -305,6 +314,8 @@ class LRP:
     def _attribute_by(self, plan: Plan, batch: Inputs, target: Target, *, recorded: bool) -> Relevance:
         enter = functools.partial(entering, target)
         explain = functools.partial(self._explained, plan)
+        if self._baselines:
+            return averaged([self._against(plan, batch, enter, baseline) for baseline in self._baselines])
         if recorded and self._recordings is not None and not callable(target):
             result = self._settled(plan, functools.partial(self._recordings.run, explain, batch, target))
         else:
@@ -314,6 +325,12 @@ class LRP:
                 plan, batch, enter(result.outputs)
             )
         return result
+
+    def _against(self, plan: Plan, batch: Inputs, enter: Enter, baseline: Baseline) -> Relevance:
+        """The relevance of what sets a batch apart from a baseline."""
+        made = inputs_of(baseline, batch)
+        run = DifferenceRun(plan, self.composite, self._pool, self._dtype, self._at, made)
+        return run.explain(batch, enter)
 
     def _explained(self, plan: Plan, batch: Inputs, enter: Enter, *, bias_share: bool = False) -> Explained:
         run = Run(plan, self.composite, self._pool, self._dtype, self._at, self._bias, bias_share)
@@ -359,16 +376,6 @@ class LRP:
         return whole, shared
 
 
-def _paths(layers: Any) -> tuple[str, ...]:
-    single = isinstance(layers, str) or not isinstance(layers, Iterable)
-    paths = (layers,) if single else tuple(layers)
-    if single or not all(isinstance(path, str) for path in paths):
-        raise UsageError(
-            f"layers must be a list of module paths, but it is {layers!r}; give {list(map(str, paths))}."
-        )
-    return paths
-
-
 def _part(entered: list[Message | None], samples: slice, outputs: tuple[Tensor, ...]) -> list[Message | None]:
     """What enters at each output for some images of a batch, in memory of its own: crossing writes over it."""
     return [
@@ -377,20 +384,3 @@ def _part(entered: list[Message | None], samples: slice, outputs: tuple[Tensor, 
         else Message(message.value[samples].clone(), None if message.factor is None else output)
         for message, output in zip(entered, outputs)
     ]
-
-
-def _check(batch: tuple[Tensor, ...]) -> None:
-    for tensor in batch:
-        if tensor.dtype != torch.float32 or tensor.ndim < 2:
-            raise UsageError(
-                f"inputs must be float32 tensors with a batch axis, but one is {tensor.dtype} of shape "
-                f"{tuple(tensor.shape)}; use inputs.float(), and inputs.unsqueeze(0) for a single image."
-            )
-        if tensor.shape[0] == 0:
-            raise UsageError("the batch is empty; give at least one image.")
-    sizes = [len(tensor) for tensor in batch]
-    if len(set(sizes)) > 1:
-        raise UsageError(
-            f"the inputs hold {', '.join(map(str, sizes))} images, but must hold equally many; give each image all "
-            "of its inputs."
-        )

@@ -120,7 +120,7 @@ def make_plan(
     explained: int = 1,
     recompute: bool = False,
     at: str = "input",
-    bias: str = "absorb",
+    in_place: bool = True,
 ) -> Plan:
     """Plan the passes.
 
@@ -138,8 +138,9 @@ def make_plan(
         Compute activations again in place of keeping them, segment by segment.
     at : {"input", "output"}
         Which side of a layer its heatmap shows.
-    bias : {"absorb", "ignore", "distribute"}
-        What becomes of the share of a bias. But for the first, inputs of zero may get some of it.
+    in_place : bool
+        Let rectifiers write over what they read, where relevance vanishes with their output. Inputs of zero must not
+        get any, as they do where biases are distributed.
 
     Raises
     ------
@@ -193,7 +194,7 @@ def make_plan(
         heads=heads,
         absorbing={node for node, step in steps.items() if _absorbs(node, step)} if layers is None else None,
     )
-    if bias == "absorb":
+    if in_place:
         _choose_in_place(plan, outputs, roles)
     plan.completed = _completed(plan)
     plan.reads = {node: _values_read(node, steps[node], roles[node].origin) for node in plan.backward}

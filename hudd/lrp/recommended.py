@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from hudd.capture.export import capture
 from hudd.capture.graph import carries
 from hudd.lrp.classification import ClassifiedGraph, classify
-from hudd.lrp.composites import COMPOSITES, Composite
+from hudd.lrp.composites import COMPOSITES, Composite, composite_of
 from hudd.lrp.operations import weighs
 
 aten = torch.ops.aten
@@ -46,12 +46,19 @@ def recommended(model: nn.Module, example: Tensor | Sequence[Tensor]) -> Composi
     ------
     UsageError
         If the model cannot be captured.
+
+    Notes
+    -----
+    Against a baseline ``LRP(model, rules="recommended", baseline=...)`` takes the epsilon rule for every model
+    (docs/heatmap-quality.md).
     """
     return recommended_for(classify(capture(model, example)))
 
 
-def recommended_for(graph: ClassifiedGraph) -> Composite:
+def recommended_for(graph: ClassifiedGraph, *, against_baseline: bool = False) -> Composite:
     """The recommended composite of a captured model, see :func:`recommended`."""
+    if against_baseline:
+        return composite_of("epsilon")
     calls = [node for node in graph.roles if node.op == "call_function" and carries(node)]
     if any(node.target in _ATTENTION or (node.target in _SOFTMAX and weighs(node)) for node in calls):
         return COMPOSITES["cp-lrp-gamma"]

@@ -103,7 +103,8 @@ class Run:
         self._plan, self._composite = plan, composite
         self._pool, self._dtype, self._at, self._bias = pool, dtype, at, bias
         self.doubts: Doubts = {}
-        self._values: Values = {}
+        self._values: Values = {}  # what relevance is in proportion to
+        self._computed = self._values  # what the DNN makes of the batch
         # By segments that are computed again; the last one's values are there when the sweep begins.
         again = [segment for segment in plan.segments[:-1] if segment.backward]
         self._borrowed = frozenset().union(*(segment.borrowed for segment in again))
@@ -116,7 +117,7 @@ class Run:
         self._forward(batch)
         nodes = self._plan.captured.outputs
         places = self._plan.places
-        outputs = tuple(places.get(node, Place()).first(self._values[node]) for node in nodes)
+        outputs = tuple(places.get(node, Place()).first(self._computed[node]) for node in nodes)
         explained = batch[0].new_zeros(len(batch[0]), dtype=torch.float64)
         result = Relevance(outputs, explained, head=self._plan.head)
         pending: dict[fx.Node, Message] = {}
@@ -174,8 +175,13 @@ class Run:
             if node.op == "placeholder" and node.name in plan.captured.constants:
                 values[node] = plan.captured.constants[node.name]
         values.update(zip(plan.captured.inputs, map(kernels.channels_last_on_cpu, batch)))
+        self._compute(plan.calls, self._kept())
+
+    def _kept(self) -> Set[fx.Node]:
+        """The values that stay after the forward pass."""
+        plan = self._plan
         kept = set(plan.captured.outputs).union(*(head.reads for head in plan.heads.values()))
-        self._compute(plan.calls, self._borrowed | plan.segments[-1].reads | kept)
+        return self._borrowed | plan.segments[-1].reads | kept
 
     def _compute(self, calls: list[fx.Node], kept: Set[fx.Node]) -> None:
         """Run the calls whose value is not there; of what they read, only `kept` stays."""
@@ -230,10 +236,8 @@ class Run:
                 incoming.ledger = self._absorbed[node] = []
             if isinstance(step, RuledContraction):
                 sent = [(step.source, self._cross(node, step, incoming))]
-            elif self._bias == "absorb":
-                sent = step.cross(node, incoming, values, self._composite)
             else:
-                sent = self._cross_sharing(node, step, incoming)
+                sent = self._cross_operation(node, step, incoming)
             for source, message in sent:
                 edge = (node, source)
                 self._enter(edge, message, result)
@@ -259,8 +263,10 @@ class Run:
             return torch.full_like(self._left, torch.nan)
         return by_image(message, place).sample_totals()
 
-    def _cross_sharing(self, node: fx.Node, step: Operation, message: Message) -> Sent:
-        """Cross an operation without weights whose constants absorb nothing."""
+    def _cross_operation(self, node: fx.Node, step: Operation, message: Message) -> Sent:
+        """Cross an operation without weights; its constants absorb a part only where biases do."""
+        if self._bias == "absorb":
+            return step.cross(node, message, self._values, self._composite)
         place = self._plan.places.get(node)
         keeps = (step.keeps_rest or step.redistributes) and place is not None
         arrived = by_image(message, place).sample_totals() if keeps and place is not None else None

@@ -38,6 +38,8 @@ class Operation:
         crosses as it should.
     keeps_rest : bool
         Whether constants of its own may keep relevance that no number read takes, such as a class token's.
+    chooses : bool
+        Whether the numbers decide where relevance goes: the greatest, or the least, gets all of it.
     sources : callable or None
         The activations that receive relevance; None: every activation that the node reads.
     """
@@ -48,6 +50,7 @@ class Operation:
     redistributes: bool = False
     overwritable: bool = False
     keeps_rest: bool = False
+    chooses: bool = False
     sources: Callable[[fx.Node], list[fx.Node]] | None = None
 
 
@@ -101,14 +104,31 @@ def shift_of(node: fx.Node, message: Message, values: Values) -> Tensor | None:
 
 def adjoint(node: fx.Node, values: Values, s: Tensor, sources: list[fx.Node]) -> list[Tensor]:
     """The gradient of ``<s, output>`` with respect to some sources, by running this one operation under autograd."""
-    first = origin(node)
     with torch.enable_grad():
         leaves = {source: values[source].detach().requires_grad_() for source in sources}
-        local = {**{read: values[read] for read in first.all_input_nodes}, **leaves}
-        output = call(first, local)
-        if first is not node:
-            output = output[node.args[1]]
+        local = {**{read: values[read] for read in origin(node).all_input_nodes}, **leaves}
+        output = _output(node, local)
     return list(torch.autograd.grad(output, list(leaves.values()), s))
+
+
+def at_winners(node: fx.Node, values: Values, others: Values) -> Tensor:
+    """Of other values of the sources, those that the node chooses by `values`: the adjoint of its adjoint."""
+    sources = activations_read(node)
+    with torch.enable_grad():
+        leaves = {source: values[source].detach().requires_grad_() for source in sources}
+        output = _output(node, {**values, **leaves})
+        s = torch.zeros_like(output, requires_grad=True)
+        sent = torch.autograd.grad(output, list(leaves.values()), s, create_graph=True)
+        met = sum((part * others[source]).sum() for source, part in zip(sources, sent))
+    (found,) = torch.autograd.grad(met, s)
+    return found
+
+
+def _output(node: fx.Node, values: Values) -> Any:
+    """The node's output, of the call behind it where it is an item of several."""
+    first = origin(node)
+    output = call(first, values)
+    return output if first is node else output[node.args[1]]
 
 
 def factored_by_own_output(node: fx.Node, message: Message, values: Values) -> Message:

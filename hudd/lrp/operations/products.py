@@ -128,39 +128,68 @@ def _normalization(node: fx.Node, message: Message, values: Values, composite: C
     """A linear map once the standard deviation stands still; the shift absorbs its part as a bias does."""
     (source,) = activations_read(node)
     x, y = values[source], values[node]
-    groups, weight, epsilon, centred = _normalization_options(node, x)
-    weight = None if weight is None else values[weight]
     bias = arguments(node).get("bias")
     shift = None if bias is None else values[bias]
     if shift is not None and node.target in _BY_CHANNEL:
         shift = shift.view(-1, *[1] * (x.ndim - 2))
     s = message.over(y, epsilon=composite.epsilon, stabilizer=composite.stabilizer, shift=shift)
-    grouped = x.reshape(groups)
-    axes = tuple(range(2, grouped.ndim)) if node.target in _BY_CHANNEL else (-1,)
-    mean = grouped.mean(axes, keepdim=True) if centred else torch.zeros((), dtype=x.dtype, device=x.device)
-    deviation = torch.rsqrt((grouped - mean).square().mean(axes, keepdim=True) + epsilon)
-    if weight is not None:
-        shape = [1, -1] + [1] * (x.ndim - 2) if node.target in _BY_CHANNEL else weight.shape
-        s = s * weight.reshape(shape)
-    sent = s.reshape(groups) * deviation
-    if centred:
-        sent = sent - sent.mean(axes, keepdim=True)
-    return [(source, Message(sent.reshape(x.shape), x))]
+    return [(source, Message(StandingNorm(node, x, values).adjoint(s), x))]
 
 
 _BY_CHANNEL = {aten.group_norm.default, aten.instance_norm.default}
 
 
-def _normalization_options(node: fx.Node, x: Tensor) -> tuple[list[int], fx.Node | None, float, bool]:
-    """How to lay x out so that each statistic is over the last axes; the weight's node; epsilon; centred or not."""
+class StandingNorm:
+    """The linear part of a normalisation whose standard deviations are those of some input.
+
+    Parameters
+    ----------
+    node : Node
+        The normalisation.
+    x : Tensor
+        What it reads.
+    values : dict of Node to Tensor
+        Its weight's, if it has one.
+    """
+
+    def __init__(self, node: fx.Node, x: Tensor, values: Values) -> None:
+        named, by_channel = arguments(node), node.target in _BY_CHANNEL
+        self._groups, epsilon, self._centred = _grouping(node, x)
+        self._axes = tuple(range(2, len(self._groups))) if by_channel else (-1,)
+        self._deviation = torch.rsqrt(
+            self._centre(x.reshape(self._groups)).square().mean(self._axes, keepdim=True) + epsilon
+        )
+        weight = None if named["weight"] is None else values[named["weight"]]
+        if weight is not None and by_channel:
+            weight = weight.view(-1, *[1] * (x.ndim - 2))
+        self._weight = weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the normalisation makes of `x`, without its shift."""
+        return self._weighed((self._centre(x.reshape(self._groups)) * self._deviation).reshape(x.shape))
+
+    def adjoint(self, s: Tensor) -> Tensor:
+        """The gradient of ``<s, forward(x)>`` with respect to x."""
+        sent = self._weighed(s).reshape(self._groups) * self._deviation
+        return self._centre(sent).reshape(s.shape)
+
+    def _centre(self, grouped: Tensor) -> Tensor:
+        return grouped - grouped.mean(self._axes, keepdim=True) if self._centred else grouped
+
+    def _weighed(self, tensor: Tensor) -> Tensor:
+        return tensor if self._weight is None else tensor * self._weight
+
+
+def _grouping(node: fx.Node, x: Tensor) -> tuple[list[int], float, bool]:
+    """How to lay x out so that each statistic is over the last axes; epsilon; whether the mean is taken off."""
     named = arguments(node)
     if node.target in _BY_CHANNEL:
         groups = named["num_groups"] if "num_groups" in named else x.shape[1]
-        return [x.shape[0], groups, -1], named["weight"], float(named["eps"]), True
+        return [x.shape[0], groups, -1], float(named["eps"]), True
     lengths = list(named["normalized_shape"])
     leading = list(x.shape[: x.ndim - len(lengths)])
     epsilon = named["eps"] if named["eps"] is not None else torch.finfo(x.dtype).eps
-    return [*leading, -1], named["weight"], float(epsilon), node.target is aten.layer_norm.default
+    return [*leading, -1], float(epsilon), node.target is aten.layer_norm.default
 
 
 COSINE = Operation(_cosine, own_factor=True, redistributes=True, overwritable=True)

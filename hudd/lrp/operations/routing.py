@@ -134,10 +134,11 @@ RESHAPE = Operation(_reshape, own_factor=None)
 PERMUTE = Operation(_permute, own_factor=None)
 ROUTE = Operation(_route, own_factor=None)
 CHOICE = Operation(_choice, own_factor=None, keeps_rest=True)
-WINNER = Operation(_choice, own_factor=None, redistributes=True, keeps_rest=True)
+WINNER = Operation(_choice, own_factor=None, redistributes=True, keeps_rest=True, chooses=True)
 COPY = Operation(_copy, own_factor=None, sources=_written)
 CONCATENATION = Operation(_concatenation, own_factor=None, keeps_rest=True)
-MAX_POOL = Operation(_max_pool, own_factor=None, redistributes=True)
+ADAPTIVE_MAX_POOL = Operation(_route, own_factor=None, redistributes=True, chooses=True)
+MAX_POOL = Operation(_max_pool, own_factor=None, redistributes=True, chooses=True)
 
 _ROUTES = [
     aten.channel_shuffle.default,
@@ -215,7 +216,7 @@ OPERATIONS: dict[Any, Operation] = {
     **dict.fromkeys(_ROUTES, ROUTE),
     **dict.fromkeys(_CHOICES, CHOICE),
     **dict.fromkeys(_WINNERS, WINNER),
-    **dict.fromkeys(_ADAPTIVE_MAX_POOLS, Operation(_route, own_factor=None, redistributes=True)),
+    **dict.fromkeys(_ADAPTIVE_MAX_POOLS, ADAPTIVE_MAX_POOL),
     **dict.fromkeys(_MAX_POOLS, MAX_POOL),
     aten.permute.default: PERMUTE,
     aten.cat.default: CONCATENATION,
