@@ -113,11 +113,14 @@ class Rows:
         Divide each row by its Euclidean norm first.
     device : str or torch.device, optional
         Where they are computed; by default the CPU.
+    linked : ndarray, (N - 1, 4) float64, optional
+        The rows' linkage by Ward's method, where it is known.
     """
 
     rows: Any
     unit_norm: bool = False
     device: Any = None
+    linked: np.ndarray | None = None
     _mean: float | None = field(default=None, init=False, repr=False)
 
     def __len__(self) -> int:
@@ -125,6 +128,8 @@ class Rows:
 
     def linkage(self, linked: Any) -> np.ndarray:
         """See :meth:`Pairs.linkage`; for Ward's method alone, see :func:`hudd.clustering.clusterers.works_on_rows`."""
+        if self.linked is not None:
+            return self.linked
         return linkage_vectors(self.rows, linked.method, unit_norm=self.unit_norm, device=self.device)
 
     def tree_sums(self, z: np.ndarray) -> np.ndarray:

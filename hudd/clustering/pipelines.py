@@ -155,6 +155,8 @@ class Pipeline:
         """
         if metric not in (None, "euclidean", "precomputed"):
             raise UsageError(f"metric is {metric!r}; choose one of: euclidean, precomputed.")
+        if isinstance(data, Rows):
+            return self._linked(data)
         data = as_array(data)
         if len(data.shape) == 0:
             raise UsageError(f"cluster received {data!r}; give heatmaps, shape (N, ...), or distances.")

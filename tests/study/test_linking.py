@@ -1,5 +1,6 @@
 """Studies whose errors are linked from rows: the same results as from a matrix of distances, which is not kept."""
 
+import contextlib
 import json
 import shutil
 
@@ -7,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hudd.clustering import vectors
+from hudd.clustering import rounds, vectors
+from hudd.clustering.nearest import Search
 from hudd.errors import HuddError, UsageError
 from hudd.export import export
 from hudd.report import write_report
@@ -60,6 +62,42 @@ def test_other_features_and_clusterers_are_the_same_either_way(tmp_path, materia
         made(tmp_path / how, material, linkage_from=how, **choices).cluster() for how in ("rows", "matrix")
     ]
     assert_same_clusters(*studies)
+
+
+def test_a_linkage_that_was_killed_goes_on(tmp_path, material, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def clustered(study, kill_at=-1):
+        """How many searches it took, those before a kill."""
+        made_now = 0
+
+        def search(self, clusters):
+            nonlocal made_now
+            if made_now == kill_at:
+                raise Killed
+            made_now += 1
+            return nearest(self, clusters)
+
+        with monkeypatch.context() as patch, contextlib.suppress(Killed):
+            patch.setattr(Search, "nearest", search)
+            study.cluster()
+        return made_now
+
+    nearest = Search.nearest
+    for module, name, value in ((vectors, "_WHOLE", 2), (vectors, "_REST", 2), (rounds, "_BATCH", 4)):
+        monkeypatch.setattr(module, name, value)
+    study = made(tmp_path / "study", material, linkage_from="rows", layers=("5",)).heatmaps()
+    whole = Study.open(shutil.copytree(study.path, tmp_path / "whole"))
+    searches = clustered(whole)
+    assert searches > 20
+    assert clustered(study, kill_at=searches // 2) == searches // 2
+    assert not study.has("clusters")
+    assert [path.name for path in (study.path / "shards" / "linkage").rglob("*.*")] == ["linkage.checkpoint"]
+    study = Study.open(study.path)
+    assert clustered(study) == searches - searches // 2
+    np.testing.assert_array_equal(study.clustering_of("5").linkage, whole.clustering_of("5").linkage)
+    assert not list((study.path / "shards").rglob("linkage*/*"))
 
 
 def test_what_was_linked_from_is_told(rows, finished):

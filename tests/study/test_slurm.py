@@ -10,34 +10,49 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from hudd.clustering import linkage_vectors
 from hudd.study import Study
 
 pytestmark = [pytest.mark.slow, pytest.mark.timing]
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "gpu-server.md"
 
-# Small shards; and before its third shard the first process stops for as long as it lives, where that is asked for.
+# Linkages in many rounds. Before its tenth search the first process stops for as long as it lives, where that is asked
+# for, and it tells how many results of an earlier start it has found.
 HOLDING = """
 import os
 import time
 from pathlib import Path
 
-from hudd.store import ShardSet
+from hudd.clustering import rounds, vectors
+from hudd.clustering.nearest import Search
+from hudd.clustering.record import Record
 
-if "RANK" in os.environ:
-    save = ShardSet.save
+vectors._WHOLE = vectors._REST = 2
+rounds._BATCH = 4
+searches, nearest, begin = 0, Search.nearest, Record.__init__
 
-    def held(self, start, image):
-        if "HELD" in os.environ and os.environ["RANK"] == "0" and "heatmaps" in self.directory.parts and start > 10:
-            Path(os.environ["HELD"]).touch()
-            while True:
-                time.sleep(1)
-        save(self, start, image)
 
-    ShardSet.save = held
-    ShardSet.rows_for = staticmethod(lambda row_bytes: 5)
+def search(self, clusters):
+    global searches
+    searches += 1
+    if "HELD" in os.environ and os.environ["RANK"] == "0" and searches == 10:
+        Path(os.environ["HELD"]).touch()
+        while True:
+            time.sleep(1)
+    return nearest(self, clusters)
+
+
+def begun(self, *arguments):
+    begin(self, *arguments)
+    if "FOUND" in os.environ and os.environ["RANK"] == "0":
+        Path(os.environ["FOUND"]).write_text(str(len(self._left)))
+
+
+Search.nearest, Record.__init__ = search, begun
 """
 PROGRAMS = {
     "srun": 'exec "$@"',
@@ -90,13 +105,15 @@ def shards(study):
 
 
 def test_a_job_puts_itself_back_before_its_limit_and_goes_on(cluster, material):
+    """It is ended in the middle of a linkage that two processes share."""
     shutil.copy(material["model"].partition(":")[0], cluster / "model.py")
     with (cluster / "model.py").open("a") as model:
         model.write(HOLDING)
     names = ("weights", "test", "train", "preset")
     given = {"model": f"{cluster / 'model.py'}:cnn", **{name: material[name] for name in names}}
     options = [text for name, value in given.items() for text in (f"--{name}", value)]
-    study, held = cluster / "study", cluster / "held"
+    options += ["--layers", "5", "--linkage-from", "rows"]
+    study, held, found = cluster / "study", cluster / "held", cluster / "found"
 
     job = start(cluster, study, *options, HELD=str(held))
     while not held.exists():
@@ -107,16 +124,18 @@ def test_a_job_puts_itself_back_before_its_limit_and_goes_on(cluster, material):
     told = job.communicate()[0]
     assert job.returncode == 0, told
     assert (cluster / "requeued").read_text() == f"requeue {os.environ['SLURM_JOB_ID']}\n"
-    assert len(finished) >= 2
+    assert not Study.open(study).has("clusters")
 
-    again = start(cluster, study, *options, SLURM_RESTART_COUNT="1")
+    again = start(cluster, study, *options, SLURM_RESTART_COUNT="1", FOUND=str(found))
     told = again.communicate()[0]
     assert again.returncode == 0, told
-    assert finished.items() <= shards(study).items()
-    assert len(shards(study)) > len(finished)
+    assert shards(study) == finished
+    assert found.read_text() == "9"
     assert (cluster / "requeued").read_text().count("requeue") == 1
-
-    assert Study.open(study).has("clusters")
+    opened = Study.open(study)
+    rows = opened.heatmaps_of("5").numpy()
+    alone = linkage_vectors(rows, unit_norm=opened.settings.choices.unit_norm)
+    np.testing.assert_allclose(opened.clustering_of("5").linkage, alone, rtol=1e-9)
 
 
 def test_a_job_that_fails_is_not_put_back(cluster):

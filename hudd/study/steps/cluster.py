@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -11,7 +12,7 @@ import h5py
 import numpy as np
 import torch
 
-from hudd.clustering import CLUSTERERS, Clustering, choose_layer, cluster, find_causes
+from hudd.clustering import CLUSTERERS, Clustering, choose_layer, cluster, find_causes, linkage_vectors
 from hudd.clustering.linkage import Method
 from hudd.clustering.pairs import Matrix, Pairs, Rows
 from hudd.progress import progress
@@ -72,7 +73,9 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
         with heatmaps.at(inputs, journal, layers) as stored:
             for layer in layers:
                 if layer in todo:
-                    journal.lead(partial(_layer, inputs, journal, layer, todo.pop(layer), stored[layer]))
+                    started, own, rows = time.perf_counter(), todo.pop(layer), stored[layer]
+                    linked = _linked(inputs, journal, layer, own, rows)
+                    journal.lead(partial(_layer, inputs, journal, layer, own, started, rows, linked))
     mark = fingerprint(inputs)
     if todo or not journal.is_done("choice", mark):
         journal.lead(lambda: _cluster(inputs, journal, todo))
@@ -92,10 +95,22 @@ def _from_rows(inputs: Inputs, todo: dict[str, str]) -> Iterator[list[str]]:
             yield layers
 
 
+def _linked(inputs: Inputs, journal: Journal, layer: str, mark: str, rows: Stored) -> Rows | None:
+    """Link the rows of a layer by all processes; a kill loses a round of it. None where rows are not linked."""
+    if inputs.settings.choices.linkage_on == "none":
+        return None
+    directory = journal.shards(f"linkage/{layer}", mark)
+    journal.lead(lambda: journal.keep_shards(directory))
+    unit_norm, device = inputs.settings.choices.unit_norm, _device(inputs)
+    checkpoint = directory / "linkage.checkpoint"
+    z = linkage_vectors(rows, unit_norm=unit_norm, device=device, checkpoint=checkpoint, distributed=True)
+    return Rows(rows, unit_norm, device, z)
+
+
 def _cluster(inputs: Inputs, journal: Journal, todo: dict[str, str]) -> None:
     with progress("clusters", len(todo), unit="layers") as advance:
         for layer, own in todo.items():
-            _layer(inputs, journal, layer, own, None)
+            _layer(inputs, journal, layer, own, time.perf_counter())
             advance(1)
 
 
@@ -133,14 +148,23 @@ def _device(inputs: Inputs) -> torch.device | None:
     return None if inputs.device.type == "cpu" else inputs.device
 
 
-def _layer(inputs: Inputs, journal: Journal, layer: str, mark: str, rows: Stored | None) -> None:
+def _layer(
+    inputs: Inputs,
+    journal: Journal,
+    layer: str,
+    mark: str,
+    started: float,
+    rows: Stored | None = None,
+    linked: Rows | None = None,
+) -> None:
     """Cluster a layer by its rows where they are given, to be reduced, not linked or linked as such; else by distances.
 
     Rows that are not kept are kept until here.
     """
-    started, settings, source = time.perf_counter(), inputs.settings, inputs.linked_from(layer)
+    settings, source = inputs.settings, inputs.linked_from(layer)
+    given = inputs.results.distances_of(layer) if rows is None else rows if linked is None else linked
     found = cluster(
-        inputs.results.distances_of(layer) if rows is None else rows,
+        given,
         metric="precomputed" if rows is None else "euclidean",
         preset=settings.preset,
         max_clusters=settings.max_clusters,
@@ -173,6 +197,8 @@ def _layer(inputs: Inputs, journal: Journal, layer: str, mark: str, rows: Stored
         )
         if rows is not None:
             heatmaps.write_conservation(inputs, h5, layer, rows)
+    if linked is not None:
+        shutil.rmtree(journal.shards(f"linkage/{layer}", mark).parent, ignore_errors=True)
 
 
 def _write_choice(h5: h5py.File, layer: str, found: Clustering) -> None:
@@ -190,6 +216,7 @@ STEP = Step(
     requires=("distances",),
     outputs={"cluster": ("linkage", "wicd", "label", "medoid"), "choice": ("clusters",)},
     by_layer=frozenset({"cluster"}),
+    shards=("linkage",),
     run=run,
     version=2,
     fingerprint=lambda inputs, journal: {
