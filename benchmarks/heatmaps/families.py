@@ -47,7 +47,7 @@ class Network:
     images : tuple of int
         How many of the failing test images are explained, and of the others.
     spent : tuple of int
-        How many of either, in the order drawn, an earlier run has used.
+        How many of either, in the order drawn, an earlier run or a trial has used.
     batch : int
         Images at a time.
     candidates : bool
@@ -109,7 +109,7 @@ def _signs(cache: Path) -> Network:
     loaded = load_model(str(ROOT / "examples/gtsrb/model.py:cnn45"), SHARED / "gtsrb" / "cnn45.pth")
     source = open_source(f"{SHARED / 'gtsrb' / 'manifest.csv'}::test", transform=loaded.transform)
     return _network(
-        loaded.module, source, box=(0, 255), space="6", patches=(5, 9), images=(400, 200), spent=(400, 100),
+        loaded.module, source, box=(0, 255), space="6", patches=(5, 9), images=(400, 200), spent=(440, 200),
     )  # fmt: skip
 
 
@@ -124,8 +124,8 @@ def _natural(cache: Path) -> Network:
     source = open_source(SHARED / "imagenet1k_sample" / "manifest.csv", transform=transform)
     model = model.to(memory_format=torch.channels_last)
     return _network(
-        model, source, box=(-127 / 128, 1), space="_avg_pooling", patches=(28,), images=(130, 270), batch=8,
-        candidates=False, shares=(0.2, 0.6),
+        model, source, box=(-127 / 128, 1), space="_avg_pooling", patches=(28,), images=(122, 278), batch=8,
+        candidates=False, spent=(8, 0), shares=(0.2, 0.6),
         left_out=("hudd epsilon", "hudd z-plus", "hudd hudd-2021", "SmoothGrad", "integrated gradients"),
     )  # fmt: skip
 
@@ -153,7 +153,7 @@ def _transformer(cache: Path) -> Network:
 
     config = TrainingConfig(epochs=20, batch_size=64, lr=2e-3, optimizer="adamw", schedule="cosine")
     also = ("cp-lrp-gamma", "attnlrp", "attnlrp-gamma")
-    return _tracks(Transformer, cache, config, space=None, also=also)
+    return _tracks(Transformer, cache, config, space=None, also=also, spent=(40, 100))
 
 
 def _digits(cache: Path) -> Network:
@@ -172,7 +172,7 @@ def _digits(cache: Path) -> Network:
     )
     clean = model.transform.many(mnist.make(0, per_cause=0)["improvement"]["images"])
     return _network(
-        module, tested, box=(0, 1), space="6", patches=(4, 7), images=(400, 200),
+        module, tested, box=(0, 1), space="6", patches=(4, 7), images=(400, 200), spent=(40, 100),
         clean=lambda rows: clean[torch.from_numpy(rows)], covers=("patch",),
     )  # fmt: skip
 
