@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from covered import covered
-from explanations import Explanation, composites, explanations
+from explanations import BASELINES, Explanation, composites, explanations
 from families import NETWORKS, Network, picked
 from flipping import Score, areas, fillings, orders
 from judging import against, halves, judged
@@ -182,7 +182,8 @@ def _usual(network: Network, images: Tensor) -> str:
 
 
 def _ours(network: Network) -> list[str]:
-    return [f"hudd {name}" for name in composites(network) if f"hudd {name}" not in network.left_out]
+    names = (*composites(network), *(f"epsilon, {baseline}" for baseline in BASELINES))
+    return [f"hudd {name}" for name in names if f"hudd {name}" not in network.left_out]
 
 
 def _explanations(network: Network, images: Tensor) -> dict[str, Explanation]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hudd import LRP
-from hudd.lrp import Composite, Epsilon, Flat, Gamma, ZBox, composite_of, gradient
+from hudd.lrp import Baseline, Composite, Epsilon, Flat, Gamma, ZBox, composite_of, gradient
 
 Explanation = Callable[[Tensor, Tensor], Tensor]  # (N, C, H, W) and (N,) to (N, H, W)
 STEPS = 20  # of integrated gradients and SmoothGrad
@@ -23,6 +23,7 @@ NOISE = 0.15  # of the range of pixels, as Smilkov et al. 2017
 NAMED = (
     "epsilon", "epsilon-plus", "epsilon-plus-flat", "epsilon-gamma", "epsilon-gamma-box", "z-plus", "hudd-2021",
 )  # fmt: skip
+BASELINES = ("mean", "blur", "mean and blur")  # that relevance by the epsilon rule is told against
 CANDIDATES = (
     Composite("gamma", Gamma(), Gamma()),
     Composite("gamma-flat", Gamma(), Gamma(), first=Flat()),
@@ -43,24 +44,30 @@ def explanations(network: Network, images: Tensor) -> dict[str, Explanation]:
 
     `images` are all that are to be explained: their mean colour is one of the baselines of integrated gradients.
     """
-    model = network.model
+    model, colour = network.model, images.mean((0, 2, 3), keepdim=True)
     found = {f"hudd {name}": _lrp(model, composite) for name, composite in composites(network).items()}
+    given: dict[str, Baseline] = {"mean": colour, "blur": blurred}
+    for name in BASELINES:
+        baseline = [given[one] for one in name.split(" and ")]
+        found[f"hudd epsilon, {name}"] = _lrp(model, composite_of("epsilon"), baseline)
     found["gradient x input"] = lambda images, classes: _gradient(
         model, images, classes, times_input=True
     ).sum(1)
     found["SmoothGrad"] = lambda images, classes: _smooth(network, images, classes)
     if find_spec("captum"):
-        colour = images.mean((0, 2, 3), keepdim=True)
         found["integrated gradients"] = _integrated(network, torch.zeros_like)
-        found["integrated gradients, mean"] = _integrated(network, colour.expand_as)
-        found["integrated gradients, blur"] = _integrated(network, blurred)
+        mean, blur = (_integrated(network, make) for make in (colour.expand_as, blurred))
+        found["integrated gradients, mean"], found["integrated gradients, blur"] = mean, blur
+        found["integrated gradients, mean and blur"] = lambda images, classes: (
+            mean(images, classes) + blur(images, classes)
+        )
         if network.space:
             found["Grad-CAM"] = _grad_cam(network, network.space)
     return found | {"random": _random(), "centre": _centre}
 
 
-def _lrp(model: nn.Module, composite: Composite) -> Explanation:
-    lrp = LRP(model, rules=composite, layers=["input"])
+def _lrp(model: nn.Module, composite: Composite, baseline: list[Baseline] | None = None) -> Explanation:
+    lrp = LRP(model, rules=composite, layers=["input"], baseline=baseline)
 
     def explain(images: Tensor, classes: Tensor) -> Tensor:
         relevance = lrp.attribute(images, classes).input

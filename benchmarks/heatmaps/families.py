@@ -124,8 +124,8 @@ def _natural(cache: Path) -> Network:
     source = open_source(SHARED / "imagenet1k_sample" / "manifest.csv", transform=transform)
     model = model.to(memory_format=torch.channels_last)
     return _network(
-        model, source, box=(-127 / 128, 1), space="_avg_pooling", patches=(28,), images=(122, 278), batch=8,
-        candidates=False, spent=(8, 0), shares=(0.2, 0.6),
+        model, source, box=(-127 / 128, 1), space="_avg_pooling", patches=(28,), images=(114, 288), batch=8,
+        candidates=False, spent=(16, 0), shares=(0.2, 0.6),
         left_out=("hudd epsilon", "hudd z-plus", "hudd hudd-2021", "SmoothGrad", "integrated gradients"),
     )  # fmt: skip
 

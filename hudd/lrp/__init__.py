@@ -1,5 +1,6 @@
 """Layer-wise relevance propagation: rules, composites and the engine."""
 
+from hudd.lrp.baseline import Baseline
 from hudd.lrp.bias import Bias
 from hudd.lrp.composites import COMPOSITES, Composite, composite_of, parse_rule, rule_marks
 from hudd.lrp.contraction import Contraction
@@ -17,6 +18,7 @@ __all__ = [
     "LRP",
     "RULES",
     "AlphaBeta",
+    "Baseline",
     "Bias",
     "Composite",
     "Contraction",
