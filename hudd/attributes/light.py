@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 
 import numpy as np
 
@@ -40,8 +41,9 @@ class Light:
     def __call__(self, pictures: Pictures) -> Mapping[str, np.ndarray]:
         """Measure."""
         colour, grey = pictures.coarse, per_image(pictures.coarse_grey)
-        most, least = colour.max(axis=3), colour.min(axis=3)
-        means = np.stack([per_image(colour[..., c]).mean(axis=1) for c in range(3)], axis=1)
+        planes = [per_image(colour[..., channel]) for channel in range(3)]
+        most, least = reduce(np.maximum, planes), reduce(np.minimum, planes).reshape(colour.shape[:3])
+        means = np.stack([plane.mean(axis=1) for plane in planes], axis=1)
         mean = means.mean(axis=1) + _LITTLE
         side = max(1, round(max(least.shape[1:]) / 16))
         dark = ndimage.minimum_filter1d(least, side, axis=1)
@@ -49,7 +51,7 @@ class Light:
         return {
             "luminance": grey.mean(axis=1),
             "contrast": grey.std(axis=1),
-            "saturation": per_image(most - least).mean(axis=1) / (per_image(most).mean(axis=1) + _LITTLE),
+            "saturation": (most - per_image(least)).mean(axis=1) / (most.mean(axis=1) + _LITTLE),
             "colour_cast": np.ptp(means, axis=1) / mean,
             "warmth": (means[:, 0] - means[:, 2]) / mean,
             "peak": _at_share(grey, 0.99),

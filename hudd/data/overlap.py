@@ -146,9 +146,12 @@ def _look_alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def _contradictions(sets: Mapping[str, Imprint], class_names: Sequence[str]) -> list[list[str]]:
     """Return one entry an image whose copies are labelled differently."""
-    places = [(name, row) for name, one in sets.items() for row in np.flatnonzero(one.labels >= 0)]
-    if not places:
+    labelled = {name: np.flatnonzero(one.labels >= 0) for name, one in sets.items()}
+    rows = np.concatenate(list(labelled.values()))
+    if not rows.size:
         return []
+    names = list(labelled)
+    of_set = np.repeat(np.arange(len(names)), [len(found) for found in labelled.values()])
     keys = np.concatenate([_keys(one)[one.labels >= 0] for one in sets.values()])
     labels = np.concatenate([one.labels[one.labels >= 0] for one in sets.values()])
     _, image = np.unique(keys, return_inverse=True)
@@ -156,13 +159,14 @@ def _contradictions(sets: Mapping[str, Imprint], class_names: Sequence[str]) -> 
     new = np.diff(image[order], prepend=-1) > 0  # first of the copies of an image, which has the lowest label
     last = np.append(new[1:], True)  # and the last one, which has the highest
     low, high = order[new], order[last]
+    differ = labels[low] != labels[high]
     entries = []
-    for a, b in sorted(zip(low.tolist(), high.tolist())):
-        if labels[a] != labels[b]:
-            told = [
-                (f"{places[at][0]}: {sets[places[at][0]].paths[places[at][1]]}", labels[at]) for at in (a, b)
-            ]
-            entries.append([text for place, label in told for text in (place, _name(label, class_names))])
+    for pair in sorted(zip(low[differ].tolist(), high[differ].tolist())):
+        entry = []
+        for at in pair:
+            name = names[of_set[at]]
+            entry += [f"{name}: {sets[name].paths[rows[at]]}", _name(labels[at], class_names)]
+        entries.append(entry)
     return entries
 
 

@@ -99,7 +99,7 @@ def _linked(one: list[np.ndarray], other: list[np.ndarray]) -> np.ndarray:
     return groups
 
 
-def groups_of(source: ImageSource, column: str | None, *, workers: int = 2) -> np.ndarray:
+def groups_of(source: ImageSource, column: str | None, *, workers: int | None = 2) -> np.ndarray:
     """Return which images of a source belong together: those alike in a column, by default those that look alike.
 
     Parameters
@@ -108,7 +108,7 @@ def groups_of(source: ImageSource, column: str | None, *, workers: int = 2) -> n
         N images.
     column : str or None
         A parameter: track, driver, sequence. Images where it is empty are groups of their own.
-    workers : int
+    workers : int or None
         Decoding threads, where images are looked at.
 
     Returns

@@ -308,9 +308,10 @@ class StudySettings:
         steps=("test", "heatmaps", "select"),
         bounds=Range(least=1),
     )
-    workers: int = _machine(
-        2,
-        help="Decoding threads; with 0, images are decoded between the batches",
+    workers: int | None = _machine(
+        None,
+        help="Decoding threads; by default two, and more while the DNN waits for images and more help; with 0, images "
+        "are decoded between the batches",
         steps=("test", "heatmaps", "select"),
         bounds=Range(least=0),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,9 @@ def check_format(file: h5py.File, path: Path, *, writing: bool = False) -> None:
         )
 
 
+_SLICE = 65_536  # texts that are objects at once
+
+
 def write_dataset(
     group: h5py.Group,
     name: str,
@@ -80,7 +83,7 @@ def write_dataset(
     name : str
         Dataset name; "/" makes groups on the way.
     data : array_like or h5py.VirtualLayout
-        The values; text becomes UTF-8 strings.
+        The values; text becomes UTF-8 strings, of a long sequence slice by slice.
     description : str
         What the values are, for the reader of the file.
     dims : tuple of str
@@ -100,6 +103,10 @@ def write_dataset(
     if isinstance(data, h5py.VirtualLayout):
         fill = np.nan if np.issubdtype(data.dtype, np.floating) else None
         dataset = group.create_virtual_dataset(name, data, fillvalue=fill)
+    elif isinstance(data, Sequence) and len(data) > _SLICE and isinstance(data[0], str):
+        dataset = group.create_dataset(name, (len(data),), h5py.string_dtype(), track_times=False)
+        for start in range(0, len(data), _SLICE):
+            dataset[start : start + _SLICE] = _storable(list(data[start : start + _SLICE]))
     else:
         dataset = group.create_dataset(name, data=_storable(data), track_times=False)
     dataset.attrs["description"] = description

@@ -154,12 +154,14 @@ class ShardSet:
 
     def columns(self, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Return whole datasets by name, small ones; each file is opened once."""
-        parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
-        for start, _ in self.ranges() if names else ():
+        found: dict[str, np.ndarray] = {}
+        for start, stop in self.ranges() if names else ():
             with h5py.File(self.path(start), locking=False) as file:
                 for name in names:
-                    parts[name].append(read(file[name]))
-        return {name: np.concatenate(blocks) for name, blocks in parts.items()}
+                    rows = read(file[name])
+                    whole = found.setdefault(name, np.empty((self.rows, *rows.shape[1:]), rows.dtype))
+                    whole[start:stop] = rows
+        return found
 
     def write_view(self, path: Path) -> None:
         """Write an HDF5 file, in a directory of the shards' path, that shows them as whole datasets."""
@@ -171,16 +173,18 @@ class ShardSet:
             file.flush()
             write_whole(path, file.id.get_file_image())
 
-    def virtual_layout(self, name: str, study: Path) -> h5py.VirtualLayout:
-        """Return the layout of dataset `name` over all files; paths are relative to the directory `study`."""
+    def virtual_layout(self, name: str, study: Path, column: int | None = None) -> h5py.VirtualLayout:
+        """Return the layout of dataset `name`, or of one of its columns, over all files.
+
+        Paths are relative to the directory `study`.
+        """
         with h5py.File(self.path(0), locking=False) as file:
             tail, dtype = file[name].shape[1:], file[name].dtype
-        layout = h5py.VirtualLayout((self.rows, *tail), dtype)
+        layout = h5py.VirtualLayout((self.rows, *(tail if column is None else ())), dtype)
         for start, stop in self.ranges():
             relative = self.path(start).relative_to(study).as_posix()
-            layout[start:stop] = h5py.VirtualSource(
-                relative, _escaped(name), shape=(stop - start, *tail), dtype=dtype
-            )
+            source = h5py.VirtualSource(relative, _escaped(name), shape=(stop - start, *tail), dtype=dtype)
+            layout[start:stop] = source if column is None else source[:, column]
         return layout
 
     def _fault(self, start: int, stop: int, checksum: bool) -> str:

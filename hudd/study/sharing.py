@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 
 import h5py
+import numpy as np
 
 from hudd.data.overlap import Imprint, Overlap, Shared, find_overlap
-from hudd.data.prints import Prints
+from hudd.data.prints import COLUMNS, ROWS, Prints
 from hudd.errors import UsageError
 from hudd.settings import SPLITS
 from hudd.study.fingerprint import digest
@@ -32,7 +33,8 @@ def compare_sets(inputs: Inputs, journal: Journal) -> None:
         sets = {split: h5[f"splits/{split}"] for split in given if f"splits/{split}/pixels" in h5}
         mark = digest([str(h5[f"steps/test/{split}"].attrs["fingerprint"]) for split in sets], sorted(sets))
         known = h5["splits"].attrs.get("overlap_fingerprint") == mark
-        imprints = {} if known else {split: _imprint(group) for split, group in sets.items()}
+        several = len(sets) > 1  # the look of images is compared between sets alone
+        imprints = {} if known else {split: _imprint(inputs, split, several, sets[split]) for split in sets}
     if not known:
         found = find_overlap(imprints, inputs.results.class_names)
         with journal.file.writing() as h5:
@@ -44,9 +46,9 @@ def compare_sets(inputs: Inputs, journal: Journal) -> None:
         _refuse(inputs.results.overlap, counts, str(inputs.path))
 
 
-def _imprint(group: h5py.Group) -> Imprint:
-    paths = group["path"].asstr()[...].tolist()
-    return Imprint(paths, group["label"][...], Prints(group["pixels"][...], group["thumbnail"][...]))
+def _imprint(inputs: Inputs, split: str, looks: bool, group: h5py.Group) -> Imprint:
+    thumbnail = group["thumbnail"][...] if looks else np.empty((0, ROWS, COLUMNS), np.uint8)
+    return Imprint(inputs.source(split).paths, group["label"][...], Prints(group["pixels"][...], thumbnail))
 
 
 def _refuse(found: Overlap, counts: Mapping[str, int], where: str) -> None:

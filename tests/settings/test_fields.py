@@ -133,7 +133,7 @@ def test_settings_are_written_as_ever():
         "seed": 3, "transform": None, "max_clusters": None, "cluster_size": None, "layer": None, "factor": None,
         "budget": None, "training": {}, "runs": 1, "modes": [], "strategy": "hudd", "classes": None,
         "allow_overlap": False, "skip_bad": False, "exif_orient": False, "angles": {}, "units": {}, "batch_size": 32,
-        "task": None, "workers": 2, "store": "all", "dtype": "float32", "arithmetic": "float32",
+        "task": None, "workers": None, "store": "all", "dtype": "float32", "arithmetic": "float32",
         "compression": "none", "device": "auto", "attributes": [],
         "targets": [], "threshold": None, "explained": "worst", "normalise": [],
         "bias": "absorb", "judge": None, "judge_share": None, "judge_groups": None, "keep_runs": False,

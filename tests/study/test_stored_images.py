@@ -161,3 +161,27 @@ def test_damaged_images_are_left_out_when_asked(material, tmp_path):
     study = make(tmp_path / "study", material, tmp_path / "a.tar", skip_bad=True).test()
     assert len(study.split("test").path) == 59
     assert Study.open(tmp_path / "study").source("test").skipped[0][0] == members[7][0]
+
+
+def test_what_is_told_of_many_images_stays_in_the_shards(
+    sets, material, of_the_folder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(test_step, "_MANY", 100)
+    monkeypatch.setattr(test_step, "_ROWS_OF_MANY", 64)
+    study = make(tmp_path / "study", material, sets["archives"]).cluster()
+    with study.file.reading() as h5:
+        assert h5["splits/test/pixels"].is_virtual
+        assert h5["splits/test/attributes/exposure_time"].is_virtual
+    found = found_in(study)
+    assert found.keys() == of_the_folder.keys()
+    for name, values in of_the_folder.items():
+        np.testing.assert_array_equal(found[name], values, err_msg=name)
+    assert len(list((tmp_path / "study" / "shards" / "test" / "test").iterdir())) == 1
+    for shard in (tmp_path / "study" / "shards" / "test").rglob("000001.h5"):
+        shard.unlink()
+    again = Study.open(tmp_path / "study").cluster()
+    np.testing.assert_array_equal(found_in(again)["splits/test/pixels"], of_the_folder["splits/test/pixels"])
+    study = again.configure(decoder="pillow").test()
+    assert len(list((tmp_path / "study" / "shards" / "test" / "test").iterdir())) == 1
+    found = study.split("test").attributes["exposure_time"]
+    np.testing.assert_array_equal(found, of_the_folder["splits/test/attributes/exposure_time"])

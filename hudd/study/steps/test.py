@@ -6,6 +6,8 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -31,6 +33,9 @@ from hudd.study.step import Step
 from hudd.tasks import Judgement
 
 _ROWS_PER_SHARD = 1024
+# From so many images on what is only told of them stays in the shards: the study's file is copied at every change.
+_MANY = 1 << 18
+_ROWS_OF_MANY = 16_384
 _PRINTS = ("pixels", "thumbnail", "attributes")
 
 
@@ -63,7 +68,7 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     journal.lead(lambda: _check_apart(inputs))
     for split in SPLITS:
         if inputs.settings.data(split) is not None:
-            _predict(inputs, journal, split)
+            _predict(inputs, journal, split, checksums)
     journal.lead(lambda: compare_sets(inputs, journal))
 
 
@@ -84,27 +89,33 @@ def _check_apart(inputs: Inputs) -> None:
         )
 
 
-def _predict(inputs: Inputs, journal: Journal, split: str) -> None:
+def _predict(inputs: Inputs, journal: Journal, split: str, checksums: bool) -> None:
     mark, started = fingerprint(inputs, split), time.perf_counter()
-    if journal.is_done(f"test/{split}", mark):
+    done = journal.is_done(f"test/{split}", mark)
+    if done and not _is_in_shards(journal, split):
         return
     source = inputs.source(split)
     known, columns = named_attributes(inputs.settings.attributes), (*inputs.task.columns, *_PRINTS)
     directory = journal.shards(f"test/{split}", digest(mark, columns, list(known)))
     algorithm = journal.algorithm(f"test/{split}", mark)
-    shards = ShardSet(directory, len(source), _ROWS_PER_SHARD, mark, algorithm=algorithm)
-    missing = journal.lead(shards.missing)
+    many = len(source) >= _MANY
+    size = _ROWS_OF_MANY if many else _ROWS_PER_SHARD
+    shards = ShardSet(directory, len(source), size, mark, algorithm=algorithm)
+    missing = journal.lead(lambda: shards.missing(checksums=checksums or not done))
     journal.ranks.each(lambda: _outputs(inputs, source, split, shards, journal.ranks.mine(missing)))
+    if done:
+        return
 
     def commit() -> None:
-        found = shards.columns(columns)
+        found = shards.columns(inputs.task.columns if many else columns)
+        prints = _in_shards(shards, journal.path, list(known)) if many else _in_memory(found, list(known))
         facts = None if split == "test" else inputs.results.facts()
         with TASKS.attributing_errors(inputs.task_name):
             judged = inputs.task.judge(found, source, facts)
         with journal.committing(f"test/{split}", mark, started) as h5:
             journal.forget_after(h5, f"test/{split}")
-            _write(h5, split, source, inputs.task.parameters(source), found, judged)
-            _write_attributes(h5[f"splits/{split}"], inputs.task.attributes, known, found)
+            _write(h5, split, source, inputs.task.parameters(source), prints, judged)
+            _write_attributes(h5[f"splits/{split}"], inputs.task.attributes, known, found, prints)
             if split == "test":
                 _write_errors(h5, judged, inputs.task.outcomes(source))
             h5.attrs.update(outputs=inputs.output_scale, task=inputs.task_name)
@@ -117,7 +128,10 @@ def _predict(inputs: Inputs, journal: Journal, split: str) -> None:
             )
             if split == "improvement" and "labels" in h5:
                 _find_labelled(h5["labels"], source)
-        shutil.rmtree(shards.directory.parent, ignore_errors=True)
+        if many:
+            journal.keep_shards(shards.directory)
+        else:
+            shutil.rmtree(shards.directory.parent, ignore_errors=True)
 
     journal.lead(commit)
 
@@ -168,12 +182,36 @@ def _outputs(
             advance(len(rows))
 
 
+def _is_in_shards(journal: Journal, split: str) -> bool:
+    """Say whether the study's file shows what is in shards, which may have been lost."""
+    with journal.file.reading() as h5:
+        return bool(h5[f"splits/{split}/pixels"].is_virtual)
+
+
+def _in_memory(found: Mapping[str, np.ndarray], attributes: Sequence[str]) -> dict[str, Any]:
+    """Return prints and attributes by name, from the columns of all shards."""
+    return {**dict(zip(attributes, found["attributes"].T)), **{name: found[name] for name in _PRINTS[:2]}}
+
+
+def _in_shards(shards: ShardSet, study: Path, attributes: Sequence[str]) -> dict[str, Any]:
+    """Return prints and attributes by name as they lie in the shards, those attributes that any image has."""
+    known = np.zeros(len(attributes), bool)
+    for _, values in shards.read("attributes"):
+        known |= np.isfinite(values).any(axis=0)
+    columns = {
+        name: shards.virtual_layout("attributes", study, at)
+        for at, name in enumerate(attributes)
+        if known[at]
+    }
+    return {**columns, **{name: shards.virtual_layout(name, study) for name in _PRINTS[:2]}}
+
+
 def _write(
     h5: h5py.File,
     split: str,
     source: ImageSource,
     parameters: Mapping[str, np.ndarray],
-    found: dict[str, np.ndarray],
+    prints: Mapping[str, Any],
     judged: Judgement,
 ) -> None:
     drop(h5, [f"splits/{split}"])
@@ -195,9 +233,9 @@ def _write(
     if judged.facts:
         group.attrs["facts"] = json.dumps(judged.facts, sort_keys=True)
     about = "128 bits of the BLAKE2b hash of the decoded pixels"
-    write_dataset(group, "pixels", found["pixels"], dims=("path", "half"), description=about)
+    write_dataset(group, "pixels", prints["pixels"], dims=("path", "half"), description=about)
     about = "mean grey levels of 8 rows and 9 columns of fields"
-    write_dataset(group, "thumbnail", found["thumbnail"], dims=("path", "row", "column"), description=about)
+    write_dataset(group, "thumbnail", prints["thumbnail"], dims=("path", "row", "column"), description=about)
     for name, values in judged.values.items():
         dims = ("path", *(f"{name}_{axis}" for axis in range(1, values.ndim)))
         write_dataset(
@@ -223,12 +261,13 @@ def _write_attributes(
     answer: Sequence[Attribute],
     known: Mapping[str, Attribute],
     found: Mapping[str, np.ndarray],
+    prints: Mapping[str, Any],
 ) -> None:
     """Write what was measured of the images, those attributes that any of them has."""
-    of_answer = (found[attribute.name] for attribute in answer)
-    told = zip((*answer, *known.values()), (*of_answer, *found["attributes"].T))
-    for attribute, values in told:
-        if np.isfinite(values).any():
+    of_answer = {attribute.name: found[attribute.name] for attribute in answer}
+    for attribute in (*answer, *known.values()):
+        values = of_answer[attribute.name] if attribute.name in of_answer else prints.get(attribute.name)
+        if values is not None and (not isinstance(values, np.ndarray) or np.isfinite(values).any()):
             write_dataset(
                 group,
                 f"attributes/{attribute.name}",
