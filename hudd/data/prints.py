@@ -100,7 +100,11 @@ def _thumbnails(images: np.ndarray) -> np.ndarray:
     """Mean grey levels of (n, H, W[, 3]) images of one size."""
     height, width = images.shape[1:3]
     images = images[:, :: -(-height // _SAMPLED), :: -(-width // _SAMPLED)]
-    grey = images.mean(axis=3, dtype=np.float32) if images.ndim == 4 else images.astype(np.float32)
+    if images.ndim == 4:
+        red, green, blue = (images[..., channel].astype(np.float32) for channel in range(3))
+        grey = (red + green + blue) / np.float32(3)
+    else:
+        grey = images.astype(np.float32)
     for axis, fields in ((1, ROWS), (2, COLUMNS)):
         length = grey.shape[axis]
         edges = np.arange(fields + 1) * length // fields
