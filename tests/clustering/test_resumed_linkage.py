@@ -74,6 +74,7 @@ def together(world, x, **options):
     return found
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32), st.integers(2, 7), st.integers(3, 60))
 @settings(deadline=None, max_examples=10)
 def test_any_number_of_processes_gives_the_same_bits(seed, world, n):
@@ -137,6 +138,7 @@ def test_killed_at_any_search_it_goes_on_from_there(tmp_path):
     np.testing.assert_array_equal(z, whole)
 
 
+@pytest.mark.slow
 @given(st.floats(0, 1), st.booleans())
 @settings(deadline=None, max_examples=10)
 def test_a_file_that_is_torn_or_damaged_costs_what_follows(tmp_path_factory, where, torn):
