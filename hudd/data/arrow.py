@@ -316,6 +316,6 @@ def _check_group(size: int, place: Place) -> None:
 def _json(file: Path) -> dict[str, Any]:
     try:
         found = json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"'{file}' cannot be read ({error}); save the dataset again.") from error
     return found if isinstance(found, dict) else {}

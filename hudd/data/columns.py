@@ -181,7 +181,7 @@ def _told(schema: Any) -> dict[str, Any]:
     """Return what ``datasets`` has written about the columns."""
     try:
         told = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return {}
     return (
         {name: about for name, about in told.items() if isinstance(about, dict)}

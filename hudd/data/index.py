@@ -22,8 +22,10 @@ from hudd import caches
 from hudd.data.decoding import Header, scan
 from hudd.data.identifiers import Identifiers
 from hudd.data.places import Place, is_url
+from hudd.errors import UsageError
 
 _VERSION = 1
+_WIDEST = 1000  # parameters
 _SMALL = 4 << 20  # bytes of a file that is read through as fast as its index is
 _NUMBERS = ("place", "size", "mark", "width", "height", "orientation")
 
@@ -232,6 +234,10 @@ class Builder:
         """Add what is known of an image that was added before."""
         for key, value in fields.items():
             self._columns.setdefault(key, _Growing()).put(row, value)
+        if len(self._columns) > _WIDEST:
+            raise UsageError(
+                f"the images in '{self.file}' have more than {_WIDEST:,} parameters; leave some out."
+            )
 
     def names(self) -> Identifiers:
         """Return the names of the images so far."""

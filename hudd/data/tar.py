@@ -12,6 +12,8 @@ BLOCK = 512
 _END = bytes(BLOCK)
 _FILES = (b"0", b"\0", b"7")
 _ABOUT = (b"L", b"K", b"x", b"g")  # what follows is about the next member
+_PART, _LARGEST = 16 << 20, 1 << 30  # bytes that are read at once, and kept of a member
+_DIGITS = 20  # of a number of bytes
 _LARGEST_NAME = 1 << 20
 _AGAIN = "write the archive again"
 
@@ -27,19 +29,15 @@ class Member:
     place : int
         Where its bytes begin.
     content : bytes
-        Its bytes; fewer than `size` where the archive is cut off.
-    size : int
+        Its bytes, those that are there; of more than a gigabyte only the first.
+    is_whole : bool
+        Whether all of its bytes are in the archive.
     """
 
     name: str
     place: int
     content: bytes
-    size: int
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether all of its bytes are there."""
-        return len(self.content) == self.size
+    is_whole: bool
 
 
 class Members:
@@ -84,7 +82,7 @@ class Members:
             kind, size = header[156:157], int(pax.get("size", size))
             start = at + BLOCK
             at = start + -(-size // BLOCK) * BLOCK
-            content = self._content(kind, size, last)
+            content, whole = self._content(kind, size, last)
             if kind == b"L":
                 long_name = _text(content)
             elif kind == b"x":
@@ -93,23 +91,29 @@ class Members:
                 last = pax.get("path") or long_name or _name(header)
                 long_name, pax = "", {}
                 if kind in _FILES and not last.endswith("/"):
-                    yield Member(last.removeprefix("./"), start, content, size)
-                if len(content) < size:
+                    yield Member(last.removeprefix("./"), start, content, whole)
+                if not whole:
                     self.ended = True  # and told by the member
                     return
         if not at:
             raise UsageError(_foreign(header, self._archive))
 
-    def _content(self, kind: bytes, size: int, last: str) -> bytes:
+    def _content(self, kind: bytes, size: int, last: str) -> tuple[bytes, bool]:
         if kind == b"S":
             raise UsageError(
                 f"'{self._archive}' holds sparse files after '{last}', which are not read; {_AGAIN}."
             )
         if kind in _ABOUT and size > _LARGEST_NAME:
             raise UsageError(f"'{self._archive}' has a name of {size:,} bytes after '{last}'; {_AGAIN}.")
-        content = self._stream.read(size)
+        kept, left = [], size
+        while left > 0 and (part := self._stream.read(min(left, _PART))):
+            left -= len(part)
+            if (
+                size <= _LARGEST or left + len(part) == size
+            ):  # of what is no image's size the beginning is enough
+                kept.append(part)
         self._stream.read(-size % BLOCK)
-        return content
+        return b"".join(kept), left == 0
 
 
 def _sound(header: bytes) -> bool:
@@ -140,12 +144,13 @@ def _records(content: bytes) -> dict[str, str]:
     found = {}
     while content:
         length, _, _ = content.partition(b" ")
-        if not length.isdigit() or not 0 < int(length) <= len(content):
+        if not length.isdigit() or len(length) > _DIGITS or not 0 < int(length) <= len(content):
             break
         key, _, value = content[len(length) + 1 : int(length) - 1].partition(b"=")
         found[key.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")
         content = content[int(length) :]
-    if not found.get("size", "0").isdigit():
+    size = found.get("size", "0")
+    if not (size.isascii() and size.isdecimal() and len(size) <= _DIGITS):
         del found["size"]
     return found
 

@@ -171,7 +171,7 @@ def _fields(labels: dict[str, Member], found: Builder) -> dict[str, str | float]
         try:
             texts[extension] = member.content.decode("utf-8-sig")
             told = json.loads(texts["json"]) if extension == "json" else {}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(
                 f"{where} cannot be read ({error}); write it as UTF-8, and .json as JSON."
             ) from error

@@ -155,6 +155,19 @@ def test_an_archive_that_is_cut_off(tmp_path):
         open_source(cut(path, int(whole._index.place[-2]) - 100))
 
 
+def test_a_member_that_says_it_is_larger_than_the_archive(tmp_path):
+    path = tar(tmp_path / "a.tar", [("1.jpg", jpeg(1)), ("2.jpg", jpeg(2))])
+    about = tarfile.TarInfo("3.jpg")
+    about.size = 1 << 70
+    header = about.tobuf(tarfile.GNU_FORMAT)
+    content = path.read_bytes().rstrip(b"\0")
+    path.write_bytes(content + bytes(-len(content) % 512) + header + jpeg(3))
+    assert [row for row, _ in open_source(path).faults()] == [2]
+    about.size, about.pax_headers = 5, {"size": "9" * 15}
+    path.write_bytes(content + bytes(-len(content) % 512) + about.tobuf(tarfile.PAX_FORMAT) + jpeg(3))
+    assert [row for row, _ in open_source(path).faults()] == [2]
+
+
 def test_what_is_no_archive(tmp_path):
     with pytest.raises(UsageError, match="is no tar archive"):
         open_source(cut(tar(tmp_path / "a.tar", samples()), 300))
@@ -176,6 +189,10 @@ REFUSED = {
     "a name twice": ([("1.jpg", jpeg(1)), ("2.jpg", jpeg(2)), ("1.jpg", jpeg(1))], "'1.jpg' is twice in '.*a.tar'"),
     "two images of a sample": ([("1.jpg", jpeg(1)), ("1.png", jpeg(2))], "'1.jpg' and '1.png' in .* two images"),
     "JSON that is none": ([("1.jpg", jpeg(1)), ("1.json", "{")], "'1.json' in .* cannot be read"),
+    "JSON nested deep": ([("1.jpg", jpeg(1)), ("1.json", "[" * 100_000)], "'1.json' in .* cannot be read"),
+    "too many parameters": (
+        [("1.jpg", jpeg(1)), ("1.json", {f"p{at}": at for at in range(1002)})], "more than 1,000 parameters"
+    ),
     "JSON that is a list": ([("1.jpg", jpeg(1)), ("1.json", "[1]")], "'1.json' in .* is a list"),
     "a class that is none": ([("1.jpg", jpeg(1)), ("1.cls", "owl")], "image '1.jpg' of .* has class 'owl'"),
     "a fraction": ([("1.jpg", jpeg(1)), ("1.json", {"label": 1.5})], "has label 1.5"),
