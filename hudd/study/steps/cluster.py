@@ -11,6 +11,7 @@ from math import prod
 import h5py
 import numpy as np
 import torch
+import xxhash
 
 from hudd.clustering import CLUSTERERS, Clustering, choose_layer, cluster, find_causes, linkage_vectors
 from hudd.clustering.linkage import Method
@@ -24,6 +25,8 @@ from hudd.study.inputs import Inputs
 from hudd.study.journal import Journal
 from hudd.study.step import Step
 from hudd.study.steps import distances, heatmaps
+
+_READ = 1 << 22  # numbers read at a time
 
 
 def fingerprints(inputs: Inputs) -> dict[str, str]:
@@ -102,9 +105,17 @@ def _linked(inputs: Inputs, journal: Journal, layer: str, mark: str, rows: Store
     directory = journal.shards(f"linkage/{layer}", mark)
     journal.lead(lambda: journal.keep_shards(directory))
     unit_norm, device = inputs.settings.choices.unit_norm, _device(inputs)
-    checkpoint = directory / "linkage.checkpoint"
+    # Rows that are not kept may be made again on another machine, with other last digits: then it begins again.
+    checkpoint = directory / f"{journal.lead(lambda: _digest_rows(rows))}.checkpoint"
     z = linkage_vectors(rows, unit_norm=unit_norm, device=device, checkpoint=checkpoint, distributed=True)
     return Rows(rows, unit_norm, device, z)
+
+
+def _digest_rows(rows: Stored) -> str:
+    found, step = xxhash.xxh3_128(), max(1, _READ // max(1, prod(rows.shape[1:])))
+    for first in range(0, len(rows), step):
+        found.update(np.ascontiguousarray(rows[first : first + step]).data)
+    return found.hexdigest()
 
 
 def _cluster(inputs: Inputs, journal: Journal, todo: dict[str, str]) -> None:
