@@ -103,7 +103,7 @@ def write_dataset(
     if isinstance(data, h5py.VirtualLayout):
         fill = np.nan if np.issubdtype(data.dtype, np.floating) else None
         dataset = group.create_virtual_dataset(name, data, fillvalue=fill)
-    elif isinstance(data, Sequence) and len(data) > _SLICE and isinstance(data[0], str):
+    elif _is_list(data) and len(data) > _SLICE and isinstance(data[0], str):
         dataset = group.create_dataset(name, (len(data),), h5py.string_dtype(), track_times=False)
         for start in range(0, len(data), _SLICE):
             dataset[start : start + _SLICE] = _storable(list(data[start : start + _SLICE]))
@@ -142,6 +142,10 @@ def drop(group: h5py.Group, names: Iterable[str]) -> None:
     for name in names:
         if name in group:
             del group[name]
+
+
+def _is_list(data: Any) -> bool:
+    return isinstance(data, Sequence) and not isinstance(data, (str, bytes))
 
 
 def _storable(data: Any) -> Any:
