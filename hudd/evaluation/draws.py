@@ -7,7 +7,7 @@ from collections.abc import Sequence, Set
 import numpy as np
 
 _TOGETHER = 1 << 21  # members of random sets that are sorted at a time
-_SORTED = 1 << 24  # rows of the pool, once a set, up to which sets are drawn by sorting random numbers
+_SORTED = 1 << 20  # rows of the pool, once a set, up to which sets are drawn by sorting random numbers
 
 
 def random_sets(
