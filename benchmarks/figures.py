@@ -77,6 +77,31 @@ def _clustering(record: Mapping[str, Any]) -> Iterable[str]:
     )
 
 
+def _scale(record: Mapping[str, Any]) -> Iterable[str]:
+    linkage = record["linkage"]["figures"]
+    runs = linkage["runs"]
+    numbers = sorted({int(run["rows"]) for found in runs.values() for run in found})
+    yield f"Ward's linkage of rows of {linkage['features']} numbers, seconds / MiB above the rows:"
+    rows = []
+    for name, found in runs.items():
+        at = {run["rows"]: f"{_number(run['seconds'])} / {run['peak_mib']:.0f}" for run in found}
+        rows.append((name, *(at.get(n, "") for n in numbers)))
+    yield _table(("", *(f"{n:,}" for n in numbers)), rows)
+    yield "![time and memory against the number of rows](../benchmarks/results/scale.svg)"
+    if "study" not in record:
+        return
+    study = record["study"]["figures"]
+    yield (
+        f"A study of {study['errors']:,} errors among {study['tested']:,} images of 28 pixels, linked from "
+        f"{study['linked_from']}: {study['clusters']} clusters, {study['causes']} causes, {study['selected']:,} images "
+        f"selected, a report of {study['report_mb']:.0f} MB, a study of {study['study_mb']:.0f} MB in all."
+    )
+    steps = [
+        (name, f"{one['seconds']:.0f}", f"{one['peak_mib']:,.0f}") for name, one in study["steps"].items()
+    ]
+    yield _table(("step", "seconds", "peak MiB"), steps)
+
+
 def _selection(record: Mapping[str, Any]) -> Iterable[str]:
     columns = ("images", "errors", "units", "seconds_distances", "seconds_selection", "peak_memory_mib")
     rows = [[f"{m[column]:,}" for column in columns] for m in record["measurements"]]
@@ -157,6 +182,12 @@ _SECTIONS = (
         _distances,
     ),
     ("Clustering", "clustering", "", _clustering),
+    (
+        "Scale",
+        "scale",
+        "Each contender in a process of its own, as far as time and memory allow; genieclust is another method.",
+        _scale,
+    ),
     ("Selection", "selection", "Field images against the members of the clusters.", _selection),
     (
         "The heatmap stage of a study",
