@@ -80,6 +80,7 @@ class FakeStudy:
         self.settings = SimpleNamespace(
             model="cnn.py:cnn",
             preset="hudd",
+            pictured_against_baseline=False,
             attributes=(),
             choices=get_preset("hudd"),
             strategy="hudd",

@@ -95,6 +95,15 @@ class Settings(StudySettings):
         return self.choices.rules if self.rules is None else self.rules
 
     @property
+    def pictured_against_baseline(self) -> bool:
+        """Whether pictures show what sets an image apart from a baseline, by the epsilon rule.
+
+        They do where other features than relevance are clustered, so that pictures are for people alone, and no rules
+        were asked for (docs/heatmap-quality.md).
+        """
+        return not self.kind.drawn and self.rules is None
+
+    @property
     def effective_pool(self) -> Pool:
         """The pooling, the preset's where none is given."""
         return self.choices.pool if self.pool is None else self.pool

@@ -1,5 +1,6 @@
 """Studies that cluster something else than relevance, or otherwise than by Ward."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -8,7 +9,8 @@ import torch
 
 from hudd.cli.opening import _settings
 from hudd.clustering import find_causes
-from hudd.errors import HuddError, UsageError
+from hudd.errors import HuddError, UnsupportedOperation, UsageError
+from hudd.lrp import LRP
 from hudd.review.view import view
 from hudd.study import Study
 from hudd.study.settings import Settings
@@ -106,7 +108,31 @@ def test_the_default_joins_all_layers(by_default):
     assert rows.shape == (len(study.errors), rows.shape[1])
     assert study.clusters.label.max() == -(-len(study.errors) // 15)
     assert len(study.selection)
-    assert study.spatial_heatmaps(np.arange(2), "moments").shape == (2, 8, 8)
+
+
+def test_pictures_are_for_people_where_other_features_are_clustered(by_default, monkeypatch):
+    _, study = by_default
+    rows, errors = np.arange(2), study.errors[:2]
+    images, model = study.source("test").load(errors), study.model.module
+    target = torch.from_numpy(study.explained("test")[errors])
+
+    def maps(rules, **options):
+        return LRP(model, rules, layers=["input"], **options).attribute(images, target).input.sum(1).numpy()
+
+    against = maps("epsilon", baseline=["mean", "blur"])
+    np.testing.assert_allclose(study.spatial_heatmaps(rows, "moments"), against, rtol=1e-4, atol=1e-6)
+
+    def refused(plan):
+        raise UnsupportedOperation("topk", "mix", "Leave baseline out.")
+
+    monkeypatch.setattr("hudd.lrp.engine.check_difference", refused)
+    found = study.spatial_heatmaps(rows, "moments")
+    np.testing.assert_allclose(found, maps(study.settings.effective_rules), rtol=1e-4, atol=1e-6)
+    monkeypatch.undo()
+    other = dataclasses.replace(study.settings, rules="epsilon-plus")
+    monkeypatch.setattr(study.inputs, "settings", other)
+    found = study.spatial_heatmaps(rows, "moments")
+    np.testing.assert_allclose(found, maps("epsilon-plus"), rtol=1e-4, atol=1e-6)
 
 
 def test_the_default_tells_which_clusters_have_one_cause(by_default):
