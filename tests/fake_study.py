@@ -80,7 +80,7 @@ class FakeStudy:
         self.settings = SimpleNamespace(
             model="cnn.py:cnn",
             preset="hudd",
-            pictured_against_baseline=False,
+            rules_of_pictures="epsilon-plus",
             attributes=(),
             choices=get_preset("hudd"),
             strategy="hudd",

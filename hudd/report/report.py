@@ -170,7 +170,7 @@ class _Draft:
                 {"name": printable(layer), "flat": len(study.heatmap_shape(layer)) < 3}
                 for layer in self.layers
             ],
-            against_baseline=study.settings.pictured_against_baseline,
+            rules_of_pictures=study.settings.rules_of_pictures,
             table=_layer_table(study, facts),
             stability=self.trust.stability,
             conservation=self.trust.conservation,

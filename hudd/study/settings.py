@@ -95,13 +95,12 @@ class Settings(StudySettings):
         return self.choices.rules if self.rules is None else self.rules
 
     @property
-    def pictured_against_baseline(self) -> bool:
-        """Whether pictures show what sets an image apart from a baseline, by the epsilon rule.
+    def rules_of_pictures(self) -> str | dict[str, str]:
+        """The rules by which people see heatmaps: those of the features, where they are relevance.
 
-        They do where other features than relevance are clustered, so that pictures are for people alone, and no rules
-        were asked for (docs/heatmap-quality.md).
+        Of others, and unless rules were asked for, the composite recommended for the DNN (docs/heatmap-quality.md).
         """
-        return not self.kind.drawn and self.rules is None
+        return self.effective_rules if self.kind.drawn or self.rules is not None else "recommended"
 
     @property
     def effective_pool(self) -> Pool:

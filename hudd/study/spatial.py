@@ -5,19 +5,15 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from hudd.errors import UnsupportedOperation
 from hudd.lrp import LRP
 from hudd.study.inputs import Inputs
-
-_BASELINES = ("mean", "blur")  # what images are told apart from, see docs/heatmap-quality.md
 
 
 def spatial_heatmaps(inputs: Inputs, rows: np.ndarray, layer: str) -> np.ndarray:
     """Return (n, h, w) float32 relevance summed over channels, of the error rows `rows` at `layer`.
 
     Where the layer's input has no space (after flattening), or other features are clustered, it is the
-    relevance of the image itself, against a baseline where :attr:`Settings.pictured_against_baseline` says so
-    and the DNN's operations allow it.
+    relevance of the image itself.
     """
     results, settings = inputs.results, inputs.settings
     rows = np.asarray(rows, np.int64)
@@ -27,10 +23,9 @@ def spatial_heatmaps(inputs: Inputs, rows: np.ndarray, layer: str) -> np.ndarray
         channels = results.channel_axis(layer)
         return np.asarray(results.heatmaps_of(layer)[unique].sum(axis=channels, dtype=np.float32)[back])
     explained_of, errors = results.explained("test"), results.errors[rows]
-    lrp = _of_images(inputs, errors[:1]) if settings.pictured_against_baseline else None
-    lrp = lrp or LRP(
+    lrp = LRP(
         inputs.model.module,
-        rules=settings.effective_rules,
+        rules=settings.rules_of_pictures,
         bias=settings.bias,
         layers=[layer, "input"] if explained else ["input"],
         precision=settings.arithmetic,
@@ -49,20 +44,3 @@ def spatial_heatmaps(inputs: Inputs, rows: np.ndarray, layer: str) -> np.ndarray
             spatial = heatmap.sum(dim=lrp.channels[layer])
         parts.append(spatial.float().cpu().numpy())
     return np.concatenate(parts)
-
-
-def _of_images(inputs: Inputs, example: np.ndarray) -> LRP | None:
-    """Relevance of images against their mean colour and the blurred image; None where an operation forbids it."""
-    lrp = LRP(
-        inputs.model.module,
-        rules="epsilon",
-        layers=["input"],
-        precision=inputs.settings.arithmetic,
-        baseline=_BASELINES,
-    )
-    images = inputs.source("test").load(example)
-    try:
-        lrp.prepare(images.to(inputs.device))
-    except UnsupportedOperation:
-        return None
-    return lrp if images.ndim == 4 else None
