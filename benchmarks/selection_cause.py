@@ -23,7 +23,6 @@ The protocol, fixed before the run:
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections import Counter
@@ -35,7 +34,7 @@ import harness
 import numpy as np
 import torch
 from scipy import stats
-from selection_judge import CASES, ROOT, Split
+from selection_judge import Split, parser
 
 from hudd.evaluation import NATURAL, holm
 from hudd.retraining import predict, retrain
@@ -150,19 +149,7 @@ def _means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Run what is not there yet, then write the figures."""
-    options = argparse.ArgumentParser(
-        description=(__doc__ or ""), formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    options.add_argument(
-        "--data", type=Path, help="folder with cnn45.pth and manifest.csv of the traffic signs"
-    )
-    options.add_argument(
-        "--folder", type=Path, default=ROOT / "build/selection_cause", help="of studies and runs"
-    )
-    options.add_argument("--cases", default=",".join(CASES))
-    options.add_argument("--minutes", type=float, default=600, help="begin no split after so many")
-    options.add_argument("--out", type=Path, default=harness.RESULTS / "selection_cause.json")
-    chosen = options.parse_args()
+    chosen = parser(__doc__ or "", "selection_cause").parse_args()
     torch.set_num_threads(1)
     data, begun, rows = chosen.data.resolve() if chosen.data else None, time.perf_counter(), []
     for split in SPLIT_SEEDS:

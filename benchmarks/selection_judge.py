@@ -201,23 +201,27 @@ def _report(folder: Path, out: Path) -> None:
     harness.write(out, record)
 
 
-def main() -> None:
-    """Run what is not there yet, then write the figures of what is finished."""
+def parser(description: str, name: str) -> argparse.ArgumentParser:
+    """Return the options of a benchmark of selection, whose record has this name."""
     options = argparse.ArgumentParser(
-        description=(__doc__ or ""), formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument(
         "--data", type=Path, help="folder with cnn45.pth and manifest.csv of the traffic signs"
     )
-    options.add_argument(
-        "--folder", type=Path, default=ROOT / "build/selection_judge", help="of studies and runs"
-    )
+    options.add_argument("--folder", type=Path, default=ROOT / "build" / name, help="of studies and runs")
     options.add_argument("--cases", default=",".join(CASES))
-    options.add_argument("--minutes", type=float, default=600, help="begin no run after so many")
+    options.add_argument("--minutes", type=float, default=600, help="begin nothing after so many")
+    options.add_argument("--out", type=Path, default=harness.RESULTS / f"{name}.json")
+    return options
+
+
+def main() -> None:
+    """Run what is not there yet, then write the figures of what is finished."""
+    options = parser(__doc__ or "", "selection_judge")
     options.add_argument(
         "--report", action="store_true", help="run nothing, write the figures of what is finished"
     )
-    options.add_argument("--out", type=Path, default=harness.RESULTS / "selection_judge.json")
     chosen = options.parse_args()
     torch.set_num_threads(1)
     data, begun = chosen.data.resolve() if chosen.data else None, time.perf_counter()
