@@ -84,6 +84,6 @@ def engine() -> Iterator[None]:
     }
     with (
         mock.patch.multiple(kernels, **formulas),
-        mock.patch.object(hudd.lrp.engine, "_check"),
+        mock.patch.object(hudd.lrp.engine, "check_batch"),
     ):
         yield

@@ -185,7 +185,8 @@ def _outputs(
 def _is_in_shards(journal: Journal, split: str) -> bool:
     """Say whether the study's file shows what is in shards, which may have been lost."""
     with journal.file.reading() as h5:
-        return bool(h5[f"splits/{split}/pixels"].is_virtual)
+        pixels = h5.get(f"splits/{split}/pixels")  # an older study has none
+        return pixels is not None and bool(pixels.is_virtual)
 
 
 def _in_memory(found: Mapping[str, np.ndarray], attributes: Sequence[str]) -> dict[str, Any]:
