@@ -147,9 +147,9 @@ def _look_alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def _contradictions(sets: Mapping[str, Imprint], class_names: Sequence[str]) -> list[list[str]]:
     """Return one entry an image whose copies are labelled differently."""
     labelled = {name: np.flatnonzero(one.labels >= 0) for name, one in sets.items()}
-    rows = np.concatenate(list(labelled.values()))
-    if not rows.size:
+    if not any(map(len, labelled.values())):  # as where no set has prints
         return []
+    rows = np.concatenate(list(labelled.values()))
     names = list(labelled)
     of_set = np.repeat(np.arange(len(names)), [len(found) for found in labelled.values()])
     keys = np.concatenate([_keys(one)[one.labels >= 0] for one in sets.values()])
