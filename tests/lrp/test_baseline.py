@@ -127,6 +127,7 @@ def test_the_epsilon_rule_gives_what_the_rescale_rule_does(seed: int) -> None:
     torch.testing.assert_close(found, expected.float(), rtol=1e-3, atol=2e-4 * expected.abs().max().item())
 
 
+@pytest.mark.slow
 @torch.no_grad()
 @pytest.mark.parametrize("name", UNGATED)
 @pytest.mark.parametrize("rules", ["epsilon", "epsilon-plus", "epsilon-gamma", "epsilon-plus-flat"])

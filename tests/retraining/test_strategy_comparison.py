@@ -39,6 +39,7 @@ def start(problem, make_model, folder, **options):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_runs_and_reports(problem, make_model, tmp_path):
     result = start(problem, make_model, tmp_path / "runs")
     assert [(run.strategy, run.seed) for run in result.runs] == [
@@ -98,6 +99,7 @@ def test_other_choices_do_not_take_up_old_runs(problem, make_model, tmp_path):
     assert len(list(tmp_path.glob("*.json"))) == 10
 
 
+@pytest.mark.slow
 def test_recovery_is_of_the_clusters_given(problem, make_model, tmp_path):
     images, labels, improvement, test = problem
     model = make_model()
