@@ -15,7 +15,7 @@ import numpy as np
 from hudd.data.assignment import Assignment
 from hudd.data.classes import renumber
 from hudd.data.columns import UNNAMED, Features, add_rows, features_of, has_images
-from hudd.data.encoded import EncodedSource, assign, check_distinct
+from hudd.data.encoded import EncodedSource, assign, check_distinct, tellers
 from hudd.data.files import first
 from hudd.data.identifiers import Identifiers
 from hudd.data.index import Builder, Column, Index, index_of
@@ -238,18 +238,12 @@ def _open_tables(
     index = Index.joined(parts) if parts else Builder(spec).finished()
     if not len(index):
         raise UsageError(f"'{spec}' holds no images; name other files.")
-    ends = np.cumsum([len(part) for part in parts])
     if index.passed.get(UNNAMED):
         name = Path(spec)
         stem = (name.parent if any(sign in name.name for sign in "*?[{") else name).name
         index.names = Identifiers.of(f"{stem}[{row}]" for row in range(len(index)))
 
-    def file_of(row: int) -> str:
-        return places[int(np.searchsorted(ends, row, side="right"))].name
-
-    def where(row: int) -> str:
-        return f"image '{index.names[row]}' of '{file_of(row)}'"
-
+    file_of, where = tellers(places, parts, index)
     check_distinct(index, file_of)
     label = index.columns.pop("label", None)
     assignment = _assign(label, own, class_names, where, len(index))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -47,6 +47,34 @@ class Assignment:
 def unlabelled(count: int, class_names: Sequence[str] | None) -> Assignment:
     """Return the assignment of `count` images without labels."""
     return Assignment(np.full(count, UNKNOWN, np.int64), list(class_names or []))
+
+
+def whole_numbers(numbers: np.ndarray, where: Callable[[int], str], given: str) -> np.ndarray:
+    """Return labels that are given as numbers, (N,) float64, -1 where they are missing.
+
+    Parameters
+    ----------
+    numbers : numpy.ndarray
+        (N,) floating point, NaN where missing.
+    where : callable
+        Names a row.
+    given : str
+        As what numbers to predict are given in place of labels.
+
+    Raises
+    ------
+    UsageError
+        Naming the first row whose label is no whole number.
+    """
+    filled = np.where(np.isnan(numbers), UNKNOWN, numbers)
+    broken = np.flatnonzero(~np.isfinite(filled) | (filled != np.floor(filled)))
+    if broken.size:
+        row = int(broken[0])
+        raise UsageError(
+            f"{where(row)} has label {filled[row]}; a label is a whole number or a class name; numbers to predict "
+            f"are {given}, named with `targets`."
+        )
+    return filled
 
 
 def check_outputs(assignment: Assignment, outputs: int, split: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import xxhash
 
-from hudd.data.assignment import Assignment, unlabelled
+from hudd.data.assignment import Assignment, unlabelled, whole_numbers
 from hudd.data.base import RESIZE, ImageSource
 from hudd.data.classes import from_names, from_numbers, from_texts
 from hudd.data.decoding import decode
@@ -189,14 +189,7 @@ def assign(
     if column is None:
         return unlabelled(count, class_names)
     if not column.texts:
-        numbers = np.where(np.isnan(column.numbers), -1, column.numbers)
-        broken = np.flatnonzero(~np.isfinite(numbers) | (numbers != np.floor(numbers)))
-        if broken.size:
-            row = int(broken[0])
-            raise UsageError(
-                f"{where(row)} has label {numbers[row]}; a label is a whole number or a class name; numbers to "
-                "predict are parameters, named with `targets`."
-            )
+        numbers = whole_numbers(column.numbers, where, "parameters")
         return from_numbers(numbers, class_names, where)
     if np.isfinite(column.numbers).any():
         column = _spelled(column)
@@ -216,6 +209,21 @@ def _spelled(column: Column) -> Column:
     """Return a column of text and numbers as one of text."""
     texts, codes = np.unique(column.values(), return_inverse=True)
     return Column(np.full(len(codes), np.nan), codes.astype(np.int32), texts.tolist())
+
+
+def tellers(
+    places: Sequence[Place], parts: Sequence[Index], index: Index
+) -> tuple[Callable[[int], str], Callable[[int], str]]:
+    """Return what names the file of a row of the joined index, and what names its image with the file."""
+    ends = np.cumsum([len(part) for part in parts])
+
+    def file_of(row: int) -> str:
+        return places[int(np.searchsorted(ends, row, side="right"))].name
+
+    def where(row: int) -> str:
+        return f"image '{index.names[row]}' of '{file_of(row)}'"
+
+    return file_of, where
 
 
 def check_distinct(index: Index, file_of: Callable[[int], str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hudd.data.assignment import Assignment, unlabelled
+from hudd.data.assignment import Assignment, unlabelled, whole_numbers
 from hudd.data.classes import from_names, from_numbers, from_texts
 from hudd.data.files import FileSource, first
 from hudd.data.tables import NONE, read_table, texts
@@ -198,14 +198,7 @@ def _assign(
     column: Any, class_names: Sequence[str] | None, where: Callable[[int], str], file: Path
 ) -> Assignment:
     if column.dtype.kind in "iuf":
-        numbers = column.fillna(-1).to_numpy(dtype=float)
-        broken = np.flatnonzero(~np.isfinite(numbers) | (numbers != np.floor(numbers)))
-        if broken.size:
-            row = int(broken[0])
-            raise UsageError(
-                f"{where(row)} has label {numbers[row]}; a label is a whole number or a class name; numbers to "
-                "predict are columns of their own, named with `targets`."
-            )
+        numbers = whole_numbers(column.to_numpy(dtype=float, na_value=np.nan), where, "columns of their own")
         return from_numbers(numbers, class_names, where)
     if column.dtype.kind == "b":
         return from_names(texts(column, file), class_names, where)

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from hudd.data.encoded import EncodedSource, assign, check_distinct
+from hudd.data.encoded import EncodedSource, assign, check_distinct, tellers
 from hudd.data.files import IMAGE_SUFFIXES, first
 from hudd.data.folder import SETS
 from hudd.data.index import Builder, Column, Index, index_of
@@ -60,14 +60,7 @@ def open_tar(
         raise UsageError(
             f"'{spec}' holds no images{also}; put images in it, such as 001.jpg next to 001.cls."
         )
-    ends = np.cumsum([len(part) for part in parts])
-
-    def file_of(row: int) -> str:
-        return places[int(np.searchsorted(ends, row, side="right"))].name
-
-    def where(row: int) -> str:
-        return f"image '{index.names[row]}' of '{file_of(row)}'"
-
+    file_of, where = tellers(places, parts, index)
     check_distinct(index, file_of)
     label = index.columns.pop("label", None)
     folder = _folder_of(index, spec) if label is None else None

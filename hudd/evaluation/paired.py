@@ -88,6 +88,6 @@ def mcnemar(fixed: int, regressed: int, images: int) -> PairedChange:
 
 
 def paired_change(before: np.ndarray, after: np.ndarray) -> PairedChange:
-    """Test a change of a DNN, of images that are right or not, (N,) bool, before it and after it."""
+    """Test a change of a DNN by which images it classifies correctly before and after, (N,) bool each."""
     before, after = np.asarray(before, bool), np.asarray(after, bool)
     return mcnemar(int((~before & after).sum()), int((before & ~after).sum()), len(before))
