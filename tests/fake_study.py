@@ -144,6 +144,8 @@ class FakeStudy:
             score=rng.uniform(0.4, 1, count).astype(np.float32),
             parameters={},
             attributes={},
+            measured=None,
+            counted=np.ones(count, bool),
             fingerprint=name,
         )
 

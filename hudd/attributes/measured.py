@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,9 @@ from hudd.errors import HuddError, UsageError
 from hudd.parts import ATTRIBUTES
 
 OWN = tuple(ATTRIBUTES.own)
+_PIXELS = (
+    1 << 17
+)  # channels of pixels that are measured at once: what is made of them stays in a processor's cache
 
 
 def measure_of(name: str) -> Measure:
@@ -85,12 +88,21 @@ def attributes_of(
         encoded: Sequence[bytes | None] | None = None,
     ) -> dict[str, np.ndarray]:
         table = {name: np.full(len(images), np.nan, np.float32) for name in known}
-        for rows in _alike(images):
+
+        def put(names: Iterable[str], rows: list[int]) -> None:
             contents = [encoded[row] for row in rows] if encoded is not None else ()
             pictures = Pictures([images[row] for row in rows], [files[row] for row in rows], contents)
-            for name, found in measures.items():
+            for name in names:
                 with ATTRIBUTES.attributing_errors(name):
-                    _put(table, name, found, pictures, rows)
+                    _put(table, name, measures[name], pictures, rows)
+
+        others = [name for name in measures if name not in OWN]
+        for rows in _alike(images):
+            few = max(1, _PIXELS // max(1, images[rows[0]].size))
+            for start in range(0, len(rows), few):
+                put(OWN, rows[start : start + few])
+            if others:
+                put(others, rows)
         return table
 
     return measure

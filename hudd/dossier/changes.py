@@ -67,7 +67,8 @@ class Changes:
         judged = bool(runs) and all("judge" in run for run in runs)
         self.set = "judge" if judged else "test"
         self._runs = [(number, run, run["judge"] if judged else run) for number, run in enumerate(runs)]
-        self._known = results.split(self.set).label >= 0
+        split = results.split(self.set)
+        self._known, self._counted = split.label >= 0, split.counted
         inside = {
             number: region.holds(columns[self.set], len(self._known)) for number, region in regions.items()
         }
@@ -96,7 +97,8 @@ class Changes:
 
     def _change(self, run: tuple[int, Any, Any], fits: np.ndarray) -> Change:
         number, made, told = run
-        rows = fits & self._known
+        known = self._known if fits.all() else self._known & self._counted
+        rows = fits & known
         before, after = (np.asarray(told[when], bool)[rows] for when in ("before", "after"))
         paired = paired_change(before, after)
         weights = str(made.get("weights", ""))
@@ -111,9 +113,7 @@ class Changes:
             fixed=paired.fixed,
             regressed=paired.regressed,
             p_value=paired.p_value,
-            excess_p_value=None
-            if fits.all()
-            else excess(fits, self._known, ~np.asarray(told["after"], bool)),
+            excess_p_value=None if fits.all() else excess(fits, known, ~np.asarray(told["after"], bool)),
         )
 
     def _digest(self, weights: str) -> str | None:

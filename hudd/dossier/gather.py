@@ -129,7 +129,7 @@ class _Gathering:
         """Return failures in no confirmed condition, among all failures of the set that confirms."""
         name = confirming(self.results)
         split = self.results.split(name)
-        failed = (split.label >= 0) & ~split.correct
+        failed = (split.label >= 0) & ~split.correct & split.counted
         covered = np.zeros(len(failed), bool)
         for fact in self.facts:
             if fact.number in self.regions and fact.rate and fact.rate.confirmed:
@@ -189,8 +189,9 @@ class _Gathering:
         return found
 
     def _exposure(self, split: str, region: Region) -> Exposure:
-        columns, count = self.columns[split], len(self.results.split(split).path)
-        known = region.known(columns, count)
+        columns, counted = self.columns[split], self.results.split(split).counted
+        count = len(counted)
+        known = region.known(columns, count) & counted
         return Exposure(split, int((region.holds(columns, count) & known).sum()), int(known.sum()))
 
     def _pictures(self, fact: CauseFacts) -> list[Picture]:

@@ -101,6 +101,7 @@ def cross_fitted_rates(
     find: Callable[[np.ndarray], Mapping[int, np.ndarray]],
     failed: np.ndarray,
     *,
+    counted: np.ndarray | None = None,
     seed: int = 0,
     folds: int = FOLDS,
 ) -> list[FailureRate]:
@@ -115,6 +116,8 @@ def cross_fitted_rates(
         that has one among them.
     failed : np.ndarray
         (N,) bool.
+    counted : np.ndarray, optional
+        (N,) bool, the images to count; by default all.
     seed : int
         Seed of the division.
     folds : int
@@ -125,7 +128,7 @@ def cross_fitted_rates(
     list of FailureRate
         Of the groups that have a region in more than half of the parts, ascending by number.
     """
-    regions = cross_fitted_regions(find, failed, seed=seed, folds=folds)
+    regions = cross_fitted_regions(find, failed, counted=counted, seed=seed, folds=folds)
     return _tested({group: [_counts(where == 1, where >= 0, failed)] for group, where in regions.items()})
 
 
@@ -133,6 +136,7 @@ def cross_fitted_regions(
     find: Callable[[np.ndarray], Mapping[int, np.ndarray]],
     failed: np.ndarray,
     *,
+    counted: np.ndarray | None = None,
     seed: int = 0,
     folds: int = FOLDS,
 ) -> dict[int, np.ndarray]:
@@ -143,23 +147,24 @@ def cross_fitted_regions(
 
     Parameters
     ----------
-    find, failed, seed, folds
+    find, failed, counted, seed, folds
         As for :func:`cross_fitted_rates`.
 
     Returns
     -------
     dict of int to np.ndarray
         (N,) int8 of each group that has a region in more than half of the parts, ascending by number: 1 inside, 0
-        outside, -1 in a part where the group has no region.
+        outside, -1 in a part where the group has no region, and of images that are not counted.
     """
     part = even_parts(failed, folds, np.random.default_rng([seed, folds]))
     inside: dict[int, np.ndarray] = {}
     found: Counter[int] = Counter()
     for one in range(folds):
         aside = part == one
+        told = aside if counted is None else aside & counted
         for group, fits in find(~aside).items():
             found[group] += 1
-            inside.setdefault(group, np.full(len(failed), -1, np.int8))[aside] = fits[aside]
+            inside.setdefault(group, np.full(len(failed), -1, np.int8))[told] = fits[told]
     return {group: inside[group] for group in sorted(inside) if 2 * found[group] > folds}
 
 

@@ -75,6 +75,7 @@ def cluster_rules(
     *,
     failed: np.ndarray | None = None,
     classes: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
     units: Mapping[str, str] | None = None,
     forms: Mapping[str, Set[str]] | None = None,
     max_conditions: int = 2,
@@ -111,6 +112,8 @@ def cluster_rules(
     classes : np.ndarray, optional
         (N,) class of each row. A cluster is then compared with others of its own classes, in its own shares,
         so that a parameter that only tells the classes apart is not taken for a cause.
+    weights : np.ndarray, optional
+        (N,) float, how many images each row stands for in precision and in counts; by default one.
     units : mapping of str to str, optional
         Units to print behind the numbers.
     forms : mapping of str to set of str
@@ -148,13 +151,13 @@ def cluster_rules(
     compared = np.ones(count, bool) if failed is None or pool.all() else ~pool
     conditions = Conditions(parameters, count, units or {}, cost=_BOUND, slack=_SLACK, forms=forms)
     clusters, size = np.unique(labels[labels >= 1], return_counts=True)
-    rules = []
+    rules, stands_for = [], np.ones(count) if weights is None else weights
     for cluster in clusters[np.argsort(-size, kind="stable")].tolist():
         member = labels == cluster
         if not 1 < member.sum() < count:
             continue
         rng = np.random.default_rng([seed, cluster])
-        search = _Search(conditions, member, pool, compared, strata, permutations, rng)
+        search = _Search(conditions, member, pool, compared, strata, stands_for, permutations, rng)
         rules.append(search.rule(cluster, max_conditions))
     adjusted = false_discovery_control([rule.p_value for rule in rules])
     return [replace(rule, p_value=float(p_value)) for rule, p_value in zip(rules, adjusted)]
@@ -169,6 +172,7 @@ class _Search:
     pool: np.ndarray
     compared: np.ndarray
     strata: np.ndarray
+    weights: np.ndarray
     permutations: int
     rng: np.random.Generator
 
@@ -190,7 +194,7 @@ class _Search:
             found.append(self._first(best).within(fits))
             fits = found[-1].fits
         failed = self.member if self.pool.all() else self.pool
-        return _rule(cluster, self.member, failed, net, found, p_value)
+        return _rule(cluster, self.member, failed, self.weights, net, found, p_value)
 
     def _by_chance(self, gain: np.ndarray, loss: np.ndarray, fits: np.ndarray, used: set[str]) -> np.ndarray:
         """Worth of the best condition on random sets of the rows that fit so far."""
@@ -234,16 +238,18 @@ def _rule(
     cluster: int,
     member: np.ndarray,
     failed: np.ndarray,
+    weights: np.ndarray,
     net: np.ndarray,
     found: list[Condition],
     p_value: float,
 ) -> Rule:
     fits = found[-1].fits if found else np.ones(len(member), bool)
-    precision, recall = float(fits[member].sum() / fits.sum()), float(fits[member].mean())
+    images, failures, members = (weights[fits & rows].sum() for rows in (np.ones_like(fits), failed, member))
+    precision, recall = float(members / images), float(fits[member].mean())
     f1 = 2 * precision * recall / (precision + recall)
     informedness = float(net[fits].sum()) if found else 0.0
     text = " and ".join(condition.text for condition in found)
     used = tuple(dict.fromkeys(condition.parameter for condition in found))
-    form, counts = found[0].form if found else "", (int(fits.sum()), int((fits & failed).sum()))
+    form, counts = found[0].form if found else "", (round(float(images)), round(float(failures)))
     region = Region(tuple(condition.bound for condition in found))
     return Rule(cluster, form, text, used, precision, recall, f1, informedness, p_value, *counts, region)

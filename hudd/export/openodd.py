@@ -60,7 +60,8 @@ OPENODD = Exporter("openodd", _write, folder="openodd")
 
 def _outcomes(results: View, split: str) -> tuple[np.ndarray, np.ndarray]:
     images = results.split(split)
-    return images.label >= 0, ~images.correct & (images.label >= 0)
+    known = (images.label >= 0) & images.counted
+    return known, ~images.correct & known
 
 
 def _cells(

@@ -23,6 +23,7 @@ _OBJECTS: tuple[tuple[str, str, int], ...] = (
     ("splits/$/thumbnail", _WHOLE, 3),
     ("splits/$/parameters/$", _TEXT + _REAL, 1),
     ("error splits/$/label splits/$/prediction layers/$/label layers/$/medoid layers/$/wicd/k", _WHOLE, 1),
+    ("splits/$/measured", _WHOLE, 1),
     ("clusters/cause clusters/causes/medoid", _WHOLE, 1),
     ("clusters/causes/common", _TRUTH, 1),
     ("clusters/causes/shared clusters/causes/p_apart clusters/causes/p_inside", _REAL, 1),

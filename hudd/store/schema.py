@@ -73,6 +73,7 @@ def write_dataset(
     dims: tuple[str, ...],
     units: str = "1",
     scale: bool = False,
+    compress: bool = False,
 ) -> h5py.Dataset:
     """Write `data` as ``group/name``, replacing what was there.
 
@@ -93,6 +94,8 @@ def write_dataset(
         Units of the values; "1" for pure numbers.
     scale : bool
         The dataset is itself the scale of its only dimension.
+    compress : bool
+        Compress an array, as one that is mostly of one value.
 
     Returns
     -------
@@ -108,7 +111,8 @@ def write_dataset(
         for start in range(0, len(data), _SLICE):
             dataset[start : start + _SLICE] = _storable(list(data[start : start + _SLICE]))
     else:
-        dataset = group.create_dataset(name, data=_storable(data), track_times=False)
+        how = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if compress else {}
+        dataset = group.create_dataset(name, data=_storable(data), track_times=False, **how)
     dataset.attrs["description"] = description
     dataset.attrs["units"] = units
     if scale:

@@ -66,13 +66,13 @@ class Results:
             parameters = {key: read_values(value) for key, value in group.get("parameters", {}).items()}
             columns = {key: group[key][...] for key in ("label", "prediction", "correct", "score", "entropy")}
             attributes = {key: value[...] for key, value in group.get("attributes", {}).items()}
-            for key, values in {**columns, **parameters, **attributes}.items():
+            measured = group["measured"][...] if "measured" in group else None
+            known = {} if measured is None else {"measured": measured}
+            for key, values in {**columns, **parameters, **attributes, **known}.items():
                 if values.shape != (len(paths),):
                     raise ValueError(f"{key} of {name} has shape {values.shape} for {len(paths)} images")
-            tested = str(group.attrs["fingerprint"])
-            return Split(
-                path=paths, parameters=parameters, fingerprint=tested, attributes=attributes, **columns
-            )
+            known |= {"fingerprint": str(group.attrs["fingerprint"])}
+            return Split(path=paths, parameters=parameters, attributes=attributes, **columns, **known)
 
     @property
     def task_name(self) -> str:

@@ -45,7 +45,8 @@ def rates_of(results: Results, labels: np.ndarray) -> list[FailureRate]:
     The test images are divided into parts, and each is counted by rules that are found on the others.
     """
     failed = _failed(results)
-    return cross_fitted_rates(_finder(results, labels), failed, seed=results.settings.seed)
+    counted, seed = results.split("test").counted, results.settings.seed
+    return cross_fitted_rates(_finder(results, labels), failed, counted=counted, seed=seed)
 
 
 def regions_of(results: Results, labels: np.ndarray) -> dict[int, np.ndarray]:
@@ -54,7 +55,8 @@ def regions_of(results: Results, labels: np.ndarray) -> dict[int, np.ndarray]:
     As :func:`rates_of` counts them; see :func:`hudd.evaluation.cross_fitted_regions` for what is returned.
     """
     failed = _failed(results)
-    return cross_fitted_regions(_finder(results, labels), failed, seed=results.settings.seed)
+    counted, seed = results.split("test").counted, results.settings.seed
+    return cross_fitted_regions(_finder(results, labels), failed, counted=counted, seed=seed)
 
 
 def _failed(results: Results) -> np.ndarray:
@@ -90,11 +92,18 @@ def _rules(
     }
     everywhere, failed = np.zeros(len(test.label), np.int64), np.zeros(len(test.label), bool)
     everywhere[results.errors], failed[results.errors] = labels, True
+    weights = None
+    if test.measured is not None:
+        among = among & (test.measured > 0)
+        # Errors are measured more often than other images: each stands for as many as there are of its kind.
+        every, some = (np.bincount(failed[rows], minlength=2) for rows in (np.ones_like(among), among))
+        weights = (every / np.maximum(some, 1))[failed[among].astype(int)]
     rules = cluster_rules(
         {name: values[among] for name, values in columns.items()},
         everywhere[among],
         failed=failed[among],
         classes=test.label[among],
+        weights=weights,
         units={name: one.unit for name, one in measured.items() if one.unit} | dict(results.settings.units),
         forms={name: one.forms for name, one in measured.items()},
         permutations=_PERMUTATIONS,

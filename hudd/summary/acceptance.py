@@ -7,11 +7,11 @@ from typing import Any
 
 from hudd.errors import UsageError
 from hudd.evaluation import Verdict, verdict
-from hudd.evaluation.acceptance import BOUND
+from hudd.evaluation.acceptance import BOUND, Criterion
 from hudd.summary.findings import Findings
 from hudd.summary.judge import CHOSE
 from hudd.summary.requirements import Requirements
-from hudd.summary.severity import Subject, severities_of
+from hudd.summary.severity import CLASSES, Subject, severities_of
 
 
 def confirming(study: Findings) -> str:
@@ -37,10 +37,18 @@ def verdicts(study: Findings, wanted: Requirements) -> list[Verdict]:
     if not wanted.criteria:
         raise UsageError(f"'{wanted.path}' has no acceptance criteria; list them under the key 'criteria'.")
     split = confirming(study)
-    known, subject = study.split(split).label >= 0, Subject(study, split)
-    columns = {name: values[known] for name, values in subject.columns.items()}
-    failed, levels = subject.failed[known], subject.levels(wanted)
-    return [verdict(subject.asked(one), columns, failed, levels) for one in wanted.criteria]
+    images, subject = study.split(split), Subject(study, split)
+    known, levels = images.label >= 0, subject.levels(wanted)
+
+    def judged(criterion: Criterion) -> Verdict:
+        asks = [criterion.region, *(level.region for level in levels if criterion.severity)]
+        names = {bound.parameter for region in asks for bound in region.bounds}
+        measured = not names <= {*images.parameters, *CLASSES}
+        rows = known & images.counted if measured else known
+        columns = {name: values[rows] for name, values in subject.columns.items()}
+        return verdict(criterion, columns, subject.failed[rows], levels)
+
+    return [judged(subject.asked(one)) for one in wanted.criteria]
 
 
 def acceptance_record(study: Findings, wanted: Requirements, found: Sequence[Verdict]) -> dict[str, Any]:

@@ -225,7 +225,7 @@ def _regions(rules: Mapping[str, Any]) -> dict[int, Region]:
 def _judged_rates(study: Findings, regions: Mapping[int, Region]) -> dict[int, FailureRate]:
     """Failures in the regions, counted on the judge set."""
     judge = study.split("judge")
-    known = judge.label >= 0
+    known = (judge.label >= 0) & judge.counted
     columns = {name: values[known] for name, values in columns_of(study, "judge").items()}
     return {rate.group: rate for rate in failure_rates(regions, columns, ~judge.correct[known])}
 
@@ -237,7 +237,7 @@ def _exposures(study: Findings, regions: Mapping[int, Region]) -> dict[int, dict
         if study.has(f"splits/{split}"):
             columns, count = columns_of(study, split), len(study.split(split).path)
             for number, region in regions.items():
-                known = region.known(columns, count)
+                known = region.known(columns, count) & study.split(split).counted
                 if known.any():
                     found[number][split] = float(region.holds(columns, count)[known].mean())
     return found

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from hudd.attributes.sample import AS_DRAWN, AS_ERROR
 from hudd.data.overlap import Overlap
 from hudd.errors import UsageError
 from hudd.language import gettext as _
@@ -25,6 +28,7 @@ def cautions(study: Findings) -> list[str]:
         *_about_overlap(study.overlap),
         *_about_reading(study),
         *_about_severity(study),
+        *_about_measuring(split.measured),
     ]
 
 
@@ -46,6 +50,18 @@ def _about_severity(study: Findings) -> list[str]:
     except UsageError as error:
         return [_("severity is not told: {reason}").format(reason=error)]
     return []
+
+
+def _about_measuring(measured: np.ndarray | None) -> list[str]:
+    if measured is None:
+        return []
+    text = _(
+        "attributes of {measured} of {images} test images were measured: {drawn} drawn at random, on which rules are "
+        "counted, and {errors} errors besides."
+    )
+    drawn, errors = (int((measured == kind).sum()) for kind in (AS_DRAWN, AS_ERROR))
+    counts = {"measured": drawn + errors, "images": len(measured), "drawn": drawn, "errors": errors}
+    return [text.format(**{name: f"{count:,}" for name, count in counts.items()})]
 
 
 def _about_weights(study: Findings) -> list[str]:

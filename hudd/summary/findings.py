@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from hudd.attributes.sample import AS_DRAWN
 from hudd.clustering import Clustering
 from hudd.data.overlap import Overlap
 from hudd.presets import Preset
@@ -40,6 +41,9 @@ class Split:
     attributes : dict of str to ndarray
         Name to (N,) numbers that were measured of each image, see :mod:`hudd.attributes`; ``second`` is the class of
         the second largest output. None in a study that was tested before hudd measured them.
+    measured : ndarray or None
+        (N,) int8, which images of a large split were measured, see :func:`hudd.attributes.sample.choose`; None where
+        all were.
     """
 
     path: list[str]
@@ -51,6 +55,12 @@ class Split:
     parameters: dict[str, np.ndarray]
     fingerprint: str
     attributes: dict[str, np.ndarray] = field(default_factory=dict)
+    measured: np.ndarray | None = None
+
+    @property
+    def counted(self) -> np.ndarray:
+        """(N,) bool, the images on which shares of those with some attribute are counted: all, or those drawn."""
+        return np.ones(len(self.path), bool) if self.measured is None else self.measured == AS_DRAWN
 
 
 @dataclass(frozen=True)

@@ -162,3 +162,13 @@ def test_an_image_is_told_by_a_region_that_was_found_without_it(seed, count):
     without = aside[1::2].any(axis=0)
     np.testing.assert_array_equal(found[1] == -1, without)
     np.testing.assert_array_equal(found[1][~without], (np.arange(count) % 3 > 0)[~without])
+
+
+def test_images_that_are_not_counted_lie_nowhere():
+    rng = np.random.default_rng(1)
+    failed, region, counted = (rng.random(300) < share for share in (0.3, 0.4, 0.5))
+    found = cross_fitted_regions(lambda among: {1: region}, failed, counted=counted)[1]
+    np.testing.assert_array_equal(found, np.where(counted, region, -1))
+    (rate,) = cross_fitted_rates(lambda among: {1: region}, failed, counted=counted)
+    assert (rate.images, rate.failures) == ((region & counted).sum(), (region & counted & failed).sum())
+    assert rate.images + rate.images_outside == counted.sum()

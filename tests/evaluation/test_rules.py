@@ -431,3 +431,19 @@ def test_wrong_calls_are_named():
     with pytest.raises(UsageError, match="no parameters"):
         cluster_rules({}, np.array([1, 1, 0]))
     assert cluster_rules({"p": np.arange(2)}, np.array([1, 1])) == []
+
+
+def test_rows_that_stand_for_several_count_so():
+    rng = np.random.default_rng(0)
+    failed = np.arange(400) < 40
+    numbers = np.where(failed, rng.uniform(2, 3, 400), rng.uniform(0, 2.2, 400))
+    labels = np.where(failed, 1, 0)
+    weights = np.where(failed, 1.0, 10.0)
+    plain = cluster_rules({"x": numbers}, labels, failed=failed)[0]
+    heavy = cluster_rules({"x": numbers}, labels, failed=failed, weights=weights)[0]
+    assert (heavy.text, heavy.recall) == (plain.text, plain.recall)
+    assert (heavy.informedness, heavy.p_value) == (plain.informedness, plain.p_value)
+    others = plain.images - plain.failures
+    assert others > 0
+    assert (heavy.images, heavy.failures) == (plain.failures + 10 * others, plain.failures)
+    assert heavy.precision == pytest.approx(plain.failures / heavy.images)

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hudd.attributes import sample
 from hudd.data import decoding
 from hudd.data.encoded import EncodedSource
 from hudd.errors import UsageError
 from hudd.study import Study
 from hudd.study.steps import test as test_step
+from hudd.study.wording import regions_of
 from tests.data.packing import save_to_disk, table, tar
 
 pytestmark = pytest.mark.slow
@@ -171,7 +173,6 @@ def test_what_is_told_of_many_images_stays_in_the_shards(
     study = make(tmp_path / "study", material, sets["archives"]).cluster()
     with study.file.reading() as h5:
         assert h5["splits/test/pixels"].is_virtual
-        assert h5["splits/test/attributes/exposure_time"].is_virtual
     found = found_in(study)
     assert found.keys() == of_the_folder.keys()
     for name, values in of_the_folder.items():
@@ -185,3 +186,47 @@ def test_what_is_told_of_many_images_stays_in_the_shards(
     assert len(list((tmp_path / "study" / "shards" / "test" / "test").iterdir())) == 1
     found = study.split("test").attributes["exposure_time"]
     np.testing.assert_array_equal(found, of_the_folder["splits/test/attributes/exposure_time"])
+
+
+@pytest.mark.parametrize(
+    ("how", "options"), [("folder", {}), ("archives", {"workers": 0}), ("tables", {"workers": 3})]
+)
+def test_of_a_large_set_the_same_images_are_measured(
+    sets, material, of_the_folder, tmp_path, monkeypatch, how, options
+):
+    monkeypatch.setattr(test_step, "WHOLE", 100)
+    monkeypatch.setattr(sample, "DRAWN", 40)
+    monkeypatch.setattr(sample, "ERRORS", 20)
+    monkeypatch.setattr(test_step, "_MANY", 100)
+    monkeypatch.setattr(test_step, "_ROWS_OF_MANY", 64)
+    study = make(tmp_path / "study", material, sets[how], **options).test()
+    found, test = found_in(study), study.split("test")
+    errors = np.flatnonzero(~test.correct)
+    chosen = np.asarray(test.measured)
+    np.testing.assert_array_equal(chosen, sample.choose(test.path, errors))
+    assert (chosen == sample.AS_DRAWN).sum() == 40 == test.counted.sum()
+    assert (chosen[errors] > 0).sum() >= 20
+    assert not chosen[test.correct & (chosen != sample.AS_DRAWN)].any()
+    for name, values in of_the_folder.items():
+        if name.startswith("splits/test/attributes/") and name.rpartition("/")[2] not in ("margin", "second"):
+            values = np.where(chosen > 0, values, np.nan)
+        if name.startswith("splits/"):
+            np.testing.assert_array_equal(found[name], values, err_msg=name)
+    told = [one for one in study.summary()["cautions"] if one.startswith("attributes of")]
+    assert told == [
+        f"attributes of {np.count_nonzero(chosen)} of 150 test images were measured: 40 drawn at random, on which "
+        f"rules are counted, and {(chosen == sample.AS_ERROR).sum()} errors besides."
+    ]
+
+
+def test_rules_of_a_large_set_are_counted_on_what_was_drawn(sets, material, tmp_path, monkeypatch):
+    monkeypatch.setattr(test_step, "WHOLE", 100)
+    monkeypatch.setattr(sample, "DRAWN", 60)
+    study = make(tmp_path / "study", material, sets["archives"]).evaluate()
+    test, evaluation = study.split("test"), study.evaluation
+    assert (np.asarray(test.measured)[study.errors] > 0).all()
+    rules = evaluation["causes"]
+    assert (np.asarray(rules["failures"]) <= len(study.errors)).all()
+    for rate in zip(*(evaluation["rates"][name] for name in ("images", "images_outside"))):
+        assert sum(rate) <= 60
+    assert regions_of(study, study.causes.of_error).keys() <= set(np.asarray(rules["cause"]).tolist())

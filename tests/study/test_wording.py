@@ -10,7 +10,12 @@ def results(parameters, attributes, units=None):
     """Forty test images of one class; the first twenty are errors, of two kinds, ten each."""
     correct = np.arange(40) >= 20
     test = SimpleNamespace(
-        parameters=parameters, attributes=attributes, label=np.zeros(40, int), correct=correct
+        parameters=parameters,
+        attributes=attributes,
+        label=np.zeros(40, int),
+        correct=correct,
+        measured=None,
+        counted=np.ones(40, bool),
     )
     settings = SimpleNamespace(attributes=(), units=units or {}, seed=0)
     return SimpleNamespace(split=lambda name: test, errors=np.arange(20), settings=settings)

@@ -34,7 +34,7 @@ def written(tmp_path):
     return write
 
 
-def study(judge=None, **parameters):
+def study(judge=None, counted=None, **parameters):
     """Six test images of two classes, the last without a label; a judge set where its predictions are given."""
 
     def split(prediction):
@@ -50,6 +50,7 @@ def study(judge=None, **parameters):
             correct=label == prediction,
             parameters=columns | parameters,
             attributes={"tilt": np.array([0, 10, 0, 0, 20, 5.0])},
+            counted=np.ones(6, bool) if counted is None else np.array(counted, bool),
         )
 
     splits = {"test": split([0, 1, 0, 1, 1, 1])} | ({"judge": split(judge)} if judge else {})
@@ -83,6 +84,20 @@ def test_a_study_is_held_against_it_on_the_test_set(written):
     assert record["severities"] == {"grave": 1, "slight": 1, "": 0}
     assert record["passed"] is False
     json.dumps(record, allow_nan=False)
+
+
+def test_what_asks_about_attributes_is_counted_on_the_images_drawn(written):
+    text = """
+    severity: [{level: grave, where: {turn: {at_least: 5, below: 90}}}]
+    criteria:
+      - {where: {turn: {at_least: 5, below: 90}}, at_most: 0.5}
+      - {where: {light: {below: 0.15}}, at_most: 0.5}
+      - {at_most: 0.3}
+      - {at_most: 0.3, severity: grave}
+    """
+    wanted = read_requirements(written(text))
+    found = verdicts(study(counted=[1, 1, 1, 0, 0, 1]), wanted)
+    assert [(one.images, one.failures) for one in found] == [(1, 1), (2, 1), (5, 2), (3, 1)]
 
 
 def test_a_judge_set_comes_first(written):

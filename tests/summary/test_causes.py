@@ -91,6 +91,7 @@ def test_a_judge_set_counts_what_the_test_set_has_found(study, monkeypatch):
         correct=correct,
         parameters=parameters,
         attributes={},
+        counted=np.ones(60, bool),
     )
     own._splits["improvement"].parameters["light"] = np.where(np.arange(60) < 6, 0.1, np.nan)
     own._splits["improvement"].parameters["light"][30:] = 0.9

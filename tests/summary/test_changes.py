@@ -37,6 +37,7 @@ def judged(study, monkeypatch, *runs):
         correct=before,
         parameters={"angle": np.array([30, 30, 0, 30, 0, 0.0])},
         attributes={},
+        counted=np.ones(6, bool),
     )
     made = [
         {"before": study.split("test").correct, "after": study.split("test").correct}

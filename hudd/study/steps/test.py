@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import h5py
@@ -15,10 +14,11 @@ import torch
 
 from hudd.arithmetic import contracting
 from hudd.attributes import Attribute, attributes_of, named_attributes
+from hudd.attributes.sample import WHOLE, choose
 from hudd.data import ImageSource
 from hudd.data.decoding import decoder_version
 from hudd.data.loader import loaded_ahead
-from hudd.data.prints import Prints, load_with_pixels, prints_of
+from hudd.data.prints import load_with_pixels, prints_of
 from hudd.errors import HuddError, UsageError
 from hudd.parts import ATTRIBUTES, TASKS
 from hudd.progress import progress
@@ -36,7 +36,8 @@ _ROWS_PER_SHARD = 1024
 # From so many images on what is only told of them stays in the shards: the study's file is copied at every change.
 _MANY = 1 << 18
 _ROWS_OF_MANY = 16_384
-_PRINTS = ("pixels", "thumbnail", "attributes")
+_PRINTS = ("pixels", "thumbnail")
+_AT_ONCE = 32  # images that are measured at once
 
 
 def fingerprint(inputs: Inputs, split: str) -> str:
@@ -95,27 +96,41 @@ def _predict(inputs: Inputs, journal: Journal, split: str, checksums: bool) -> N
     if done and not _is_in_shards(journal, split):
         return
     source = inputs.source(split)
-    known, columns = named_attributes(inputs.settings.attributes), (*inputs.task.columns, *_PRINTS)
+    known = named_attributes(inputs.settings.attributes)
+    in_passing = len(source) <= WHOLE or (done and _is_in_shards(journal, split, "attributes"))
+    columns = (*inputs.task.columns, *_PRINTS, *(["attributes"] if in_passing else []))
     directory = journal.shards(f"test/{split}", digest(mark, columns, list(known)))
     algorithm = journal.algorithm(f"test/{split}", mark)
     many = len(source) >= _MANY
     size = _ROWS_OF_MANY if many else _ROWS_PER_SHARD
     shards = ShardSet(directory, len(source), size, mark, algorithm=algorithm)
     missing = journal.lead(lambda: shards.missing(checksums=checksums or not done))
-    journal.ranks.each(lambda: _outputs(inputs, source, split, shards, journal.ranks.mine(missing)))
+    journal.ranks.each(
+        lambda: _outputs(inputs, source, split, shards, journal.ranks.mine(missing), in_passing)
+    )
     if done:
         return
 
     def commit() -> None:
-        found = shards.columns(inputs.task.columns if many else columns)
-        prints = _in_shards(shards, journal.path, list(known)) if many else _in_memory(found, list(known))
+        found = shards.columns([name for name in columns if not many or name not in _PRINTS])
+        prints = {
+            name: shards.virtual_layout(name, journal.path) if many else found[name] for name in _PRINTS
+        }
         facts = None if split == "test" else inputs.results.facts()
         with TASKS.attributing_errors(inputs.task_name):
             judged = inputs.task.judge(found, source, facts)
+        of_answer = {one: found[one.name] for one in inputs.task.attributes}
+        if in_passing:
+            chosen, measured = None, found["attributes"]
+        else:
+            errors = np.flatnonzero(~judged.correct) if split == "test" else np.empty(0, np.int64)
+            chosen = choose(source.paths, errors)
+            measured = _measured(inputs, source, split, np.flatnonzero(chosen))
         with journal.committing(f"test/{split}", mark, started) as h5:
             journal.forget_after(h5, f"test/{split}")
             _write(h5, split, source, inputs.task.parameters(source), prints, judged)
-            _write_attributes(h5[f"splits/{split}"], inputs.task.attributes, known, found, prints)
+            _write_attributes(h5[f"splits/{split}"], dict(zip(known.values(), measured.T)), chosen)
+            _write_attributes(h5[f"splits/{split}"], of_answer, None)
             if split == "test":
                 _write_errors(h5, judged, inputs.task.outcomes(source))
             h5.attrs.update(outputs=inputs.output_scale, task=inputs.task_name)
@@ -137,32 +152,35 @@ def _predict(inputs: Inputs, journal: Journal, split: str, checksums: bool) -> N
 
 
 def _outputs(
-    inputs: Inputs, source: ImageSource, split: str, shards: ShardSet, ranges: Sequence[tuple[int, int]]
+    inputs: Inputs,
+    source: ImageSource,
+    split: str,
+    shards: ShardSet,
+    ranges: Sequence[tuple[int, int]],
+    measuring: bool,
 ) -> None:
     """Run the DNN over some ranges of images, decoded ahead, and keep what it says of each."""
     size = inputs.settings.batch_size
     ends = {stop: start for start, stop in ranges}
     parts = (np.arange(at, min(at + size, stop)) for start, stop in ranges for at in range(start, stop, size))
     outputs: list[np.ndarray] = []
-    prints: list[Prints] = []
-    attributes: list[np.ndarray] = []
-    measure = attributes_of(inputs.settings.attributes)
+    kept: list[dict[str, np.ndarray]] = []
+    measure = _measurer(inputs, source)
 
-    def load(rows: np.ndarray) -> tuple[torch.Tensor, Prints, np.ndarray]:
+    def load(rows: np.ndarray) -> tuple[torch.Tensor, dict[str, np.ndarray]]:
         encoded = source.read_bytes(rows)
         images, decoded = load_with_pixels(source, rows, encoded)
-        files = [source.file(int(row)) for row in rows]
-        measured = measure(decoded, files, encoded)
-        return images, prints_of(decoded), np.stack(list(measured.values()), axis=1)
+        prints = prints_of(decoded)
+        found = {"pixels": prints.pixels, "thumbnail": prints.thumbnail}
+        return images, found | ({"attributes": measure(rows, encoded, decoded)} if measuring else {})
 
     with (
         progress(f"{split} set", sum(stop - start for start, stop in ranges)) as advance,
         torch.inference_mode(),
         contracting(inputs.settings.arithmetic),
     ):
-        for rows, (images, marks, measured) in loaded_ahead(load, parts, inputs.settings.workers):
-            prints.append(marks)
-            attributes.append(measured)
+        for rows, (images, found) in loaded_ahead(load, parts, inputs.settings.workers):
+            kept.append(found)
             output = inputs.model.module(images.to(inputs.device))
             bad = ~torch.isfinite(output).flatten(1).all(dim=1)
             if bad.any():
@@ -174,37 +192,51 @@ def _outputs(
             end = int(rows[-1]) + 1
             if end in ends:
                 columns = inputs.task.read(np.concatenate(outputs), inputs.output_scale)
-                pixels = np.concatenate([mark.pixels for mark in prints])
-                thumbnail = np.concatenate([mark.thumbnail for mark in prints])
-                own = {"pixels": pixels, "thumbnail": thumbnail, "attributes": np.concatenate(attributes)}
+                own = {name: np.concatenate([one[name] for one in kept]) for name in kept[0]}
                 shards.write(ends[end], {**columns, **own})
-                outputs, prints, attributes = [], [], []
+                outputs, kept = [], []
             advance(len(rows))
 
 
-def _is_in_shards(journal: Journal, split: str) -> bool:
+def _measurer(
+    inputs: Inputs, source: ImageSource
+) -> Callable[[np.ndarray, Sequence[bytes | None], Sequence[np.ndarray]], np.ndarray]:
+    """Return what measures images by their rows, bytes and pixels: (n, attributes) float32."""
+    measure = attributes_of(inputs.settings.attributes)
+
+    def measured(
+        rows: np.ndarray, encoded: Sequence[bytes | None], decoded: Sequence[np.ndarray]
+    ) -> np.ndarray:
+        files = [source.file(int(row)) for row in rows]
+        return np.stack(list(measure(decoded, files, encoded).values()), axis=1)
+
+    return measured
+
+
+def _measured(inputs: Inputs, source: ImageSource, split: str, chosen: np.ndarray) -> np.ndarray:
+    """Measure the images of some rows, decoded once more: (n, attributes) float32."""
+    measure = _measurer(inputs, source)
+
+    def load(rows: np.ndarray) -> np.ndarray:
+        encoded = source.read_bytes(rows)
+        return measure(rows, encoded, source.decode_bytes(rows, encoded))
+
+    parts = np.split(chosen, range(_AT_ONCE, len(chosen), _AT_ONCE))
+    found = []
+    with progress(f"attributes of the {split} set", len(chosen)) as advance:
+        for rows, numbers in loaded_ahead(load, parts, inputs.settings.workers):
+            found.append(numbers)
+            advance(len(rows))
+    return np.concatenate(found)
+
+
+def _is_in_shards(journal: Journal, split: str, name: str = "pixels") -> bool:
     """Say whether the study's file shows what is in shards, which may have been lost."""
     with journal.file.reading() as h5:
-        pixels = h5.get(f"splits/{split}/pixels")  # an older study has none
-        return pixels is not None and bool(pixels.is_virtual)
-
-
-def _in_memory(found: Mapping[str, np.ndarray], attributes: Sequence[str]) -> dict[str, Any]:
-    """Return prints and attributes by name, from the columns of all shards."""
-    return {**dict(zip(attributes, found["attributes"].T)), **{name: found[name] for name in _PRINTS[:2]}}
-
-
-def _in_shards(shards: ShardSet, study: Path, attributes: Sequence[str]) -> dict[str, Any]:
-    """Return prints and attributes by name as they lie in the shards, those attributes that any image has."""
-    known = np.zeros(len(attributes), bool)
-    for _, values in shards.read("attributes"):
-        known |= np.isfinite(values).any(axis=0)
-    columns = {
-        name: shards.virtual_layout("attributes", study, at)
-        for at, name in enumerate(attributes)
-        if known[at]
-    }
-    return {**columns, **{name: shards.virtual_layout(name, study) for name in _PRINTS[:2]}}
+        found = h5.get(f"splits/{split}/{name}")  # an older study has none
+        if isinstance(found, h5py.Group):
+            return any(one.is_virtual for one in found.values())
+        return found is not None and bool(found.is_virtual)
 
 
 def _write(
@@ -258,17 +290,15 @@ def _write_errors(h5: h5py.File, judged: Judgement, names: list[str]) -> None:
 
 
 def _write_attributes(
-    group: h5py.Group,
-    answer: Sequence[Attribute],
-    known: Mapping[str, Attribute],
-    found: Mapping[str, np.ndarray],
-    prints: Mapping[str, Any],
+    group: h5py.Group, found: Mapping[Attribute, np.ndarray], chosen: np.ndarray | None
 ) -> None:
-    """Write what was measured of the images, those attributes that any of them has."""
-    of_answer = {attribute.name: found[attribute.name] for attribute in answer}
-    for attribute in (*answer, *known.values()):
-        values = of_answer[attribute.name] if attribute.name in of_answer else prints.get(attribute.name)
-        if values is not None and (not isinstance(values, np.ndarray) or np.isfinite(values).any()):
+    """Write what was measured of all images, or of those chosen, as far as any of them has it."""
+    for attribute, measured in found.items():
+        values = measured
+        if chosen is not None:
+            values = np.full(len(chosen), np.nan, np.float32)
+            values[chosen > 0] = measured
+        if np.isfinite(measured).any():
             write_dataset(
                 group,
                 f"attributes/{attribute.name}",
@@ -276,7 +306,11 @@ def _write_attributes(
                 dims=("path",),
                 units=attribute.unit or "1",
                 description=attribute.description,
+                compress=chosen is not None,
             )
+    if chosen is not None:
+        about = "0: attributes of the image were not measured; 1: measured as one of the errors; 2: drawn from all"
+        write_dataset(group, "measured", chosen, dims=("path",), description=about, compress=True)
 
 
 def _find_labelled(labels: h5py.Group, source: ImageSource) -> None:
