@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hudd.errors import UsageError
-from hudd.evaluation.draws import best_worths
+from hudd.evaluation.draws import Column, best_worths
 from hudd.evaluation.regions import Bound
 
 FORMS = frozenset({"below", "above", "inside", "outside"})
@@ -121,6 +121,7 @@ class Conditions:
         asked = [(forms or {}).get(feature.parameter, FORMS) for feature in self._features]
         self._forms = [one | {"below", "above"} if one & {"inside", "outside"} else one for one in asked]
         self._order = np.argsort(table, axis=1, kind="stable")  # NaN last
+        self._columns = [Column.of(values, order) for values, order in zip(table, self._order)]
         ordered = np.take_along_axis(table, self._order, 1)
         self._known = np.isfinite(ordered).sum(axis=1)
         edge = np.ones((len(table), 1), bool)
@@ -180,9 +181,8 @@ class Conditions:
     ) -> np.ndarray:
         """Return what the best condition is worth for each of many sets of rows, see :func:`best_worths`."""
         kept = [row for row, feature in enumerate(self._features) if feature.parameter not in excluded]
-        columns = (self._table[kept], self._order[kept], self._known[kept])
-        forms = [self._forms[row] for row in kept]
-        return best_worths(*columns, forms, sets, gain, loss, self.cost)
+        columns, forms = [self._columns[row] for row in kept], [self._forms[row] for row in kept]
+        return best_worths(columns, forms, sets, gain, loss, self.cost)
 
     def _condition(
         self, gain: np.ndarray, sums: np.ndarray, row: int, start: int, stop: int, outside: bool

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
+from dataclasses import dataclass
 
 import numpy as np
+
+from hudd.caches import compiled
 
 _TOGETHER = 1 << 21  # members of random sets that are sorted at a time
 _SORTED = 1 << 20  # rows of the pool, once a set, up to which sets are drawn by sorting random numbers
@@ -44,17 +47,45 @@ def random_sets(
         rows, wanted = np.flatnonzero(pool & (strata == one)), int((member & (strata == one)).sum())
         wanted = wanted if share == 1 else max(1, round(share * wanted))
         if count * len(rows) <= _SORTED:
-            drawn = np.argsort(rng.random((count, len(rows))), axis=1, kind="stable")[:, :wanted]
+            drawn = np.argpartition(rng.random((count, len(rows))), wanted - 1, axis=1)[:, :wanted]
         else:
             drawn = np.stack([rng.choice(len(rows), wanted, False, shuffle=False) for _ in range(count)])
         parts.append(rows[drawn])
     return np.concatenate(parts, axis=1)
 
 
+@dataclass(frozen=True)
+class Column:
+    """The rows of one parameter by their values.
+
+    Attributes
+    ----------
+    place : np.ndarray
+        (N,) int32 place of each row in ascending order, the unknown last.
+    rows : np.ndarray
+        (n,) int64 rows whose value is known, in that order.
+    before, through : np.ndarray
+        (n,) int32 by place: how many have a lower value; how many a value up to this one.
+    """
+
+    place: np.ndarray
+    rows: np.ndarray
+    before: np.ndarray
+    through: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray, order: np.ndarray) -> Column:
+        """Rank (N,) values, NaN where unknown, by their ascending order, NaN last."""
+        rows = order[: int(np.isfinite(values).sum())]
+        ordered = values[rows]
+        sides = (np.searchsorted(ordered, ordered, side).astype(np.int32) for side in ("left", "right"))
+        place = np.empty(len(values), np.int32)
+        place[order] = np.arange(len(values), dtype=np.int32)
+        return cls(place, rows, *sides)
+
+
 def best_worths(
-    table: np.ndarray,
-    order: np.ndarray,
-    known: np.ndarray,
+    columns: Sequence[Column],
     forms: Sequence[Set[str]],
     sets: np.ndarray,
     gain: np.ndarray,
@@ -69,10 +100,8 @@ def best_worths(
 
     Parameters
     ----------
-    table : np.ndarray
-        (f, N) columns, NaN where a row has no value.
-    order, known : np.ndarray
-        (f, N) int64 rows of each column in ascending order, NaN last; (f,) how many are known.
+    columns : sequence of Column
+        The parameters.
     forms : sequence of set of str
         What may be asked of each column: "below", "above", "inside" or "outside" of bounds.
     sets : np.ndarray
@@ -89,60 +118,66 @@ def best_worths(
     """
     best = np.zeros(len(sets))
     step = max(1, _TOGETHER // sets.shape[1])
-    for values, rows, count, allowed in zip(table, order, known.tolist(), forms):
-        lost = np.concatenate([[0], np.cumsum(loss[rows[:count]])])
-        ordered = values[rows[:count]]
-        before, through = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
-        place = np.empty(len(values), np.int32)
-        place[rows] = np.arange(len(values))
+    for column, allowed in zip(columns, forms):
+        lost = np.concatenate([[0.0], np.cumsum(loss[column.rows])])
+        asked = tuple(form in allowed for form in ("below", "above", "inside", "outside"))
         for start in range(0, len(sets), step):
             part = slice(start, start + step)
-            found = rows[np.sort(place[sets[part]], axis=1)]
-            worth = _worth(found, np.isfinite(values[found]), gain, lost, before, through, cost, allowed)
-            best[part] = np.maximum(best[part], worth)
+            places = np.sort(column.place[sets[part]], axis=1)
+            _raise(best[part], places, gain[column.rows], lost, column.before, column.through, cost, asked)
     return best
 
 
-def _worth(
-    rows: np.ndarray,
-    known: np.ndarray,
+@compiled(nogil=True)
+def _raise(
+    best: np.ndarray,
+    places: np.ndarray,
     gain: np.ndarray,
     lost: np.ndarray,
     before: np.ndarray,
     through: np.ndarray,
     cost: float,
-    forms: Set[str],
-) -> np.ndarray:
-    """Worth of the best condition on one column, of sets whose rows are in its order, (P, m).
+    asked: tuple[bool, ...],
+) -> None:
+    """Raise each set's best worth to that of one column, whose places in order are (P, m), ascending.
 
-    `lost` are the sums of losses over the ordered rows; of each row, `before` counts the rows with lower values and
-    `through` those with values up to its own. What all known rows fit is no condition.
+    `lost` are the sums of losses over the ordered rows, `asked` says which of the four forms count. What all known rows
+    fit is no condition.
     """
-    gained = np.where(known, gain[rows], 0)
-    sums = np.cumsum(gained, axis=1)
-    total = sums[:, -1] - lost[-1]
-    # Sums up to the end of a range that stops behind a member, and up to the start of one that begins before it; none
-    # is between equal values.
-    equal = through[rows[:, :-1]] == through[rows[:, 1:]]
-    edge = np.zeros((len(rows), 1), bool)
-    stop = np.where(known & ~np.hstack([equal, edge]), sums - lost[through[rows]], -np.inf)
-    start = np.where(known & ~np.hstack([edge, equal]), sums - gained - lost[before[rows]], np.inf)
-    # A range that ends with the last known row is no range below a bound, one that begins with the first none above.
-    inner_stop = np.where(through[rows] == len(lost) - 1, -np.inf, stop)
-    inner_start = np.where(before[rows] == 0, np.inf, start)
-    worth = np.zeros(len(rows))
-    if "below" in forms:
-        worth = np.maximum(worth, inner_stop.max(axis=1) - cost)
-    if "above" in forms:
-        worth = np.maximum(worth, total - inner_start.min(axis=1) - cost)
-    if "inside" in forms:
-        inside = (inner_stop - np.minimum.accumulate(inner_start, axis=1)).max(axis=1)
-        worth = np.maximum(worth, inside - 2 * cost)
-    if "outside" in forms:
-        # Between a member and the next one there may be no row to leave out.
-        highest = np.maximum.accumulate(stop, axis=1)[:, :-1]
-        further = np.hstack([np.full((len(rows), 1), -np.inf), highest[:, :-1]])
-        adjacent = through[rows[:, :-1]] >= before[rows[:, 1:]]
-        gap = start[:, 1:] - np.where(adjacent, further, highest)
-        worth = np.maximum(worth, total - gap.min(axis=1, initial=np.inf) - 2 * cost)
-    return worth
+    known = len(gain)
+    for one in range(len(places)):
+        total = 0.0
+        # The best sum up to the end of a range that stops behind a member, the lowest up to the start of one that
+        # begins before a member, and what lies between them; none is between equal values.
+        below, lowest, inside, gap = -np.inf, np.inf, -np.inf, np.inf
+        highest, further, last = -np.inf, -np.inf, -1
+        for at in range(places.shape[1]):
+            here = places[one, at]
+            if here >= known:
+                break
+            total += gain[here]
+            following = places[one, at + 1] if at + 1 < places.shape[1] else known
+            if last < 0 or through[last] != through[here]:
+                start = total - gain[here] - lost[before[here]]
+                # Between a member and the next one there may be no row to leave out.
+                if last >= 0:
+                    gap = min(gap, start - (further if through[last] >= before[here] else highest))
+                if before[here] > 0:  # one that begins with the first row is none above a bound
+                    lowest = min(lowest, start)
+            further = highest
+            if following >= known or through[following] != through[here]:
+                stop = total - lost[through[here]]
+                highest = max(highest, stop)
+                if through[here] < known:  # one that ends with the last known row is none below a bound
+                    below = max(below, stop)
+                    inside = max(inside, stop - lowest)
+            last = here
+        total -= lost[known]
+        if asked[0]:
+            best[one] = max(best[one], below - cost)
+        if asked[1]:
+            best[one] = max(best[one], total - lowest - cost)
+        if asked[2]:
+            best[one] = max(best[one], inside - 2 * cost)
+        if asked[3]:
+            best[one] = max(best[one], total - gap - 2 * cost)
