@@ -99,6 +99,19 @@ void winograd(const py::capsule& input, const py::capsule& weights, const py::ca
   hudd::winograd(i, w, o, padding, execution(threads, 0));
 }
 
+void image_prints(const py::capsule& images, const py::capsule& pixels, const py::capsule& thumbnails) {
+  const auto i = unwrap(images, "images"), p = unwrap(pixels, "pixels"), t = unwrap(thumbnails, "thumbnails");
+  const py::gil_scoped_release release;
+  hudd::image_prints(i, p, t);
+}
+
+void image_planes(const py::capsule& images, const py::capsule& out, float scale, const std::array<float, 3>& mean,
+                  const std::array<float, 3>& deviation) {
+  const auto i = unwrap(images, "images"), o = unwrap(out, "out");
+  const py::gil_scoped_release release;
+  hudd::image_planes(i, o, scale, mean, deviation);
+}
+
 // Its owner is whoever takes it out of the capsule; else it goes with the capsule.
 py::capsule large_block(std::int64_t elements) {
   return py::capsule(hudd::large_block(elements), "dltensor", [](PyObject* capsule) {
@@ -147,6 +160,9 @@ PYBIND11_MODULE(_core, module, py::multiple_interpreters::not_supported()) {
              py::arg("threads") = kThreads, py::arg("stream") = kStream);
   module.def("winograd", &winograd, py::arg("input"), py::arg("weights"), py::arg("out"), py::arg("padding"),
              py::arg("threads") = kThreads);
+  module.def("image_prints", &image_prints, py::arg("images"), py::arg("pixels"), py::arg("thumbnails"));
+  module.def("image_planes", &image_planes, py::arg("images"), py::arg("out"), py::arg("scale"), py::arg("mean"),
+             py::arg("deviation"));
   module.attr("LARGE_BLOCK") = hudd::kLargeBlock;
   module.def("large_block", &large_block, py::arg("elements"));
   module.def("expect_large_blocks", &hudd::expect_large_blocks);

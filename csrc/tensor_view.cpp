@@ -14,6 +14,8 @@ const char* dtype_name(DType dtype) {
     case DType::bfloat16: return "bfloat16";
     case DType::float64: return "float64";
     case DType::int64: return "int64";
+    case DType::uint8: return "uint8";
+    case DType::uint64: return "uint64";
   }
   return "unknown";
 }
@@ -34,6 +36,8 @@ DType dtype_of(const DLDataType& dtype, const std::string& name) {
     if (dtype.code == kDLFloat && dtype.bits == 64) return DType::float64;
     if (dtype.code == kDLBfloat && dtype.bits == 16) return DType::bfloat16;
     if (dtype.code == kDLInt && dtype.bits == 64) return DType::int64;
+    if (dtype.code == kDLUInt && dtype.bits == 8) return DType::uint8;
+    if (dtype.code == kDLUInt && dtype.bits == 64) return DType::uint64;
   }
   throw std::invalid_argument("The tensor '" + name + "' has a dtype that hudd does not compute on (DLPack code " +
                               std::to_string(dtype.code) + ", " + std::to_string(dtype.bits) +

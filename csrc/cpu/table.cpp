@@ -12,8 +12,10 @@ void box(const Box&, int threads);
 void max_pool(const MaxPool&, int threads);
 void add_differences(const Differences&, int threads);
 void winograd(const Winograd&, int threads);
+void image_prints(const ImagePrints&);
+void image_planes(const ImagePlanes&);
 
-const Kernels kernels = {quotient, product,  pooled_product,  split,   by_sign,
-                         box,      max_pool, add_differences, winograd};
+const Kernels kernels = {quotient, product,         pooled_product, split,        by_sign,     box,
+                         max_pool, add_differences, winograd,       image_prints, image_planes};
 
 }  // namespace hudd::cpu::HUDD_ISA

@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -19,6 +20,7 @@ from hudd.data.transforms import Transform, apply
 from hudd.errors import UsageError
 from hudd.lazy import torch
 
+_SLICE = 65_536  # identifiers that are hashed at once
 RESIZE = "give a resize, as Transform(resize=(height, width)) or `resize`"
 
 
@@ -191,7 +193,7 @@ class ImageSource(ABC):
     def prepare(self, indices: Sequence[int] | np.ndarray, decoded: Sequence[np.ndarray]) -> torch.Tensor:
         """Transform images that are decoded already; see :meth:`load`."""
         if isinstance(self.transform, Transform) and len({pixels.shape for pixels in decoded}) == 1:
-            return self.transform.many(np.stack(decoded))
+            return self.transform.many(decoded if isinstance(decoded, np.ndarray) else np.stack(decoded))
         images = [apply(self.transform, pixels, self.paths[row]) for row, pixels in zip(indices, decoded)]
         for row, image in zip(indices, images):
             if image.shape != images[0].shape:
@@ -210,8 +212,9 @@ class ImageSource(ABC):
         """Return the SHA-256 (hex) of identifiers, labels, class names, parameters and contents."""
         digest = hashlib.sha256()
         for texts in (self.paths, self.class_names):
-            for row, text in enumerate(texts):
-                digest.update(b"\0" * (row > 0) + text.encode("utf-8", "surrogateescape"))
+            encoded = Identifiers.encode(texts)
+            for row in range(0, len(texts), _SLICE):
+                digest.update(b"\0" * (row > 0) + b"\0".join(islice(encoded, _SLICE)))
             digest.update(b"\1")
         digest.update(self.labels.tobytes())
         for name, values in sorted(self.parameters.items()):

@@ -234,7 +234,7 @@ def check_distinct(index: Index, file_of: Callable[[int], str]) -> None:
     UsageError
         Naming the identifier, and where it is.
     """
-    encoded = (name.encode("utf-8", "surrogateescape") for name in index.names)
+    encoded = Identifiers.encode(index.names)
     hashes = np.fromiter(map(xxhash.xxh3_64_intdigest, encoded), np.uint64, len(index))
     order = np.argsort(hashes, kind="stable")
     same = np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]])

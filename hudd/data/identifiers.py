@@ -28,7 +28,7 @@ class Identifiers(Sequence[str]):
     @classmethod
     def of(cls, texts: Iterable[str]) -> Identifiers:
         """Make them from text."""
-        encoded = [text.encode("utf-8", "surrogateescape") for text in texts]
+        encoded = [*cls.encode(texts)]
         ends = np.cumsum([len(one) for one in encoded], dtype=np.int64)
         return cls(np.frombuffer(b"".join(encoded), np.uint8), ends)
 
@@ -56,13 +56,17 @@ class Identifiers(Sequence[str]):
         return self.content[start : self.ends[row]].tobytes().decode("utf-8", "surrogateescape")
 
     def __iter__(self) -> Iterator[str]:
+        for content in self.encoded():
+            yield content.decode("utf-8", "surrogateescape")
+
+    def encoded(self) -> Iterator[bytes]:
+        """Yield the UTF-8 of each, as it is held."""
         for start in range(0, len(self), _SLICE):
             ends = self.ends[start : start + _SLICE].tolist()
-            first = int(self.ends[start - 1]) if start else 0
+            at = first = int(self.ends[start - 1]) if start else 0
             block = self.content[first : ends[-1]].tobytes()
-            at = first
             for end in ends:
-                yield block[at - first : end - first].decode("utf-8", "surrogateescape")
+                yield block[at - first : end - first]
                 at = end
 
     def __eq__(self, other: object) -> bool:
@@ -71,6 +75,13 @@ class Identifiers(Sequence[str]):
         return list(self) == other
 
     __hash__ = None  # type: ignore[assignment]
+
+    @staticmethod
+    def encode(texts: Iterable[str]) -> Iterator[bytes]:
+        """Yield the UTF-8 of each of some texts, without a way through text where they are identifiers."""
+        if isinstance(texts, Identifiers):
+            return texts.encoded()
+        return (text.encode("utf-8", "surrogateescape") for text in texts)
 
     def take(self, rows: np.ndarray) -> Identifiers:
         """Return some of them, in the order of the rows."""

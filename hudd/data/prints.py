@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from hudd.data.base import ImageSource
+from hudd.data.compiled import is_taken, prints
 from hudd.lazy import torch
 
 ROWS, COLUMNS = (
@@ -39,22 +41,25 @@ class Prints:
 
 def prints_of(images: Sequence[np.ndarray]) -> Prints:
     """Return the prints of decoded images, each (H, W) or (H, W, 3) uint8."""
+    alike = len({image.shape for image in images}) == 1
+    if alike and is_taken(stacked := np.asarray(images)):
+        return Prints(*prints(stacked, ROWS, COLUMNS))
     pixels = np.array([_hash(image) for image in images], dtype=np.uint64).reshape(len(images), 2)
-    shapes = {image.shape for image in images}
-    if len(shapes) == 1:
-        return Prints(pixels, _thumbnails(np.asarray(images)))
+    if alike:
+        return Prints(pixels, _thumbnails(stacked))
     thumbnails = [_thumbnails(image[None])[0] for image in images]
     return Prints(pixels, np.array(thumbnails, np.uint8).reshape(-1, ROWS, COLUMNS))
 
 
 def load_with_pixels(
     source: ImageSource, rows: np.ndarray, encoded: Sequence[bytes | None]
-) -> tuple[torch.Tensor, list[np.ndarray]]:
+) -> tuple[torch.Tensor, Sequence[np.ndarray]]:
     """Load images as :meth:`ImageSource.load` does, and return their pixels too; files are decoded once.
 
     `encoded` is what :meth:`ImageSource.read_bytes` returned of them.
     """
-    decoded = source.decode_bytes(rows, encoded)
+    apart = source.decode_bytes(rows, encoded)
+    decoded: Any = np.stack(apart) if len({image.shape for image in apart}) == 1 else apart
     if type(source).load is ImageSource.load:
         return source.prepare(rows, decoded), decoded
     return source.load(rows), decoded

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from hudd.data.compiled import is_taken, planes
 from hudd.errors import UsageError
 from hudd.lazy import torch
 from hudd.settings import TransformSettings, documented
@@ -102,8 +103,10 @@ class Transform(TransformSettings):
                 f"mean {self.mean} and std {self.std} are for three channels, but the images are grey; "
                 "give one number each, or `grayscale=False`."
             )
-        planes = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
-        values = np.multiply(planes, np.float32(self.scale), dtype=np.float32, order="C")
+        if is_taken(images):
+            return torch.from_numpy(planes(images, self.scale, self.mean, self.std))
+        channels = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
+        values = np.multiply(channels, np.float32(self.scale), dtype=np.float32, order="C")
         # NumPy, not torch: this runs in decoding threads, and each would start torch's own pool.
         if np.any(self.mean):
             values -= np.asarray(self.mean, dtype=np.float32).reshape(-1, 1, 1)

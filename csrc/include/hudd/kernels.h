@@ -108,6 +108,25 @@ struct Winograd {
   std::int64_t in[2], size[2], padding[2];
 };
 
+// Of each image the BLAKE2b hash of its pixels and its size, and mean grey levels; see hudd/data/prints.py.
+struct ImagePrints {
+  const std::uint8_t* images;  // (count, height, width, 3)
+  std::uint64_t* pixels;       // (count, 2)
+  std::uint8_t* thumbnails;    // (count, kThumbnailRows, kThumbnailColumns)
+  const char* shape;           // what is hashed after the pixels
+  std::int64_t shape_bytes, count, height, width;
+};
+
+// out = (images * scale - mean) / deviation, channel by channel.
+struct ImagePlanes {
+  const std::uint8_t* images;  // (count, height, width, 3)
+  float* out;                  // (count, 3, height, width)
+  std::int64_t count, height, width;
+  float scale;
+  const float* mean;       // (3,)
+  const float* deviation;  // (3,)
+};
+
 struct Kernels {
   void (*quotient)(const Quotient&, int threads);
   void (*product)(const Product&, int threads);
@@ -118,6 +137,8 @@ struct Kernels {
   void (*max_pool)(const MaxPool&, int threads);
   void (*add_differences)(const Differences&, int threads);
   void (*winograd)(const Winograd&, int threads);
+  void (*image_prints)(const ImagePrints&);
+  void (*image_planes)(const ImagePlanes&);
 };
 
 namespace cpu {

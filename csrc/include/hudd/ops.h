@@ -54,6 +54,13 @@ void add_differences(const TensorView& left, const TensorView& right, const Tens
 void winograd(const TensorView& input, const TensorView& weights, const TensorView& out,
               const std::array<std::int64_t, 2>& padding, const Execution& execution);
 
+// Of images, (count, height, width, 3): their hashes, (count, 2), and their thumbnails, on the CPU.
+void image_prints(const TensorView& images, const TensorView& pixels, const TensorView& thumbnails);
+
+// out, (count, 3, height, width) = (images * scale - mean) / deviation, on the CPU.
+void image_planes(const TensorView& images, const TensorView& out, float scale, const std::array<float, 3>& mean,
+                  const std::array<float, 3>& deviation);
+
 // Number of partial sums a sample that `product` writes.
 std::int64_t partial_sums(const TensorView& tensor);
 

@@ -10,7 +10,7 @@
 
 namespace hudd {
 
-enum class DType { float32, float16, bfloat16, float64, int64 };
+enum class DType { float32, float16, bfloat16, float64, int64, uint8, uint64 };
 
 struct TensorView {
   void* data = nullptr;

@@ -11,7 +11,10 @@ void on_host(const Arguments& arguments, int) {
   kKernel(arguments, 0, nullptr);
 }
 
-void no_winograd(const Winograd&, int) { throw std::invalid_argument("There is no CUDA kernel of this."); }
+template <typename... Arguments>
+void none(Arguments...) {
+  throw std::invalid_argument("There is no CUDA kernel of this.");
+}
 
 constexpr Kernels kKernels = {
     on_host<Quotient, cuda::quotient>,
@@ -22,7 +25,9 @@ constexpr Kernels kKernels = {
     on_host<Box, cuda::box>,
     on_host<MaxPool, cuda::max_pool>,
     on_host<Differences, cuda::add_differences>,
-    no_winograd,
+    none<const Winograd&, int>,
+    none<const ImagePrints&>,
+    none<const ImagePlanes&>,
 };
 
 }  // namespace
