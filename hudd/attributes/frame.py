@@ -50,7 +50,7 @@ class Frame:
             "size": np.sqrt(width * height) * ones,
             "aspect": width / height * ones,
             "constant": per_image(flat).mean(axis=1),
-            "covered": np.array([_covered(*image) for image in zip(grey, flat)]),
+            "covered": _covered(grey, flat),
         }
 
 
@@ -65,7 +65,12 @@ def _around(grey: np.ndarray, most: np.ufunc) -> np.ndarray:
     return found
 
 
-def _covered(grey: np.ndarray, flat: np.ndarray) -> float:
-    edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    pieces, count = ndimage.label(flat & (np.abs(grey - np.median(edge)) > 0.05))
-    return float(np.bincount(pieces.ravel())[1:].max() / grey.size) if count else 0.0
+def _covered(grey: np.ndarray, flat: np.ndarray) -> np.ndarray:
+    edges = [grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]]
+    middle = np.median(np.concatenate(edges, axis=1), axis=1)[:, None, None]
+    inside = flat & (np.abs(grey - middle) > 0.05)
+    share = np.zeros(len(grey))
+    for image in np.flatnonzero(inside.any(axis=(1, 2))):
+        pieces, _ = ndimage.label(inside[image])
+        share[image] = np.bincount(pieces.ravel())[1:].max() / inside[image].size
+    return share
