@@ -17,7 +17,9 @@ BLOCK = 4096  # of memory and of the disk
 _LARGE = 1 << 20  # bytes from which the page cache is more trouble than it is worth
 
 
-def write_whole(path: Path, content: bytes | memoryview, size: int | None = None) -> None:
+def write_whole(
+    path: Path, content: bytes | memoryview, size: int | None = None, *, behind: bytes = b""
+) -> None:
     """Put `content` at `path` so that a reader finds the old file or the new one, never a piece.
 
     Parameters
@@ -29,6 +31,8 @@ def write_whole(path: Path, content: bytes | memoryview, size: int | None = None
         without a copy in the page cache, if the file system can do that.
     size : int, optional
         How many bytes of it are the file, all by default.
+    behind : bytes
+        What comes after them.
 
     Raises
     ------
@@ -40,7 +44,7 @@ def write_whole(path: Path, content: bytes | memoryview, size: int | None = None
     except OSError as error:
         raise write_error(path, error) from error
     try:
-        _fill(handle, memoryview(content), len(content) if size is None else size)
+        _fill(handle, memoryview(content), len(content) if size is None else size, behind)
         aside.replace(path)
         sync_directory(path.parent)
     except OSError as error:
@@ -66,7 +70,7 @@ def check_place(path: Path, what: str, example: str) -> None:
         raise UsageError(f"{what}'{path}' {why}; name a file to write, such as {example}.")
 
 
-def _fill(handle: int, content: memoryview, size: int) -> None:
+def _fill(handle: int, content: memoryview, size: int, behind: bytes) -> None:
     """Write an open file from its beginning and flush it to disk."""
     unbuffered = getattr(os, "O_DIRECT", 0) if len(content) >= _LARGE else 0
     for flag in (unbuffered, 0):
@@ -76,6 +80,9 @@ def _fill(handle: int, content: memoryview, size: int) -> None:
             while done < end:
                 done += os.pwrite(handle, content[done:end], done)
             os.ftruncate(handle, size)
+            if behind:
+                fcntl.fcntl(handle, fcntl.F_SETFL, 0)
+                os.pwrite(handle, behind, size)
             os.fsync(handle)
             return
         except OSError as error:

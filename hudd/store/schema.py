@@ -103,15 +103,15 @@ def write_dataset(
     """
     if name in group:
         del group[name]
+    how: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if compress else {}
     if isinstance(data, h5py.VirtualLayout):
         fill = np.nan if np.issubdtype(data.dtype, np.floating) else None
         dataset = group.create_virtual_dataset(name, data, fillvalue=fill)
     elif _is_list(data) and len(data) > _SLICE and isinstance(data[0], str):
-        dataset = group.create_dataset(name, (len(data),), h5py.string_dtype(), track_times=False)
+        dataset = group.create_dataset(name, (len(data),), h5py.string_dtype(), track_times=False, **how)
         for start in range(0, len(data), _SLICE):
             dataset[start : start + _SLICE] = _storable(list(data[start : start + _SLICE]))
     else:
-        how = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if compress else {}
         dataset = group.create_dataset(name, data=_storable(data), track_times=False, **how)
     dataset.attrs["description"] = description
     dataset.attrs["units"] = units

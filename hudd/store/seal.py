@@ -19,7 +19,12 @@ _LENGTH = len(_MARK) + 32 + 1
 
 def sealed(content: bytes) -> bytes:
     """Return the bytes of an HDF5 file with their seal behind them."""
-    return content + _MARK + xxhash.xxh3_128_hexdigest(content).encode() + b"\n"
+    return content + seal(content)
+
+
+def seal(content: bytes | memoryview) -> bytes:
+    """Return the seal of the bytes of an HDF5 file."""
+    return _MARK + xxhash.xxh3_128_hexdigest(content).encode() + b"\n"
 
 
 def digest_of(path: Path) -> str:
@@ -36,7 +41,7 @@ def digest_of(path: Path) -> str:
 def broken(content: bytes) -> str | None:
     """Say what is wrong with the bytes of a study's file by its seal; None: nothing, or it is no HDF5 file at all."""
     if content[-_LENGTH:-33] == _MARK:
-        return None if sealed(content[:-_LENGTH]) == content else "wrong checksum"
+        return None if seal(memoryview(content)[:-_LENGTH]) == content[-_LENGTH:] else "wrong checksum"
     if SIGNATURE in content:
         return "no checksum at its end: it was cut off, or another program wrote to it"
     return None

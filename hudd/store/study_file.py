@@ -17,7 +17,7 @@ from hudd.store.files import missing_resource, read_error, write_whole
 from hudd.store.guard import check_contents
 from hudd.store.repair import recover
 from hudd.store.schema import FORMAT, MINOR, VERSION, check_format
-from hudd.store.seal import broken, sealed
+from hudd.store.seal import broken, seal
 
 
 class StudyFile:
@@ -172,7 +172,8 @@ class StudyFile:
         if not settled:
             file.attrs.pop(CHECKSUMS, None)  # of values that may have changed
         file.flush()
-        write_whole(self.path, sealed(file.id.get_file_image()))
+        content = file.id.get_file_image()
+        write_whole(self.path, content, behind=seal(content))
         self._unsettled = not settled
 
 

@@ -249,20 +249,23 @@ def _write(
 ) -> None:
     drop(h5, [f"splits/{split}"])
     group = h5.create_group(f"splits/{split}")
-    one = ("path",)
-    write_dataset(group, "path", source.paths, dims=one, scale=True, description="identifier of the image")
+    one, many = ("path",), len(source) >= _MANY
+    about = "identifier of the image"
+    write_dataset(group, "path", source.paths, dims=one, scale=True, description=about, compress=many)
     about = "number of the class, or outcome, that is right; -1 unknown"
-    write_dataset(group, "label", judged.label, dims=one, description=about)
+    write_dataset(group, "label", judged.label, dims=one, description=about, compress=many)
     about = "number of the class that the DNN predicts, or of the outcome"
-    write_dataset(group, "prediction", judged.prediction, dims=one, description=about)
-    write_dataset(group, "correct", judged.correct, dims=one, description="prediction equals label")
+    write_dataset(group, "prediction", judged.prediction, dims=one, description=about, compress=many)
+    write_dataset(
+        group, "correct", judged.correct, dims=one, description="prediction equals label", compress=many
+    )
     about = "probability of the prediction, or how grave an error is"
-    write_dataset(group, "score", judged.score, dims=one, description=about)
+    write_dataset(group, "score", judged.score, dims=one, description=about, compress=many)
     about = "entropy of the probabilities; 0 where there are none"
-    write_dataset(group, "entropy", judged.entropy, dims=one, units="nat", description=about)
+    write_dataset(group, "entropy", judged.entropy, dims=one, units="nat", description=about, compress=many)
     if judged.explained is not None:
         about = "number of what is explained of the image, as the task counts"
-        write_dataset(group, "explained", judged.explained, dims=one, description=about)
+        write_dataset(group, "explained", judged.explained, dims=one, description=about, compress=many)
     if judged.facts:
         group.attrs["facts"] = json.dumps(judged.facts, sort_keys=True)
     about = "128 bits of the BLAKE2b hash of the decoded pixels"
@@ -306,7 +309,7 @@ def _write_attributes(
                 dims=("path",),
                 units=attribute.unit or "1",
                 description=attribute.description,
-                compress=chosen is not None,
+                compress=chosen is not None or len(values) >= _MANY,
             )
     if chosen is not None:
         about = "0: attributes of the image were not measured; 1: measured as one of the errors; 2: drawn from all"
