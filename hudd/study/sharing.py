@@ -37,6 +37,7 @@ def compare_sets(inputs: Inputs, journal: Journal) -> None:
         imprints = {} if known else {split: _imprint(inputs, split, several, sets[split]) for split in sets}
     if not known:
         found = find_overlap(imprints, inputs.results.class_names)
+        imprints.clear()  # the file is held in memory while it changes
         with journal.file.writing() as h5:
             h5["splits"].attrs.update(
                 overlap=json.dumps(found.to_json(), ensure_ascii=False), overlap_fingerprint=mark

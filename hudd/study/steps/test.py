@@ -143,6 +143,7 @@ def _predict(inputs: Inputs, journal: Journal, split: str, checksums: bool) -> N
             )
             if split == "improvement" and "labels" in h5:
                 _find_labelled(h5["labels"], source)
+            del found, judged, of_answer, measured  # the file is held in memory until it is written
         if many:
             journal.keep_shards(shards.directory)
         else:
@@ -178,6 +179,7 @@ def _outputs(
         progress(f"{split} set", sum(stop - start for start, stop in ranges)) as advance,
         torch.inference_mode(),
         contracting(inputs.settings.arithmetic),
+        shards.written_behind() as writing,
     ):
         for rows, (images, found) in loaded_ahead(load, parts, inputs.settings.workers):
             kept.append(found)
@@ -193,7 +195,9 @@ def _outputs(
             if end in ends:
                 columns = inputs.task.read(np.concatenate(outputs), inputs.output_scale)
                 own = {name: np.concatenate([one[name] for one in kept]) for name in kept[0]}
-                shards.write(ends[end], {**columns, **own})
+                for name, room in writing.begin(ends[end], columns | own).items():
+                    room[...] = columns[name] if name in columns else own[name]
+                writing.end()
                 outputs, kept = [], []
             advance(len(rows))
 
