@@ -2,24 +2,31 @@
 
 The protocol, fixed before the final run:
 
-* Cases: the traffic-sign DNN of examples/gtsrb (`signs`, retrained by Adam at 3e-4 for 3 epochs), and the bundled cases
-  `eyes-gaze`, `mnist` and `digits`, made and trained with seed 5 and retrained as they say themselves; of the first two
-  of these, for the first 3 epochs, so that a run takes about half a minute. None of these data, splits and seeds was
-  looked at before.
-* Splits: half of each test set, class by class and with images that look alike on one side, is the judge set; split
-  seeds 11, 12 and 13. The clusters are those of the other half, by the default preset. No step but the counting reads
-  the judge set.
-* Labels: 5 % of the improvement set, the same for all strategies; bags are filled up by bootstrap (balanced over the
-  clusters for hudd, as its bags are) to the size of hudd's balanced bag.
-* Strategies: random, entropy, entropy-kmeans, badge, by-cause and hudd, in this order. Retraining seeds 500 to 504; all
-  cases and splits of a seed come before the next seed. What all strategies have finished for a case, split and seed
-  counts; where time runs out the rest is left out, whatever it shows.
-* Metric: accuracy on the judge set after retraining. Comparisons, by the differences of two strategies for the same
-  case, split and seed: (1) by-cause against entropy-kmeans, (2) entropy-kmeans against random, (3) hudd against random;
-  two-sided Wilcoxon signed-rank tests at 5 %, without correction. If by-cause is not ahead of entropy-kmeans, it is not
-  recommended.
-* Told besides, as description: right answers broken, errors fixed, the share of the labels that were errors, groups of
-  look-alikes that the labels cover, seconds of the selection.
+* Cases and networks: those of benchmarks/selection_cases.py: MNIST, rendered eyes and traffic lights, each with a plain
+  network and one of residual blocks with batch normalisation; traffic signs with a published network; natural images
+  with EfficientNet-Lite0. Draws 41, 42 and 43: each draws data anew, trains its own networks (the published ones aside)
+  and takes half of the test set, class by class and with what is of one source or looks alike on one side, as the judge
+  set. No draw was looked at before; traffic lights, traffic signs and natural images played no part in choosing how to
+  train. Clusters are those of the other half, by the default preset.
+* Training: the default of `hudd retrain`: averaged over the last half of the steps, three quarters of the way from the
+  weights before to those after. Stochastic gradient descent with momentum, learning rate 0.02, batches of 64, and as
+  many epochs as the case says; Adam for the last layers of the traffic signs and natural images. The choice was made on
+  other draws of digits, MNIST and eyes.
+* Labels: 2 % and 5 % of the improvement set. Bags are filled to the size of hudd's balanced bag: by bootstrap, and
+  balanced over the clusters for hudd.
+* Strategies: random, entropy, entropy-kmeans, by-cause and hudd. Seeds 800 to 804 of selection and training. A seed is
+  run for all cases, draws and budgets before the next one; what all strategies have finished for a case, network, draw,
+  budget and seed counts. Where time runs out the rest is left out, whatever it shows.
+* Metric: accuracy on the judge set after retraining. The mean over the cases is that of the means over networks, of the
+  means over draws, budgets and seeds.
+* Rule: whichever of hudd, by-cause and entropy-kmeans has the highest mean over the cases becomes, or stays, the
+  default. Asked of it: (1) is it the first of all strategies on this mean, and on no case significantly behind the best
+  other one (Holm over the cases); (2) is it ahead of random, of entropy and of entropy-kmeans; (3) do no more correct
+  predictions regress than with random, on the mean over the cases? Differences are paired by case, network, draw,
+  budget and seed: two-sided Wilcoxon signed-rank tests at 5 %; since seeds of one network are not independent, the same
+  is told of the means over budgets and seeds, one pair a case, network and draw.
+* Told besides: all strategies once more with the last weights as they are, neither averaged nor drawn back (seed 800,
+  5 %); errors fixed, the share of the labels that were errors, seconds of the selection.
 """
 
 from __future__ import annotations
@@ -27,6 +34,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,205 +43,230 @@ import harness
 import numpy as np
 import torch
 from scipy import stats
+from selection_cases import CASES, ROOT, features, study_of
 
-from hudd.data.cases import get_case
-from hudd.demo import prepare
-from hudd.retraining import TrainingConfig, compare
+from hudd.evaluation import holm
+from hudd.retraining import TrainingConfig, predict, retrain
 from hudd.selection import strategies_of
-from hudd.study import Study
 from hudd.study.steps.select import candidates_of, read_closest
 
-ROOT = Path(__file__).parent.parent
-STRATEGIES = ("random", "entropy", "entropy-kmeans", "badge", "by-cause", "hudd")
-CASES = ("digits", "signs", "mnist", "eyes-gaze")
-CASE_SEED, SPLIT_SEEDS, FIRST_SEED, SEEDS, SHARE = 5, (11, 12, 13), 500, 5, 0.05
-QUESTIONS = (("by-cause", "entropy-kmeans"), ("entropy-kmeans", "random"), ("hudd", "random"))
+STRATEGIES = ("random", "entropy", "entropy-kmeans", "by-cause", "hudd")
+CANDIDATES = ("hudd", "by-cause", "entropy-kmeans")
+DRAWS, SHARES, SEEDS = (41, 42, 43), (0.02, 0.05), (800, 801, 802, 803, 804)
+PLAIN = {"average": 0.0, "interpolate": 1.0}
+Row = dict[str, Any]
 
 
-def _study(name: str, folder: Path, data: Path | None, split: int, case_seed: int) -> Study:
-    """Make or open a case's study with a judge set, clustered and with its distances to the improvement set."""
-    path = folder / name / f"study-{split}"
-    sets = ("train", "test", "improvement")
-    options: dict[str, Any] = {"judge_share": 0.5, "seed": split, "store": "none"}
-    if (path / "study.h5").exists():
-        study = Study.open(path)
-    elif name == "signs":
-        assert data is not None, "the traffic signs need --data"
-        given = {split: f"{data / 'manifest.csv'}::{split}" for split in sets}
-        model = str(ROOT / "examples/gtsrb/model.py") + ":cnn45"
-        study = Study.create(path, model=model, weights=str(data / "cnn45.pth"), **given, **options)
-    else:
-        made = prepare(name, folder / name / "made", seed=case_seed).settings
-        given = {split: getattr(made, split) for split in sets}
-        own = {"angles": made.angles, "units": made.units}
-        study = Study.create(path, model=made.model, weights=made.weights, **given, **own, **options)
-    return study.select()
+class Draw:
+    """One draw of a case, in memory."""
 
-
-def _config(name: str) -> TrainingConfig:
-    if name == "signs":
-        return TrainingConfig(epochs=3, lr=3e-4, optimizer="adam")
-    config = TrainingConfig(**get_case(name).retraining)
-    return config if name == "digits" else replace(config, epochs=min(3, config.epochs))
-
-
-class Split:
-    """One split of a case, in memory."""
-
-    def __init__(
-        self,
-        name: str,
-        folder: Path,
-        data: Path | None,
-        split: int,
-        *,
-        case_seed: int = CASE_SEED,
-        share: float = SHARE,
-    ) -> None:
-        self.study = study = _study(name, folder, data, split, case_seed)
-        self.name, self.split, self.runs = name, split, folder / name / f"runs-{split}"
-        self.model, self.config = study.model.module, _config(name)
-        sources = {name: study.source(name) for name in ("train", "improvement", "judge")}
-        self.images = {name: source.load(np.arange(len(source))) for name, source in sources.items()}
-        self.labels = {name: np.asarray(source.labels) for name, source in sources.items()}
-        improvement = study.split("improvement")
-        known = candidates_of(study.inputs, study.journal, read_closest(study))
+    def __init__(self, name: str, folder: Path, draw: int) -> None:
+        self.study, self.name, self.draw = study_of(name, folder, draw), name, draw
+        model, case = self.study.model.module, CASES[name]
+        recipe = {"lr": 0.02, "batch_size": 64} | case.retraining
+        self.config = TrainingConfig(**recipe)
+        sources = {split: self.study.source(split) for split in ("train", "improvement", "judge")}
+        self.images = {split: source.load(np.arange(len(source))) for split, source in sources.items()}
+        self.labels = {split: np.asarray(source.labels) for split, source in sources.items()}
+        self.model = model
+        if case.body is not None:
+            body, self.model = case.body(model)
+            self.images = {split: features(body, images) for split, images in self.images.items()}
+        improvement = self.study.split("improvement")
+        known = candidates_of(self.study.inputs, self.study.journal, read_closest(self.study))
         self.candidates = replace(known, correct=improvement.correct)
-        self.budget = round(share * len(improvement.label))
-        self.groups = self.candidates.alike
+        self.before = self.study.evaluate().split("judge").correct
 
-    def run(self, strategy: str, seed: int) -> dict[str, Any]:
-        """Select, retrain and count, or read what was counted."""
-        file = self.runs / f"{strategy}-{seed}.json"
-        if file.is_file():
-            return dict(json.loads(file.read_text()))
+    def run(self, strategy: str, share: float, seed: int, *, plain: bool) -> Row:
+        """Select, retrain and count."""
+        budget, correct = round(share * len(self.candidates)), self.candidates.correct
+        assert correct is not None
         started = time.perf_counter()
-        select = strategies_of([strategy], self.candidates, budget=self.budget)[strategy]
+        select = strategies_of([strategy], self.candidates, budget=budget)[strategy]
         labelled, bag = select(seed)
         seconds = time.perf_counter() - started
-        found = compare(
-            self.model, self.images["train"], self.images["improvement"], self.images["judge"],
-            {strategy: lambda seed: (labelled, bag)}, self.config, folder=self.runs / "parts", runs=1, seed=seed,
-            reference=strategy, train_labels=self.labels["train"], improvement_labels=self.labels["improvement"],
-            test_labels=self.labels["judge"],
-        ).runs[0]  # fmt: skip
-        assert self.groups is not None
-        assert self.candidates.correct is not None
-        row = {
-            "case": self.name, "split": self.split, "seed": seed, "strategy": strategy, "labels": len(labelled),
-            "bag": len(bag), "errors_among_labels": float((~self.candidates.correct[labelled]).mean()),
-            "groups": len(np.unique(self.groups(labelled))), "seconds": round(seconds, 2),
-            "before": found.accuracy_before, "after": found.accuracy_after, "fixed": found.improved,
-            "broken": found.worsened, "judge_images": len(self.labels["judge"]),
+        config = replace(self.config, **PLAIN) if plain else self.config
+        truth = {f"{split}_labels": self.labels[split] for split in ("train", "improvement")}
+        done = retrain(
+            self.model, self.images["train"], self.images["improvement"], bag, config, seed=seed, **truth
+        )
+        after, before = (
+            predict(done.model, self.images["judge"]).prediction == self.labels["judge"],
+            self.before,
+        )
+        return {
+            "case": self.name, "draw": self.draw, "share": share, "seed": seed, "strategy": strategy, "plain": plain,
+            "labels": len(labelled), "bag": len(bag), "judge_images": len(after),
+            "before": round(float(before.mean()), 5), "after": round(float(after.mean()), 5),
+            "fixed": round(float((~before & after).mean()), 5), "broken": round(float((before & ~after).mean()), 5),
+            "errors_among_labels": round(float((~correct[labelled]).mean()), 3), "seconds": round(seconds, 2),
         }  # fmt: skip
-        file.write_text(json.dumps(row))
-        return row
 
 
-def _finished(folder: Path) -> list[dict[str, Any]]:
-    """Rows of the pairs of split and seed that all strategies have finished."""
-    rows = [json.loads(file.read_text()) for file in sorted(folder.glob("*/runs-*/*.json"))]
-    done: dict[tuple[str, int, int], set[str]] = {}
+def _run(folder: Path, names: Iterable[str], minutes: float) -> None:
+    """Run what is not there yet, seed by seed."""
+    begun, draws = time.perf_counter(), {}
+    blocks = [(SEEDS[0], False, SHARES), (SEEDS[0], True, SHARES[1:])] + [
+        (s, False, SHARES) for s in SEEDS[1:]
+    ]
+    for seed, plain, shares in blocks:
+        for number in DRAWS:
+            for name in names:
+                if time.perf_counter() - begun > 60 * minutes:
+                    return
+                if (name, number) not in draws:
+                    draws[name, number] = Draw(name, folder, number)
+                file = folder / name / str(number) / "runs.jsonl"
+                done = {_key(row) for row in _rows([file])} if file.exists() else set()
+                for share in shares:
+                    for strategy in STRATEGIES:
+                        if (name, number, share, seed, plain, strategy) not in done:
+                            row = draws[name, number].run(strategy, share, seed, plain=plain)
+                            with file.open("a") as lines:
+                                lines.write(json.dumps(row) + "\n")
+                            print(json.dumps(row), flush=True)
+
+
+def _rows(files: Iterable[Path]) -> list[Row]:
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+def _key(row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("case", "draw", "share", "seed", "plain", "strategy"))
+
+
+def _finished(rows: list[Row]) -> list[Row]:
+    """Rows of what all strategies have finished."""
+    done: dict[tuple[Any, ...], set[str]] = {}
     for row in rows:
-        done.setdefault((row["case"], row["split"], row["seed"]), set()).add(row["strategy"])
-    return [row for row in rows if done[row["case"], row["split"], row["seed"]] == set(STRATEGIES)]
+        done.setdefault(_key(row)[:-1], set()).add(row["strategy"])
+    return [row for row in rows if done[_key(row)[:-1]] == set(STRATEGIES)]
 
 
-def _table(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row a case and strategy: means over its pairs of split and seed."""
+def _mean(rows: list[Row], key: str) -> float:
+    """Mean over the cases of the means over their networks, in %."""
+    by_case: dict[str, list[float]] = {}
+    for name in dict.fromkeys(row["case"] for row in rows):
+        own = [row[key] for row in rows if row["case"] == name]
+        by_case.setdefault(name.split(",")[0], []).append(float(np.mean(own)))
+    return 100 * float(np.mean([np.mean(values) for values in by_case.values()]))
+
+
+def _table(rows: list[Row]) -> list[Row]:
+    """One row a case with its network, budget and strategy, then those of the mean over the cases."""
     found = []
-    for case in CASES:
-        for strategy in STRATEGIES:
-            own = [row for row in rows if row["case"] == case and row["strategy"] == strategy]
-            if own:
-                mean = {
-                    key: float(np.mean([row[key] for row in own]))
-                    for key in (
-                        "before",
-                        "after",
-                        "fixed",
-                        "broken",
-                        "errors_among_labels",
-                        "groups",
-                        "seconds",
-                    )
-                }
-                found.append(
-                    {"case": case, "strategy": strategy, "runs": len(own), "labels": own[0]["labels"], **mean}
-                )
+    for name in [*dict.fromkeys(row["case"] for row in rows), "mean of the cases"]:
+        for share in (*SHARES, None):
+            for strategy in STRATEGIES:
+                own = [
+                    row for row in rows
+                    if row["strategy"] == strategy and share in (None, row["share"])
+                    and name in (row["case"], "mean of the cases")
+                ]  # fmt: skip
+                if own:
+                    found.append(
+                        {
+                            "case": name, "share": share, "strategy": strategy, "runs": len(own),
+                            "labels": float(np.mean([row["labels"] for row in own])),
+                            **{
+                                key: round(_mean(own, key), 3)
+                                for key in ("before", "after", "fixed", "broken", "errors_among_labels")
+                            },
+                            "seconds": round(float(np.mean([row["seconds"] for row in own])), 3),
+                        }
+                    )  # fmt: skip
     return found
 
 
-def _question(rows: list[dict[str, Any]], one: str, other: str) -> dict[str, Any]:
-    """Paired differences of two strategies over cases, splits and seeds, in points, and the signed-rank test."""
-    after = {(row["case"], row["split"], row["seed"], row["strategy"]): row["after"] for row in rows}
-    pairs = sorted({key[:3] for key in after})
-    difference = np.array([100 * (after[*pair, one] - after[*pair, other]) for pair in pairs])
-    by_case = {
-        case: float(np.mean([d for pair, d in zip(pairs, difference) if pair[0] == case]))
-        for case in dict.fromkeys(pair[0] for pair in pairs)
-    }
-    p_value = float(stats.wilcoxon(difference).pvalue) if np.any(difference) else 1.0
+def _differences(rows: list[Row], one: str, other: str, key: str) -> dict[tuple[Any, ...], float]:
+    """Paired differences in points, by case, draw, budget and seed."""
+    values = {_key(row): 100 * row[key] for row in rows}
     return {
-        "strategy": one, "against": other, "pairs": len(pairs), "points": float(difference.mean()),
-        "by_case": by_case, "mean_of_cases": float(np.mean(list(by_case.values()))), "p_value": p_value,
+        (*pair[:-1],): value - values[*pair[:-1], other] for pair, value in values.items() if pair[-1] == one
+    }
+
+
+def _tested(values: Iterable[float]) -> Row:
+    points = np.array(list(values))
+    p_value = float(stats.wilcoxon(points).pvalue) if np.any(points) else 1.0
+    return {"pairs": len(points), "points": round(float(points.mean()), 3), "p_value": p_value}
+
+
+def _question(rows: list[Row], one: str, other: str, key: str = "after") -> Row:
+    """One strategy less another: over all pairs, and over the means by case, network and draw."""
+    found = _differences(rows, one, other, key)
+    by_draw: dict[tuple[Any, ...], list[float]] = {}
+    for pair, points in found.items():
+        by_draw.setdefault(pair[:2], []).append(points)
+    mean = {name: _mean([row for row in rows if row["strategy"] == name], key) for name in (one, other)}
+    return {
+        "strategy": one, "against": other, "of": key, "mean_of_cases": round(mean[one] - mean[other], 3),
+        **_tested(found.values()), "by_draw": _tested(float(np.mean(points)) for points in by_draw.values()),
     }  # fmt: skip
 
 
+def _behind(rows: list[Row], default: str) -> list[Row]:
+    """The default against the best other strategy of each case."""
+    found = []
+    for name in dict.fromkeys(row["case"].split(",")[0] for row in rows):
+        own = [row for row in rows if row["case"].split(",")[0] == name]
+        mean = {s: _mean([row for row in own if row["strategy"] == s], "after") for s in STRATEGIES}
+        best = max((s for s in STRATEGIES if s != default), key=mean.__getitem__)
+        found.append({"case": name, **_question(own, default, best)})
+    return [row | {"p_holm": p} for row, p in zip(found, holm([row["p_value"] for row in found]))]
+
+
 def _report(folder: Path, out: Path) -> None:
-    rows = _finished(folder)
-    table, questions = _table(rows), [_question(rows, *pair) for pair in QUESTIONS]
-    for row in table:
-        print(
-            f"{row['case']:10s} {row['strategy']:15s} n {row['runs']:2d}  {100 * row['before']:6.2f} -> "
-            f"{100 * row['after']:6.2f} %  broken {row['broken']:6.1f}  errors {row['errors_among_labels']:.2f}"
-        )
-    for found in questions:
-        print({key: value for key, value in found.items() if key != "by_case"})
+    everything = _finished(_rows(sorted(folder.glob("*/*/runs.jsonl"))))
+    rows = [row for row in everything if not row["plain"]]
+    of_plain = {_key(row)[:4] for row in everything if row["plain"]}
+    same = [row for row in everything if _key(row)[:4] in of_plain]
+    mean = {s: _mean([row for row in rows if row["strategy"] == s], "after") for s in STRATEGIES}
+    default = max(CANDIDATES, key=mean.__getitem__)
     record = {
         "machine": harness.machine(),
         "versions": harness.versions("torch", "numpy", "scikit-learn", "hudd"),
         "protocol": (__doc__ or "").split("\n\n", 1)[1].strip(),
-        "means": table,
-        "questions": questions,
-        "runs": rows,
-    }
+        "default": default,
+        "means": _table(rows),
+        "default_against": [
+            _question(rows, default, other) for other in STRATEGIES if other != default
+        ],
+        "default_by_case": _behind(rows, default),
+        "regressions": _question(rows, default, "random", "broken"),
+        "training": [
+            {
+                "strategy": strategy, "plain": plain,
+                **{
+                    key: round(_mean([r for r in same if r["plain"] == plain and r["strategy"] == strategy], key), 3)
+                    for key in ("before", "after", "fixed", "broken")
+                },
+            }
+            for strategy in STRATEGIES for plain in (True, False) if same
+        ],
+        "runs": rows + [row for row in same if row["plain"]],
+    }  # fmt: skip
+    for key in ("means", "default_against", "default_by_case", "training"):
+        for row in record[key]:
+            print(row)
+    print(record["regressions"], default)
     harness.write(out, record)
-
-
-def parser(description: str, name: str) -> argparse.ArgumentParser:
-    """Return the options of a benchmark of selection, whose record has this name."""
-    options = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    options.add_argument(
-        "--data", type=Path, help="folder with cnn45.pth and manifest.csv of the traffic signs"
-    )
-    options.add_argument("--folder", type=Path, default=ROOT / "build" / name, help="of studies and runs")
-    options.add_argument("--cases", default=",".join(CASES))
-    options.add_argument("--minutes", type=float, default=600, help="begin nothing after so many")
-    options.add_argument("--out", type=Path, default=harness.RESULTS / f"{name}.json")
-    return options
 
 
 def main() -> None:
     """Run what is not there yet, then write the figures of what is finished."""
-    options = parser(__doc__ or "", "selection_judge")
-    options.add_argument(
-        "--report", action="store_true", help="run nothing, write the figures of what is finished"
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    options.add_argument(
+        "--folder", type=Path, default=ROOT / "build" / "selection_judge", help="of studies and runs"
+    )
+    options.add_argument("--cases", default=";".join(CASES), help="names, separated by semicolons")
+    options.add_argument("--minutes", type=float, default=600, help="begin nothing after so many")
+    options.add_argument("--out", type=Path, default=harness.RESULTS / "selection_judge.json")
     chosen = options.parse_args()
     torch.set_num_threads(1)
-    data, begun = chosen.data.resolve() if chosen.data else None, time.perf_counter()
-    for number in range(0 if not chosen.report else SEEDS, SEEDS):
-        for split in SPLIT_SEEDS:
-            for name in chosen.cases.split(","):
-                if time.perf_counter() - begun > 60 * chosen.minutes:
-                    break
-                case = Split(name, chosen.folder, data, split)
-                for strategy in STRATEGIES:
-                    row = case.run(strategy, FIRST_SEED + number)
-                    print(json.dumps(row), flush=True)
+    _run(chosen.folder, chosen.cases.split(";"), chosen.minutes)
     _report(chosen.folder, chosen.out)
 
 

@@ -17,6 +17,7 @@ from torch import nn
 from hudd.errors import HuddError, UsageError
 from hudd.lrp.heads import output_scale
 from hudd.ranks import Ranks
+from hudd.retraining.averaging import RunningMean
 from hudd.retraining.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from hudd.retraining.config import AUGMENTATIONS, Loss, TrainingConfig, qualified_name
 from hudd.retraining.images import Images, as_images, as_labels, cached, read_ahead
@@ -57,6 +58,7 @@ def fit(
     checkpoint: str | Path | None = None,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
     train_step: TrainStep | None = None,
+    average: float = 0.0,
 ) -> FitResult:
     """Train the model in place, on the device of its parameters.
 
@@ -91,6 +93,10 @@ def fit(
         Called with each epoch's entry of the history, after its checkpoint is written.
     train_step : callable, optional
         ``train_step(model, images, labels) -> loss``, in place of the forward pass and the loss.
+    average : float
+        Share of the steps, the last ones of all epochs, over which the weights are averaged, see
+        :class:`hudd.retraining.averaging.RunningMean`. From the first of them on, an epoch's weights and its scores on
+        the held-out part are those of the mean. At 0 nothing is averaged.
 
     Returns
     -------
@@ -116,7 +122,7 @@ def fit(
 
     often = _frequencies(copies, len(source))
     loss = _loss(config, model, source, targets) if train_step is None else config.loss_function()
-    run = _Run(model, source, targets, often, config, loss, seed, train_step, Ranks.current())
+    run = _Run(model, source, targets, often, config, loss, seed, train_step, average, Ranks.current())
     with _frozen(model, frozen):
         return _epochs(run, training, held_out, None if checkpoint is None else Path(checkpoint), on_epoch)
 
@@ -165,6 +171,7 @@ class _Run:
     loss: Loss
     seed: int
     train_step: TrainStep | None
+    average: float
     ranks: Ranks
 
     @property
@@ -181,6 +188,7 @@ class _Run:
             step,
             self.targets,
             held_out.tolist(),
+            self.average,
             [] if (self.copies == 1).all() else self.copies.tolist(),
             list(start),
             *start.values(),
@@ -200,6 +208,7 @@ def _epochs(
     optimizer = config.make_optimizer([p for p in model.parameters() if p.requires_grad])
     learner = run.ranks.wrap(model, run.device)
     result, best, best_merit = FitResult(), deepcopy(model.state_dict()), (-np.inf, -np.inf)
+    mean = RunningMean()
 
     state = load_checkpoint(path, identity) if path else None
     if state:
@@ -207,20 +216,22 @@ def _epochs(
         optimizer.load_state_dict(state["optimizer"])
         result = FitResult(state["history"], state["best_epoch"], state["stopped_early"])
         best, best_merit = state["best"], tuple(state["best_merit"])
+        mean = RunningMean(state["averaged"], state["mean"])
 
     while len(result.history) < config.epochs and not result.stopped_early:
         epoch, start = len(result.history), time.perf_counter()
         entry = {
             "epoch": epoch + 1,
             "lr": config.learning_rate(epoch),
-            "loss": _train(run, learner, optimizer, training, epoch),
+            "loss": _train(run, learner, optimizer, training, epoch, mean),
         }
-        entry |= _score(run, held_out) if len(held_out) else {}
+        weights = mean.weights(model)
+        entry |= _score(run, held_out, weights) if len(held_out) else {}
         entry["seconds"] = time.perf_counter() - start
         result.history.append(entry)
         merit = (entry.get("holdout_accuracy", 0.0), -entry.get("holdout_loss", 0.0))
         if merit > best_merit or not len(held_out):
-            best, best_merit, result.best_epoch = deepcopy(model.state_dict()), merit, epoch + 1
+            best, best_merit, result.best_epoch = weights, merit, epoch + 1
         waited = epoch + 1 - result.best_epoch
         result.stopped_early = (
             config.patience is not None and waited >= config.patience and epoch + 1 < config.epochs
@@ -234,6 +245,8 @@ def _epochs(
                     "optimizer": optimizer.state_dict(),
                     "best": best,
                     "best_merit": list(best_merit),
+                    "averaged": mean.steps,
+                    "mean": mean.mean,
                     **vars(result),
                 },
             )
@@ -245,9 +258,14 @@ def _epochs(
 
 
 def _train(
-    run: _Run, learner: nn.Module, optimizer: torch.optim.Optimizer, rows: np.ndarray, epoch: int
+    run: _Run,
+    learner: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    rows: np.ndarray,
+    epoch: int,
+    mean: RunningMean,
 ) -> float:
-    """One pass over the rows; the mean loss over its images."""
+    """One pass over the rows, its late steps taken into the mean; the mean loss over its images."""
     config, device, loss_function = run.config, run.device, run.loss
     for group in optimizer.param_groups:
         group["lr"] = config.learning_rate(epoch)
@@ -261,7 +279,7 @@ def _train(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(noise)  # dropout draws from the global state
         loaded = read_ahead(run.images, [part for part, _ in shares])
-        for (part, batch), (_, weight), piece in zip(loaded, shares, pieces):
+        for step, ((part, batch), (_, weight), piece) in enumerate(zip(loaded, shares, pieces)):
             for augment in config.augment:
                 batch = (AUGMENTATIONS[augment] if isinstance(augment, str) else augment)(batch, randomness)
             batch, target = batch.to(device), run.targets[part].to(device)
@@ -273,6 +291,8 @@ def _train(
             optimizer.zero_grad(set_to_none=True)
             (loss if weight == 1 else loss * weight).backward()
             optimizer.step()
+            if epoch + step / len(pieces) >= (1 - run.average) * config.epochs:
+                mean.add(run.model)
             total += loss.detach().double().cpu() * weight * len(piece) / run.ranks.world
     mean = run.ranks.sum(total) / len(order)
     if not np.isfinite(mean):
@@ -291,9 +311,11 @@ def _epoch_order(rows: np.ndarray, copies: np.ndarray, rng: np.random.Generator)
     return drawn[rng.permutation(len(drawn))]
 
 
-@torch.inference_mode()
-def _score(run: _Run, rows: np.ndarray) -> dict[str, float]:
-    """Loss and, for classes, accuracy on the held-out rows."""
+@torch.no_grad()
+def _score(run: _Run, rows: np.ndarray, weights: dict[str, torch.Tensor]) -> dict[str, float]:
+    """Loss and, for classes, accuracy of the model with these weights on the held-out rows."""
+    own = deepcopy(run.model.state_dict())
+    run.model.load_state_dict(weights)
     run.model.eval()
     loss, right = 0.0, 0
     for piece, batch in read_ahead(run.images, _pieces(rows, run.config.batch_size)):
@@ -301,6 +323,7 @@ def _score(run: _Run, rows: np.ndarray) -> dict[str, float]:
         output = run.model(batch.to(run.device)).float()
         loss += float(run.loss(output, target)) * len(piece)
         right += int((output.argmax(1) == target).sum()) if not target.is_floating_point() else 0
+    run.model.load_state_dict(own)
     scores = {"holdout_loss": loss / len(rows)}
     return scores if run.targets.is_floating_point() else {**scores, "holdout_accuracy": right / len(rows)}
 

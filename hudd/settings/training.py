@@ -49,6 +49,18 @@ class TrainingSettings:
     patience: int | None = _training(
         None, help="Stop after so many epochs without a better one; needs a holdout", bounds=Range(least=1)
     )
+    average: float = _training(
+        0.5,
+        help="Of retraining: share of the steps, the last ones, over which the weights are averaged; at 0 those of the "
+        "last step are kept, as in the paper",
+        bounds=Range(least=0, most=1),
+    )
+    interpolate: float = _training(
+        0.75,
+        help="Of retraining: share of the way from the weights before to those after it that is gone; less breaks "
+        "fewer correct predictions, 1 goes all the way, as in the paper",
+        bounds=Range(above=0, most=1),
+    )
     freeze: tuple[str, ...] = _training(
         (), help="Globs of parameters that are not trained: 'features.0.*,features.3.*'", metavar="GLOBS"
     )

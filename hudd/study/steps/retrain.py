@@ -22,6 +22,7 @@ from hudd.study.fingerprint import digest
 from hudd.study.inputs import Inputs
 from hudd.study.journal import Journal
 from hudd.study.results import Results
+from hudd.study.settings import Settings
 from hudd.study.step import Step
 from hudd.study.steps import select, test
 
@@ -73,10 +74,18 @@ def fingerprints(inputs: Inputs, journal: Journal) -> dict[str, str]:
     }
 
 
+def training_options(settings: Settings) -> dict[str, Any]:
+    """Return how a study retrains: plainly, unless asked otherwise, where its preset reproduces the original."""
+    plain = {"average": 0.0, "interpolate": 1.0} if settings.choices.bagging == "hudd-2021" else {}
+    return plain | settings.training
+
+
 def _fingerprint(inputs: Inputs, mode: str, seed: int, rows: np.ndarray) -> str:
-    config, results = inputs.task.training(inputs.settings.training), inputs.results
+    results, given = inputs.results, inputs.settings.training
+    config = inputs.task.training(training_options(inputs.settings))
     data = [test.fingerprint(inputs, split) for split in _read(inputs)]
-    how = config.describe()
+    later = {"average", "interpolate"} - set(given)  # not given: the algorithm's version says what was done
+    how = {name: value for name, value in config.describe().items() if name not in later}
     return digest("retrain", mode, data, how, seed, rows, results.labels[rows], results.clusters.label)
 
 
@@ -190,7 +199,7 @@ def _one(
     label = STRATEGIES.label(mode)
     key, started, seed = f"{label}/{number}", time.perf_counter(), inputs.settings.seed + number
     task, results = inputs.task, inputs.results
-    config, facts = task.training(inputs.settings.training), results.facts()
+    config, facts = task.training(training_options(inputs.settings)), results.facts()
     right = partial(task.right, source=inputs.source("test"), facts=facts)
     mark = _fingerprint(inputs, mode, seed, rows)
     models = journal.path / "models"
@@ -315,6 +324,7 @@ STEP = Step(
     name="retrain",
     requires=("select", "test/test", "test/train", "test/improvement", "test/judge"),
     outputs={"retrain": ("retraining",)},
+    version=2,  # 2: weights are averaged over the last steps and drawn back towards those before
     run=run,
     fingerprint=fingerprints,
     possible=_possible,
