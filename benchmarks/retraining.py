@@ -41,6 +41,7 @@ PRIMARY, SECONDARY = ("random", "entropy", "hudd", "hybrid"), ("none", "bl1", "b
 FIRST_SEED, CASE_SEED, _SECONDARY_SEEDS = 200, 2, 2
 CASES = {"gtsrb": None, "eyes": "eyes-gaze", "mnist": "mnist"}
 SPLITS = ("train", "test", "improvement")
+PLAIN: dict[str, Any] = {"average": 0.0, "interpolate": 1.0}  # the last weights as they are
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,10 @@ def open_case(name: str, folder: Path, data: Path | None) -> Case:
     if case is None:
         assert data is not None, "the traffic signs need --data"
         study = _signs(folder / "study", data)
-        config = TrainingConfig(epochs=6, lr=1e-4)
+        config = TrainingConfig(epochs=6, lr=1e-4, **PLAIN)
     else:
         study = prepare(case, folder / "study", seed=CASE_SEED)
-        config = TrainingConfig(**get_case(case).retraining)
+        config = TrainingConfig(**get_case(case).retraining, **PLAIN)
     cache = folder / "inputs.npz"
     if not cache.exists():
         np.savez(cache, **_inputs(study.select()))  # type: ignore[arg-type]

@@ -216,7 +216,7 @@ def _epochs(
         optimizer.load_state_dict(state["optimizer"])
         result = FitResult(state["history"], state["best_epoch"], state["stopped_early"])
         best, best_merit = state["best"], tuple(state["best_merit"])
-        mean = RunningMean(state["averaged"], state["mean"])
+        mean = RunningMean(state["averaged"], {name: w.to(run.device) for name, w in state["mean"].items()})
 
     while len(result.history) < config.epochs and not result.stopped_early:
         epoch, start = len(result.history), time.perf_counter()
@@ -263,9 +263,9 @@ def _train(
     optimizer: torch.optim.Optimizer,
     rows: np.ndarray,
     epoch: int,
-    mean: RunningMean,
+    averaged: RunningMean,
 ) -> float:
-    """One pass over the rows, its late steps taken into the mean; the mean loss over its images."""
+    """One pass over the rows, its late steps averaged; the mean loss over its images."""
     config, device, loss_function = run.config, run.device, run.loss
     for group in optimizer.param_groups:
         group["lr"] = config.learning_rate(epoch)
@@ -292,7 +292,7 @@ def _train(
             (loss if weight == 1 else loss * weight).backward()
             optimizer.step()
             if epoch + step / len(pieces) >= (1 - run.average) * config.epochs:
-                mean.add(run.model)
+                averaged.add(run.model)
             total += loss.detach().double().cpu() * weight * len(piece) / run.ranks.world
     mean = run.ranks.sum(total) / len(order)
     if not np.isfinite(mean):
