@@ -109,6 +109,21 @@ def _selection(record: Mapping[str, Any]) -> Iterable[str]:
     yield _table(heads, rows)
 
 
+def _strategies(record: Mapping[str, Any]) -> Iterable[str]:
+    columns = ("images", "labels", "seconds", "processor_seconds", "peak_memory_mib", "beyond_inputs_mib")
+    rows = [[m["strategy"], *(f"{m[column]:,}" for column in columns)] for m in record["strategies"]]
+    heads = (
+        "strategy",
+        "field images",
+        "labels",
+        "seconds",
+        "of a processor",
+        "peak MiB",
+        "beyond inputs, MiB",
+    )
+    yield _table(heads, rows)
+
+
 def _report(record: Mapping[str, Any]) -> Iterable[str]:
     sizes = record["sizes"]
     yield f"{sizes['errors']:,} errors in {sizes['clusters']} clusters:"
@@ -189,6 +204,13 @@ _SECTIONS = (
         _scale,
     ),
     ("Selection", "selection", "Field images against the members of the clusters.", _selection),
+    (
+        "Selection by each strategy",
+        "selection_strategies",
+        "Beyond the passes over the images and the distances above, for 2,000 errors. Memory is the process's peak, "
+        "and what of it came after the inputs of the selection were there.",
+        _strategies,
+    ),
     (
         "The heatmap stage of a study",
         "pipeline",
