@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -23,12 +24,13 @@ import harness
 from field import KINDS, NATURAL, FieldProblem, Kind, as_inputs, field_problem, predict
 from metrics import quality
 
+from hudd.clustering import causes as splits
 from hudd.clustering import cluster, find_causes
 from hudd.clustering.wicd import flat_labels
 from hudd.distances import pairwise_distances
 from hudd.features import Moments
 
-SEEDS = (101, 102, 103)
+SEEDS = (201, 202, 203)
 DEFAULT = "default"
 SHOWN = (
     "information",
@@ -90,7 +92,12 @@ class Source:
         self.half = len(self.failures) // 2  # relevance of each layer, activation of each, the map
 
     def rows(
-        self, deviation: float = 0.5, trimmed: float = 0.25, of: str = "both", contrast: bool = True
+        self,
+        deviation: float = 0.5,
+        trimmed: float = 0.25,
+        of: str = "both",
+        contrast: bool = True,
+        rough: bool = True,
     ) -> np.ndarray:
         """Features of the failures, of some of the columns."""
         first, last = {
@@ -99,8 +106,15 @@ class Source:
             "activation": (self.half, 2 * self.half),
         }[of]
         chosen = [*range(first, last), *([2 * self.half] if deviation else [])]
-        normal = [self.normal[at] for at in chosen] if contrast else []
-        return _Given([self.failures[at] for at in chosen], normal, deviation, trimmed).rows()
+        normal = [self.part(self.normal, at, rough) for at in chosen] if contrast else []
+        return _Given(
+            [self.part(self.failures, at, rough) for at in chosen], normal, deviation, trimmed
+        ).rows()
+
+    def part(self, parts: list[np.ndarray], at: int, rough: bool = True) -> np.ndarray:
+        """Columns of a layer; of activations those that relevance has too, unless `rough`."""
+        smooth = self.half <= at < 2 * self.half and not rough
+        return parts[at][:, : parts[at - self.half].shape[1]] if smooth else parts[at]
 
     def penultimate(self, images: np.ndarray) -> np.ndarray:
         """Input of the last linear layer, (N, d)."""
@@ -166,9 +180,23 @@ def _embedded(rows: np.ndarray) -> Labels:
 
 def _thirty_lines(source: Source) -> np.ndarray:
     """Means and deviations of the channels, scaled by the correctly classified images: no relevance."""
-    some = slice(source.half, 2 * source.half)
-    failures, normal = (np.concatenate(parts[some], 1) for parts in (source.failures, source.normal))
+    some = range(source.half, 2 * source.half)
+    failures, normal = (
+        np.concatenate([source.part(parts, at, rough=False) for at in some], 1)
+        for parts in (source.failures, source.normal)
+    )
     return _pca((failures - normal.mean(axis=0)) / (normal.std(axis=0) + 1e-3 * normal.std()), 50)
+
+
+@contextmanager
+def one_figure(at: int) -> Iterator[None]:
+    """Test splits by one of the two figures alone: the variance, at level 0.01 as the first form, or neighbours."""
+    apart = splits._apart
+    splits._apart = lambda squares, left: apart(squares, left)[at : at + 1]
+    try:
+        yield
+    finally:
+        splits._apart = apart
 
 
 def methods(source: Source) -> dict[str, tuple[Labels, np.ndarray, float]]:
@@ -180,7 +208,7 @@ def methods(source: Source) -> dict[str, tuple[Labels, np.ndarray, float]]:
         labels, rows = make()
         found[name] = (labels, rows, before + process_time() - started)
 
-    def both(name: str, **options: Any) -> None:
+    def both(name: str, level: float = splits.LEVEL, **options: Any) -> None:
         started = process_time()
         rows = source.rows(**options)
         clusters = cluster(rows, preset="moments")
@@ -188,7 +216,7 @@ def methods(source: Source) -> dict[str, tuple[Labels, np.ndarray, float]]:
         found[f"{name}, clusters"] = (clusters.labels, rows, seconds)
         started = process_time()
         deviations = rows if options.get("contrast", True) else None
-        causes = find_causes(clusters, pairwise_distances(rows, condensed=True), deviations)
+        causes = find_causes(clusters, pairwise_distances(rows, condensed=True), deviations, level=level)
         label = causes.of_cluster[clusters.labels - 1]
         found[name] = (label, rows, seconds + process_time() - started)
         if name == DEFAULT:
@@ -203,7 +231,13 @@ def methods(source: Source) -> dict[str, tuple[Labels, np.ndarray, float]]:
             ]
 
     both(DEFAULT)
-    both("moments-2026", deviation=1.0, trimmed=0.0)
+    both("moments-2026", deviation=1.0, trimmed=0.0, rough=False)
+    both("no roughness", rough=False)
+    with one_figure(0):
+        both("splits by variance", level=0.01)
+        both("no roughness, splits by variance", level=0.01, rough=False)
+    with one_figure(1):
+        both("splits by neighbours")
     both("no map", deviation=0.0)
     both("whole map", deviation=1.0)
     both("not trimmed", trimmed=0.0)

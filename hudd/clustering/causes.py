@@ -3,8 +3,11 @@
 A dendrogram always splits, whether or not there is anything to tell apart. So every split above the clusters is
 compared with what the same linkage makes of a single Gaussian with the covariance of the errors below it (P. Kimes,
 Y. Liu, N. Hayes, J. Marron, "Statistical significance for hierarchical clustering", Biometrics 73(3), 2017). Unlike in
-their procedure, a split that is not significant is kept where one below it is: many causes that are equally far
-apart look like one Gaussian from above. docs/root-cause-quality.md has what that finds.
+their procedure, two figures are compared: the share of the variance that lies between the sides, which hardly depends
+on a small group, and how many of the errors' nearest neighbours are on the other side (compare M. Schilling,
+"Multivariate two-sample tests based on nearest neighbors", JASA 81, 1986), which are few in any split of a narrow
+Gaussian. And a split that is not significant is kept where one below it is: many causes that are equally far apart look
+like one Gaussian from above. docs/root-cause-quality.md has what that finds.
 """
 
 from __future__ import annotations
@@ -18,14 +21,16 @@ from hudd.clustering.pairs import Pairs, as_pairs
 from hudd.clustering.result import Clustering
 from hudd.clustering.wicd import medoids
 from hudd.distances.threads import one_blas_thread
-from hudd.lazy import hierarchy, linalg, special
+from hudd.lazy import distance, hierarchy, linalg, special
 
-LEVEL = 0.01  # of each test; docs/root-cause-quality.md says how it was chosen
+LEVEL = 0.001  # of each test; docs/root-cause-quality.md says how it was chosen
 COMMON = 0.4  # of the deviation, below which errors have nothing in common; as above
 _DRAWS = 30  # Gaussian samples of a test
 _TESTED = 300  # errors of a node that a test looks at; more cost time and change little
 _FEWEST = 4  # errors that can be two groups of two
+_NEIGHBOURS = 5  # of an error; a quarter of the others where these are fewer than 20
 _NOTHING = 1e-9  # variance, as a share of all, that is rounding
+_ROUNDING = 1e-12  # deviation of a share
 _SEED = 25
 
 
@@ -219,10 +224,11 @@ class _Tests:
 
 
 def _p_of_split(squares: np.ndarray, left: np.ndarray, rng: np.random.Generator, method: Method) -> float:
-    """Compare the share of the variance that lies between two groups with that of splits of one Gaussian.
+    """Compare how far two groups are apart with splits of one Gaussian.
 
-    `squares` are the squared distances, (m, m). The tail is that of a normal distribution with mean and deviation of
-    the draws, which tells smaller p apart than so few draws could.
+    `squares` are the squared distances, (m, m). The two figures of :func:`_apart`, each over its deviation in the
+    draws, are added. The tail is that of a normal distribution with mean and deviation of the draws, which tells
+    smaller p apart than so few draws could.
     """
     m = len(left)
     if m < _FEWEST or not 0 < left.sum() < m:
@@ -233,22 +239,38 @@ def _p_of_split(squares: np.ndarray, left: np.ndarray, rng: np.random.Generator,
     variances = variances[variances > _NOTHING * max(float(variances[0]), np.finfo(np.float64).tiny)]
     if not len(variances):
         return 1.0
-    within = sum(squares[np.ix_(side, side)].sum() / (2 * side.sum()) for side in (left, ~left))
-    observed = 1 - within / variances.sum()
     scales = np.sqrt(variances)
     # As many numbers whatever the rank, which is a matter of rounding; the last directions count for nothing.
     drawn = (rng.standard_normal((m, m))[:, : len(scales)] * scales for _ in range(_DRAWS))
-    shares = np.array([_chance_share(rows, method) for rows in drawn])
-    deviation = max(float(shares.std(ddof=1)), np.finfo(np.float64).tiny)
-    return float(special.ndtr((shares.mean() - observed) / deviation))
+    by_chance = np.array([_apart_by_chance(rows, method) for rows in drawn])
+    scale = np.maximum(by_chance.std(axis=0, ddof=1), _ROUNDING)
+    sums = (by_chance / scale).sum(axis=1)
+    deviation = max(float(sums.std(ddof=1)), _ROUNDING)
+    return float(special.ndtr((sums.mean() - (_apart(squares, left) / scale).sum()) / deviation))
 
 
-def _chance_share(rows: np.ndarray, method: Method) -> float:
-    """Share of the variance of rows that lies between the two groups that a linkage makes of them."""
-    left = hierarchy.fcluster(hierarchy.linkage(rows, method), 2, "maxclust") == 1
-    total = np.square(rows - rows.mean(axis=0)).sum()
-    within = sum(np.square(rows[side] - rows[side].mean(axis=0)).sum() for side in (left, ~left))
-    return float(1 - within / total)
+def _apart_by_chance(rows: np.ndarray, method: Method) -> np.ndarray:
+    """What :func:`_apart` is of the two groups that a linkage makes of rows."""
+    distances = distance.pdist(rows)
+    left = hierarchy.fcluster(hierarchy.linkage(distances, method), 2, "maxclust") == 1
+    return _apart(distance.squareform(distances) ** 2, left)
+
+
+def _apart(squares: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """How far apart two groups are, the more the greater: (2,).
+
+    Minus the share of the variance that lies within them; and minus the share of the nearest neighbours that are on
+    the other side, over what it would be if sides did not matter.
+    """
+    m, others = len(left), squares.copy()
+    within = sum(squares[np.ix_(side, side)].sum() / (2 * side.sum()) for side in (left, ~left))
+    np.fill_diagonal(others, np.inf)
+    count = min(_NEIGHBOURS, max(1, (m - 1) // 4))
+    nearest = np.argpartition(others, count - 1, axis=1)[:, :count]
+    expected = 2 * left.sum() * (~left).sum() / (m * (m - 1))
+    return np.array(
+        [-within / (squares.sum() / (2 * m)), -(left[nearest] != left[:, None]).mean() / expected]
+    )
 
 
 def _squares(pairs: Pairs, rows: np.ndarray) -> np.ndarray:

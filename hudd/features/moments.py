@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 LAYER = "moments"
 
+_EVEN = 1e-3  # differences over magnitude that are hardly a texture, so that rounding is none
 _CONSTANT = 1e-6  # deviation over magnitude below which a column is rounding
 _MAP = 1 << 14  # numbers of the last activation at most
 _REFERENCE = 1000  # images of either kind that the features are made by
@@ -53,6 +54,31 @@ def channel_moments(values: Tensor) -> Tensor:
     """
     flat = values.flatten(2).float() if values.ndim > 2 else values.unsqueeze(2).float()
     return torch.cat((flat.mean(2), flat.std(2, correction=0)), 1)
+
+
+def roughness(values: Tensor) -> Tensor:
+    """Return how much every channel differs between neighbouring places, against how much it does over all of space.
+
+    Parameters
+    ----------
+    values : Tensor, (N, C, ...)
+        Activations with at least one axis of space.
+
+    Returns
+    -------
+    Tensor, (N, C axes) float32
+        Per axis of space d / (d + s), of the mean difference d of neighbours and the deviation s, to which a thousandth
+        of the mean magnitude is added: 0 for a constant channel and along an axis of length 1, over 1/2 for noise.
+    """
+    values = values.float()
+    deviation = values.flatten(2).std(2, correction=0)
+    deviation = deviation + _EVEN * values.flatten(2).abs().mean(2)
+    found = []
+    for axis in range(2, values.ndim):
+        steps = values.diff(dim=axis).abs().flatten(2)
+        step = steps.mean(2) if steps.shape[2] else torch.zeros_like(deviation)
+        found.append(step / (step + deviation).clamp(min=torch.finfo(torch.float32).tiny))
+    return torch.cat(found, 1)
 
 
 class Moments(Features):
@@ -102,6 +128,7 @@ class Moments(Features):
 
     map_deviation = 0.5  # of the last activation, over that of all moments together
     trimmed = 0.25  # share of the normal images that is left out
+    rough = True  # whether the roughness of activations is one of the moments
 
     @classmethod
     def of(cls, subject: Subject) -> Extractor:
@@ -188,7 +215,11 @@ class Moments(Features):
         if self._activations is not None:
             activation = self._activations.attribute(inputs).layers
             values = [activation[name].float().movedim(axis, 1) for name, axis in axes]
-            parts += [channel_moments(value) for value in values]
+            rough = self.rough and all(value.ndim > 2 for value in values)
+            parts += [
+                torch.cat((channel_moments(value), roughness(value)), 1) if rough else channel_moments(value)
+                for value in values
+            ]
             parts.append(functional.normalize(_coarse(values[-1]).flatten(1)))
         gone = torch.stack(list(found.cumulative.values()))
         return parts, lost, gone.gather(0, (gone + 1).abs().argmin(0, keepdim=True))[0]
@@ -237,11 +268,12 @@ class Moments(Features):
 class Moments2026(Moments):
     """Channel moments as preset ``moments`` had them at first.
 
-    The last activation has as much variance as all moments together, and all normal images count.
+    The last activation has as much variance as all moments together, all normal images count, and roughness does not.
     """
 
     map_deviation = 1.0
     trimmed = 0.0
+    rough = False
 
 
 def _all(output: Any) -> Any:
