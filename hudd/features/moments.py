@@ -1,9 +1,10 @@
 """Channel moments: how much of the relevance each channel gets and how much it is used, wherever in the image.
 
 Many root causes change what the channels of a network do more than where they do it. So each layer's input is kept as
-mean and standard deviation of every channel over space, of the relevance and of the activation; all layers are joined.
-Other causes are a matter of where: the whole activation of the last layer's input is added to them. What of all
-this varies among correctly classified images too says little about a failure: see :mod:`hudd.features.contrast`.
+mean and standard deviation of every channel over space, of the relevance and of the activation, and how rough the
+activation is; all layers are joined. Other causes are a matter of where: the whole activation of the last layer's input
+is added to them. What of all this varies among correctly classified images too says little about a failure: see
+:mod:`hudd.features.contrast`.
 docs/root-cause-quality.md has the measurements.
 """
 
@@ -89,7 +90,8 @@ class Moments(Features):
 
     Relevance is divided by the sum of its magnitudes in the image, so that the size of what is explained is left out,
     and the square root is taken of its moments, as distances of shares are (E. Hellinger, J. reine angew. Math. 136,
-    1909). Every column of moments is standardised over the failures; each layer weighs the same. The last activation,
+    1909). To the moments of an activation belongs its :func:`roughness`, where all layers have axes of space. Every
+    column of moments is standardised over the failures; each layer weighs the same. The last activation,
     averaged to 16,384 numbers where it has more, has unit norm, and over the failures a quarter of the variance of all
     moments together. :class:`Contrast` makes 150 numbers an image of it all, by the three quarters of the normal images
     that are nearest to their mean. They are divided by the square root of their norm,

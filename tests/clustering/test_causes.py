@@ -37,6 +37,15 @@ def test_groups_that_are_far_apart_are_the_causes(sizes):
     assert (label[causes.medoid] == np.arange(1, len(sizes) + 1)).all()
 
 
+def test_a_small_group_is_a_cause_though_hardly_any_variance_is_its_own():
+    rows, truth = groups((300, 8), apart=0, d=40)
+    rows[truth == 1, 0] += 7
+    found, causes = causes_of(rows)
+    label = causes.of_cluster[found.labels - 1]
+    assert len(causes.medoid) == 2
+    assert (label == 2 - truth).all()  # what has nothing in common comes last
+
+
 def test_one_gaussian_is_one_cause():
     many = [len(causes_of(groups((120,), apart=0, seed=seed)[0])[1].medoid) for seed in range(6)]
     assert np.median(many) == 1

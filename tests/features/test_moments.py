@@ -5,7 +5,7 @@ from torch import nn
 
 import hudd
 from hudd.errors import UsageError
-from hudd.features.moments import Moments, Moments2026, _coarse, _shares, channel_moments
+from hudd.features.moments import Moments, Moments2026, _coarse, _shares, channel_moments, roughness
 from hudd.lrp import LRP
 
 
@@ -43,6 +43,31 @@ def test_moments_of_any_number_of_axes_in_half_precision(shape):
     found, flat = channel_moments(values), values.double().numpy().reshape(2, 3, -1)
     assert (found.dtype, found.shape) == (torch.float32, (2, 6))
     np.testing.assert_allclose(found, np.hstack([flat.mean(2), flat.std(2)]), atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 7), (2, 3, 4, 5), (2, 3, 1, 6), (2, 3, 2, 3, 4)])
+def test_roughness_is_steps_between_neighbours_against_deviation(shape):
+    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    flat = values.reshape(2, 3, -1)
+    spread = flat.std(2) + 1e-3 * np.abs(flat).mean(2)
+    expected = []
+    for axis in range(2, values.ndim):
+        steps = np.abs(np.diff(values, axis=axis)).reshape(2, 3, -1)
+        step = steps.mean(2) if steps.shape[2] else np.zeros((2, 3))
+        expected.append(step / (step + spread))
+    np.testing.assert_allclose(roughness(torch.from_numpy(values)), np.hstack(expected), rtol=1e-4)
+
+
+def test_roughness_tells_directions_apart_and_not_scales_and_takes_rounding_for_nothing():
+    rows = torch.zeros(1, 1, 8, 8)
+    rows[..., ::2, :] = 1
+    down, across = roughness(rows)[0]
+    assert down > 0.6
+    assert across == 0
+    np.testing.assert_allclose(roughness(1e-3 * rows), roughness(rows), rtol=1e-5)
+    even = 5 + 1e-6 * torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert roughness(even).max() < 1e-3
+    assert (roughness(torch.zeros(1, 2, 3, 3)) == 0).all()
 
 
 def test_shares_of_an_image_add_up_to_one_in_magnitude_and_of_none_to_nothing():

@@ -229,7 +229,7 @@ STEP = Step(
     by_layer=frozenset({"cluster"}),
     shards=("linkage",),
     run=run,
-    version=2,
+    version=3,  # 3: splits are tested by neighbours too
     fingerprint=lambda inputs, journal: {
         **{f"cluster/{layer}": mark for layer, mark in fingerprints(inputs).items()},
         "choice": fingerprint(inputs),

@@ -344,5 +344,5 @@ STEP = Step(
     shards=("heatmaps", "passing"),
     run=run,
     fingerprint=fingerprints,
-    version=2,  # 2: contractions computed by modules with children are layers; moments against a trimmed set
+    version=3,  # 2: modules with children are layers; moments against a trimmed set; 3: roughness
 )
