@@ -346,7 +346,7 @@ def main() -> None:
     )
     options.add_argument("--case", choices=KINDS, action="append")
     options.add_argument("--seed", type=int, action="append")
-    options.add_argument("--out", type=Path, default=harness.RESULTS / "causes-field.json")
+    options.add_argument("--out", type=Path, default=harness.RESULTS / "causes-field-second.json")
     options.add_argument(
         "--finished", action="store_true", help="summarise what the cache holds, and run nothing"
     )

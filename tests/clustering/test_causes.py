@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hudd.clustering import cluster, find_causes, shared_deviation
+from hudd.clustering.causes import LEVEL
 from hudd.distances import pairwise_distances
 
 
@@ -107,7 +108,7 @@ def test_causes_are_unions_of_clusters_with_p_on_the_right_side_of_the_level(see
     c = len(causes.medoid)
     assert len(causes.of_cluster) == found.k
     assert set(causes.of_cluster) == set(range(1, c + 1))
-    assert not (causes.p_inside <= 0.01).any()
+    assert not (causes.p_inside <= LEVEL).any()
     scaled = find_causes(found, 8 * pairwise_distances(rows, condensed=True), 8 * rows)
     assert (scaled.of_cluster == causes.of_cluster).all()
     for name in ("shared", "p_apart", "p_inside"):
