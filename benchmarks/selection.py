@@ -15,32 +15,38 @@ import numpy as np
 
 from hudd.selection import balance, closest_members, select_unsafe
 
-_CLUSTERS = 60
+CLUSTERS = 60
 
 
 def _prototypes(units: int) -> np.ndarray:
-    return np.random.default_rng(0).random((_CLUSTERS, units), np.float32)
+    return np.random.default_rng(0).random((CLUSTERS, units), np.float32)
 
 
-def _blocks(count: int, units: int, size: int = 256) -> Iterator[np.ndarray]:
+def blocks(count: int, units: int, size: int = 256) -> Iterator[np.ndarray]:
     """Heatmaps of `count` images, sparse and not negative."""
     noise, prototypes = np.random.default_rng(1).random((size, units), np.float32), _prototypes(units)
     for number, start in enumerate(range(0, count, size)):
-        shift = 0.7 * prototypes[number % _CLUSTERS] - 0.5
+        shift = 0.7 * prototypes[number % CLUSTERS] - 0.5
         yield np.maximum(np.roll(noise, number, axis=1) + shift, 0)[: count - start]
+
+
+def members_of(errors: int, units: int) -> tuple[np.ndarray, np.ndarray]:
+    """Heatmaps and clusters of the errors."""
+    rng, prototypes = np.random.default_rng(2), _prototypes(units)
+    labels = rng.integers(1, CLUSTERS + 1, errors)
+    noise = rng.normal(0, 0.3, (errors, units))
+    return np.maximum(prototypes[labels - 1] + noise - 0.4, 0).astype(np.float32), labels
 
 
 def measure(count: int, errors: int, units: int) -> dict[str, float]:
     """Seconds and peak memory of one selection."""
-    rng, prototypes = np.random.default_rng(2), _prototypes(units)
-    labels = rng.integers(1, _CLUSTERS + 1, errors)
-    members = np.maximum(prototypes[labels - 1] + rng.normal(0, 0.3, (errors, units)) - 0.4, 0).astype("f4")
-    list(closest_members(_blocks(64, units), members[:100], labels[:100], unit_norm=True).clusters)  # compile
+    members, labels = members_of(errors, units)
+    list(closest_members(blocks(64, units), members[:100], labels[:100], unit_norm=True).clusters)  # compile
     started = time.perf_counter()
-    for _ in _blocks(count, units):
+    for _ in blocks(count, units):
         pass
     making, started = time.perf_counter() - started, time.perf_counter()
-    closest = closest_members(_blocks(count, units), members, labels, unit_norm=True)
+    closest = closest_members(blocks(count, units), members, labels, unit_norm=True)
     measured, started = time.perf_counter() - started, time.perf_counter()
     unsafe = select_unsafe(closest, labels)
     bag = balance(unsafe)

@@ -10,12 +10,12 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import time
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import harness
 import numpy as np
+from selection import blocks, members_of
 
 from hudd.data.prints import Prints
 from hudd.data.split import groups_alike
@@ -27,37 +27,16 @@ from hudd.selection import (
     unsafe_set,
 )
 
-_CLUSTERS, _CAUSES, _CLASSES, _FEATURES, _TESTED, _FACTOR = 60, 12, 43, 512, 5_000, 0.6
+_CAUSES, _CLASSES, _FEATURES, _TESTED, _FACTOR = 12, 43, 512, 5_000, 0.6
 STRATEGIES = (
     "random", "entropy", "margin", "class-balanced-entropy", "entropy-kmeans", "badge", "core-set", "typiclust",
     "hudd", "hybrid", "by-cause", "cause",
 )  # fmt: skip
 
 
-def _prototypes(units: int) -> np.ndarray:
-    return np.random.default_rng(0).random((_CLUSTERS, units), np.float32)
-
-
-def _blocks(count: int, units: int, size: int = 256) -> Iterator[np.ndarray]:
-    """Heatmaps of `count` images, sparse and not negative."""
-    noise, prototypes = np.random.default_rng(1).random((size, units), np.float32), _prototypes(units)
-    for number, start in enumerate(range(0, count, size)):
-        shift = 0.7 * prototypes[number % _CLUSTERS] - 0.5
-        yield np.maximum(np.roll(noise, number, axis=1) + shift, 0)[: count - start]
-
-
-def _members(errors: int, units: int) -> tuple[np.ndarray, np.ndarray]:
-    """Heatmaps and clusters of the errors."""
-    rng, prototypes = np.random.default_rng(2), _prototypes(units)
-    labels = rng.integers(1, _CLUSTERS + 1, errors)
-    return np.maximum(prototypes[labels - 1] + rng.normal(0, 0.3, (errors, units)) - 0.4, 0).astype(
-        "f4"
-    ), labels
-
-
 def _candidates(count: int, errors: int) -> Candidates:
     """What passes over the images leave, drawn."""
-    rng, (_, labels) = np.random.default_rng(3), _members(errors, 8)
+    rng, (_, labels) = np.random.default_rng(3), members_of(errors, 8)
     clusters = np.unique(labels)
     distance = rng.gamma(4, 0.25, (count, len(clusters))).astype(np.float32)
     member = rng.integers(errors, size=distance.shape, dtype=np.int32)
@@ -80,9 +59,9 @@ def _candidates(count: int, errors: int) -> Candidates:
 
 
 def _failure_rates(count: int, units: int = 256) -> np.ndarray:
-    tested = np.concatenate(list(_blocks(_TESTED, units)))
+    tested = np.concatenate(list(blocks(_TESTED, units)))
     correct = np.random.default_rng(4).random(_TESTED) < 0.75
-    return failure_rate(_blocks(count, units), tested, correct, unit_norm=True)
+    return failure_rate(blocks(count, units), tested, correct, unit_norm=True)
 
 
 def measure_strategy(name: str, count: int, errors: int) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from hudd import _core
 
 
 def is_taken(images: np.ndarray) -> bool:
-    """Say whether the core takes images; one that was built before these functions takes none."""
-    return images.ndim == 4 and images.shape[3] == 3 and images.size > 0 and hasattr(_core, "image_planes")
+    """Say whether the core takes images: those in colour."""
+    return images.ndim == 4 and images.shape[3] == 3 and images.size > 0
 
 
 def planes(images: np.ndarray, scale: float, mean: Any, std: Any) -> np.ndarray:
