@@ -275,8 +275,11 @@ def main() -> None:
     chosen = harness.parse(_options(), repeats=1, largest=8000, limit=20.0, tested=2000)
     record = json.loads(chosen.out.read_text()) if chosen.out.exists() and chosen.part else {}
     packages = dict.fromkeys(one.package for one in CONTENDERS.values())
-    record |= {"versions": harness.versions(*packages, "numpy", "torch"), "repeats": 1}
-    harness.left_out(record["versions"])
+    versions = harness.versions(*packages, "numpy", "torch")
+    harness.left_out(versions)
+    # Of a part that is not run again, packages may be gone.
+    found = {name: version for name, version in versions.items() if version}
+    record |= {"versions": record.get("versions", versions) | found, "repeats": 1}
     for part in chosen.part or PARTS:
         machine = harness.machine()
         figures = (
