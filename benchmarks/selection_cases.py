@@ -276,8 +276,8 @@ class Case:
         Spec of the network.
     epochs : int
         Of the first training; 0 for published weights.
-    retraining : TrainingConfig
-        What differs from benchmarks/selection_judge.py's recipe.
+    retraining : dict
+        Options of TrainingConfig that differ from benchmarks/selection_judge.py's recipe.
     body : callable, optional
         Splits the network in what stays as it is and the last layers, which alone are trained.
     """

@@ -4,10 +4,10 @@ The protocol, fixed before the final run:
 
 * Cases and networks: those of benchmarks/selection_cases.py: MNIST, rendered eyes and traffic lights, each with a plain
   network and one of residual blocks with batch normalisation; traffic signs with a published network; natural images
-  with EfficientNet-Lite0. Draws 41, 42 and 43: each draws data anew, trains its own networks (the published ones aside)
-  and takes half of the test set, class by class and with what is of one source or looks alike on one side, as the judge
-  set. No draw was looked at before; traffic lights, traffic signs and natural images played no part in choosing how to
-  train. Clusters are those of the other half, by the default preset.
+  with EfficientNet-Lite0. Draws 41, 42 and 43: for each, data are generated with this seed, networks are trained on
+  them (except the published ones), and half of the test set is the judge set, class by class, with images of one
+  source or that look alike on one side. No draw was looked at before; traffic lights, traffic signs and natural
+  images played no part in choosing how to train. Clusters are those of the other half, by the default preset.
 * Training: the default of `hudd retrain`: averaged over the last half of the steps, three quarters of the way from the
   weights before to those after. Stochastic gradient descent with momentum, learning rate 0.02, batches of 64, and as
   many epochs as the case says; Adam for the last layers of the traffic signs and natural images. The choice was made on
