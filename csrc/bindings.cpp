@@ -112,6 +112,30 @@ void image_planes(const py::capsule& images, const py::capsule& out, float scale
   hudd::image_planes(i, o, scale, mean, deviation);
 }
 
+void picture_luma(const py::capsule& colour, const py::capsule& out) {
+  const auto c = unwrap(colour, "colour"), o = unwrap(out, "out");
+  const py::gil_scoped_release release;
+  hudd::picture_luma(c, o);
+}
+
+void picture_light(const py::capsule& colour, const py::capsule& grey, std::int64_t around, const py::capsule& out) {
+  const auto c = unwrap(colour, "colour"), g = unwrap(grey, "grey"), o = unwrap(out, "out");
+  const py::gil_scoped_release release;
+  hudd::picture_light(c, g, around, o);
+}
+
+void picture_frame(const py::capsule& grey, const py::capsule& out) {
+  const auto g = unwrap(grey, "grey"), o = unwrap(out, "out");
+  const py::gil_scoped_release release;
+  hudd::picture_frame(g, o);
+}
+
+void picture_detail(const py::capsule& grey, const py::capsule& out) {
+  const auto g = unwrap(grey, "grey"), o = unwrap(out, "out");
+  const py::gil_scoped_release release;
+  hudd::picture_detail(g, o);
+}
+
 // Its owner is whoever takes it out of the capsule; else it goes with the capsule.
 py::capsule large_block(std::int64_t elements) {
   return py::capsule(hudd::large_block(elements), "dltensor", [](PyObject* capsule) {
@@ -163,6 +187,10 @@ PYBIND11_MODULE(_core, module, py::multiple_interpreters::not_supported()) {
   module.def("image_prints", &image_prints, py::arg("images"), py::arg("pixels"), py::arg("thumbnails"));
   module.def("image_planes", &image_planes, py::arg("images"), py::arg("out"), py::arg("scale"), py::arg("mean"),
              py::arg("deviation"));
+  module.def("picture_luma", &picture_luma, py::arg("colour"), py::arg("out"));
+  module.def("picture_light", &picture_light, py::arg("colour"), py::arg("grey"), py::arg("around"), py::arg("out"));
+  module.def("picture_frame", &picture_frame, py::arg("grey"), py::arg("out"));
+  module.def("picture_detail", &picture_detail, py::arg("grey"), py::arg("out"));
   module.attr("LARGE_BLOCK") = hudd::kLargeBlock;
   module.def("large_block", &large_block, py::arg("elements"));
   module.def("expect_large_blocks", &hudd::expect_large_blocks);

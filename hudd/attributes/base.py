@@ -10,6 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
+from hudd.attributes import statistics
+
 COARSE = 128  # pixels of the longer side, at most, that light and colour are measured on
 FINE = 192  # pixels of a side, at most, of the middle of an image that its detail is measured on
 
@@ -91,7 +93,7 @@ class Pictures:
     @cached_property
     def coarse_grey(self) -> np.ndarray:
         """(n, h, w) float32 luma of :attr:`coarse`."""
-        return luma(self.coarse)
+        return statistics.luma(self.coarse)
 
     @cached_property
     def fine_grey(self) -> np.ndarray:
@@ -99,19 +101,14 @@ class Pictures:
 
         It starts at multiples of 8 pixels, as the blocks of JPEG do.
         """
+        if self.images[0].ndim == 3 and max(self.images[0].shape[:2]) <= COARSE:
+            return self.coarse_grey
         cut = []
         for image in self.images:
             top, left = (max(0, (side - FINE) // 2) // 8 * 8 for side in image.shape[:2])
             cut.append(image[top : top + FINE, left : left + FINE])
         pixels = np.stack(cut).astype(np.float32) / 255
-        return pixels if pixels.ndim == 3 else luma(pixels)
-
-
-def luma(pixels: np.ndarray) -> np.ndarray:
-    """Return the luma (ITU-R BT.601) of (..., 3) RGB pixels."""
-    red, green, blue = (pixels[..., channel] for channel in range(3))
-    grey: np.ndarray = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
-    return grey
+        return pixels if pixels.ndim == 3 else statistics.luma(pixels)
 
 
 class Measure(Protocol):
@@ -128,8 +125,3 @@ class Measure(Protocol):
         Every image's must depend on that image alone. It is called from several threads.
         """
         ...
-
-
-def per_image(values: np.ndarray) -> np.ndarray:
-    """Return (n, ...) values as (n, m) rows, over which one image's statistics do not depend on the others."""
-    return np.ascontiguousarray(values).reshape(len(values), -1)

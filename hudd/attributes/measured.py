@@ -13,7 +13,7 @@ from hudd.parts import ATTRIBUTES
 
 OWN = tuple(ATTRIBUTES.own)
 _PIXELS = (
-    1 << 17
+    1 << 19
 )  # channels of pixels that are measured at once: what is made of them stays in a processor's cache
 
 

@@ -127,6 +127,16 @@ struct ImagePlanes {
   const float* deviation;  // (3,)
 };
 
+// Of each image some statistics, which the attributes are made of; see hudd/attributes/. Levels are 0 to 1.
+struct Pictures {
+  const float* colour;  // (count, height, width, 3); null where it is not asked for
+  const float* grey;    // (count, height, width)
+  float* out;           // (count, numbers)
+  float* scratch;       // of one image
+  std::int64_t count, height, width;
+  std::int64_t around;  // pixels a side of the field whose least level counts, for the light
+};
+
 struct Kernels {
   void (*quotient)(const Quotient&, int threads);
   void (*product)(const Product&, int threads);
@@ -139,6 +149,10 @@ struct Kernels {
   void (*winograd)(const Winograd&, int threads);
   void (*image_prints)(const ImagePrints&);
   void (*image_planes)(const ImagePlanes&);
+  void (*picture_luma)(const Pictures&);
+  void (*picture_light)(const Pictures&);
+  void (*picture_frame)(const Pictures&);
+  void (*picture_detail)(const Pictures&);
 };
 
 namespace cpu {

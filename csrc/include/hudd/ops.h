@@ -61,6 +61,15 @@ void image_prints(const TensorView& images, const TensorView& pixels, const Tens
 void image_planes(const TensorView& images, const TensorView& out, float scale, const std::array<float, 3>& mean,
                   const std::array<float, 3>& deviation);
 
+// out, (count, height, width): the luma of colours, (count, height, width, 3), on the CPU.
+void picture_luma(const TensorView& colour, const TensorView& out);
+
+// Statistics of images of levels from 0 to 1, colour (count, height, width, 3) and grey (count, height, width), at most
+// kPictureSide a side, on the CPU: out is (count, kLightNumbers), (count, kFrameNumbers) or (count, kDetailNumbers).
+void picture_light(const TensorView& colour, const TensorView& grey, std::int64_t around, const TensorView& out);
+void picture_frame(const TensorView& grey, const TensorView& out);
+void picture_detail(const TensorView& grey, const TensorView& out);
+
 // Number of partial sums a sample that `product` writes.
 std::int64_t partial_sums(const TensorView& tensor);
 
