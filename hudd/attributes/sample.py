@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import xxhash
@@ -17,13 +17,13 @@ ERRORS = 20_000
 UNMEASURED, AS_ERROR, AS_DRAWN = 0, 1, 2
 
 
-def choose(paths: Sequence[str], errors: np.ndarray) -> np.ndarray:
+def choose(identifiers: Iterable[bytes], errors: np.ndarray) -> np.ndarray:
     """Choose which images of a set of more than :data:`WHOLE` to measure, by the hash of their identifiers.
 
     Parameters
     ----------
-    paths : sequence of str
-        N identifiers.
+    identifiers : iterable of bytes
+        N of them, as UTF-8.
     errors : numpy.ndarray
         (n,) int64 rows of the errors to measure, as far as there is room for them.
 
@@ -33,9 +33,8 @@ def choose(paths: Sequence[str], errors: np.ndarray) -> np.ndarray:
         (N,) int8: 2 for :data:`DRAWN` images, drawn from all of them; 1 for errors besides; 0 for images that are not
         measured.
     """
-    encoded = (path.encode("utf-8", "surrogateescape") for path in paths)
-    hashes = np.fromiter(map(xxhash.xxh3_64_intdigest, encoded), np.uint64, len(paths))
-    chosen = np.full(len(paths), UNMEASURED, np.int8)
+    hashes = np.fromiter(map(xxhash.xxh3_64_intdigest, identifiers), np.uint64)
+    chosen = np.full(len(hashes), UNMEASURED, np.int8)
     chosen[errors[_lowest(hashes[errors], ERRORS)]] = AS_ERROR
     chosen[_lowest(hashes, DRAWN)] = AS_DRAWN
     return chosen

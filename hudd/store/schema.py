@@ -110,7 +110,10 @@ def write_dataset(
     elif _is_list(data) and len(data) > _SLICE and isinstance(data[0], str):
         dataset = group.create_dataset(name, (len(data),), h5py.string_dtype(), track_times=False, **how)
         for start in range(0, len(data), _SLICE):
-            dataset[start : start + _SLICE] = _storable(list(data[start : start + _SLICE]))
+            texts = list(data[start : start + _SLICE])
+            objects = np.empty(len(texts), object)  # as an array of text they would be copied twice more
+            objects[:] = texts
+            dataset[start : start + _SLICE] = objects
     else:
         dataset = group.create_dataset(name, data=_storable(data), track_times=False, **how)
     dataset.attrs["description"] = description

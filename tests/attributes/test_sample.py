@@ -18,9 +18,9 @@ def test_the_choice_is_of_the_images_whatever_their_order(count, drawn, most, se
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sample, "DRAWN", drawn)
         patch.setattr(sample, "ERRORS", most)
-        chosen = sample.choose(paths, np.flatnonzero(wrong))
+        chosen = sample.choose(Identifiers.encode(paths), np.flatnonzero(wrong))
         shuffled = Identifiers.of(paths[at] for at in order)
-        again = sample.choose(shuffled, np.flatnonzero(wrong[order]))
+        again = sample.choose(shuffled.encoded(), np.flatnonzero(wrong[order]))
     np.testing.assert_array_equal(again, chosen[order])
     assert (chosen == sample.AS_DRAWN).sum() == min(drawn, count)
     assert wrong[chosen == sample.AS_ERROR].all()
@@ -32,7 +32,7 @@ def test_the_choice_is_of_the_images_whatever_their_order(count, drawn, most, se
 def test_errors_are_drawn_at_the_rate_at_which_they_occur():
     paths = [f"{number:06d}.png" for number in range(100_000)]
     errors = np.flatnonzero(np.arange(100_000) % 20 == 0)
-    chosen = sample.choose(paths, errors)
+    chosen = sample.choose(Identifiers.encode(paths), errors)
     drawn = chosen == sample.AS_DRAWN
     assert drawn[errors].sum() / drawn.sum() == pytest.approx(0.05, abs=0.005)
     assert (chosen[errors] > 0).all()

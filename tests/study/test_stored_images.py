@@ -203,7 +203,7 @@ def test_of_a_large_set_the_same_images_are_measured(
     found, test = found_in(study), study.split("test")
     errors = np.flatnonzero(~test.correct)
     chosen = np.asarray(test.measured)
-    np.testing.assert_array_equal(chosen, sample.choose(test.path, errors))
+    np.testing.assert_array_equal(chosen, sample.choose((path.encode() for path in test.path), errors))
     assert (chosen == sample.AS_DRAWN).sum() == 40 == test.counted.sum()
     assert (chosen[errors] > 0).sum() >= 20
     assert not chosen[test.correct & (chosen != sample.AS_DRAWN)].any()

@@ -17,6 +17,7 @@ from hudd.attributes import Attribute, attributes_of, named_attributes
 from hudd.attributes.sample import WHOLE, choose
 from hudd.data import ImageSource
 from hudd.data.decoding import decoder_version
+from hudd.data.identifiers import Identifiers
 from hudd.data.loader import loaded_ahead
 from hudd.data.prints import load_with_pixels, prints_of
 from hudd.errors import HuddError, UsageError
@@ -124,7 +125,7 @@ def _predict(inputs: Inputs, journal: Journal, split: str, checksums: bool) -> N
             chosen, measured = None, found["attributes"]
         else:
             errors = np.flatnonzero(~judged.correct) if split == "test" else np.empty(0, np.int64)
-            chosen = choose(source.paths, errors)
+            chosen = choose(Identifiers.encode(source.paths), errors)
             measured = _measured(inputs, source, split, np.flatnonzero(chosen))
         with journal.committing(f"test/{split}", mark, started) as h5:
             journal.forget_after(h5, f"test/{split}")
