@@ -38,7 +38,7 @@ from torch import nn
 from hudd.data import Transform, open_source
 from hudd.data.encoded import EncodedSource
 from hudd.data.loader import loaded_ahead
-from hudd.data.prints import load_with_pixels, prints_of
+from hudd.data.prints import load_with_prints
 from hudd.study import Study
 
 SIDE, DISTINCT, CLASSES, PER_ARCHIVE = 64, 256, 10, 10_000
@@ -127,8 +127,8 @@ def rates(folder: Path, images: int) -> dict[str, dict[str, float]]:
         return len(source.decode_bytes(rows, source.read_bytes(rows)))
 
     def load(rows: np.ndarray) -> int:
-        _, decoded = load_with_pixels(source, rows, source.read_bytes(rows))
-        return len(prints_of(decoded).pixels)
+        loaded = load_with_prints(source, rows, source.read_bytes(rows))
+        return len(loaded.prints.pixels) + len(source.prepare(rows, loaded.decoded))
 
     best = {
         name: {"images_per_second": 0.0, "cpu_us_an_image": np.inf}

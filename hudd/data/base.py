@@ -6,7 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -108,9 +108,15 @@ class ImageSource(ABC):
         return [None] * len(indices)
 
     def decode_bytes(
-        self, indices: Sequence[int] | np.ndarray, encoded: Sequence[bytes | None]
+        self,
+        indices: Sequence[int] | np.ndarray,
+        encoded: Sequence[bytes | None],
+        into: Iterable[np.ndarray | None] = repeat(None),
     ) -> list[np.ndarray]:
-        """Decode images, from the bytes that :meth:`read_bytes` returned where there are any; see :meth:`pixels`."""
+        """Decode images, from the bytes that :meth:`read_bytes` returned where there are any; see :meth:`pixels`.
+
+        Where the pixels of one fit into the array of `into` in its place, that may hold and be what is returned.
+        """
         return [self.pixels(int(row)) for row in indices]
 
     @abstractmethod

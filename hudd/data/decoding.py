@@ -77,7 +77,12 @@ class Header:
 
 
 def decode(
-    content: bytes | Path, told: str, *, exif_orient: bool = False, decoder: Decoder = "pillow"
+    content: bytes | Path,
+    told: str,
+    *,
+    exif_orient: bool = False,
+    decoder: Decoder = "pillow",
+    into: np.ndarray | None = None,
 ) -> np.ndarray:
     """Decode an image file.
 
@@ -91,6 +96,8 @@ def decode(
         Turn and mirror the image as its EXIF data say.
     decoder : {"pillow", "simplejpeg"}
         What decodes JPEG files; what simplejpeg would decode to other pixels, or not at all, Pillow does.
+    into : numpy.ndarray, optional
+        (H, W, 3) uint8. Pixels of that size may be decoded there, which is returned then.
 
     Returns
     -------
@@ -103,7 +110,7 @@ def decode(
         Naming the image, if it is missing, damaged, not an image, too large or deeper than 8 bits.
     """
     if decoder == "simplejpeg":
-        pixels = _fast(content, exif_orient)
+        pixels = _fast(content, exif_orient, into)
         if pixels is not None:
             return pixels
     with _opened(content, told) as image:
@@ -148,7 +155,7 @@ def check_depth(image: Image.Image, told: str) -> None:
         raise UsageError(f"image {told} has pixels of type {image.mode}; convert it to 8 bits a channel.")
 
 
-def _fast(content: bytes | Path, exif_orient: bool) -> np.ndarray | None:
+def _fast(content: bytes | Path, exif_orient: bool, into: np.ndarray | None) -> np.ndarray | None:
     """Decode by simplejpeg what it decodes to the same pixels as Pillow; None of everything else."""
     import simplejpeg
 
@@ -164,11 +171,13 @@ def _fast(content: bytes | Path, exif_orient: bool) -> np.ndarray | None:
         return None
     if frame.width * frame.height > (Image.MAX_IMAGE_PIXELS or math.inf):
         return None
+    if into is not None and (into.shape != (frame.height, frame.width, 3) or into.dtype != np.uint8):
+        into = None
     try:
-        pixels: np.ndarray = simplejpeg.decode_jpeg(content, "RGB", strict=True)
+        pixels: np.ndarray = simplejpeg.decode_jpeg(content, "RGB", buffer=into, strict=True)
     except ValueError:  # cut off or damaged
         return None
-    return pixels
+    return pixels if into is None else into
 
 
 _JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")

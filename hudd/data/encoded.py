@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import repeat
 from typing import Any, Protocol
 
 import numpy as np
@@ -105,12 +106,16 @@ class EncodedSource(ImageSource):
         return self.decode_bytes([index], self.read_bytes([index]))[0]
 
     def decode_bytes(
-        self, indices: Sequence[int] | np.ndarray, encoded: Sequence[bytes | None]
+        self,
+        indices: Sequence[int] | np.ndarray,
+        encoded: Sequence[bytes | None],
+        into: Iterable[np.ndarray | None] = repeat(None),
     ) -> list[np.ndarray]:
-        """Decode images from the bytes that :meth:`read_bytes` returned."""
+        """Decode images from the bytes that :meth:`read_bytes` returned; see :meth:`ImageSource.decode_bytes`."""
+        orient, decoder = self.exif_orient, self.decoder
         return [
-            decode(content or b"", self.told(row), exif_orient=self.exif_orient, decoder=self.decoder)
-            for row, content in zip(np.asarray(indices).tolist(), encoded)
+            decode(content or b"", self.told(row), exif_orient=orient, decoder=decoder, into=place)
+            for row, content, place in zip(np.asarray(indices).tolist(), encoded, into)
         ]
 
     def faults(self) -> list[tuple[int, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,19 @@ class FileSource(ImageSource):
         """Decode one file: (H, W, 3) uint8."""
         file = self.files[index]
         return decode(file, f"'{file}'", exif_orient=self.exif_orient, decoder=self.decoder)
+
+    def decode_bytes(
+        self,
+        indices: Sequence[int] | np.ndarray,
+        encoded: Sequence[bytes | None],
+        into: Iterable[np.ndarray | None] = repeat(None),
+    ) -> list[np.ndarray]:
+        """Decode files; see :meth:`ImageSource.decode_bytes`."""
+        orient, decoder = self.exif_orient, self.decoder
+        return [
+            decode(file, f"'{file}'", exif_orient=orient, decoder=decoder, into=place)
+            for file, place in zip((self.files[int(row)] for row in indices), into)
+        ]
 
     def file(self, index: int) -> Path:
         """Return the file of one image."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from hudd.data.base import ImageSource
 from hudd.data.compiled import is_taken, prints
+from hudd.data.transforms import Transform
 from hudd.lazy import torch
 
 ROWS, COLUMNS = (
@@ -51,18 +52,54 @@ def prints_of(images: Sequence[np.ndarray]) -> Prints:
     return Prints(pixels, np.array(thumbnails, np.uint8).reshape(-1, ROWS, COLUMNS))
 
 
-def load_with_pixels(
-    source: ImageSource, rows: np.ndarray, encoded: Sequence[bytes | None]
-) -> tuple[torch.Tensor, Sequence[np.ndarray]]:
-    """Load images as :meth:`ImageSource.load` does, and return their pixels too; files are decoded once.
+@dataclass(frozen=True)
+class Loaded:
+    """A batch with all that is made of it while it is decoded.
+
+    Attributes
+    ----------
+    images : torch.Tensor or None
+        (n, C, H, W) float32 as :meth:`ImageSource.load` gives them; None where :meth:`ImageSource.prepare` makes them
+        of `decoded` in one pass, best right before they are used: they are four times as large, and new in the cache.
+    decoded : sequence of numpy.ndarray
+        The pixels of each.
+    prints : Prints
+    """
+
+    images: torch.Tensor | None
+    decoded: Sequence[np.ndarray]
+    prints: Prints
+
+
+def load_with_prints(source: ImageSource, rows: np.ndarray, encoded: Sequence[bytes | None]) -> Loaded:
+    """Load images as :meth:`ImageSource.load` does, with their pixels and prints; files are decoded once.
 
     `encoded` is what :meth:`ImageSource.read_bytes` returned of them.
     """
-    apart = source.decode_bytes(rows, encoded)
-    decoded: Any = np.stack(apart) if len({image.shape for image in apart}) == 1 else apart
-    if type(source).load is ImageSource.load:
-        return source.prepare(rows, decoded), decoded
-    return source.load(rows), decoded
+    decoded: Any = _together(source, rows, encoded)
+    prints = prints_of(decoded)
+    if type(source).load is not ImageSource.load:
+        return Loaded(source.load(rows), decoded, prints)
+    transform, together = source.transform, isinstance(decoded, np.ndarray)
+    if together and isinstance(transform, Transform) and transform.is_one_pass(decoded):
+        return Loaded(None, decoded, prints)
+    return Loaded(source.prepare(rows, decoded), decoded, prints)
+
+
+def _together(
+    source: ImageSource, rows: np.ndarray, encoded: Sequence[bytes | None]
+) -> np.ndarray | list[np.ndarray]:
+    """Decode images, those of one size into one array."""
+    first = source.decode_bytes(rows[:1], encoded[:1])[0]
+    room = np.empty((len(rows), *first.shape), first.dtype)
+    places = list(room)
+    decoded = [first, *source.decode_bytes(rows[1:], encoded[1:], places[1:])]
+    if any(image.shape != first.shape or image.dtype != first.dtype for image in decoded):
+        return decoded
+    for place, image in zip(places, decoded):
+        if image is not place:
+            place[...] = image
+    return room
 
 
 def difference_hash(thumbnail: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +63,13 @@ class Subset(ImageSource):
         return self.source.read_bytes(self.rows[np.asarray(indices, np.int64)])
 
     def decode_bytes(
-        self, indices: Sequence[int] | np.ndarray, encoded: Sequence[bytes | None]
+        self,
+        indices: Sequence[int] | np.ndarray,
+        encoded: Sequence[bytes | None],
+        into: Iterable[np.ndarray | None] = repeat(None),
     ) -> list[np.ndarray]:
         """Decode images; see :meth:`ImageSource.decode_bytes`."""
-        return self.source.decode_bytes(self.rows[np.asarray(indices, np.int64)], encoded)
+        return self.source.decode_bytes(self.rows[np.asarray(indices, np.int64)], encoded, into)
 
     def load(self, indices: Iterable[int]) -> torch.Tensor:
         """Decode and transform images as the source does; see :meth:`ImageSource.load`."""

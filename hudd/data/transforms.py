@@ -114,6 +114,10 @@ class Transform(TransformSettings):
             values /= np.asarray(self.std, dtype=np.float32).reshape(-1, 1, 1)
         return torch.from_numpy(values)
 
+    def is_one_pass(self, images: np.ndarray) -> bool:
+        """Say whether :meth:`many` takes one pass of the compiled core over such images."""
+        return not self.grayscale and self.resize in (None, images.shape[1:3]) and is_taken(images)
+
     def _coloured(self, images: np.ndarray) -> np.ndarray:
         if self.grayscale is False and images.ndim == 3:
             return np.repeat(images[..., None], 3, axis=3)

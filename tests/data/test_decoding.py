@@ -112,6 +112,18 @@ def test_what_is_cut_off_or_damaged_ends_in_the_same(progressive):
         assert outcome(one, "simplejpeg") == outcome(one, "pillow")
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("height", [30, 31])
+def test_pixels_that_fit_are_decoded_where_they_are_wanted(mode, height):
+    content = encoded(drawn(30, 40, mode))
+    into = np.full((height, 40, 3), 7, np.uint8)
+    found = decode(content, "'x'", decoder="simplejpeg", into=into)
+    np.testing.assert_array_equal(found, by_pillow(content))
+    fits = mode != "CMYK" and height == 30
+    assert (found is into) == fits
+    assert fits or (into == 7).all()
+
+
 def test_sixteen_bits_are_refused():
     deep = encoded(Image.fromarray(np.full((4, 5), 3000, np.uint16)), "PNG")
     for decoder in ("pillow", "simplejpeg"):

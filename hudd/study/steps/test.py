@@ -19,7 +19,7 @@ from hudd.data import ImageSource
 from hudd.data.decoding import decoder_version
 from hudd.data.identifiers import Identifiers
 from hudd.data.loader import loaded_ahead
-from hudd.data.prints import load_with_pixels, prints_of
+from hudd.data.prints import Loaded, load_with_prints
 from hudd.errors import HuddError, UsageError
 from hudd.parts import ATTRIBUTES, TASKS
 from hudd.progress import progress
@@ -169,12 +169,11 @@ def _outputs(
     kept: list[dict[str, np.ndarray]] = []
     measure = _measurer(inputs, source)
 
-    def load(rows: np.ndarray) -> tuple[torch.Tensor, dict[str, np.ndarray]]:
+    def load(rows: np.ndarray) -> tuple[Loaded, dict[str, np.ndarray]]:
         encoded = source.read_bytes(rows)
-        images, decoded = load_with_pixels(source, rows, encoded)
-        prints = prints_of(decoded)
-        found = {"pixels": prints.pixels, "thumbnail": prints.thumbnail}
-        return images, found | ({"attributes": measure(rows, encoded, decoded)} if measuring else {})
+        loaded = load_with_prints(source, rows, encoded)
+        found = {"pixels": loaded.prints.pixels, "thumbnail": loaded.prints.thumbnail}
+        return loaded, found | ({"attributes": measure(rows, encoded, loaded.decoded)} if measuring else {})
 
     with (
         progress(f"{split} set", sum(stop - start for start, stop in ranges)) as advance,
@@ -182,11 +181,12 @@ def _outputs(
         contracting(inputs.settings.arithmetic),
         shards.written_behind() as writing,
     ):
-        for rows, (images, found) in loaded_ahead(load, parts, inputs.settings.workers):
+        for rows, (loaded, found) in loaded_ahead(load, parts, inputs.settings.workers):
             kept.append(found)
+            images = source.prepare(rows, loaded.decoded) if loaded.images is None else loaded.images
             output = inputs.model.module(images.to(inputs.device))
-            bad = ~torch.isfinite(output).flatten(1).all(dim=1)
-            if bad.any():
+            if not torch.isfinite(output).all():
+                bad = ~torch.isfinite(output).flatten(1).all(dim=1)
                 path = source.paths[rows[int(bad.nonzero()[0])]]
                 raise HuddError(
                     f"the model's output for '{path}' is not finite; check its weights and the input's scale."
