@@ -198,8 +198,11 @@ class ImageSource(ABC):
 
     def prepare(self, indices: Sequence[int] | np.ndarray, decoded: Sequence[np.ndarray]) -> torch.Tensor:
         """Transform images that are decoded already; see :meth:`load`."""
-        if isinstance(self.transform, Transform) and len({pixels.shape for pixels in decoded}) == 1:
-            return self.transform.many(decoded if isinstance(decoded, np.ndarray) else np.stack(decoded))
+        if isinstance(self.transform, Transform):
+            if isinstance(decoded, np.ndarray):
+                return self.transform.many(decoded)
+            if len({pixels.shape for pixels in decoded}) == 1:
+                return self.transform.many(np.stack(decoded))
         images = [apply(self.transform, pixels, self.paths[row]) for row, pixels in zip(indices, decoded)]
         for row, image in zip(indices, images):
             if image.shape != images[0].shape:

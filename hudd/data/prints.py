@@ -42,7 +42,7 @@ class Prints:
 
 def prints_of(images: Sequence[np.ndarray]) -> Prints:
     """Return the prints of decoded images, each (H, W) or (H, W, 3) uint8."""
-    alike = len({image.shape for image in images}) == 1
+    alike = isinstance(images, np.ndarray) or len({image.shape for image in images}) == 1
     if alike and is_taken(stacked := np.asarray(images)):
         return Prints(*prints(stacked, ROWS, COLUMNS))
     pixels = np.array([_hash(image) for image in images], dtype=np.uint64).reshape(len(images), 2)
@@ -94,11 +94,11 @@ def _together(
     room = np.empty((len(rows), *first.shape), first.dtype)
     places = list(room)
     decoded = [first, *source.decode_bytes(rows[1:], encoded[1:], places[1:])]
-    if any(image.shape != first.shape or image.dtype != first.dtype for image in decoded):
+    elsewhere = [(place, image) for place, image in zip(places, decoded) if image is not place]
+    if any(image.shape != first.shape or image.dtype != first.dtype for _, image in elsewhere):
         return decoded
-    for place, image in zip(places, decoded):
-        if image is not place:
-            place[...] = image
+    for place, image in elsewhere:
+        place[...] = image
     return room
 
 
