@@ -27,6 +27,7 @@ FEATURES = Registry(
     {
         "relevance": "hudd.features.relevance:Heatmaps",
         "moments": "hudd.features.moments:Moments",
+        "moments-weighted": "hudd.features.moments:MomentsWeighted",
         "moments-2026": "hudd.features.moments:Moments2026",
         "activation": "hudd.features.activations:Activations",
         "transfer": "hudd.features.transfer:Backbone",

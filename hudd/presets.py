@@ -108,6 +108,7 @@ _MOMENTS = replace(  # chosen by failures of known causes, see docs/root-cause-q
     cluster_size=15,
     selection_factor=0.6,
 )
+_MOMENTS_WEIGHTED = replace(_MOMENTS, name="moments-weighted", features="moments-weighted")
 _MOMENTS_2026 = replace(_MOMENTS, name="moments-2026", features="moments-2026")
 _SAFE = replace(  # M. Attaoui et al., ACM TOSEM 32(3), 2023
     _HUDD,
@@ -119,7 +120,8 @@ _SAFE = replace(  # M. Attaoui et al., ACM TOSEM 32(3), 2023
     linkage_on="none",
 )
 PRESETS: dict[str, Preset] = {
-    preset.name: preset for preset in (_HUDD, _HUDD_2021, _MOMENTS, _MOMENTS_2026, _SAFE)
+    preset.name: preset
+    for preset in (_HUDD, _HUDD_2021, _MOMENTS, _MOMENTS_WEIGHTED, _MOMENTS_2026, _SAFE)
 }
 
 

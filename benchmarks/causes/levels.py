@@ -70,10 +70,10 @@ class _Given(Moments):
 class Source:
     """What the methods are made from, each made once."""
 
-    def __init__(self, problem: FieldProblem) -> None:
+    def __init__(self, problem: FieldProblem, kind: type[Moments] = Moments) -> None:
         self.problem = problem
         started = process_time()
-        extractor = Moments(problem.model, lambda most: ())
+        extractor = kind(problem.model, lambda most: ())
         extractor.prepare(as_inputs(problem.images[:2]))
 
         def parts(images: np.ndarray, target: np.ndarray) -> list[np.ndarray]:

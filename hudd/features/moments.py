@@ -82,6 +82,29 @@ def roughness(values: Tensor) -> Tensor:
     return torch.cat(found, 1)
 
 
+def weighted_moments(values: Tensor, weights: Tensor) -> Tensor:
+    """Return mean and standard deviation of every channel over space, where places count by their weight.
+
+    Parameters
+    ----------
+    values : Tensor, (N, C, ...)
+        Activations with at least one axis of space.
+    weights : Tensor, (N, C', ...)
+        Relevance at the same places; a place weighs the sum of its magnitudes. Where all are 0, so are the moments.
+
+    Returns
+    -------
+    Tensor, (N, 2 C) float32
+        The means, then the deviations.
+    """
+    share = weights.flatten(2).float().abs().sum(1, keepdim=True)
+    share = share / share.sum(2, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
+    flat = values.flatten(2).float()
+    mean = (share * flat).sum(2)
+    variance = (share * (flat - mean.unsqueeze(2)).square()).sum(2)
+    return torch.cat((mean, variance.sqrt()), 1)
+
+
 class Moments(Features):
     """Channel moments at the inputs of the layers with weights, against normal images, as layer ``moments``.
 
@@ -131,6 +154,7 @@ class Moments(Features):
     map_deviation = 0.5  # of the last activation, over that of all moments together
     trimmed = 0.25  # share of the normal images that is left out
     rough = True  # whether the roughness of activations is one of the moments
+    weighted = False  # whether moments of relevance give way to those of activations where the relevance is
 
     @classmethod
     def of(cls, subject: Subject) -> Extractor:
@@ -217,9 +241,16 @@ class Moments(Features):
         if self._activations is not None:
             activation = self._activations.attribute(inputs).layers
             values = [activation[name].float().movedim(axis, 1) for name, axis in axes]
-            rough = self.rough and all(value.ndim > 2 for value in values)
+            spatial = all(value.ndim > 2 for value in values)
+            if self.weighted and spatial:
+                parts = [
+                    weighted_moments(value, relevance[name].movedim(axis, 1))
+                    for value, (name, axis) in zip(values, axes)
+                ]
             parts += [
-                torch.cat((channel_moments(value), roughness(value)), 1) if rough else channel_moments(value)
+                torch.cat((channel_moments(value), roughness(value)), 1)
+                if self.rough and spatial
+                else channel_moments(value)
                 for value in values
             ]
             parts.append(functional.normalize(_coarse(values[-1]).flatten(1)))
@@ -276,6 +307,18 @@ class Moments2026(Moments):
     map_deviation = 1.0
     trimmed = 0.0
     rough = False
+
+
+class MomentsWeighted(Moments):
+    """Moments of activations over all places, and with each place weighted by its relevance; no map.
+
+    What is in the image but not used has little relevance, and what is around it counts as little: features for causes
+    that are a matter of use, see docs/root-cause-quality.md. Where layers have no places, or activations cannot be
+    read, the moments of relevance stay.
+    """
+
+    map_deviation = 0.0
+    weighted = True
 
 
 def _all(output: Any) -> Any:

@@ -161,7 +161,7 @@ class StudySettings:
         DEFAULT_PRESET,
         help="How the method is run: moments (default), channel moments of all layers; hudd, heatmaps of the tightest "
         "layer, as in the paper; hudd-2021, its authors' code; safe, transfer features by density; moments-2026, "
-        "the first form of moments",
+        "the first form of moments; moments-weighted, for causes that are a matter of what the DNN uses",
         steps=("heatmaps", "cluster", "select"),
         choices=PRESETS,
         metavar="NAME",

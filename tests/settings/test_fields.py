@@ -61,7 +61,7 @@ def made(**choices):
         (made, {"budget": 0}, "budget is 0; give a whole number of at least 1."),
         (made, {"factor": 0.0}, "factor is 0.0; give a finite number above 0."),
         (made, {"pool": "max"}, "pool is 'max'; choose one of: none, channel, space."),
-        (made, {"preset": "best"}, "preset is 'best'; choose one of: hudd, hudd-2021, moments, moments-2026, safe."),
+        (made, {"preset": "best"}, "preset is 'best'; choose one of: hudd, hudd-2021, moments, "),
         (made, {"compression": "rar"}, "compression is 'rar'; choose one of: none, gzip, lzf, zstd, lz4, blosc2, bits"),
         (made, {"modes": ("hudd", "best")}, "modes is 'best'; choose one of: none, hudd, random, entropy, bl1, bl2"),
         (made, {"strategy": "bl1"}, "strategy is 'bl1'; choose one of: hudd, random, entropy, hybrid, mar"),
