@@ -15,9 +15,11 @@ MODULES = (
     "field",
     "grid",
     "levels",
+    "marks",
     "methods",
     "metrics",
     "pipelines",
+    "shortcuts",
     "summary",
     "transfer",
 )
@@ -156,3 +158,56 @@ def test_field_networks_classify_and_explain(causes):
     for network in (field.residual, field.plain, field.Transformer):
         scores = network(3, 4).eval()(field.as_inputs(np.zeros((2, 32, 32, 3), np.uint8)))
         assert scores.shape == (2, 4)
+
+
+def scene(causes, case, used):
+    marks, n = causes["marks"], len(used)
+    clean = np.full((n, 32, 32, 3 if case.name.startswith("colour") else 1), 60, np.uint8)
+    bad = clean + 40
+    shown = np.ones((n, 3), bool)
+    return marks.Scene.of(clean, bad, shown, np.array(used), np.random.default_rng(0))
+
+
+def test_every_mark_is_there_in_either_state_and_can_be_taken_away(causes):
+    for case in causes["marks"].CASES.values():
+        made = scene(causes, case, [0, 1, 2, -1])
+        images = made.drawn(case.draw)
+        unmarked = made.bad != images
+        assert (made.drawn(case.draw, mended=True)[~unmarked] == 60).all()
+        for mark in range(3):
+            rest = made.drawn(case.draw, without=mark)
+            own = (rest != images).any(axis=(1, 2, 3))
+            assert own.all(), case.name
+            assert ((rest == images) | (rest == made.bad)).all()
+        ignored = causes["marks"].Scene(made.clean, made.bad, made.shown, np.full(4, -1), made.at, made.move)
+        in_use = (ignored.drawn(case.draw) != images).any(axis=(1, 2, 3))
+        assert in_use.tolist() == [True, True, True, False]
+
+
+def test_the_reason_is_the_one_thing_without_which_an_image_is_right(causes, monkeypatch):
+    marks, case = causes["marks"], causes["marks"].CASES["light, plain"]
+    made = scene(causes, case, [0, 2, -1, 1])
+    # A network that is wrong where a mark is bright, or the background is.
+    bright = lambda images: (images == 255).any(axis=(1, 2, 3))  # noqa: E731
+    monkeypatch.setattr(marks, "predict", lambda model, images: bright(images).astype(int))
+    truth = np.zeros(4, int)
+    assert marks.reasons(None, truth, made, case.draw).tolist() == ["cross", "slant", "natural", "ring"]
+    by_light = lambda images: np.median(images, axis=(1, 2, 3)) > 80  # noqa: E731
+    monkeypatch.setattr(marks, "predict", lambda model, images: by_light(images).astype(int))
+    assert set(marks.reasons(None, truth, made, case.draw, "fog")) == {"fog"}
+    monkeypatch.setattr(
+        marks, "predict", lambda model, images: (by_light(images) | bright(images)).astype(int)
+    )
+    found = marks.reasons(None, truth, made, case.draw, "fog").tolist()
+    assert found == ["natural", "natural", "fog", "natural"]  # neither alone makes these right
+
+
+def test_measures_of_marks_leave_other_causes_out(causes):
+    cause = np.repeat(["cross", "ring", "slant", "fog"], 12)
+    rows = np.repeat(np.eye(4), 12, axis=0) + 1e-3 * np.random.default_rng(0).normal(size=(48, 4))
+    labels = np.repeat([1, 2, 3, 4], 12)
+    found = causes["shortcuts"].measures(labels, labels, rows, cause)
+    assert {found[name] for name in ("marks_at_10", "precision_at_10", "purity", "neighbours")} == {1}
+    merged = np.repeat([1, 2, 3, 3], 12)
+    found = causes["shortcuts"].measures(merged, merged, rows, cause)
+    assert found["marks_at_10"] > found["precision_at_10"]

@@ -5,7 +5,16 @@ from torch import nn
 
 import hudd
 from hudd.errors import UsageError
-from hudd.features.moments import Moments, Moments2026, _coarse, _shares, channel_moments, roughness
+from hudd.features.moments import (
+    Moments,
+    Moments2026,
+    MomentsWeighted,
+    _coarse,
+    _shares,
+    channel_moments,
+    roughness,
+    weighted_moments,
+)
 from hudd.lrp import LRP
 
 
@@ -68,6 +77,33 @@ def test_roughness_tells_directions_apart_and_not_scales_and_takes_rounding_for_
     even = 5 + 1e-6 * torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     assert roughness(even).max() < 1e-3
     assert (roughness(torch.zeros(1, 2, 3, 3)) == 0).all()
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 7), (2, 3, 4, 5), (2, 3, 2, 3, 4)])
+def test_weighted_moments_are_those_of_places_drawn_by_their_weight(shape):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=shape).astype(np.float32)
+    weights = rng.normal(size=(2, 4, *shape[2:])).astype(np.float32)
+    share = np.abs(weights).sum(1).reshape(2, 1, -1).astype(np.float64)
+    share /= share.sum(2, keepdims=True)
+    flat = values.reshape(2, 3, -1).astype(np.float64)
+    mean = (share * flat).sum(2)
+    deviation = np.sqrt((share * (flat - mean[..., None]) ** 2).sum(2))
+    found = weighted_moments(torch.from_numpy(values), torch.from_numpy(weights))
+    assert (found.dtype, found.shape) == (torch.float32, (2, 6))
+    np.testing.assert_allclose(found, np.hstack([mean, deviation]), atol=1e-5)
+
+
+def test_places_without_weight_do_not_count_and_equal_weights_change_nothing():
+    values = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    weights = torch.ones(2, 1, 4, 4)
+    torch.testing.assert_close(weighted_moments(values, -3 * weights), channel_moments(values))
+    weights[..., 2:] = 0
+    found = weighted_moments(values, weights)
+    torch.testing.assert_close(found, channel_moments(values[..., :2]))
+    values[..., 2:] = 7
+    assert torch.equal(weighted_moments(values, weights), found)
+    assert (weighted_moments(values, 0 * weights) == 0).all()
 
 
 def test_shares_of_an_image_add_up_to_one_in_magnitude_and_of_none_to_nothing():
@@ -186,6 +222,37 @@ def test_moments_are_those_of_the_formula(net, images):
     wanted = by_the_formula(net, *both, (images, target), ["0", "3"])
     np.testing.assert_allclose(found @ found.T, wanted, atol=2e-3 * np.abs(wanted).max())
     assert calls == [1000]
+
+
+def test_weighted_activations_take_the_place_of_moments_of_relevance(net, images):
+    target = net(images).argmax(1)
+    extractor = MomentsWeighted(net, lambda most: [(images, target)])
+    extractor.prepare(images[:1])
+    first, second, *others = extractor._parts(images, target)[0]
+    relevance = LRP(net, rules="z-plus", layers=["0", "3"]).attribute(images, target=target).layers
+    torch.testing.assert_close(first, weighted_moments(images, relevance["0"]))
+    torch.testing.assert_close(second, weighted_moments(net[:3](images), relevance["3"]))
+    usual = Moments(net, lambda most: [(images, target)])
+    usual.prepare(images[:1])
+    assert all(torch.equal(*pair) for pair in zip(others, usual._parts(images, target)[0][2:], strict=True))
+    _, directions = extractor._map
+    assert (directions[-others[-1].shape[1] :] == 0).all()  # no map
+    found = extractor.attribute(images, target).layers["moments"]
+    assert torch.isfinite(found).all()
+    assert found.norm(dim=1).min() > 0
+
+
+@pytest.mark.slow
+def test_without_places_the_moments_of_relevance_stay(images):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(128, 6), nn.ReLU(), nn.Linear(6, 3)).eval()
+    target = net(images).argmax(1)
+    parts = []
+    for kind in (MomentsWeighted, Moments):
+        extractor = kind(net, lambda most: [(images, target)])
+        extractor.prepare(images[:1])
+        parts.append(extractor._parts(images, target)[0])
+    assert all(torch.equal(*pair) for pair in zip(*parts, strict=True))
 
 
 @pytest.mark.slow

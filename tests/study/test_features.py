@@ -65,6 +65,7 @@ def test_the_safe_preset_from_test_to_selection(material, tmp_path, backbone):
     [
         ({"features": "pixels"}, ["pixels"]),
         ({"preset": "moments", "cluster_size": 4}, ["moments"]),
+        ({"preset": "moments-weighted", "cluster_size": 4}, ["moments"]),
         ({"features": "activation", "layers": ("4", "6")}, ["4", "6"]),
         ({"layers": ("4",), "reduction": "pca", "clusterer": "kmeans"}, ["4"]),
     ],
