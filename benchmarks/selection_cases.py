@@ -318,14 +318,14 @@ CASES = {
     "MNIST, residual": Case(_mnist, _own("grey_residual"), 10, {"epochs": 4}),
     "eyes, plain": Case(_eyes, _own("eyes_plain"), 12, {"epochs": 3}),
     "eyes, residual": Case(_eyes, _own("eyes_residual"), 12, {"epochs": 3}),
-    "traffic lights, plain": Case(_lights, _own("lights_plain"), 12, {"epochs": 5}),
-    "traffic lights, residual": Case(_lights, _own("lights_residual"), 12, {"epochs": 5}),
+    "traffic lights, plain": Case(_lights, _own("lights_plain"), 12, {"epochs": 5, "lr": 0.01}),
+    "traffic lights, residual": Case(_lights, _own("lights_residual"), 12, {"epochs": 5, "lr": 0.01}),
     "traffic signs, cnn45": Case(
         _signs, str(ROOT / "examples/gtsrb/model.py:cnn45"), 0,
-        {"epochs": 4, "optimizer": "adam", "lr": 3e-4}, _after_convolutions,
+        {"epochs": 4, "optimizer": "adam", "lr": 5e-5}, _after_convolutions,
     ),
     "natural images, EfficientNet-Lite0": Case(
-        _natural, _own("natural"), 30, {"epochs": 10, "optimizer": "adam", "lr": 1e-3}, _last_layer
+        _natural, _own("natural"), 30, {"epochs": 10, "optimizer": "adam", "lr": 3e-4}, _last_layer
     ),
 }  # fmt: skip
 

@@ -42,12 +42,16 @@ class Preset:
         Upper end of the range of k; the lower end is 2 and never more than half of the errors.
     cluster_size : int or None
         Errors of a cluster on average, where their number and not the knee says how many clusters there are.
+    strategy : str
+        How improvement images are selected, see :data:`hudd.selection.STRATEGIES`.
     selection_factor : float
         Unsafe images asked for per member of a cluster.
     distance_cap : float or None
         Images farther than this from every cluster are never selected.
     bagging : {"exact", "hudd-2021"}
         How the unsafe set is balanced for retraining.
+    trusted : float
+        Share of the improvement images whose predicted classes are labels of the retraining.
     """
 
     name: str
@@ -62,9 +66,11 @@ class Preset:
     layer_choice: Literal["scaled", "raw"]
     max_clusters: int
     cluster_size: int | None
+    strategy: str
     selection_factor: float
     distance_cap: float | None
     bagging: Literal["exact", "hudd-2021"]
+    trusted: float
 
 
 DEFAULT_BACKBONE = "torchvision:vgg16"
@@ -83,9 +89,11 @@ _HUDD = Preset(
     layer_choice="scaled",
     max_clusters=500,
     cluster_size=None,
+    strategy="hudd",
     selection_factor=0.3,
     distance_cap=None,
     bagging="exact",
+    trusted=0.5,
 )
 _HUDD_2021 = replace(
     _HUDD,
@@ -97,6 +105,7 @@ _HUDD_2021 = replace(
     layer_choice="raw",
     distance_cap=1000.0,
     bagging="hudd-2021",
+    trusted=0.0,
 )
 _MOMENTS = replace(  # chosen by failures of known causes, see docs/root-cause-quality.md
     _HUDD,
@@ -106,10 +115,11 @@ _MOMENTS = replace(  # chosen by failures of known causes, see docs/root-cause-q
     features="moments",
     max_clusters=50,
     cluster_size=15,
+    strategy="by-cause",  # chosen on judge sets, see docs/selection-and-retraining.md
     selection_factor=0.6,
 )
 _MOMENTS_WEIGHTED = replace(_MOMENTS, name="moments-weighted", features="moments-weighted")
-_MOMENTS_2026 = replace(_MOMENTS, name="moments-2026", features="moments-2026")
+_MOMENTS_2026 = replace(_MOMENTS, name="moments-2026", features="moments-2026", strategy="hudd")
 _SAFE = replace(  # M. Attaoui et al., ACM TOSEM 32(3), 2023
     _HUDD,
     name="safe",

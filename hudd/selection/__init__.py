@@ -16,7 +16,15 @@ from hudd.selection.labels import (
     import_labels,
     label_studio_interface,
 )
-from hudd.selection.strategies import check_strategies, strategies, strategies_of, unsafe_set
+from hudd.selection.strategies import (
+    check_strategies,
+    selected,
+    strategies,
+    strategies_of,
+    unsafe_set,
+    with_clusters,
+)
+from hudd.selection.trusted import select_trusted
 from hudd.selection.uncertain import select_class_balanced, select_entropy, select_margin
 from hudd.selection.unsafe import UnsafeSet, cluster_budgets, select_unsafe, share_out, shuffled_order
 
@@ -54,12 +62,15 @@ __all__ = [
     "select_for_cause",
     "select_margin",
     "select_random",
+    "select_trusted",
     "select_typical",
     "select_unsafe",
+    "selected",
     "share_out",
     "shuffled_order",
     "smart_bagging",
     "strategies",
     "strategies_of",
     "unsafe_set",
+    "with_clusters",
 ]

@@ -1,7 +1,7 @@
-"""Selections by root cause: labels for each cause by its share of the failures, inside it uncertain and unlike images.
+"""Selections by root cause: labels for each cause by its share of the failures, inside it doubtful and unlike images.
 
-The clusters say which images show a cause, the entropy where the DNN is unsure, k-means on features of the last layer
-which images are unlike.
+The clusters say which images show a cause; the doubt, made of failures on test images with like heatmaps and of the
+entropy, where the DNN is likely to fail; k-means on features of the last layer which images are unlike.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from hudd.selection.unsafe import share_out
 
 
 def select_by_cause(candidates: Candidates, budget: int, *, seed: int = 0) -> np.ndarray:
-    """Choose uncertain and unlike images, for every cause in proportion to its errors, the rest wherever they are.
+    """Choose doubtful and unlike images, for every cause in proportion to its errors, the rest wherever they are.
 
-    Of the 4 x `budget` images of the highest entropy, one of each group that looks alike is kept. Those within a
-    cause's reach are clustered by k-means into as many clusters as its share of the budget, and the image nearest to
-    each centre is chosen. What the causes do not use goes in the same way to all images that are left.
+    Of the 4 x `budget` images of the highest :attr:`Candidates.doubt`, one of each group of look-alikes is kept. Those
+    within a cause's reach are clustered by k-means into as many clusters as its share of the budget, and the image
+    nearest to each centre is chosen. What the causes do not use goes in the same way to all images that are left.
 
     Parameters
     ----------
@@ -42,15 +42,14 @@ def select_by_cause(candidates: Candidates, budget: int, *, seed: int = 0) -> np
     UsageError
         If the budget exceeds the images, or an entropy is not a number.
     """
-    entropy = candidates.entropy
-    check_budget(budget, len(entropy))
-    order = select_entropy(entropy, len(entropy), seed=seed)
-    uncertain = candidates.unlike(order[: AS_MANY * budget])
+    check_budget(budget, len(candidates))
+    order = select_entropy(candidates.doubt, len(candidates), seed=seed)
+    doubtful = candidates.unlike(order[: AS_MANY * budget])
     chosen = np.empty(0, np.int64)
     cause = candidates.nearest_cause
     for number, share in _shares(candidates, budget).items():
-        chosen = np.append(chosen, _spread(candidates, uncertain[cause[uncertain] == number], share, seed))
-    left = uncertain[~np.isin(uncertain, chosen)]
+        chosen = np.append(chosen, _spread(candidates, doubtful[cause[doubtful] == number], share, seed))
+    left = doubtful[~np.isin(doubtful, chosen)]
     chosen = np.append(chosen, _spread(candidates, left, budget - len(chosen), seed))
     rest = order[~np.isin(order, chosen)]  # where too many images look alike
     return np.append(chosen, rest[: budget - len(chosen)])

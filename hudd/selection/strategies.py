@@ -82,7 +82,7 @@ def typical(candidates: Candidates, budget: int, *, seed: int) -> np.ndarray:
 
 
 def by_cause(candidates: Candidates, budget: int, *, seed: int) -> np.ndarray:
-    """Uncertain and unlike images, for every cause in proportion to its errors."""
+    """Doubtful and unlike images, for every cause in proportion to its errors."""
     return select_by_cause(candidates, budget, seed=seed)
 
 
@@ -163,16 +163,18 @@ def selected(name: str, candidates: Candidates, budget: int, *, seed: int) -> Un
 
 
 def unsafe_set(name: str, candidates: Candidates, budget: int, *, seed: int) -> UnsafeSet:
-    """Select images and list each with a cluster: the one that it was chosen for, or else the closest.
+    """Select images and list each with a cluster, see :func:`selected` and :func:`with_clusters`."""
+    return with_clusters(selected(name, candidates, budget, seed=seed), name, candidates)
+
+
+def with_clusters(found: UnsafeSet | Drawn, name: str, candidates: Candidates) -> UnsafeSet:
+    """List each image that the strategy called `name` selected with a cluster: its own, or else the closest.
 
     Raises
     ------
     UsageError
         If the strategy pays for one image more than once: such strategies are there to be compared.
-    HuddError
-        As :func:`selected`.
     """
-    found = selected(name, candidates, budget, seed=seed)
     if isinstance(found, UnsafeSet):
         return found
     rows = found.labelled

@@ -243,13 +243,13 @@ class StudySettings:
         metavar="FILE",
         path=True,
     )
-    strategy: str = _selection(
-        "hudd",
-        help="How images are selected: hudd (default), those closest to the clusters; hybrid, those within the "
-        "clusters' reach, drawn by uncertainty; entropy, margin and class-balanced-entropy, the most uncertain; "
-        "entropy-kmeans and badge, uncertain and unlike ones; by-cause, such ones for each cause; core-set and "
-        "typiclust, those that cover or typify the others; cause, for --cause; given, for --images; random; or "
-        "package.module:factory",
+    strategy: str | None = _selection(
+        None,
+        help="How images are selected: by-cause (default with preset moments), for each cause those that are likely to "
+        "be wrong, and unlike; hudd (default with other presets), those closest to the clusters; hybrid, those within "
+        "the clusters' reach, drawn by uncertainty; entropy, margin and class-balanced-entropy, the most uncertain; "
+        "entropy-kmeans and badge, uncertain and unlike ones; core-set and typiclust, those that cover or typify the "
+        "others; cause, for --cause; given, for --images; random; or package.module:factory",
         choices=SELECTING,
         metavar="NAME",
     )
@@ -262,6 +262,13 @@ class StudySettings:
     )
     training: dict[str, Any] = _retraining(
         default_factory=dict, help="Fields of hudd.retraining.TrainingConfig", option=None
+    )
+    trusted: float | None = _retraining(
+        None,
+        help="Share of the improvement images, those of each predicted class that the DNN is least likely to be wrong "
+        "about, that are retrained on with this class as their label, so that fewer correct predictions are lost; by "
+        "default 0.5 of classes, with preset hudd-2021 none",
+        bounds=Range(least=0, most=1),
     )
     runs: int = _retraining(
         1,

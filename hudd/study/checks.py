@@ -114,7 +114,7 @@ def check_severity(inputs: Inputs) -> None:
                 )
 
 
-_BY_ENTROPY = ("entropy", "entropy-kmeans", "class-balanced-entropy", "by-cause")
+_BY_ENTROPY = ("entropy", "entropy-kmeans", "class-balanced-entropy")
 _BY_PROBABILITIES = ("margin", "badge")
 
 
@@ -123,12 +123,12 @@ def check_strategies(inputs: Inputs) -> None:
     task = inputs.task
     lacking = [] if task.has_entropy else [*_BY_ENTROPY]
     lacking += [] if "margin" in task.columns else [*_BY_PROBABILITIES]
-    for name in (inputs.settings.strategy, *inputs.settings.modes):
+    for name in (inputs.settings.effective_strategy, *inputs.settings.modes):
         if name in lacking:
             needed = "probabilities" if name in _BY_ENTROPY else "the probabilities of classes"
             raise UsageError(
-                f"strategy '{name}' needs {needed}, and a task of {inputs.task_name} has none; choose hudd, hybrid, "
-                "core-set, typiclust or random, or give a function of your own as package.module:function."
+                f"strategy '{name}' needs {needed}, and a task of {inputs.task_name} has none; choose hudd, by-cause, "
+                "hybrid, core-set, typiclust or random, or give a function of your own as package.module:function."
             )
 
 

@@ -111,3 +111,11 @@ def test_a_cause_that_is_not_there_is_named():
         select_for_cause(candidates(), 3, 5)
     with pytest.raises(UsageError, match="401 images were asked for"):
         select_by_cause(candidates(), 401)
+
+
+def test_images_like_failures_come_first():
+    known = candidates()
+    likely = np.arange(len(known)) < 100
+    found = replace(known, estimate=lambda: np.where(likely, 0.9, 0.01))
+    assert likely[select_by_cause(found, 20)].all()
+    assert not likely[select_by_cause(known, 20)].all()

@@ -16,7 +16,14 @@ from hudd.errors import HuddError, UsageError
 from hudd.progress import progress
 from hudd.retraining import CachedImages, Retraining, compare_answers, predict, retrain
 from hudd.retraining.prediction import Predictions
-from hudd.selection import STRATEGIES, balance, shuffled_order, smart_bagging, strategies_of
+from hudd.selection import (
+    STRATEGIES,
+    balance,
+    select_trusted,
+    shuffled_order,
+    smart_bagging,
+    strategies_of,
+)
 from hudd.store import drop, sweep, write_dataset
 from hudd.study.fingerprint import digest
 from hudd.study.inputs import Inputs
@@ -45,9 +52,10 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
         )
     bags = _bags(inputs, journal)
     journal.lead(lambda: _check_labels(inputs, [rows for pair in bags.values() for rows in pair]))
+    trusted = _trusted(inputs, journal)
     images = {split: CachedImages(inputs.source(split)) for split in _read(inputs)}
     for (mode, number), (labelled, rows) in bags.items():
-        _one(inputs, journal, images, mode, number, labelled, rows)
+        _one(inputs, journal, images, mode, number, labelled, rows, trusted)
     stale = {
         f"{mode}/{number}"
         for mode, found in inputs.results.retraining.items()
@@ -86,7 +94,9 @@ def _fingerprint(inputs: Inputs, mode: str, seed: int, rows: np.ndarray) -> str:
     data = [test.fingerprint(inputs, split) for split in _read(inputs)]
     later = {"average", "interpolate"} - set(given)  # not given: the algorithm's version says what was done
     how = {name: value for name, value in config.describe().items() if name not in later}
-    return digest("retrain", mode, data, how, seed, rows, results.labels[rows], results.clusters.label)
+    asked = [] if inputs.settings.trusted is None else [inputs.settings.trusted]
+    clusters = results.clusters.label
+    return digest("retrain", mode, data, how, seed, rows, results.labels[rows], clusters, *asked)
 
 
 def _bags(inputs: Inputs, journal: Journal) -> dict[tuple[str, int], tuple[np.ndarray, np.ndarray]]:
@@ -148,9 +158,11 @@ def bag(inputs: Inputs, journal: Journal, mode: str, seed: int) -> tuple[np.ndar
         own = smart_bagging(
             select.read_closest(inputs.results), unsafe, factor=factor, order=order, seed=seed
         )
-    else:
+    elif select.is_balanced(inputs.results):
         own = balance(unsafe, seed=seed)
-    if mode == settings.strategy:
+    else:
+        own = unsafe.image  # each once: repeated, they make more correct predictions regress
+    if mode == settings.effective_strategy:
         return unsafe.image, own
     known = select.candidates_of(inputs, journal, select.read_closest(inputs.results))
     known = replace(known, correct=improvement.prediction == inputs.results.labels)
@@ -158,12 +170,23 @@ def bag(inputs: Inputs, journal: Journal, mode: str, seed: int) -> tuple[np.ndar
     return others[mode](seed)
 
 
+def _trusted(inputs: Inputs, journal: Journal) -> np.ndarray:
+    """Rows of the improvement set whose predicted classes are labels of the retraining."""
+    share = inputs.settings.effective_trusted
+    if not (share and inputs.task.has_classes):
+        return np.empty(0, np.int64)
+    known = select.candidates_of(inputs, journal, select.read_closest(inputs.results))
+    return select_trusted(known.doubt, inputs.results.split("improvement").prediction, share)
+
+
 def rows_to_label(inputs: Inputs, journal: Journal) -> np.ndarray:
     """Rows of the improvement set that need a label for all that is to be retrained by, the selection first."""
     settings = inputs.settings
     parts = [inputs.results.selection.image]
     for mode in settings.compared:
-        seeds = range(settings.seed, settings.seed + settings.runs) if mode != settings.strategy else ()
+        seeds = (
+            range(settings.seed, settings.seed + settings.runs) if mode != settings.effective_strategy else ()
+        )
         parts += [bag(inputs, journal, mode, seed)[0] for seed in seeds]
     return np.array(list(dict.fromkeys(np.concatenate(parts).tolist())), np.int64)
 
@@ -195,6 +218,7 @@ def _one(
     number: int,
     labelled: np.ndarray,
     rows: np.ndarray,
+    trusted: np.ndarray,
 ) -> None:
     label = STRATEGIES.label(mode)
     key, started, seed = f"{label}/{number}", time.perf_counter(), inputs.settings.seed + number
@@ -224,6 +248,7 @@ def _one(
             rows,
             config,
             seed=seed,
+            trusted=np.setdiff1d(trusted, labelled),
             train_labels=task.targets(inputs.source("train"), results.split("train").label),
             improvement_labels=task.targets(inputs.source("improvement"), results.labels),
             test=images["test"],
@@ -241,6 +266,7 @@ def _one(
             drop(h5, [f"retraining/{key}"])
             group = h5.create_group(f"retraining/{key}")
             group.attrs.update(seed=seed, labelled=len(np.unique(labelled)))
+            group.attrs["trusted"] = len(np.setdiff1d(trusted, labelled))
             _write(group, found, rows, weights)
             _write_off(group, inputs, "test", found.answers)
             _write_judged(group, inputs, judged)
@@ -324,7 +350,7 @@ STEP = Step(
     name="retrain",
     requires=("select", "test/test", "test/train", "test/improvement", "test/judge"),
     outputs={"retrain": ("retraining",)},
-    version=2,  # 2: weights are averaged over the last steps and drawn back towards those before
+    version=3,  # 2: weights are averaged, and drawn back towards those before; 3: trusted predictions are labels
     run=run,
     fingerprint=fingerprints,
     possible=_possible,

@@ -21,7 +21,8 @@ from hudd.selection import (
     UnsafeSet,
     cluster_budgets,
     listed_images,
-    unsafe_set,
+    selected,
+    with_clusters,
 )
 from hudd.store import ShardSet, read_whole, write_dataset
 from hudd.study.fingerprint import digest
@@ -36,12 +37,12 @@ from hudd.study.steps import doubt, embedding, nearest
 def fingerprint(inputs: Inputs) -> str:
     """Everything that the selection depends on."""
     chosen = inputs.settings
-    how: list[Any] = [chosen.preset, chosen.factor, chosen.budget, chosen.seed, chosen.strategy]
-    if chosen.strategy == "cause":
+    how: list[Any] = [chosen.preset, chosen.factor, chosen.budget, chosen.seed, chosen.effective_strategy]
+    if chosen.effective_strategy == "cause":
         how.append(chosen.cause)
-    if chosen.strategy == "given":
+    if chosen.effective_strategy == "given":
         how.append(_given(inputs).tolist())
-    if (mark := STRATEGIES.mark(chosen.strategy)) is not None:
+    if (mark := STRATEGIES.mark(chosen.effective_strategy)) is not None:
         how.append(mark)
     return digest("select", nearest.fingerprint(inputs, "improvement"), how)
 
@@ -71,13 +72,16 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     candidates = replace(
         candidates_of(inputs, journal, closest), preset=settings.preset, shares=_shares(settings, closest)
     )
-    unsafe = unsafe_set(settings.strategy, candidates, _budget(settings, candidates), seed=settings.seed)
+    strategy = settings.effective_strategy
+    found = selected(strategy, candidates, _budget(settings, candidates), seed=settings.seed)
+    unsafe = with_clusters(found, strategy, candidates)
 
     def commit() -> None:
         with journal.committing("select", mark, started) as h5:
             journal.forget(h5, "select")
             journal.forget_after(h5, "select")
             _write(h5.create_group("selection"), unsafe, closest, shards, journal.path)
+            h5["selection"].attrs["balanced"] = isinstance(found, UnsafeSet)
         journal.keep_shards(shards.directory)
 
     journal.lead(commit)
@@ -88,9 +92,9 @@ def _budget(settings: Settings, candidates: Candidates) -> int:
     if settings.budget is not None:
         return settings.budget
     shares = candidates.shares or {}
-    if settings.strategy == "given" and candidates.given is not None:
+    if settings.effective_strategy == "given" and candidates.given is not None:
         return len(candidates.given)
-    if settings.strategy == "cause":
+    if settings.effective_strategy == "cause":
         own = set(candidates.labels[candidates.cause_of_error == candidates.target].tolist())
         return max(1, min(sum(share for cluster, share in shares.items() if cluster in own), len(candidates)))
     return min(sum(shares.values()), len(candidates))
@@ -144,6 +148,12 @@ def _shares(settings: Settings, closest: ClosestMembers) -> dict[int, int] | Non
     return dict(zip(closest.clusters.tolist(), cluster_budgets(closest.size, factor).tolist()))
 
 
+def is_balanced(results: Results) -> bool:
+    """Whether the images were selected for clusters, which then have equal shares of the bag."""
+    with results.file.reading() as h5:
+        return bool(h5["selection"].attrs.get("balanced", True))
+
+
 def read_closest(results: Results) -> ClosestMembers:
     """Return the distances that the selection was made from."""
     with results.file.reading() as h5:
@@ -183,6 +193,7 @@ STEP = Step(
     name="select",
     requires=("cluster", "test/improvement"),
     outputs={"select": ("selection",)},
+    version=2,  # 2: by-cause goes by the probability of failure too
     shards=("nearest", "doubt", "embedding"),
     run=run,
     fingerprint=lambda inputs, journal: {"select": fingerprint(inputs)},
