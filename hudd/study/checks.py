@@ -60,6 +60,11 @@ def check_training(inputs: Inputs) -> None:
     if unknown:
         allowed = ", ".join(TrainingConfig.__dataclass_fields__)
         raise UsageError(f"training option '{unknown[0]}' is unknown; choose among: {allowed}.")
+    if inputs.settings.trusted and not inputs.task.has_classes:
+        raise UsageError(
+            f"trusted is {inputs.settings.trusted}, but a task of {inputs.task_name} predicts no classes that could be "
+            "labels; leave it out."
+        )
     config = inputs.task.training(options)
     config.loss_function()
     if config.freeze:

@@ -124,20 +124,21 @@ def selection_table(study: Findings) -> pd.DataFrame:
 
 
 def retraining_table(study: Findings) -> pd.DataFrame:
-    """One row per retraining: mode, run, accuracy before and after, images improved and worsened; judge set first."""
+    """One row per retraining, judge set first: images labelled and trusted, accuracy, images improved and worsened."""
     columns = ("accuracy_before", "accuracy_after", "improved", "worsened", "best_epoch")
     rows = [
         {
             "mode": mode,
             "run": number,
             "images": len(np.unique(run["bag"])),
+            "trusted": run.get("trusted", 0),  # absent before there were any
             **judged(run),
             **{c: run[c] for c in columns},
         }
         for mode, runs in study.retraining.items()
         for number, run in enumerate(runs)
     ]
-    return pd.DataFrame(rows, columns=None if rows else ["mode", "run", "images", *columns])
+    return pd.DataFrame(rows, columns=None if rows else ["mode", "run", "images", "trusted", *columns])
 
 
 def evaluation_table(study: Findings) -> pd.DataFrame:

@@ -30,6 +30,7 @@ CHANGES = {
     "budget": {"budget": 7},
     "strategy": {"strategy": "random"},
     "training": {"training": {"epochs": 1}},
+    "trusted": {"trusted": 0.25},
     "runs": {"runs": 2},
     "modes": {"modes": ("hudd", "random")},
     "angles": {"angles": {"width": 360}},

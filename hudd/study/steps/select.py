@@ -21,6 +21,7 @@ from hudd.selection import (
     UnsafeSet,
     cluster_budgets,
     listed_images,
+    select_unsafe,
     selected,
     with_clusters,
 )
@@ -73,7 +74,11 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
         candidates_of(inputs, journal, closest), preset=settings.preset, shares=_shares(settings, closest)
     )
     strategy = settings.effective_strategy
-    found = selected(strategy, candidates, _budget(settings, candidates), seed=settings.seed)
+    budget = _budget(settings, candidates)
+    if budget:
+        found = selected(strategy, candidates, budget, seed=settings.seed)
+    else:  # no cluster has two members
+        found = select_unsafe(closest, candidates.labels, budget=0)
     unsafe = with_clusters(found, strategy, candidates)
 
     def commit() -> None:
