@@ -114,6 +114,5 @@ def _spread(candidates: Candidates, rows: np.ndarray, budget: int, seed: int) ->
     """Up to `budget` of the rows that are unlike by their features, in their order."""
     if budget <= 0 or not len(rows):
         return rows[:0]
-    features = candidates.embedding.features[rows]
-    chosen: np.ndarray = rows[np.sort(spread(features, budget, seed=seed))]
+    chosen: np.ndarray = rows[np.sort(spread(candidates.embedding.features, rows, budget, seed=seed))]
     return chosen

@@ -1,7 +1,7 @@
 """Selections that spread over what the DNN's last layer takes in: core-set, BADGE, TypiClust, entropy and k-means.
 
 All take features (M, d) float32, return distinct rows, (budget,) int64, in the order of choice, and hold no more than
-a block of distances at a time.
+a block of distances, or 10,000 rows, at a time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hudd.selection.baselines import check_budget
 from hudd.selection.uncertain import select_entropy
 
 AS_MANY = 4  # times the budget, of the most uncertain images, go into k-means
-_LLOYD = 10_000  # rows up to which all are read in every iteration of k-means
+_FITTED = 10_000  # rows up to which all are read in every iteration of k-means; of more so many are drawn
 _ITERATIONS, _BLOCK = 50, 4096
 _MOST_CLUSTERS, _NEIGHBOURS = 500, 20  # of TypiClust, as its authors have them
 
@@ -161,12 +161,16 @@ def select_typical(features: np.ndarray, budget: int, *, seed: int = 0) -> np.nd
     features = _checked(features, budget)
     if not budget:
         return np.empty(0, np.int64)
-    features = features / np.maximum(
-        np.linalg.norm(features, axis=1, keepdims=True), np.finfo(np.float32).tiny
-    )
-    cluster, _ = _kmeans(features, min(budget, _MOST_CLUSTERS), seed)
+
+    def unit(rows: np.ndarray) -> np.ndarray:
+        taken = features[rows]
+        length = np.linalg.norm(taken, axis=1, keepdims=True)
+        normed: np.ndarray = taken / np.maximum(length, np.finfo(np.float32).tiny)
+        return normed
+
+    cluster, _ = _kmeans(unit, len(features), min(budget, _MOST_CLUSTERS), seed)
     members = [np.flatnonzero(cluster == number) for number in np.unique(cluster)]
-    members = sorted((rows[_by_typicality(features[rows])] for rows in members), key=len, reverse=True)
+    members = sorted((rows[_by_typicality(unit(rows))] for rows in members), key=len, reverse=True)
     rounds = np.concatenate([np.arange(len(rows)) for rows in members])
     order = np.argsort(rounds, kind="stable")[:budget]
     chosen: np.ndarray = np.concatenate(members)[order].astype(np.int64)
@@ -222,36 +226,52 @@ def select_entropy_kmeans(
     if len(features) != len(entropy):
         raise UsageError(f"there are {len(features)} features but {len(entropy)} entropies; give one each.")
     uncertain = select_entropy(entropy, min(AS_MANY * budget, len(features)), seed=seed)
-    chosen: np.ndarray = uncertain[np.sort(spread(features[uncertain], budget, seed=seed))]
+    chosen: np.ndarray = uncertain[np.sort(spread(features, uncertain, budget, seed=seed))]
     return chosen
 
 
-def spread(features: np.ndarray, budget: int, *, seed: int) -> np.ndarray:
-    """Rows nearest to the centres of `budget` k-means clusters, then the first others: (budget,) int64 distinct."""
-    if budget >= len(features) or not budget:
-        return np.arange(min(budget, len(features)))
-    cluster, away = _kmeans(features, budget, seed)
-    order = np.lexsort((np.arange(len(features)), away, cluster))
+def spread(features: np.ndarray, rows: np.ndarray, budget: int, *, seed: int) -> np.ndarray:
+    """Places in `rows` of those nearest to the centres of `budget` k-means clusters, then of the first others.
+
+    Returns
+    -------
+    np.ndarray
+        (budget,) int64, distinct.
+    """
+    if budget >= len(rows) or not budget:
+        return np.arange(min(budget, len(rows)))
+    cluster, away = _kmeans(lambda places: features[rows[places]], len(rows), budget, seed)
+    order = np.lexsort((np.arange(len(rows)), away, cluster))
     first = np.diff(cluster[order], prepend=-1) != 0
     chosen = order[first]
-    rest = np.setdiff1d(np.arange(len(features)), chosen)
+    rest = np.setdiff1d(np.arange(len(rows)), chosen)
     return np.concatenate([chosen, rest[: budget - len(chosen)]])
 
 
-def _kmeans(features: np.ndarray, clusters: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cluster of each row, (n,) int64, and its distance to the centre, (n,); in mini-batches where there are many."""
-    distinct = min(clusters, len(np.unique(features, axis=0)) if len(features) <= _LLOYD else clusters)
-    options = {"n_init": 1, "random_state": seed, "max_iter": _ITERATIONS}
+def _kmeans(
+    take: Callable[[np.ndarray], np.ndarray], count: int, clusters: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cluster of each of `count` rows, (count,) int64, and its distance to the centre, (count,).
+
+    ``take(rows)`` returns features. Centres are those of up to 10,000 rows that are drawn.
+    """
+    drawn = np.arange(count)
+    if count > _FITTED:
+        drawn = np.sort(
+            np.random.default_rng([seed, count]).choice(count, max(_FITTED, clusters), replace=False)
+        )
+    features = take(drawn)
+    distinct = min(clusters, len(np.unique(features, axis=0)))
+    label, away = np.empty(count, np.int64), np.empty(count, np.float32)
     with threadpool_limits(1):  # sums of several threads would differ from run to run
-        if len(features) <= _LLOYD:
-            found = sklearn_cluster.KMeans(distinct, **options).fit(features)
-        else:
-            found = sklearn_cluster.MiniBatchKMeans(distinct, batch_size=_BLOCK, **options).fit(features)
-    label = found.labels_.astype(np.int64)
-    away = np.empty(len(features), np.float32)
-    for start in range(0, len(features), _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        away[rows] = np.linalg.norm(features[rows] - found.cluster_centers_[label[rows]], axis=1)
+        found = sklearn_cluster.KMeans(distinct, n_init=1, random_state=seed, max_iter=_ITERATIONS).fit(
+            features
+        )
+        for start in range(0, count, _BLOCK):
+            part = slice(start, start + _BLOCK)
+            features = take(np.arange(count)[part])
+            label[part] = found.labels_[part] if count <= _FITTED else found.predict(features)
+            away[part] = np.linalg.norm(features - found.cluster_centers_[label[part]], axis=1)
     return label, away
 
 

@@ -188,8 +188,13 @@ def test_retraining_is_told_of_the_strategy_that_it_was(make_study):
 
 def test_the_strategy_that_selected_comes_first(make_study):
     study = make_study(modes=("entropy", "hudd", "hybrid"))
-    for strategy, chosen in (("hudd", "lie nearest to the clusters"), ("hybrid", "drawn by how likely")):
-        study.settings.strategy = strategy
+    texts = {
+        "hudd": "lie nearest to the clusters",
+        "hybrid": "drawn by how likely",
+        "entropy": "selected by the strategy entropy",
+    }
+    for strategy, chosen in texts.items():
+        study.settings.effective_strategy = strategy
         _, page = read(study)
         words = " ".join("".join(page.text).split())
         assert gather(study).retrained[0].mode == strategy

@@ -120,8 +120,8 @@ def test_distinct_rows_whatever_coincides(name, count, distinct, seed, data):
 
 
 @pytest.mark.parametrize("name", SELECTIONS)
-def test_many_rows_go_in_mini_batches(monkeypatch, name):
-    monkeypatch.setattr(diverse, "_LLOYD", 100)
+def test_of_many_rows_some_are_fitted(monkeypatch, name):
+    monkeypatch.setattr(diverse, "_FITTED", 100)
     monkeypatch.setattr(diverse, "_BLOCK", 64)
     features, group = blobs((90, 80, 70, 60))
     chosen = SELECTIONS[name](features.astype(np.float32), np.ones(300), 4, 0)
