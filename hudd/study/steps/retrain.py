@@ -55,7 +55,7 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     trusted = _trusted(inputs, journal)
     images = {split: CachedImages(inputs.source(split)) for split in _read(inputs)}
     for (mode, number), (labelled, rows) in bags.items():
-        _one(inputs, journal, images, mode, number, labelled, rows, trusted)
+        _one(inputs, journal, images, mode, number, labelled, rows, np.setdiff1d(trusted, labelled))
     stale = {
         f"{mode}/{number}"
         for mode, found in inputs.results.retraining.items()
@@ -224,7 +224,6 @@ def _one(
     key, started, seed = f"{label}/{number}", time.perf_counter(), inputs.settings.seed + number
     task, results = inputs.task, inputs.results
     config, facts = task.training(training_options(inputs.settings)), results.facts()
-    right = partial(task.right, source=inputs.source("test"), facts=facts)
     mark = _fingerprint(inputs, mode, seed, rows)
     models = journal.path / "models"
     kept = number == 0 or inputs.settings.keep_runs  # of the others, figures are enough
@@ -238,9 +237,8 @@ def _one(
     by = "" if version == 1 else f"v{version}"
     checkpoint = models / f"{label}-{number}-{mark[:16]}{by}.checkpoint"
     journal.lead(lambda: _remove(set(models.glob(f"{label}-{number}-*.checkpoint")) - {checkpoint}))
-    with progress(
-        f"retraining {mode} {number + 1}/{inputs.settings.runs}", config.epochs, unit="epochs"
-    ) as advance:
+    title = f"retraining {mode} {number + 1}/{inputs.settings.runs}"
+    with progress(title, config.epochs, unit="epochs") as advance:
         found = retrain(
             inputs.model.module,
             images["train"],
@@ -248,12 +246,12 @@ def _one(
             rows,
             config,
             seed=seed,
-            trusted=np.setdiff1d(trusted, labelled),
+            trusted=trusted,
             train_labels=task.targets(inputs.source("train"), results.split("train").label),
             improvement_labels=task.targets(inputs.source("improvement"), results.labels),
             test=images["test"],
             before=results.split("test").correct,
-            right=right,
+            right=partial(task.right, source=inputs.source("test"), facts=facts),
             clusters=results.clusters.label,
             checkpoint=checkpoint,
             weights=weights,
@@ -265,8 +263,7 @@ def _one(
         with journal.committing(f"retrain/{key}", mark, started) as h5:
             drop(h5, [f"retraining/{key}"])
             group = h5.create_group(f"retraining/{key}")
-            group.attrs.update(seed=seed, labelled=len(np.unique(labelled)))
-            group.attrs["trusted"] = len(np.setdiff1d(trusted, labelled))
+            group.attrs.update(seed=seed, labelled=len(np.unique(labelled)), trusted=len(trusted))
             _write(group, found, rows, weights)
             _write_off(group, inputs, "test", found.answers)
             _write_judged(group, inputs, judged)
