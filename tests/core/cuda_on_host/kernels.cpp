@@ -28,6 +28,10 @@ constexpr Kernels kKernels = {
     none<const Winograd&, int>,
     none<const ImagePrints&>,
     none<const ImagePlanes&>,
+    none<const Pictures&>,
+    none<const Pictures&>,
+    none<const Pictures&>,
+    none<const Pictures&>,
 };
 
 }  // namespace
