@@ -50,8 +50,6 @@ class Preset:
         Images farther than this from every cluster are never selected.
     bagging : {"exact", "hudd-2021"}
         How the unsafe set is balanced for retraining.
-    trusted : float
-        Share of the improvement images whose predicted classes are labels of the retraining.
     """
 
     name: str
@@ -70,7 +68,6 @@ class Preset:
     selection_factor: float
     distance_cap: float | None
     bagging: Literal["exact", "hudd-2021"]
-    trusted: float
 
 
 DEFAULT_BACKBONE = "torchvision:vgg16"
@@ -93,7 +90,6 @@ _HUDD = Preset(
     selection_factor=0.3,
     distance_cap=None,
     bagging="exact",
-    trusted=0.5,
 )
 _HUDD_2021 = replace(
     _HUDD,
@@ -105,7 +101,6 @@ _HUDD_2021 = replace(
     layer_choice="raw",
     distance_cap=1000.0,
     bagging="hudd-2021",
-    trusted=0.0,
 )
 _MOMENTS = replace(  # chosen by failures of known causes, see docs/root-cause-quality.md
     _HUDD,

@@ -17,6 +17,7 @@ from hudd.selection.labels import (
     label_studio_interface,
 )
 from hudd.selection.strategies import (
+    bag_size,
     check_strategies,
     selected,
     strategies,
@@ -36,6 +37,7 @@ __all__ = [
     "Embedding",
     "SelectionStrategy",
     "UnsafeSet",
+    "bag_size",
     "balance",
     "balance_weights",
     "bootstrap",

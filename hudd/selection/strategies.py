@@ -271,24 +271,26 @@ def strategies_of(
     """Make strategies as :func:`strategies` does, from candidates of which all is known that they need."""
     check_strategies(names)
 
-    def bag_size(seed: int) -> int:
-        if size is not None:
-            return size
-        own = select_unsafe(candidates.closest, candidates.labels, budget=budget, seed=seed)
-        return len(balance(own))
+    def size_of(seed: int) -> int:
+        return bag_size(candidates, budget, seed=seed) if size is None else size
 
     def strategy(name: str) -> Strategy:
         def both(seed: int) -> tuple[np.ndarray, np.ndarray]:
             found = selected(name, candidates, budget, seed=seed)
             if isinstance(found, UnsafeSet):
-                return found.image, balance(found, seed=seed, size=bag_size(seed))
+                return found.image, balance(found, seed=seed, size=size_of(seed))
             if not len(found.labelled):
                 return found.labelled, found.bag
-            return found.labelled, bootstrap(found.bag, bag_size(seed), seed=seed)
+            return found.labelled, bootstrap(found.bag, size_of(seed), seed=seed)
 
         return both
 
     return {name: strategy(name) for name in names}
+
+
+def bag_size(candidates: Candidates, budget: int, *, seed: int) -> int:
+    """Images in the bag of any strategy: as many as balance the clusters in the bag of strategy `hudd`."""
+    return len(balance(select_unsafe(candidates.closest, candidates.labels, budget=budget, seed=seed)))
 
 
 def check_strategies(names: Sequence[str]) -> None:

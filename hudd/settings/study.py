@@ -263,11 +263,10 @@ class StudySettings:
     training: dict[str, Any] = _retraining(
         default_factory=dict, help="Fields of hudd.retraining.TrainingConfig", option=None
     )
-    trusted: float | None = _retraining(
-        None,
+    trusted: float = _retraining(
+        0.0,
         help="Share of the improvement images, those of each predicted class that the DNN is least likely to be wrong "
-        "about, that are retrained on with this class as their label, so that fewer correct predictions are lost; by "
-        "default 0.5 of classes, with preset hudd-2021 none",
+        "about, that are retrained on with this class as their label, so that fewer correct predictions are lost: 0.5",
         bounds=Range(least=0, most=1),
     )
     runs: int = _retraining(

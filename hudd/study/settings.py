@@ -112,11 +112,6 @@ class Settings(StudySettings):
         """How images are selected, the preset's strategy where none is given."""
         return self.choices.strategy if self.strategy is None else self.strategy
 
-    @property
-    def effective_trusted(self) -> float:
-        """The share of images whose predicted classes are labels, the preset's where none is given."""
-        return self.choices.trusted if self.trusted is None else self.trusted
-
     def data(self, split: str) -> str | None:
         """Return the data spec of a split; that of the test set, where the judge set is taken from it."""
         if split not in SPLITS:

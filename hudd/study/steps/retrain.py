@@ -18,7 +18,9 @@ from hudd.retraining import CachedImages, Retraining, compare_answers, predict, 
 from hudd.retraining.prediction import Predictions
 from hudd.selection import (
     STRATEGIES,
+    bag_size,
     balance,
+    bootstrap,
     select_trusted,
     shuffled_order,
     smart_bagging,
@@ -94,7 +96,7 @@ def _fingerprint(inputs: Inputs, mode: str, seed: int, rows: np.ndarray) -> str:
     data = [test.fingerprint(inputs, split) for split in _read(inputs)]
     later = {"average", "interpolate"} - set(given)  # not given: the algorithm's version says what was done
     how = {name: value for name, value in config.describe().items() if name not in later}
-    asked = [] if inputs.settings.trusted is None else [inputs.settings.trusted]
+    asked = [inputs.settings.trusted] if inputs.settings.trusted else []
     clusters = results.clusters.label
     return digest("retrain", mode, data, how, seed, rows, results.labels[rows], clusters, *asked)
 
@@ -152,6 +154,7 @@ def bag(inputs: Inputs, journal: Journal, mode: str, seed: int) -> tuple[np.ndar
         inputs.results.split("improvement"),
         inputs.settings,
     )
+    known = select.candidates_of(inputs, journal, select.read_closest(inputs.results))
     if settings.choices.bagging == "hudd-2021":
         order = shuffled_order(len(improvement.label), settings.seed)
         factor = settings.factor or settings.choices.selection_factor
@@ -161,10 +164,9 @@ def bag(inputs: Inputs, journal: Journal, mode: str, seed: int) -> tuple[np.ndar
     elif select.is_balanced(inputs.results):
         own = balance(unsafe, seed=seed)
     else:
-        own = unsafe.image  # each once: repeated, they make more correct predictions regress
+        own = bootstrap(unsafe.image, bag_size(known, len(unsafe), seed=seed), seed=seed)
     if mode == settings.effective_strategy:
         return unsafe.image, own
-    known = select.candidates_of(inputs, journal, select.read_closest(inputs.results))
     known = replace(known, correct=improvement.prediction == inputs.results.labels)
     others = strategies_of([mode], known, budget=len(unsafe), size=len(own))
     return others[mode](seed)
@@ -172,11 +174,12 @@ def bag(inputs: Inputs, journal: Journal, mode: str, seed: int) -> tuple[np.ndar
 
 def _trusted(inputs: Inputs, journal: Journal) -> np.ndarray:
     """Rows of the improvement set whose predicted classes are labels of the retraining."""
-    share = inputs.settings.effective_trusted
-    if not (share and inputs.task.has_classes):
+    if not inputs.settings.trusted:
         return np.empty(0, np.int64)
     known = select.candidates_of(inputs, journal, select.read_closest(inputs.results))
-    return select_trusted(known.doubt, inputs.results.split("improvement").prediction, share)
+    return select_trusted(
+        known.doubt, inputs.results.split("improvement").prediction, inputs.settings.trusted
+    )
 
 
 def rows_to_label(inputs: Inputs, journal: Journal) -> np.ndarray:
@@ -347,7 +350,7 @@ STEP = Step(
     name="retrain",
     requires=("select", "test/test", "test/train", "test/improvement", "test/judge"),
     outputs={"retrain": ("retraining",)},
-    version=3,  # 2: weights are averaged, and drawn back towards those before; 3: trusted predictions are labels
+    version=2,  # 2: weights are averaged over the last steps and drawn back towards those before
     run=run,
     fingerprint=fingerprints,
     possible=_possible,
