@@ -83,7 +83,7 @@ class FakeStudy:
             rules_of_pictures="epsilon-plus",
             attributes=(),
             choices=get_preset("hudd"),
-            effective_strategy="hudd",
+            strategy="hudd",
             seed=0,
             angles={},
             units={},

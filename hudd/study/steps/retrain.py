@@ -165,7 +165,7 @@ def bag(inputs: Inputs, journal: Journal, mode: str, seed: int) -> tuple[np.ndar
         own = balance(unsafe, seed=seed)
     else:
         own = bootstrap(unsafe.image, bag_size(known, len(unsafe), seed=seed), seed=seed)
-    if mode == settings.effective_strategy:
+    if mode == settings.strategy:
         return unsafe.image, own
     known = replace(known, correct=improvement.prediction == inputs.results.labels)
     others = strategies_of([mode], known, budget=len(unsafe), size=len(own))
@@ -187,9 +187,7 @@ def rows_to_label(inputs: Inputs, journal: Journal) -> np.ndarray:
     settings = inputs.settings
     parts = [inputs.results.selection.image]
     for mode in settings.compared:
-        seeds = (
-            range(settings.seed, settings.seed + settings.runs) if mode != settings.effective_strategy else ()
-        )
+        seeds = range(settings.seed, settings.seed + settings.runs) if mode != settings.strategy else ()
         parts += [bag(inputs, journal, mode, seed)[0] for seed in seeds]
     return np.array(list(dict.fromkeys(np.concatenate(parts).tolist())), np.int64)
 

@@ -38,12 +38,12 @@ from hudd.study.steps import doubt, embedding, nearest
 def fingerprint(inputs: Inputs) -> str:
     """Everything that the selection depends on."""
     chosen = inputs.settings
-    how: list[Any] = [chosen.preset, chosen.factor, chosen.budget, chosen.seed, chosen.effective_strategy]
-    if chosen.effective_strategy == "cause":
+    how: list[Any] = [chosen.preset, chosen.factor, chosen.budget, chosen.seed, chosen.strategy]
+    if chosen.strategy == "cause":
         how.append(chosen.cause)
-    if chosen.effective_strategy == "given":
+    if chosen.strategy == "given":
         how.append(_given(inputs).tolist())
-    if (mark := STRATEGIES.mark(chosen.effective_strategy)) is not None:
+    if (mark := STRATEGIES.mark(chosen.strategy)) is not None:
         how.append(mark)
     return digest("select", nearest.fingerprint(inputs, "improvement"), how)
 
@@ -73,7 +73,7 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     candidates = replace(
         candidates_of(inputs, journal, closest), preset=settings.preset, shares=_shares(settings, closest)
     )
-    strategy = settings.effective_strategy
+    strategy = settings.strategy
     budget = _budget(settings, candidates)
     if budget:
         found = selected(strategy, candidates, budget, seed=settings.seed)
@@ -97,9 +97,9 @@ def _budget(settings: Settings, candidates: Candidates) -> int:
     if settings.budget is not None:
         return settings.budget
     shares = candidates.shares or {}
-    if settings.effective_strategy == "given" and candidates.given is not None:
+    if settings.strategy == "given" and candidates.given is not None:
         return len(candidates.given)
-    if settings.effective_strategy == "cause":
+    if settings.strategy == "cause":
         own = set(candidates.labels[candidates.cause_of_error == candidates.target].tolist())
         return max(1, min(sum(share for cluster, share in shares.items() if cluster in own), len(candidates)))
     return min(sum(shares.values()), len(candidates))
