@@ -82,14 +82,12 @@ def changed(recorded: dict[str, str], found: dict[str, str]) -> list[str]:
 
 def _checksum_of_texts(item: h5py.Dataset) -> str:
     """Return what :func:`_checksum` does of a long list of texts, read slice by slice."""
-    lengths, joined = list[int](), list[bytes]()
-    for start in range(0, len(item), _SLICE):
-        texts = item[start : start + _SLICE]
-        lengths += map(len, texts)
-        joined.append(b"".join(texts))
+    starts, lengths = range(0, len(item), _SLICE), list[int]()
+    for start in starts:
+        lengths += map(len, item[start : start + _SLICE])
     digest = xxhash.xxh3_64(f"text {item.shape} {lengths}".encode())
-    for part in joined:
-        digest.update(part)
+    for start in starts:
+        digest.update(b"".join(item[start : start + _SLICE]))
     return digest.hexdigest()
 
 
