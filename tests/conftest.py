@@ -22,6 +22,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+from hudd import _core
+
 ROOT = Path(__file__).resolve().parent.parent
 AXE = ROOT / ".venv" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 NO_DEVICE = pytest.StashKey[int]()  # how many tests were left out because there is no GPU
@@ -64,6 +66,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_testnodedown(node: Any) -> None:
     """Every process of pytest-xdist collects the same tests, so the number of one is that of all."""
     node.config.stash[NO_DEVICE] = getattr(node, "workeroutput", {}).get("no device", 0)
+
+
+@pytest.fixture(params=_core.build_info()["instruction_sets"], scope="module")
+def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each instruction set that the core is built for; it is in use meanwhile."""
+    before = _core.build_info()["active_instruction_set"]
+    try:
+        _core.select_instruction_set(request.param)
+    except ValueError:
+        pytest.skip(f"this machine has no {request.param}")
+    yield request.param
+    _core.select_instruction_set(before)
 
 
 @pytest.fixture(scope="session")

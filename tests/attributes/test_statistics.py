@@ -12,19 +12,6 @@ from hudd import _core
 from hudd.attributes import statistics
 from hudd.attributes.base import Pictures
 
-SETS = list(_core.build_info()["instruction_sets"])
-
-
-@pytest.fixture(params=SETS, scope="module")
-def instruction_set(request):
-    before = _core.build_info()["active_instruction_set"]
-    try:
-        _core.select_instruction_set(request.param)
-    except ValueError:
-        pytest.skip(f"this machine has no {request.param}")
-    yield request.param
-    _core.select_instruction_set(before)
-
 
 def flat(values):
     return np.ascontiguousarray(values).reshape(len(values), -1)

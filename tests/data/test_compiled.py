@@ -11,19 +11,6 @@ from hudd import _core
 from hudd.data import Transform
 from hudd.data.prints import prints_of
 
-SETS = list(_core.build_info()["instruction_sets"])
-
-
-@pytest.fixture(params=SETS, scope="module")
-def instruction_set(request):
-    before = _core.build_info()["active_instruction_set"]
-    try:
-        _core.select_instruction_set(request.param)
-    except ValueError:
-        pytest.skip(f"this machine has no {request.param}")
-    yield request.param
-    _core.select_instruction_set(before)
-
 
 def images_of(count, height, width, seed):
     return np.random.default_rng(seed).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
