@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -11,6 +12,15 @@ from hudd.cli import printing
 from hudd.study import Study
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def demo(demo, tmp_path_factory):
+    """A copy of the demo, retrained so that much is fixed, whatever the processor makes of its last digits."""
+    path = shutil.copytree(demo, tmp_path_factory.mktemp("mended") / "demo")
+    study = Study.open(path)
+    study.configure(trusted=0.5, training={**study.settings.training, "interpolate": 1.0}).retrain()
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +52,7 @@ def test_it_names_the_causes_that_retraining_fixed(demo, after, hudd):
         name: int(now[known == name].sum()) - int(before[known == name].sum())
         for name in set(known) - {"none"}
     }
-    assert improved
+    assert len(improved) >= 2
     assert max(gain, key=gain.get) in improved
     for name, region in improved.items():
         assert region["failures_after"] < region["failures_before"] <= region["images"]

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from hudd.errors import HuddError
-from hudd.retraining import fit
+from hudd.retraining import fit, retrain
 from hudd.retraining.checkpoint import save_checkpoint
+from hudd.selection import balance
 from hudd.study import Study
 from hudd.study.labels import export_labels
 from hudd.study.steps.retrain import bag, rows_to_label
@@ -93,3 +94,34 @@ def test_the_hybrid_selects_within_the_budgets(finished):
 def test_nothing_to_compare_says_so(material, tmp_path):
     with pytest.raises(HuddError, match="no retraining yet"):
         strategy_comparison(Study.create(tmp_path / "new", **material))
+
+
+def test_a_selection_of_rows_fills_its_bag_by_bootstrap(finished):
+    finished.configure(strategy="random", budget=9).select()
+    own = finished.selection.image
+    labelled, rows = bag(finished.inputs, finished.journal, "random", 4)
+    balanced = finished.configure(strategy="hudd").select().selection
+    np.testing.assert_array_equal(labelled, own)
+    np.testing.assert_array_equal(rows[: len(own)], own)  # each once, then draws
+    assert set(rows.tolist()) == set(own.tolist())
+    assert len(rows) == len(balance(balanced, seed=4))
+
+
+def test_trusted_images_join_with_the_predicted_class(finished, monkeypatch):
+    given = {}
+
+    def recorded(*sets, **options):
+        given.update(options)
+        return retrain(*sets, **options)
+
+    monkeypatch.setattr("hudd.study.steps.retrain.retrain", recorded)
+    (before,) = finished.retraining["hudd"]
+    finished.configure(trusted=0.5).retrain()
+    (run,) = finished.retraining["hudd"]
+    split = finished.split("improvement")
+    assert (before["trusted"], run["trusted"]) == (0, len(given["trusted"]))
+    assert not np.isin(given["trusted"], finished.selection.image).any()
+    for label, count in zip(*np.unique(split.prediction, return_counts=True)):
+        of_class = split.prediction[given["trusted"]] == label
+        assert 0 < of_class.sum() <= round(count / 2)
+    assert finished.table("retraining")["trusted"].tolist() == [run["trusted"]]

@@ -110,6 +110,7 @@ new(
     ),
 )  # fmt: skip
 new(_NUMBERS, "Selection by an entropy that there is none of", f"{_TEST} --strategy entropy", _targets())
+new(_NUMBERS, "Trusted images of numbers", f"{_TEST} --trusted 0.5", _targets())
 new(
     _NUMBERS,
     "Landmarks of an odd number of columns",

@@ -163,6 +163,7 @@ on_test_set(
     f"{_TARGETS} --improvement empty.npz --explained all",
 )
 run("Selection by an entropy that there is none of", f"{_TARGETS} --strategy hybrid")
+run("Trusted images of numbers", _TARGETS)
 on_test_set("Landmarks of an odd number of columns", f"{_TARGETS} --task regression")
 on_test_set("A landmark far outside the image", f"{_NET} --threshold 90%", _inside)
 on_test_set("The distance of a landmark that does not exist", f"{_NET} --threshold 90% --normalise 0,1")
