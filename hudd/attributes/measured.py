@@ -12,9 +12,7 @@ from hudd.errors import HuddError, UsageError
 from hudd.parts import ATTRIBUTES
 
 OWN = tuple(ATTRIBUTES.own)
-_PIXELS = (
-    1 << 19
-)  # channels of pixels that are measured at once: what is made of them stays in a processor's cache
+_PIXELS = 1 << 19  # channels of pixels measured at once: what is made of them stays in a processor's cache
 
 
 def measure_of(name: str) -> Measure:

@@ -109,10 +109,10 @@ def find_overlap(sets: Mapping[str, Imprint], class_names: Sequence[str]) -> Ove
 
 def _distinct(pixels: np.ndarray) -> int:
     """Count distinct hashes of pixels, (n, 2)."""
-    ordered = pixels[
-        np.lexsort((pixels[:, 1], pixels[:, 0]))
-    ]  # NumPy sorts pairs as one value ten times as slowly
-    return int(np.count_nonzero(_first(ordered)))
+    order = np.lexsort(
+        (pixels[:, 1], pixels[:, 0])
+    )  # as one value each, NumPy sorts pairs ten times as slowly
+    return int(np.count_nonzero(_first(pixels[order])))
 
 
 def _first(ordered: np.ndarray) -> np.ndarray:

@@ -272,7 +272,7 @@ def strategies_of(
     check_strategies(names)
 
     def size_of(seed: int) -> int:
-        return bag_size(candidates, budget, seed=seed) if size is None else size
+        return bag_size(candidates.closest, candidates.labels, budget, seed=seed) if size is None else size
 
     def strategy(name: str) -> Strategy:
         def both(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -288,9 +288,9 @@ def strategies_of(
     return {name: strategy(name) for name in names}
 
 
-def bag_size(candidates: Candidates, budget: int, *, seed: int) -> int:
+def bag_size(closest: ClosestMembers, labels: np.ndarray, budget: int, *, seed: int) -> int:
     """Images in the bag of any strategy: as many as balance the clusters in the bag of strategy `hudd`."""
-    return len(balance(select_unsafe(candidates.closest, candidates.labels, budget=budget, seed=seed)))
+    return len(balance(select_unsafe(closest, labels, budget=budget, seed=seed)))
 
 
 def check_strategies(names: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from hudd.retraining import CachedImages, Retraining, compare_answers, predict, 
 from hudd.retraining.prediction import Predictions
 from hudd.selection import (
     STRATEGIES,
+    UnsafeSet,
     bag_size,
     balance,
     bootstrap,
@@ -149,27 +150,27 @@ def bag(inputs: Inputs, journal: Journal, mode: str, seed: int) -> tuple[np.ndar
     labelled, bag : np.ndarray
         int64 rows of the improvement set, the second with repeats.
     """
-    unsafe, improvement, settings = (
-        inputs.results.selection,
-        inputs.results.split("improvement"),
-        inputs.settings,
-    )
-    known = select.candidates_of(inputs, journal, select.read_closest(inputs.results))
-    if settings.choices.bagging == "hudd-2021":
-        order = shuffled_order(len(improvement.label), settings.seed)
-        factor = settings.factor or settings.choices.selection_factor
-        own = smart_bagging(
-            select.read_closest(inputs.results), unsafe, factor=factor, order=order, seed=seed
-        )
-    elif select.is_balanced(inputs.results):
-        own = balance(unsafe, seed=seed)
-    else:
-        own = bootstrap(unsafe.image, bag_size(known, len(unsafe), seed=seed), seed=seed)
-    if mode == settings.strategy:
+    unsafe, improvement = inputs.results.selection, inputs.results.split("improvement")
+    own = _own_bag(inputs, unsafe, seed)
+    if mode == inputs.settings.strategy:
         return unsafe.image, own
+    known = select.candidates_of(inputs, journal, select.read_closest(inputs.results))
     known = replace(known, correct=improvement.prediction == inputs.results.labels)
     others = strategies_of([mode], known, budget=len(unsafe), size=len(own))
     return others[mode](seed)
+
+
+def _own_bag(inputs: Inputs, unsafe: UnsafeSet, seed: int) -> np.ndarray:
+    """Draw the bag of the images that the study selected."""
+    settings, results = inputs.settings, inputs.results
+    if settings.choices.bagging == "hudd-2021":
+        order = shuffled_order(len(results.split("improvement").label), settings.seed)
+        factor = settings.factor or settings.choices.selection_factor
+        return smart_bagging(select.read_closest(results), unsafe, factor=factor, order=order, seed=seed)
+    if select.is_balanced(results):
+        return balance(unsafe, seed=seed)
+    size = bag_size(select.read_closest(results), results.clusters.label, len(unsafe), seed=seed)
+    return bootstrap(unsafe.image, size, seed=seed)
 
 
 def _trusted(inputs: Inputs, journal: Journal) -> np.ndarray:

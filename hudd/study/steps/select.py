@@ -73,13 +73,12 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     candidates = replace(
         candidates_of(inputs, journal, closest), preset=settings.preset, shares=_shares(settings, closest)
     )
-    strategy = settings.strategy
     budget = _budget(settings, candidates)
     if budget:
-        found = selected(strategy, candidates, budget, seed=settings.seed)
+        found = selected(settings.strategy, candidates, budget, seed=settings.seed)
     else:  # no cluster has two members
         found = select_unsafe(closest, candidates.labels, budget=0)
-    unsafe = with_clusters(found, strategy, candidates)
+    unsafe = with_clusters(found, settings.strategy, candidates)
 
     def commit() -> None:
         with journal.committing("select", mark, started) as h5:
