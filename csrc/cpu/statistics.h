@@ -59,7 +59,7 @@ float at_place(const float* values, std::int64_t count, std::int64_t place, std:
   std::uint32_t found = 0;
   for (std::int64_t i = 0; i < count; ++i) std::memcpy(left + i, values + i, 4);
   for (const int shift : kShifts) {
-    std::uint32_t counts[2048] = {};
+    std::uint32_t counts[4096] = {};  // of twelve bits, the sign's among them
     for (std::int64_t i = 0; i < count; ++i) ++counts[(left[i] - found) >> shift];
     std::uint32_t digit = 0;
     while (place >= counts[digit]) place -= counts[digit++];

@@ -150,3 +150,12 @@ def test_what_the_core_is_given_is_checked():
     )
     large = np.zeros((1, 3, 193), np.float32)
     refused("of 1 to 192 pixels a side", _core.picture_frame, large, np.zeros((1, 2), np.float32))
+
+
+def test_numbers_that_no_image_has_are_no_danger(instruction_set):
+    """Levels are 0 to 1; of others the statistics are not told, and no memory is read or written besides."""
+    for level in (-1.0, -0.0, np.nan, np.inf):
+        grey = np.full((2, 24, 24), level, np.float32)
+        assert statistics.frame(grey).shape == (2, 2)
+        assert statistics.detail(grey).shape == (14, 2)
+        assert statistics.light(np.repeat(grey[..., None], 3, axis=-1), grey, 2).shape == (10, 2)
