@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include "hudd/blocks.h"
+#include "hudd/jpeg.h"
 #include "hudd/kernels.h"
 #include "hudd/ops.h"
 #include "hudd/parallel.h"
@@ -136,6 +137,16 @@ void picture_detail(const py::capsule& grey, const py::capsule& out) {
   hudd::picture_detail(g, o);
 }
 
+// Some hundred bytes: to let the GIL go and take it again would last longer than to read them.
+py::object jpeg_frame(const py::bytes& content) {
+  char* bytes = nullptr;
+  Py_ssize_t size = 0;
+  if (PyBytes_AsStringAndSize(content.ptr(), &bytes, &size)) throw py::error_already_set();
+  const auto found = hudd::jpeg_frame(reinterpret_cast<const std::uint8_t*>(bytes), static_cast<std::size_t>(size));
+  if (!found) return py::none();
+  return py::make_tuple(found->width, found->height, found->exact, found->exif);
+}
+
 // Its owner is whoever takes it out of the capsule; else it goes with the capsule.
 py::capsule large_block(std::int64_t elements) {
   return py::capsule(hudd::large_block(elements), "dltensor", [](PyObject* capsule) {
@@ -191,6 +202,7 @@ PYBIND11_MODULE(_core, module, py::multiple_interpreters::not_supported()) {
   module.def("picture_light", &picture_light, py::arg("colour"), py::arg("grey"), py::arg("around"), py::arg("out"));
   module.def("picture_frame", &picture_frame, py::arg("grey"), py::arg("out"));
   module.def("picture_detail", &picture_detail, py::arg("grey"), py::arg("out"));
+  module.def("jpeg_frame", &jpeg_frame, py::arg("content"));
   module.attr("LARGE_BLOCK") = hudd::kLargeBlock;
   module.def("large_block", &large_block, py::arg("elements"));
   module.def("expect_large_blocks", &hudd::expect_large_blocks);

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import PIL
@@ -110,7 +110,7 @@ def decode(
         Naming the image, if it is missing, damaged, not an image, too large or deeper than 8 bits.
     """
     if decoder == "simplejpeg":
-        pixels = _fast(content, exif_orient, into)
+        pixels = decode_jpeg(content, exif_orient, into)
         if pixels is not None:
             return pixels
     with _opened(content, told) as image:
@@ -155,10 +155,15 @@ def check_depth(image: Image.Image, told: str) -> None:
         raise UsageError(f"image {told} has pixels of type {image.mode}; convert it to 8 bits a channel.")
 
 
-def _fast(content: bytes | Path, exif_orient: bool, into: np.ndarray | None) -> np.ndarray | None:
-    """Decode by simplejpeg what it decodes to the same pixels as Pillow; None of everything else."""
+@cache
+def _simplejpeg() -> Any:
     import simplejpeg
 
+    return simplejpeg.decode_jpeg
+
+
+def decode_jpeg(content: bytes | Path, exif_orient: bool, into: np.ndarray | None) -> np.ndarray | None:
+    """Decode by simplejpeg what it decodes to the same pixels as Pillow, see :func:`decode`; None of all else."""
     if isinstance(content, Path):
         if content.suffix.lower() not in _JPEG_SUFFIXES:
             return None
@@ -174,7 +179,7 @@ def _fast(content: bytes | Path, exif_orient: bool, into: np.ndarray | None) -> 
     if into is not None and (into.shape != (frame.height, frame.width, 3) or into.dtype != np.uint8):
         into = None
     try:
-        pixels: np.ndarray = simplejpeg.decode_jpeg(content, "RGB", buffer=into, strict=True)
+        pixels: np.ndarray = _simplejpeg()(content, "RGB", buffer=into, strict=True)
     except ValueError:  # cut off or damaged
         return None
     return pixels if into is None else into

@@ -196,17 +196,22 @@ def _split(name: str) -> tuple[str, str]:
 def read_runs(place: Place, index: Index, rows: np.ndarray) -> list[bytes]:
     """Read images by their places, those that lie close to each other in one turn."""
     order = rows[np.argsort(index.place[rows], kind="stable")]
-    starts, ends = index.place[order], index.place[order] + index.size[order]
+    numbers = order.tolist()
+    starts, ends = (
+        values.tolist() for values in (index.place[order], index.place[order] + index.size[order])
+    )
     found: dict[int, bytes] = {}
     at = 0
-    while at < len(order):
+    while at < len(numbers):
         stop = at + 1
-        while stop < len(order) and starts[stop] - ends[stop - 1] <= _GAP and ends[stop] - starts[at] <= _RUN:
+        while (
+            stop < len(numbers) and starts[stop] - ends[stop - 1] <= _GAP and ends[stop] - starts[at] <= _RUN
+        ):
             stop += 1
-        start = int(starts[at])
-        block = place.read(start, int(ends[at:stop].max()) - start)
-        for row, begin, end in zip(order[at:stop].tolist(), starts[at:stop] - start, ends[at:stop] - start):
-            found[row] = block[begin:end]
+        start = starts[at]
+        block = place.read(start, max(ends[at:stop]) - start)
+        for row, begin, end in zip(numbers[at:stop], starts[at:stop], ends[at:stop]):
+            found[row] = block[begin - start : end - start]
         at = stop
     return [found[row] for row in rows.tolist()]
 
