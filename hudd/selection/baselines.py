@@ -45,8 +45,25 @@ def select_bl2(count: int, budget: int, *, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(count, size=budget)
 
 
-def bootstrap(images: np.ndarray, size: int, *, seed: int) -> np.ndarray:
-    """Fill a bag of `size` with the images and then with draws from them: the baselines' bag.
+def bootstrap(images: np.ndarray, size: int, *, seed: int, correct: np.ndarray | None = None) -> np.ndarray:
+    """Fill a bag of `size` with the images and then with draws from them.
+
+    Parameters
+    ----------
+    images : np.ndarray
+        (S,) int rows.
+    size : int
+        Images in the bag.
+    seed : int
+        Seed of the draws.
+    correct : np.ndarray, optional
+        (S,) bool, whether the DNN is right on each. Given, of a bag no more than two thirds are errors unless all
+        images are: images that look doubtful and are right hold the DNN to what it can do.
+
+    Returns
+    -------
+    np.ndarray
+        (size,) int64, each image at least once where there is room.
 
     Raises
     ------
@@ -56,6 +73,10 @@ def bootstrap(images: np.ndarray, size: int, *, seed: int) -> np.ndarray:
     images = np.asarray(images, np.int64)
     if size > 0 and not len(images):
         raise UsageError("no image was selected, so there is no bag to draw; raise the budget.")
+    if correct is not None and 0 < np.count_nonzero(correct) < len(images) / 3:
+        right = round(size / 3)
+        parts = (images[correct], right), (images[~correct], size - right)
+        return np.concatenate([bootstrap(own, count, seed=seed) for own, count in parts])
     more = np.random.default_rng(seed).integers(max(1, len(images)), size=max(0, size - len(images)))
     return np.concatenate([images[:size], images[more] if len(more) else images[:0]])
 

@@ -281,7 +281,8 @@ def strategies_of(
                 return found.image, balance(found, seed=seed, size=size_of(seed))
             if not len(found.labelled):
                 return found.labelled, found.bag
-            return found.labelled, bootstrap(found.bag, size_of(seed), seed=seed)
+            known = None if candidates.correct is None else candidates.correct[found.bag]
+            return found.labelled, bootstrap(found.bag, size_of(seed), seed=seed, correct=known)
 
         return both
 

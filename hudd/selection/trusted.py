@@ -7,21 +7,25 @@ import numpy as np
 from hudd.errors import UsageError
 
 
-def select_trusted(doubt: np.ndarray, prediction: np.ndarray, share: float) -> np.ndarray:
-    """Choose the images that the DNN is least likely to be wrong about, the same share of every predicted class.
+def select_trusted(
+    failure: np.ndarray, bound: float, *, most: int | None = None, seed: int = 0
+) -> np.ndarray:
+    """Choose the images on which the DNN is estimated to fail no more often than a bound.
 
     Labels bought for errors are of images that are hard, often of few classes; trained on these alone, a DNN loses
     correct predictions on images from the field. Predictions that are trusted as labels (pseudo-labels, D.-H. Lee, ICML
-    workshops 2013) hold them.
+    workshops 2013) hold them. The estimate is not the DNN's own confidence, which is highest on some of its errors.
 
     Parameters
     ----------
-    doubt : np.ndarray
-        (M,) non-negative scores, see :attr:`Candidates.doubt`.
-    prediction : np.ndarray
-        (M,) int predicted classes.
-    share : float
-        Of the images of each predicted class, 0 to 1, rounded to whole images.
+    failure : np.ndarray
+        (M,) estimated probabilities of failure, see :func:`failure_rate`.
+    bound : float
+        The largest of them that is trusted, 0 to 1.
+    most : int, optional
+        Images to choose at most; of more they are drawn. By default all.
+    seed : int
+        Seed of this draw.
 
     Returns
     -------
@@ -31,23 +35,23 @@ def select_trusted(doubt: np.ndarray, prediction: np.ndarray, share: float) -> n
     Raises
     ------
     UsageError
-        If lengths differ, the share is not from 0 to 1, or a doubt is not a number.
+        If the bound is not from 0 to 1, `most` is negative, or an estimate is not a number.
     """
-    doubt, prediction = np.asarray(doubt), np.asarray(prediction)
-    if doubt.shape != prediction.shape or doubt.ndim != 1:
+    failure = np.asarray(failure)
+    if failure.ndim != 1:
         raise UsageError(
-            f"there are doubts of shape {doubt.shape} but predictions of shape {prediction.shape}; give one of each an "
-            "image."
+            f"probabilities of failure have shape {failure.shape}; give (M,), one of each image."
         )
-    if not 0 <= share <= 1:
-        raise UsageError(f"the share of trusted images must be from 0 to 1, not {share}.")
-    if np.isnan(doubt).any():
-        row = int(np.flatnonzero(np.isnan(doubt))[0])
-        raise UsageError(f"the doubt about image {row} is not a number; check the model's output.")
-    order = np.lexsort((np.arange(len(doubt)), doubt, prediction))
-    of_class = prediction[order]
-    first = np.searchsorted(of_class, of_class)
-    size = np.searchsorted(of_class, of_class, side="right") - first
-    within = np.arange(len(order)) - first < np.round(share * size)
-    chosen: np.ndarray = np.sort(order[within]).astype(np.int64)
-    return chosen
+    if not 0 <= bound <= 1:
+        raise UsageError(f"the bound of trusted images must be from 0 to 1, not {bound}.")
+    if most is not None and most < 0:
+        raise UsageError(f"most must be at least 0, not {most}.")
+    if np.isnan(failure).any():
+        row = int(np.flatnonzero(np.isnan(failure))[0])
+        raise UsageError(
+            f"the probability of failure of image {row} is not a number; check the model's output."
+        )
+    rows: np.ndarray = np.flatnonzero(failure <= bound).astype(np.int64)
+    if most is None or len(rows) <= most:
+        return rows
+    return np.sort(np.random.default_rng([seed, 1 << 23]).choice(rows, most, replace=False))

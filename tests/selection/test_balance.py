@@ -124,6 +124,20 @@ def test_bl1_keeps_the_errors_of_what_bl2_draws():
     assert len(kept) == pytest.approx(20, abs=12)
 
 
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 200), st.integers(0, 2**31))
+def test_of_a_bag_at_most_two_thirds_are_errors(right, wrong, size, seed):
+    images = np.random.default_rng(seed).permutation(100)[: max(1, right + wrong)]
+    correct = np.arange(len(images)) < right
+    bag = bootstrap(images, size, seed=seed, correct=correct)
+    assert len(bag) == size
+    if size >= 1.5 * len(images):
+        assert set(bag.tolist()) == set(images.tolist())
+    if 0 < correct.sum() < len(images) / 3:
+        assert np.isin(bag, images[correct]).sum() == round(size / 3)
+    else:
+        np.testing.assert_array_equal(bag, bootstrap(images, size, seed=seed))
+
+
 def test_bootstrap_grows_to_size():
     bag = bootstrap(np.array([3, 5, 8]), 50, seed=0)
     assert bag[:3].tolist() == [3, 5, 8]

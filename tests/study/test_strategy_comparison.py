@@ -13,6 +13,7 @@ from hudd.retraining.checkpoint import save_checkpoint
 from hudd.selection import balance
 from hudd.study import Study
 from hudd.study.labels import export_labels
+from hudd.study.steps import doubt
 from hudd.study.steps.retrain import bag, rows_to_label
 from hudd.study.strategy_comparison import strategy_comparison, write_comparison
 
@@ -115,13 +116,13 @@ def test_trusted_images_join_with_the_predicted_class(finished, monkeypatch):
         return retrain(*sets, **options)
 
     monkeypatch.setattr("hudd.study.steps.retrain.retrain", recorded)
+    finished.configure(trusted=0.0).retrain()
     (before,) = finished.retraining["hudd"]
     finished.configure(trusted=0.5).retrain()
     (run,) = finished.retraining["hudd"]
-    split = finished.split("improvement")
-    assert (before["trusted"], run["trusted"]) == (0, len(given["trusted"]))
-    assert not np.isin(given["trusted"], finished.selection.image).any()
-    for label, count in zip(*np.unique(split.prediction, return_counts=True)):
-        of_class = split.prediction[given["trusted"]] == label
-        assert 0 < of_class.sum() <= round(count / 2)
+    rows, failure = given["trusted"], doubt.failure(finished.inputs, finished.journal)
+    assert (before["trusted"], run["trusted"]) == (0, len(rows))
+    assert not np.isin(rows, finished.selection.image).any()
+    assert 0 < len(rows) <= len(finished.source("train"))
+    assert failure[rows].max() <= 0.5
     assert finished.table("retraining")["trusted"].tolist() == [run["trusted"]]

@@ -34,7 +34,9 @@ from hudd.study.journal import Journal
 from hudd.study.results import Results
 from hudd.study.settings import Settings
 from hudd.study.step import Step
-from hudd.study.steps import select, test
+from hudd.study.steps import doubt, select, test
+
+_TRUSTED = 0.09  # the estimate where none of ten test images fails is below, where one does above
 
 
 def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
@@ -97,7 +99,7 @@ def _fingerprint(inputs: Inputs, mode: str, seed: int, rows: np.ndarray) -> str:
     data = [test.fingerprint(inputs, split) for split in _read(inputs)]
     later = {"average", "interpolate"} - set(given)  # not given: the algorithm's version says what was done
     how = {name: value for name, value in config.describe().items() if name not in later}
-    asked = [inputs.settings.trusted] if inputs.settings.trusted else []
+    asked = [] if inputs.settings.trusted is None else [inputs.settings.trusted]
     clusters = results.clusters.label
     return digest("retrain", mode, data, how, seed, rows, results.labels[rows], clusters, *asked)
 
@@ -150,12 +152,12 @@ def bag(inputs: Inputs, journal: Journal, mode: str, seed: int) -> tuple[np.ndar
     labelled, bag : np.ndarray
         int64 rows of the improvement set, the second with repeats.
     """
-    unsafe, improvement = inputs.results.selection, inputs.results.split("improvement")
+    unsafe = inputs.results.selection
     own = _own_bag(inputs, unsafe, seed)
     if mode == inputs.settings.strategy:
         return unsafe.image, own
     known = select.candidates_of(inputs, journal, select.read_closest(inputs.results))
-    known = replace(known, correct=improvement.prediction == inputs.results.labels)
+    known = replace(known, correct=_correct(inputs))
     others = strategies_of([mode], known, budget=len(unsafe), size=len(own))
     return others[mode](seed)
 
@@ -170,17 +172,28 @@ def _own_bag(inputs: Inputs, unsafe: UnsafeSet, seed: int) -> np.ndarray:
     if select.is_balanced(results):
         return balance(unsafe, seed=seed)
     size = bag_size(select.read_closest(results), results.clusters.label, len(unsafe), seed=seed)
-    return bootstrap(unsafe.image, size, seed=seed)
+    return bootstrap(unsafe.image, size, seed=seed, correct=_correct(inputs)[unsafe.image])
+
+
+def _correct(inputs: Inputs) -> np.ndarray:
+    """(M,) bool, whether the DNN is right on the improvement images; not on those without a label."""
+    split = inputs.results.split("improvement")
+    correct: np.ndarray = (
+        split.prediction == inputs.results.labels if inputs.task.has_classes else split.correct
+    )
+    return correct
 
 
 def _trusted(inputs: Inputs, journal: Journal) -> np.ndarray:
-    """Rows of the improvement set whose predicted classes are labels of the retraining."""
-    if not inputs.settings.trusted:
+    """Rows of the improvement set whose predicted classes are labels of the retraining, no more than it has others."""
+    bound = inputs.settings.trusted
+    if bound is None:
+        as_in_paper = inputs.settings.choices.bagging == "hudd-2021"
+        bound = _TRUSTED if inputs.task.has_classes and not as_in_paper else 0.0
+    if not bound:
         return np.empty(0, np.int64)
-    known = select.candidates_of(inputs, journal, select.read_closest(inputs.results))
-    return select_trusted(
-        known.doubt, inputs.results.split("improvement").prediction, inputs.settings.trusted
-    )
+    most = len(inputs.source("train"))
+    return select_trusted(doubt.failure(inputs, journal), bound, most=most, seed=inputs.settings.seed)
 
 
 def rows_to_label(inputs: Inputs, journal: Journal) -> np.ndarray:
@@ -349,7 +362,7 @@ STEP = Step(
     name="retrain",
     requires=("select", "test/test", "test/train", "test/improvement", "test/judge"),
     outputs={"retrain": ("retraining",)},
-    version=2,  # 2: weights are averaged over the last steps and drawn back towards those before
+    version=3,  # 2: weights averaged and drawn back; 3: trusted images, two thirds of errors in bags of rows
     run=run,
     fingerprint=fingerprints,
     possible=_possible,
