@@ -10,7 +10,7 @@ import pytest
 from hudd.errors import HuddError
 from hudd.retraining import fit, retrain
 from hudd.retraining.checkpoint import save_checkpoint
-from hudd.selection import balance
+from hudd.selection import balance, bootstrap
 from hudd.study import Study
 from hudd.study.labels import export_labels
 from hudd.study.steps import doubt
@@ -103,7 +103,8 @@ def test_a_selection_of_rows_fills_its_bag_by_bootstrap(finished):
     labelled, rows = bag(finished.inputs, finished.journal, "random", 4)
     balanced = finished.configure(strategy="hudd").select().selection
     np.testing.assert_array_equal(labelled, own)
-    np.testing.assert_array_equal(rows[: len(own)], own)  # each once, then draws
+    correct = finished.split("improvement").correct[own]
+    np.testing.assert_array_equal(rows, bootstrap(own, len(rows), seed=4, correct=correct))
     assert set(rows.tolist()) == set(own.tolist())
     assert len(rows) == len(balance(balanced, seed=4))
 
