@@ -42,6 +42,8 @@ class Preset:
         Upper end of the range of k; the lower end is 2 and never more than half of the errors.
     cluster_size : int or None
         Errors of a cluster on average, where their number and not the knee says how many clusters there are.
+    strategy : str
+        How improvement images are selected, see :data:`hudd.selection.STRATEGIES`.
     selection_factor : float
         Unsafe images asked for per member of a cluster.
     distance_cap : float or None
@@ -62,6 +64,7 @@ class Preset:
     layer_choice: Literal["scaled", "raw"]
     max_clusters: int
     cluster_size: int | None
+    strategy: str
     selection_factor: float
     distance_cap: float | None
     bagging: Literal["exact", "hudd-2021"]
@@ -83,6 +86,7 @@ _HUDD = Preset(
     layer_choice="scaled",
     max_clusters=500,
     cluster_size=None,
+    strategy="hudd",
     selection_factor=0.3,
     distance_cap=None,
     bagging="exact",
@@ -106,10 +110,11 @@ _MOMENTS = replace(  # chosen by failures of known causes, see docs/root-cause-q
     features="moments",
     max_clusters=50,
     cluster_size=15,
+    strategy="by-cause",  # chosen on judge sets, see docs/selection-and-retraining.md
     selection_factor=0.6,
 )
 _MOMENTS_WEIGHTED = replace(_MOMENTS, name="moments-weighted", features="moments-weighted")
-_MOMENTS_2026 = replace(_MOMENTS, name="moments-2026", features="moments-2026")
+_MOMENTS_2026 = replace(_MOMENTS, name="moments-2026", features="moments-2026", strategy="hudd")
 _SAFE = replace(  # M. Attaoui et al., ACM TOSEM 32(3), 2023
     _HUDD,
     name="safe",

@@ -83,7 +83,7 @@ class FakeStudy:
             rules_of_pictures="epsilon-plus",
             attributes=(),
             choices=get_preset("hudd"),
-            strategy="hudd",
+            effective_strategy="hudd",
             seed=0,
             angles={},
             units={},

@@ -13,18 +13,17 @@ def select(
     break_lock: o.BreakLock = False,
     json: o.Json = False,
 ) -> None:
-    """Select the improvement images that are closest to the clusters: those to label next.
+    """Select the improvement images to label next: of each root cause those that are likely to be wrong, and unlike.
 
-    With --strategy hybrid, images within the clusters' reach are drawn by how likely the DNN fails on them, from
-    its entropy and from the test images with like heatmaps; each cluster's budget stays the same. With --strategy
-    by-cause, for few labels, each root cause has its share of the images that are likely to be wrong. With --cause, all
-    labels go to one root cause.
+    With --strategy hudd, images closest to the clusters are selected, as in the paper. With --strategy hybrid, images
+    within the clusters' reach are drawn by how likely the DNN fails on them, from its entropy and from the test images
+    with like heatmaps; each cluster's budget stays the same. With --cause, all labels go to one root cause.
 
     [bold]Examples[/]
 
       hudd select signs --improvement field --budget 200
 
-      hudd select signs --strategy by-cause --budget 50
+      hudd select signs --strategy hudd
 
       hudd select signs --cause 3 --budget 50
 

@@ -90,7 +90,7 @@ def show(
             title += f"; fits and failures are counted on {COUNTED[counted.pop()]}"
         print_table(title, frame.drop(columns=list(left_out)))
     with opened.file.sound():
-        changes = sorted(run_changes(results), key=lambda one: one.mode != opened.settings.strategy)
+        changes = sorted(run_changes(results), key=lambda one: one.mode != opened.settings.effective_strategy)
     for change in changes[:1]:
         title = f"{change.which}, with 95 % intervals and McNemar's test: {change.about}"
         print_table(title, told(change))

@@ -60,7 +60,7 @@ class Changes:
         columns: Mapping[str, Mapping[str, np.ndarray]],
     ) -> None:
         modes = results.retraining if results.has("retraining") else {}
-        strategy = str(results.study.settings.strategy)
+        strategy = str(results.study.settings.effective_strategy)
         self.strategy = strategy if strategy in modes else next(iter(sorted(modes)), "")
         self._folder = results.path / "models"
         runs = modes.get(self.strategy, [])

@@ -243,13 +243,13 @@ class StudySettings:
         metavar="FILE",
         path=True,
     )
-    strategy: str = _selection(
-        "hudd",
-        help="How images are selected: hudd (default), those closest to the clusters; by-cause, for each cause those "
-        "that are likely to be wrong, and unlike; hybrid, those within the clusters' reach, drawn by uncertainty; "
-        "entropy, margin and class-balanced-entropy, the most uncertain; entropy-kmeans and badge, uncertain and "
-        "unlike ones; core-set and typiclust, those that cover or typify the others; cause, for --cause; given, for "
-        "--images; random; or package.module:factory",
+    strategy: str | None = _selection(
+        None,
+        help="How images are selected: by-cause (default with moments and moments-weighted), for each cause those that "
+        "are likely to be wrong, and unlike; hudd (default with other presets), those closest to the clusters; hybrid, "
+        "those within the clusters' reach, drawn by uncertainty; entropy, margin and class-balanced-entropy, the most "
+        "uncertain; entropy-kmeans and badge, uncertain and unlike ones; core-set and typiclust, those that cover or "
+        "typify the others; cause, for --cause; given, for --images; random; or package.module:factory",
         choices=SELECTING,
         metavar="NAME",
     )

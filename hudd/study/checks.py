@@ -128,7 +128,7 @@ def check_strategies(inputs: Inputs) -> None:
     task = inputs.task
     lacking = [] if task.has_entropy else [*_BY_ENTROPY]
     lacking += [] if "margin" in task.columns else [*_BY_PROBABILITIES]
-    for name in (inputs.settings.strategy, *inputs.settings.modes):
+    for name in (inputs.settings.effective_strategy, *inputs.settings.modes):
         if name in lacking:
             needed = "probabilities" if name in _BY_ENTROPY else "the probabilities of classes"
             raise UsageError(

@@ -50,7 +50,7 @@ class Settings(StudySettings):
                 f"judge_groups is '{self.judge_groups}', and nothing is taken from the test set; give judge_share too."
             )
         for strategy, needed in {"cause": "cause", "given": "images"}.items():
-            if strategy in (self.strategy, *self.modes) and getattr(self, needed) is None:
+            if strategy in (self.effective_strategy, *self.modes) and getattr(self, needed) is None:
                 raise UsageError(f"strategy '{strategy}' needs {needed}, which is not given; give it too.")
         if self.factor is not None and self.budget is not None:
             raise UsageError("factor and budget both say how many images to select; give one of them.")
@@ -70,7 +70,7 @@ class Settings(StudySettings):
     @property
     def compared(self) -> tuple[str, ...]:
         """What is retrained by: the strategies to compare, or the one that was selected by."""
-        return self.modes or (self.strategy,)
+        return self.modes or (self.effective_strategy,)
 
     @property
     def choices(self) -> Preset:
@@ -106,6 +106,11 @@ class Settings(StudySettings):
     def effective_pool(self) -> Pool:
         """The pooling, the preset's where none is given."""
         return self.choices.pool if self.pool is None else self.pool
+
+    @property
+    def effective_strategy(self) -> str:
+        """How images are selected, the preset's strategy where none is given."""
+        return self.choices.strategy if self.strategy is None else self.strategy
 
     def data(self, split: str) -> str | None:
         """Return the data spec of a split; that of the test set, where the judge set is taken from it."""
@@ -152,7 +157,7 @@ class Settings(StudySettings):
             raise UsageError(f"they are not JSON ({error}); {_RESTORE}.") from error
         if not isinstance(choices, dict) or not {"model", "test"} <= set(choices):
             raise UsageError(f"they hold no model and test set; {_RESTORE}.")
-        return cls(**_normalised(choices))
+        return cls(**_normalised({"strategy": "hudd", **choices}))  # the default of studies that name none
 
     @classmethod
     def of(cls, **choices: Any) -> Settings:

@@ -47,7 +47,7 @@ def test_show_provenance(demo, hudd):
     assert hudd("show", demo, "--provenance")[0] == 0
     found = json.loads(hudd("show", demo, "--provenance", "--json")[1])
     assert found["format"] == "hudd-study"
-    assert {"test/test", "heatmaps", "choice", "select", "retrain/hudd/0"} <= set(found["steps"])
+    assert {"test/test", "heatmaps", "choice", "select", "retrain/by-cause/0"} <= set(found["steps"])
     assert all(step["seconds"] >= 0 for step in found["steps"].values())
 
 

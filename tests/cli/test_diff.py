@@ -26,7 +26,7 @@ def demo(demo, tmp_path_factory):
 @pytest.fixture(scope="module")
 def after(demo, tmp_path_factory):
     """The study of the retrained weights, on the same test set."""
-    weights = demo / "models" / "hudd-0.safetensors"
+    weights = demo / "models" / "by-cause-0.safetensors"
     path = tmp_path_factory.mktemp("retrained") / "after"
     settings = Study.open(demo).settings
     return Study.create(path, model=settings.model, weights=str(weights), test=settings.test).evaluate().path
@@ -36,7 +36,7 @@ def test_it_names_the_causes_that_retraining_fixed(demo, after, hudd):
     code, out, err = hudd("diff", demo, after, "--json")
     assert (code, err) == (0, "")
     found = json.loads(out)
-    (run,) = Study.open(demo).retraining["hudd"]
+    (run,) = Study.open(demo).retraining["by-cause"]
     assert (found["test"]["fixed"], found["test"]["regressed"]) == (run["improved"], run["worsened"])
     assert len(found["fixed"]) == run["improved"]
     assert found["test"]["p_value"] < 0.001

@@ -27,7 +27,7 @@ def _run(fixed: int, broken_outside: int = 0, broken_inside: int = 0) -> dict[st
 
 
 def _changes(*runs: dict[str, Any]) -> Changes:
-    study = SimpleNamespace(settings=SimpleNamespace(strategy="hudd"))
+    study = SimpleNamespace(settings=SimpleNamespace(effective_strategy="hudd"))
     split = SimpleNamespace(label=np.zeros(COUNT, int), counted=np.ones(COUNT, bool))
     results = SimpleNamespace(
         study=study,

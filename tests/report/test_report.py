@@ -194,7 +194,7 @@ def test_the_strategy_that_selected_comes_first(make_study):
         "entropy": "selected by the strategy entropy",
     }
     for strategy, chosen in texts.items():
-        study.settings.strategy = strategy
+        study.settings.effective_strategy = strategy
         _, page = read(study)
         words = " ".join("".join(page.text).split())
         assert gather(study).retrained[0].mode == strategy

@@ -131,7 +131,7 @@ def test_settings_are_written_as_ever():
         "train": None, "improvement": None, "preset": "moments", "rules": {"*": "epsilon"}, "layers": ["0"],
         "pool": None, "features": None, "backbone": "torchvision:vgg16", "reduction": None, "clusterer": None,
         "seed": 3, "transform": None, "max_clusters": None, "cluster_size": None, "layer": None, "factor": None,
-        "budget": None, "training": {}, "runs": 1, "modes": [], "strategy": "hudd", "classes": None,
+        "budget": None, "training": {}, "runs": 1, "modes": [], "strategy": None, "classes": None,
         "allow_overlap": False, "skip_bad": False, "exif_orient": False, "angles": {}, "units": {}, "batch_size": 32,
         "task": None, "workers": None, "store": "all", "dtype": "float32", "arithmetic": "float32",
         "compression": "none", "device": "auto", "attributes": [],
@@ -145,4 +145,4 @@ def test_settings_are_written_as_ever():
 def test_settings_of_a_file_are_read_back():
     settings = made(rules={"*": "epsilon"}, layers=("0", "2"), modes=("hudd",), angles={"gaze": 360})
     assert Settings.from_json(settings.to_json()) == settings
-    assert Settings.from_json('{"model": "a:b", "test": "c:d"}') == made()
+    assert Settings.from_json('{"model": "a:b", "test": "c:d"}') == made(strategy="hudd")

@@ -200,12 +200,12 @@ def test_mean_errors_of_numbers_are_told_on_it(material, tmp_path):
         threshold="60%",
     ).run()
     (found,) = mean_errors(study, "judge").values()
-    (run,) = study.retraining["hudd"]
+    (run,) = study.retraining["by-cause"]
     before = study.values("judge")["off"].mean(axis=1)
     after = run["judge"]["off"].mean(axis=1)
     assert found.images == 40
     np.testing.assert_allclose([found.before, found.after], [before.mean(), after.mean()], rtol=1e-6)
-    assert found.before != mean_errors(study)["hudd"].before
-    assert list(headline(study))[-2:] == ["judge mean error, hudd", "mean error, hudd"]
+    assert found.before != mean_errors(study)["by-cause"].before
+    assert list(headline(study))[-2:] == ["judge mean error, by-cause", "mean error, by-cause"]
     page = write_report(study).read_text("utf-8")
     assert page.index("Mean error of the judge images") < page.index("Mean error of the test images")

@@ -154,7 +154,7 @@ def bag(inputs: Inputs, journal: Journal, mode: str, seed: int) -> tuple[np.ndar
     """
     unsafe = inputs.results.selection
     own = _own_bag(inputs, unsafe, seed)
-    if mode == inputs.settings.strategy:
+    if mode == inputs.settings.effective_strategy:
         return unsafe.image, own
     known = select.candidates_of(inputs, journal, select.read_closest(inputs.results))
     known = replace(known, correct=_correct(inputs))
@@ -201,7 +201,9 @@ def rows_to_label(inputs: Inputs, journal: Journal) -> np.ndarray:
     settings = inputs.settings
     parts = [inputs.results.selection.image]
     for mode in settings.compared:
-        seeds = range(settings.seed, settings.seed + settings.runs) if mode != settings.strategy else ()
+        seeds = (
+            range(settings.seed, settings.seed + settings.runs) if mode != settings.effective_strategy else ()
+        )
         parts += [bag(inputs, journal, mode, seed)[0] for seed in seeds]
     return np.array(list(dict.fromkeys(np.concatenate(parts).tolist())), np.int64)
 

@@ -38,12 +38,12 @@ from hudd.study.steps import doubt, embedding, nearest
 def fingerprint(inputs: Inputs) -> str:
     """Everything that the selection depends on."""
     chosen = inputs.settings
-    how: list[Any] = [chosen.preset, chosen.factor, chosen.budget, chosen.seed, chosen.strategy]
-    if chosen.strategy == "cause":
+    how: list[Any] = [chosen.preset, chosen.factor, chosen.budget, chosen.seed, chosen.effective_strategy]
+    if chosen.effective_strategy == "cause":
         how.append(chosen.cause)
-    if chosen.strategy == "given":
+    if chosen.effective_strategy == "given":
         how.append(_given(inputs).tolist())
-    if (mark := STRATEGIES.mark(chosen.strategy)) is not None:
+    if (mark := STRATEGIES.mark(chosen.effective_strategy)) is not None:
         how.append(mark)
     return digest("select", nearest.fingerprint(inputs, "improvement"), how)
 
@@ -73,12 +73,13 @@ def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
     candidates = replace(
         candidates_of(inputs, journal, closest), preset=settings.preset, shares=_shares(settings, closest)
     )
+    strategy = settings.effective_strategy
     budget = _budget(settings, candidates)
     if budget:
-        found = selected(settings.strategy, candidates, budget, seed=settings.seed)
+        found = selected(strategy, candidates, budget, seed=settings.seed)
     else:  # no cluster has two members
         found = select_unsafe(closest, candidates.labels, budget=0)
-    unsafe = with_clusters(found, settings.strategy, candidates)
+    unsafe = with_clusters(found, strategy, candidates)
 
     def commit() -> None:
         with journal.committing("select", mark, started) as h5:
@@ -96,9 +97,9 @@ def _budget(settings: Settings, candidates: Candidates) -> int:
     if settings.budget is not None:
         return settings.budget
     shares = candidates.shares or {}
-    if settings.strategy == "given" and candidates.given is not None:
+    if settings.effective_strategy == "given" and candidates.given is not None:
         return len(candidates.given)
-    if settings.strategy == "cause":
+    if settings.effective_strategy == "cause":
         own = set(candidates.labels[candidates.cause_of_error == candidates.target].tolist())
         return max(1, min(sum(share for cluster, share in shares.items() if cluster in own), len(candidates)))
     return min(sum(shares.values()), len(candidates))
