@@ -39,7 +39,7 @@ test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 test-all: $(INSTALLED) .venv/.peers .venv/.axe $(READERS) programs
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --all-peers
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --all-peers --durations 30
 
 programs:
 	sh tests/programs.sh
