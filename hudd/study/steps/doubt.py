@@ -64,6 +64,6 @@ def _sample(inputs: Inputs, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray
     """Rows of the test set drawn at random, and their heatmaps."""
     relevance = Relevance(inputs, "test")
     row_bytes = next(relevance.of(np.arange(1))).nbytes
-    most = int(np.clip(_MEMORY // row_bytes, 1, _MOST_TEST_IMAGES))
+    most = int(np.clip(_MEMORY // max(1, row_bytes), 1, _MOST_TEST_IMAGES))  # nothing where no column varies
     rows = np.sort(np.random.default_rng([inputs.settings.seed, 1 << 22]).permutation(len(correct))[:most])
     return rows, np.concatenate(list(relevance.of(rows)))
