@@ -112,16 +112,18 @@ def test_a_selection_of_rows_fills_its_bag_by_bootstrap(finished):
 def test_trusted_images_join_with_the_predicted_class(finished, monkeypatch):
     given = {}
 
-    def recorded(*sets, **options):
-        given.update(options)
-        return retrain(*sets, **options)
+    def recorded(model, train, improvement, bag, config, **options):
+        given.update(bag=bag, labels=options["improvement_labels"])
+        return retrain(model, train, improvement, bag, config, **options)
 
     monkeypatch.setattr("hudd.study.steps.retrain.retrain", recorded)
     finished.configure(trusted=0.0).retrain()
     (before,) = finished.retraining["hudd"]
     finished.configure(trusted=0.5).retrain()
     (run,) = finished.retraining["hudd"]
-    rows, failure = given["trusted"], doubt.failure(finished.inputs, finished.journal)
+    rows, failure = given["bag"][len(run["bag"]) :], doubt.failure(finished.inputs, finished.journal)
+    np.testing.assert_array_equal(given["bag"][: len(run["bag"])], run["bag"])
+    np.testing.assert_array_equal(given["labels"][rows], finished.split("improvement").prediction[rows])
     assert (before["trusted"], run["trusted"]) == (0, len(rows))
     assert not np.isin(rows, finished.selection.image).any()
     assert 0 < len(rows) <= len(finished.source("train"))

@@ -260,12 +260,11 @@ def _one(
             inputs.model.module,
             images["train"],
             images["improvement"],
-            rows,
+            np.concatenate([rows, trusted]),
             config,
             seed=seed,
-            trusted=trusted,
             train_labels=task.targets(inputs.source("train"), results.split("train").label),
-            improvement_labels=task.targets(inputs.source("improvement"), results.labels),
+            improvement_labels=task.targets(inputs.source("improvement"), _labels(results, trusted)),
             test=images["test"],
             before=results.split("test").correct,
             right=partial(task.right, source=inputs.source("test"), facts=facts),
@@ -287,6 +286,13 @@ def _one(
         checkpoint.unlink(missing_ok=True)
 
     journal.lead(commit)
+
+
+def _labels(results: Results, trusted: np.ndarray) -> np.ndarray:
+    """(M,) labels of the improvement images, of trusted ones the classes that the task took them for."""
+    labels = results.labels
+    labels[trusted] = results.split("improvement").prediction[trusted]
+    return labels
 
 
 def _judged(inputs: Inputs, images: dict[str, CachedImages], found: Retraining) -> Predictions | None:
