@@ -30,6 +30,9 @@ INSTALLED := .venv/.installed
 READERS := $(patsubst tests/export/readers/%.txt,.venv-peers/%/.installed,$(wildcard tests/export/readers/*.txt))
 SOURCES := pyproject.toml setup.py CMakeLists.txt $(CONSTRAINTS) build_backend/hudd_build.py $(shell find csrc -type f)
 
+# Several processes of several threads share the cores: a thread that waits is not to spin. Results are the same.
+test test-all: export OMP_WAIT_POLICY = PASSIVE
+
 .PHONY: demo test test-all programs quick loaded mutants lint texts docs sanitize fuzz wheels gpu clean
 
 demo: $(INSTALLED)
