@@ -76,7 +76,7 @@ class Draw:
             self.images = {split: features(body, images) for split, images in self.images.items()}
         improvement = self.study.split("improvement")
         known = candidates_of(self.study.inputs, self.study.journal, read_closest(self.study))
-        self.candidates = replace(known, correct=improvement.correct)
+        self.candidates, self.prediction = replace(known, correct=improvement.correct), improvement.prediction
         self.before = self.study.evaluate().split("judge").correct
         failure, most = self.candidates.estimate(), len(self.labels["train"])  # type: ignore[misc]
         self.trusted = select_trusted(failure, TRUSTED, most=most, seed=draw)
@@ -99,10 +99,13 @@ class Draw:
         started = time.perf_counter()
         labelled, bag = strategies_of([strategy], known, budget=budget)[strategy](seed)
         seconds = time.perf_counter() - started
-        trusted = np.setdiff1d(self.trusted, labelled) if variant != "no trusted images" else None
-        truth = {f"{split}_labels": self.labels[split] for split in ("train", "improvement")}
+        trusted = np.setdiff1d(self.trusted, labelled)[: None if variant != "no trusted images" else 0]
+        labels = self.labels["improvement"].copy()
+        labels[trusted] = self.prediction[trusted]
+        truth = {"train_labels": self.labels["train"], "improvement_labels": labels}
         images = self.images["train"], self.images["improvement"]
-        done = retrain(self.model, *images, bag, self.config, seed=seed, trusted=trusted, **truth)
+        rows = np.concatenate([bag, trusted])
+        done = retrain(self.model, *images, rows, self.config, seed=seed, **truth)
         after = predict(done.model, self.images["judge"]).prediction == self.labels["judge"]
         before = self.before
         return {

@@ -19,7 +19,7 @@ from hudd.retraining.change import Change, compare_answers
 from hudd.retraining.checkpoint import save_weights
 from hudd.retraining.config import TrainingConfig
 from hudd.retraining.fit import FitResult, TrainStep, fit
-from hudd.retraining.images import Images, JoinedImages, as_images, as_labels
+from hudd.retraining.images import JoinedImages, as_images, as_labels
 from hudd.retraining.prediction import Predictions, predict
 
 Right = Callable[[Predictions], np.ndarray]
@@ -60,7 +60,6 @@ def retrain(
     *,
     seed: int,
     copies: np.ndarray | None = None,
-    trusted: np.ndarray | None = None,
     train_labels: Any = None,
     improvement_labels: Any = None,
     test: Any = None,
@@ -75,8 +74,7 @@ def retrain(
 ) -> Retraining:
     """Train a copy of the model on the training set plus the bag and compare it on the test set.
 
-    Of the images in `trusted` the model's own predictions before the training are the labels, so that it keeps what it
-    can do. The weights are averaged over the last steps (``config.average``) and drawn back towards those before
+    The weights are averaged over the last steps (``config.average``) and drawn back towards those before
     (``config.interpolate``), so that fewer correct predictions are lost. The held-out part that finds the best epoch
     comes from the training set; neither the bag nor the test set has a say in it. Only the labels of images in the bag
     are read from the improvement set.
@@ -96,9 +94,6 @@ def retrain(
     copies : np.ndarray, optional
         (B,) float, how often each image of the bag is seen in an epoch on average; by default once. With
         :func:`hudd.selection.balance_weights` the sampler balances, in place of a balanced bag.
-    trusted : np.ndarray, optional
-        (T,) int rows of the improvement set that join with the class that the model predicts, each once, see
-        :func:`hudd.selection.select_trusted`; by default none. Not for float targets.
     train_labels, improvement_labels, test_labels : array-like, optional
         Integer classes or float targets; by default the sources' own.
     before : np.ndarray, optional
@@ -120,26 +115,27 @@ def retrain(
     Raises
     ------
     UsageError
-        If the bag or `trusted` names rows that do not exist, an image of the bag has no label, or sets do not fit.
+        If the bag names rows that do not exist, an image of the bag has no label, or sets do not fit.
     """
     old, new = as_images(train), as_images(improvement)
-    bag, trusted = _rows("bag", bag, len(new)), _rows("trusted set", trusted, len(new))
+    bag = np.asarray(bag, np.int64)
+    if len(bag) and not (bag.min() >= 0 and bag.max() < len(new)):
+        raise UsageError(f"the bag names rows {bag.min()} to {bag.max()} of {len(new)} improvement images.")
     old_labels = as_labels(train_labels, train, len(old))
     labels = getattr(improvement, "labels", None) if improvement_labels is None else improvement_labels
     bag_labels = _bag_labels(labels, len(new), bag, old_labels.dtype)
-    own_labels = _own_labels(model, new, trusted, old_labels.dtype)
-    images = JoinedImages([(old, np.arange(len(old))), (new, np.concatenate([bag, trusted]))])
+    images = JoinedImages([(old, np.arange(len(old))), (new, bag)])
 
     config = config or TrainingConfig()
     retrained = deepcopy(model)
     course = fit(
         retrained,
         images,
-        torch.cat([old_labels, bag_labels, own_labels]),
+        torch.cat([old_labels, bag_labels]),
         config,
         seed=seed,
         may_hold_out=np.arange(len(old)),
-        copies=None if copies is None else np.concatenate([np.ones(len(old)), copies, np.ones(len(trusted))]),
+        copies=None if copies is None else np.concatenate([np.ones(len(old)), copies]),
         checkpoint=checkpoint,
         on_epoch=on_epoch,
         train_step=train_step,
@@ -157,25 +153,6 @@ def retrain(
     answers = predict(retrained, test)
     before, after = np.asarray(before, bool), right(answers)
     return Retraining(retrained, course, compare_answers(before, after, clusters), before, after, answers)
-
-
-def _rows(what: str, rows: np.ndarray | None, count: int) -> np.ndarray:
-    """Rows of the improvement set, checked."""
-    rows = np.asarray([] if rows is None else rows, np.int64)
-    if len(rows) and not (rows.min() >= 0 and rows.max() < count):
-        raise UsageError(f"the {what} names rows {rows.min()} to {rows.max()} of {count} improvement images.")
-    return rows
-
-
-def _own_labels(model: nn.Module, images: Images, rows: np.ndarray, dtype: torch.dtype) -> torch.Tensor:
-    """What the model says of these images, as labels."""
-    if not len(rows):
-        return torch.empty(0, dtype=dtype)
-    if dtype.is_floating_point:
-        raise UsageError(
-            "the predictions of trusted images are classes, but the targets are floats; give no `trusted`."
-        )
-    return torch.from_numpy(predict(model, images, rows=rows).prediction)
 
 
 def _bag_labels(labels: Any, count: int, bag: np.ndarray, dtype: torch.dtype) -> torch.Tensor:

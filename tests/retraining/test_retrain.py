@@ -163,32 +163,3 @@ def test_what_is_too_big_for_the_cache_is_read_once_a_call():
         rows = np.array([3, 1, 3, 7])
         assert torch.equal(images.load(rows), images.images.images[rows].float())
         assert Reading.calls == number
-
-
-def test_trusted_images_are_trained_on_with_the_models_own_predictions(make_model, make_data):
-    model, (images, labels), (field, truth) = make_model(dropout=0), make_data(60, 0), make_data(40, 1)
-    bag, trusted, config = np.arange(10), np.arange(20, 35), TrainingConfig(epochs=2, lr=0.05)
-    own = truth.copy()
-    own[trusted] = predict(model, field).prediction[trusted]
-    assert (own != truth).any()
-    unknown = truth.copy()
-    unknown[trusted] = -1  # their labels are not read
-    given = {"seed": 0, "train_labels": labels}
-    found = retrain(model, images, field, bag, config, trusted=trusted, improvement_labels=unknown, **given)
-    both = np.concatenate([bag, trusted])
-    expected = retrain(model, images, field, both, config, improvement_labels=own, **given)
-    state, wanted = found.model.state_dict(), expected.model.state_dict()
-    assert all(torch.equal(state[name], wanted[name]) for name in state)
-
-
-def test_trusted_images_of_no_classes_or_no_row_are_refused(make_model, make_data):
-    model, (images, labels), (field, truth) = make_model(), make_data(20, 0), make_data(10, 1)
-    targets = {
-        "train_labels": np.eye(4, dtype="f4")[labels],
-        "improvement_labels": np.eye(4, dtype="f4")[truth],
-    }
-    with pytest.raises(UsageError, match="classes, but the targets are floats"):
-        retrain(model, images, field, np.arange(3), seed=0, trusted=np.arange(2), **targets)
-    with pytest.raises(UsageError, match="trusted set names rows 3 to 10 of 10"):
-        retrain(model, images, field, np.arange(3), seed=0, trusted=np.array([3, 10]), train_labels=labels,
-                improvement_labels=truth)  # fmt: skip
