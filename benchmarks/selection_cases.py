@@ -28,6 +28,7 @@ from hudd.study import Study
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("HUDD_SHARED", ROOT.parent / "shared")) / "data"
+TRUSTED = 0.09  # the bound of the estimated probability of failure, as by default
 Arrays = dict[str, np.ndarray]
 Spoil = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 
@@ -378,3 +379,12 @@ def features(body: nn.Module, images: Tensor) -> Tensor:
     found = torch.cat([body(part) for part in images.split(64)])
     with torch.inference_mode(False):
         return found.clone()
+
+
+def with_trusted(
+    bag: np.ndarray, labelled: np.ndarray, trusted: np.ndarray, labels: np.ndarray, prediction: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what is trained on of the improvement set, and its labels, as a study does with trusted images."""
+    joined, known = np.setdiff1d(trusted, labelled), labels.copy()
+    known[joined] = prediction[joined]
+    return np.concatenate([bag, joined]), known
