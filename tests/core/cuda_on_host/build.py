@@ -22,7 +22,10 @@ HERE = Path(__file__).parent
 CSRC = HERE.parents[2] / "csrc"
 KEPT = HERE.parents[2] / "build" / "cuda-on-host"
 SOURCES = [
-    *(CSRC / name for name in ("bindings.cpp", "tensor_view.cpp", "cpu/blocks.cpp", "cpu/parallel.cpp")),
+    *(
+        CSRC / name
+        for name in ("bindings.cpp", "tensor_view.cpp", "cpu/blocks.cpp", "cpu/jpeg.cpp", "cpu/parallel.cpp")
+    ),
     *sorted((CSRC / "ops").glob("*.cpp")),
     *sorted((CSRC / "cuda").glob("*.cu")),
     *sorted(HERE.glob("*.cpp")),
