@@ -11,6 +11,7 @@ import numpy as np
 from hudd.errors import HuddError, UsageError
 from hudd.selection.baselines import check_budget
 from hudd.selection.candidates import Candidates
+from hudd.selection.closest import over_reach
 from hudd.selection.diverse import AS_MANY, spread
 from hudd.selection.uncertain import select_entropy
 from hudd.selection.unsafe import share_out
@@ -97,7 +98,7 @@ def select_for_cause(candidates: Candidates, cause: int, budget: int, *, seed: i
             f"no improvement image is closest to cause {cause}; give more images, or another cause."
         )
     distance, reach = closest.distance[near, column[near]], closest.reach[column[near]]
-    away = distance / np.where(reach > 0, reach, np.finfo(np.float64).tiny)
+    away = over_reach(distance, reach)
     inside = int(np.count_nonzero(away <= 1))
     near = near[np.argsort(away, kind="stable")][: max(inside, AS_MANY * budget)]
     order = select_entropy(candidates.entropy[near], len(near), seed=seed)

@@ -82,6 +82,13 @@ def cluster_sizes(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return clusters[order].astype(np.int64), size[order].astype(np.int64)
 
 
+def over_reach(distance: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """Distances over reaches, float64: 0 where both are 0, infinite where the reach alone is, NaN where it is unknown."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = distance.astype(np.float64) / reach
+    return np.where((reach == 0) & (distance == 0), 0.0, ratio)
+
+
 def closest_members(
     images: Any,
     members: Any,

@@ -13,7 +13,7 @@ from hudd.selection.balance import balance
 from hudd.selection.baselines import bootstrap, select_bl1, select_bl2, select_random
 from hudd.selection.by_cause import select_by_cause, select_for_cause
 from hudd.selection.candidates import Candidates, Drawn, Embedding
-from hudd.selection.closest import ClosestMembers
+from hudd.selection.closest import ClosestMembers, over_reach
 from hudd.selection.diverse import select_badge, select_core_set, select_entropy_kmeans, select_typical
 from hudd.selection.doubt import sampled_doubt
 from hudd.selection.uncertain import select_class_balanced, select_entropy, select_margin
@@ -186,8 +186,7 @@ def with_clusters(found: UnsafeSet | Drawn, name: str, candidates: Candidates) -
     closest = candidates.closest
     column = closest.distance[rows].argmin(axis=1)
     distance, reach = closest.distance[rows, column].astype(np.float64), closest.reach[column]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where((reach == 0) & (distance == 0), 0.0, distance / reach)
+    ratio = over_reach(distance, reach)
     return UnsafeSet(
         rows, closest.clusters[column], distance, np.zeros(len(rows), np.int64), ratio, distance > reach
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from hudd.errors import UsageError
 from hudd.presets import get_preset
-from hudd.selection.closest import ClosestMembers
+from hudd.selection.closest import ClosestMembers, over_reach
 
 
 @dataclass(frozen=True)
@@ -153,8 +153,7 @@ def select_unsafe(
     row, column, rank = images[picked[:, 0]], columns[picked[:, 1]], picked[:, 2]
     distance = closest.distance[row, column].astype(np.float64)
     reach = closest.reach[column]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where((reach == 0) & (distance == 0), 0.0, distance / reach)
+    ratio = over_reach(distance, reach)
     return UnsafeSet(row, closest.clusters[column], distance, rank, ratio, distance > reach)
 
 

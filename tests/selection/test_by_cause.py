@@ -101,6 +101,17 @@ def test_one_cause_takes_unlike_images_of_the_closest():
     assert (np.diff(known.entropy[chosen]) <= 0).all()
 
 
+def test_of_a_cluster_of_one_its_likes_come_first():
+    known = candidates()
+    own = np.flatnonzero(known.closest.distance.argmin(axis=1) == 2)
+    alike, apart = own[20:32], np.setdiff1d(own, own[20:32])
+    known.closest.reach[2] = 0.0
+    known.closest.distance[alike, 2] = 0.0
+    known.closest.distance[np.ix_(apart, [0, 1, 3])] += 9
+    known.closest.distance[apart, 2] += 9
+    assert set(select_for_cause(known, 1, 3).tolist()) <= set(alike.tolist())
+
+
 def random_tens(rows):
     rng = np.random.default_rng(0)
     return [rng.choice(rows, 10, replace=False) for _ in range(99)]
