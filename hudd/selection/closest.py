@@ -83,7 +83,7 @@ def cluster_sizes(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def over_reach(distance: np.ndarray, reach: np.ndarray) -> np.ndarray:
-    """Distances over reaches, float64: 0 where both are 0, infinite where the reach alone is, NaN where it is unknown."""
+    """Distances over reaches, float64: 0 where both are 0, infinity where only the reach is, NaN if it is unknown."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = distance.astype(np.float64) / reach
     return np.where((reach == 0) & (distance == 0), 0.0, ratio)
