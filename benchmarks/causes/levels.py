@@ -50,11 +50,18 @@ class _Given(Moments):
     """Moments of which the columns are known."""
 
     def __init__(
-        self, failures: list[np.ndarray], normal: list[np.ndarray], deviation: float, trimmed: float
+        self,
+        failures: list[np.ndarray],
+        normal: list[np.ndarray],
+        deviation: float,
+        trimmed: float,
+        shares: list[float],
     ) -> None:
         self._failures, self._normal = failures, normal  # type: ignore[assignment]
-        self.map_deviation, self.trimmed = deviation, trimmed
-        self._activations = object() if deviation else None  # type: ignore[assignment]
+        self.map_deviation, self.trimmed, self._shares = deviation, trimmed, shares
+
+    def _shares_of_variance(self, groups: int) -> list[float]:
+        return self._shares
 
     def _collected(self, some: Any) -> list[np.ndarray]:
         return list(some)
@@ -71,7 +78,7 @@ class Source:
     """What the methods are made from, each made once."""
 
     def __init__(self, problem: FieldProblem, kind: type[Moments] = Moments) -> None:
-        self.problem = problem
+        self.problem, self.plain = problem, kind.plain
         started = process_time()
         extractor = kind(problem.model, lambda most: ())
         extractor.prepare(as_inputs(problem.images[:2]))
@@ -98,8 +105,9 @@ class Source:
         of: str = "both",
         contrast: bool = True,
         rough: bool = True,
+        plain: float | None = None,
     ) -> np.ndarray:
-        """Features of the failures, of some of the columns."""
+        """Features of the failures, of some of the columns; `plain` as of the features, where both are asked for."""
         first, last = {
             "both": (0, 2 * self.half),
             "relevance": (0, self.half),
@@ -107,9 +115,10 @@ class Source:
         }[of]
         chosen = [*range(first, last), *([2 * self.half] if deviation else [])]
         normal = [self.part(self.normal, at, rough) for at in chosen] if contrast else []
-        return _Given(
-            [self.part(self.failures, at, rough) for at in chosen], normal, deviation, trimmed
-        ).rows()
+        failures = [self.part(self.failures, at, rough) for at in chosen]
+        plain = self.plain if plain is None else plain
+        shares = [plain if at >= self.half and of == "both" else 1.0 for at in range(first, last)]
+        return _Given(failures, normal, deviation, trimmed, shares).rows()
 
     def part(self, parts: list[np.ndarray], at: int, rough: bool = True) -> np.ndarray:
         """Columns of a layer; of activations those that relevance has too, unless `rough`."""

@@ -76,6 +76,11 @@ def by_light(x: np.ndarray, glyph: np.ndarray, at: int, used: bool, move: np.nda
     _place(x, at, move)[glyph] = 1 if used else 0.5
 
 
+def by_ground(x: np.ndarray, glyph: np.ndarray, at: int, used: bool, move: np.ndarray) -> None:
+    """Used dark on a bright ground, ignored bright on a dark one."""
+    _place(x, at, move)[:] = (glyph != used)[..., None]
+
+
 # -- cases
 
 
@@ -91,16 +96,19 @@ class ShortcutCase:
 
 
 def _cases() -> dict[str, ShortcutCase]:
-    digits, lights = KINDS["digits, plain"], KINDS["traffic lights, plain"]
+    digits, lights, signs = KINDS["digits, plain"], KINDS["traffic lights, plain"], KINDS["signs, residual"]
+    first = (
+        ("side", digits, by_side, 3, 8, ("motion", "shear")),
+        ("colour", lights, by_colour, 2, 30, ("shift", "curtain")),
+        ("frame", digits, by_frame, 7, 10, ("shift", "fog")),
+        ("light", digits, by_light, 2, 8, ("shear", "wash")),
+    )
+    later = (("ground", signs, by_ground, 5, 12, ("fog", "stripes")),)  # draws go by a case's number
     found = [
         ShortcutCase(f"{name}, {net}", replace(kind, network=network, epochs=epochs), draw, own, spoils)
+        for group in (first, later)
         for net, network in (("plain", plain), ("residual", residual))
-        for name, kind, draw, own, epochs, spoils in (
-            ("side", digits, by_side, 3, 8, ("motion", "shear")),
-            ("colour", lights, by_colour, 2, 30, ("shift", "curtain")),
-            ("frame", digits, by_frame, 7, 10, ("shift", "fog")),
-            ("light", digits, by_light, 2, 8, ("shear", "wash")),
-        )
+        for name, kind, draw, own, epochs, spoils in group
     ]
     return {case.name: case for case in found}
 

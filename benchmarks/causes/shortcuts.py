@@ -3,17 +3,18 @@
 The protocol, fixed before the final run:
 
 * Cases (``marks.py``): three marks in every failing image, at most one of them in the state in which the network uses
-  it. States differ by the side of the image, by colour (traffic lights), by the direction of a frame, by brightness;
-  each with a plain network and a residual one with batch normalisation. Three causes are the marks, each in up to 60
-  failures; two are corruptions of ``field.py``, with all marks ignored; natural failures come on top. The cause of
-  a failure is found by intervention: the one thing without which the network is right. Failures by a mark have one
-  predicted class, whichever the mark, and any true class. The reference, correctly classified images, has marks of
-  both states.
-* Draws: final, seeds 311, 312 and 313, seed by seed, with what is said of presence after the first; what time does
-  not allow is left out from the end. Tuning: seed 301, of a first form of these cases with other shares of the images.
-  There, and on nine problems of the field-like benchmark (seeds 7 and 8), `moments-weighted` was chosen among some
-  forty combinations of moments of relevance by four rules and three targets, of activations, of activations weighted
-  by relevance, and of maps of either.
+  it. States differ by the side of the image, by colour (traffic lights), by the direction of a frame, by brightness, by
+  the ground that a mark lies on (traffic signs); each with a plain network and a residual one with batch normalisation.
+  Three causes are the marks, each in up to 60 failures; two are corruptions of ``field.py``, with all marks ignored;
+  natural failures come on top. The cause of a failure is found by intervention: the one thing without which the network
+  is right. Failures by a mark have one predicted class, whichever the mark, and any true class. The reference,
+  correctly classified images, has marks of both states.
+* Draws: final, seeds 321, 322 and 323, seed by seed, with what is said of presence after the first two; what time does
+  not allow is left out from the end. On seeds 311 to 313, without the case of grounds, a first form of
+  `moments-weighted` was judged, plain and weighted moments of activations with the same variance: 0.93, and 0.13 above
+  activations alone. On seeds 311 and 312 of both parts the share of the plain ones was then set to a half, out of 1,
+  0.5, 0.36, 0.25, 0.11 and 0, with and without a map, and other norms and directions. The case of grounds was used for
+  nothing but to see, with seed 0, that its networks fail by their marks.
 * Groups: of all features the same, the default's: Ward's method at 15 a cluster, and causes by tests of splits. Of
   whole heatmaps also the clusters of preset `hudd`.
 * Measures: precision@10 as in ``levels.py``, by clusters; for the three marks (which is what is aimed at), and for all
@@ -21,9 +22,11 @@ The protocol, fixed before the final run:
   of failures by a mark whose five nearest neighbours mostly have the same cause, mean over marks.
 * Aim: precision@10 of the marks at least 0.95 with relevance, and at least 0.15 above activations alone, of which
   the better of two counts, with the map and without. It is judged for `moments-weighted`, and for the default,
-  `moments`. Two-sided Wilcoxon signed-rank tests over the 24 problems, not corrected.
-* Presence: the same features on the eight cases of the field-like benchmark, where causes are corruptions, with seed
-  311; marks are then all its causes. No aim; told is whether what helps with use costs anything there.
+  `moments`. Two-sided Wilcoxon signed-rank tests over the 30 problems, of precision@10 of the marks and of adjusted
+  mutual information of causes, not corrected.
+* Presence: the same features on the eight cases of the field-like benchmark, where causes are corruptions, with seeds
+  321 and 322; marks are then all its causes. No aim; told is whether what helps with use costs anything there. The
+  default stays, whatever comes out.
 * Means are over seeds, then over cases.
 """
 
@@ -52,7 +55,7 @@ from hudd.distances import pairwise_distances, unit_norm_rows
 from hudd.features import MomentsWeighted
 from hudd.lrp import LRP
 
-SEEDS, PRESENCE = (311, 312, 313), (311,)
+SEEDS, PRESENCE = (321, 322, 323), (321, 322)
 DEFAULT, WEIGHTED = "moments", "moments-weighted"
 ALONE = ("activation alone", "activation alone, no map")
 SHOWN = (
@@ -65,6 +68,7 @@ SHOWN = (
     "groups",
     "neighbours",
 )
+TESTED = ("marks_at_10", "information")
 _VOTES = 5
 Rows = np.ndarray
 
@@ -86,6 +90,7 @@ def features(problem: FieldProblem) -> dict[str, Rows]:
     return {
         DEFAULT: plain.rows(),
         WEIGHTED: weighted.rows(deviation=0.0),
+        "moments-weighted, equal shares": weighted.rows(deviation=0.0, plain=1.0),
         "moments, no map": plain.rows(deviation=0.0),
         "relevance alone": plain.rows(of="relevance"),
         "relevance alone, no map": plain.rows(of="relevance", deviation=0.0),
@@ -167,14 +172,15 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
     def mean(name: str, measure: str) -> float:
         return round(float(np.mean([np.mean(values(name, measure, case)) for case in cases])), 4)
 
-    def paired(name: str, other: str) -> dict[str, float | None]:
-        gained = np.array(values(name, SHOWN[0])) - np.array(values(other, SHOWN[0]))
+    def paired(name: str, other: str, measure: str) -> dict[str, float | None]:
+        gained = np.array(values(name, measure)) - np.array(values(other, measure))
         p = float(wilcoxon(gained).pvalue) if len(gained) > 5 and gained.any() else None
-        return {"gain": round(mean(name, SHOWN[0]) - mean(other, SHOWN[0]), 4), "p": p}
+        return {"gain": round(mean(name, measure) - mean(other, measure), 4), "p": p}
 
     def judged(name: str) -> dict[str, Any]:
         best = max(ALONE, key=lambda other: mean(other, SHOWN[0]))
-        reached, gain = mean(name, SHOWN[0]), paired(name, best)["gain"]
+        reached = mean(name, SHOWN[0])
+        gain = round(reached - mean(best, SHOWN[0]), 4)
         return {"reached": reached, "above": best, "by": gain, "met": reached >= 0.95 and gain >= 0.15}
 
     return {
@@ -185,7 +191,11 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
         },
         "aim": {name: judged(name) for name in (WEIGHTED, DEFAULT)},
         "against": {
-            name: {other: paired(name, other) for other in names if other != name}
+            name: {
+                other: {measure: paired(name, other, measure) for measure in TESTED}
+                for other in names
+                if other != name
+            }
             for name in (WEIGHTED, DEFAULT)
         },
     }

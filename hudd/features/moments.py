@@ -155,6 +155,9 @@ class Moments(Features):
     trimmed = 0.25  # share of the normal images that is left out
     rough = True  # whether the roughness of activations is one of the moments
     weighted = False  # whether moments of relevance give way to those of activations where the relevance is
+    plain = (
+        1.0  # share of the variance that moments of activations over all places have, over the other moments'
+    )
 
     @classmethod
     def of(cls, subject: Subject) -> Extractor:
@@ -262,23 +265,22 @@ class Moments(Features):
         """Origin, (d,), and directions, (d, q), both float64, of the map from columns to features."""
         failures, normal = self._collected(self._failures), self._collected(self._normal)
         normal = normal or [group[:0] for group in failures]
-        moments = len(failures) - (self._activations is not None)
-        centres, factors, layers = [], [], 0
-        for group in failures[:moments]:
+        shares = self._shares_of_variance(len(failures))
+        centres, factors, variance = [], [], 0.0
+        for group, share in zip(failures, shares):
             deviation = group.std(axis=0, dtype=np.float64)
             alive = deviation > _CONSTANT * np.abs(group).max(axis=0)
-            factors.append(
-                np.where(alive, 1 / np.where(alive, deviation, 1), 0) / np.sqrt(max(alive.sum(), 1))
-            )
+            scale = np.where(alive, 1 / np.where(alive, deviation, 1), 0)
+            factors.append(scale * np.sqrt(share) / np.sqrt(max(alive.sum(), 1)))
             centres.append(group.mean(axis=0, dtype=np.float64))
-            layers += int(alive.any())
-        for group in failures[moments:]:
+            variance += share * alive.any()
+        for group in failures[len(shares) :]:
             centres.append(group.mean(axis=0, dtype=np.float64))
             spread = np.square(group - centres[-1]).sum(axis=1).mean()
             factors.append(
                 np.full(
                     len(centres[-1]),
-                    self.map_deviation * np.sqrt(layers / spread) if spread > _CONSTANT else 0.0,
+                    self.map_deviation * np.sqrt(variance / spread) if spread > _CONSTANT else 0.0,
                 )
             )
         centre, factor = np.concatenate(centres), np.concatenate(factors)
@@ -289,6 +291,13 @@ class Moments(Features):
         contrast = Contrast.fit(scaled[0], scaled[1], trimmed=self.trimmed)
         origin = centre + np.divide(contrast.centre, factor, out=np.zeros_like(factor), where=factor > 0)
         return torch.from_numpy(origin), torch.from_numpy(factor[:, None] * contrast.directions)
+
+    def _shares_of_variance(self, groups: int) -> list[float]:
+        """What each group of moments has, of all groups but the last, the map: relevance, then activations."""
+        if self._activations is None:
+            return [1.0] * groups
+        layers = (groups - 1) // 2
+        return [1.0] * layers + [self.plain] * layers
 
     def _collected(self, some: Batches) -> list[np.ndarray]:
         """The parts of as many images as may be held at a time, (n, columns) each."""
@@ -310,7 +319,7 @@ class Moments2026(Moments):
 
 
 class MomentsWeighted(Moments):
-    """Moments of activations over all places, and with each place weighted by its relevance; no map.
+    """Moments of activations with each place weighted by its relevance, and half as much over all places; no map.
 
     What is in the image but not used has little relevance, and what is around it counts as little: features for causes
     that are a matter of use, see docs/root-cause-quality.md. Where layers have no places, or activations cannot be
@@ -319,6 +328,7 @@ class MomentsWeighted(Moments):
 
     map_deviation = 0.0
     weighted = True
+    plain = 0.5
 
 
 def _all(output: Any) -> Any:

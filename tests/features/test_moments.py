@@ -237,9 +237,20 @@ def test_weighted_activations_take_the_place_of_moments_of_relevance(net, images
     assert all(torch.equal(*pair) for pair in zip(others, usual._parts(images, target)[0][2:], strict=True))
     _, directions = extractor._map
     assert (directions[-others[-1].shape[1] :] == 0).all()  # no map
-    found = extractor.attribute(images, target).layers["moments"]
-    assert torch.isfinite(found).all()
-    assert found.norm(dim=1).min() > 0
+    found = extractor.attribute(images, target).layers["moments"].double()
+    rows = found * found.norm(dim=1, keepdim=True)  # as they are before the root of the norm is divided by
+    wanted = sum(
+        share * standardised(part) @ standardised(part).T
+        for share, part in zip((1, 1, 0.5, 0.5), (first, second, *others))
+    )
+    torch.testing.assert_close(rows @ rows.T, wanted, atol=1e-3 * wanted.abs().max().item(), rtol=0)
+
+
+def standardised(part):
+    part = part.double() - part.double().mean(0)
+    deviation = part.square().mean(0).sqrt()
+    alive = deviation > 1e-6
+    return part[:, alive] / deviation[alive] / alive.sum().sqrt()
 
 
 @pytest.mark.slow

@@ -344,5 +344,5 @@ STEP = Step(
     shards=("heatmaps", "passing"),
     run=run,
     fingerprint=fingerprints,
-    version=3,  # 2: modules with children are layers; moments against a trimmed set; 3: roughness
+    version=4,  # 2: modules with children are layers; moments against a trimmed set; 3: roughness; 4: weighted
 )
