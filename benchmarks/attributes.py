@@ -25,7 +25,8 @@ from cases import CASES, Problem, problem
 from hudd.attributes import attributes_of, named_attributes
 from hudd.evaluation import SIGNIFICANT, Rule, cluster_rules, turn
 from hudd.study import Study
-from hudd.study.wording import TURN, rules_of
+from hudd.study.wording import rules_of
+from hudd.summary.columns import TURN
 
 EXPRESSED = {
     "noise": {"noise"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,6 +130,16 @@ def _circles(graph: dict[str, set[str]]) -> list[list[str]]:
                 reached[module] |= reached[middle]
     mutual = {m: frozenset(t for t in there if m in reached[t]) for m, there in reached.items()}
     return sorted(sorted(group) for group in set(mutual.values()) if group)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").rglob("*.py")), ids=lambda path: path.name)
+def test_benchmarks_import_what_there_is(path: Path) -> None:
+    """The scripts take too long to run here, and type checks leave them out."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "hudd":
+            module = importlib.import_module(str(node.module))
+            for name in (alias.name for alias in node.names):
+                assert hasattr(module, name) or importlib.util.find_spec(f"{node.module}.{name}"), name
 
 
 def test_no_modules_import_each_other() -> None:
