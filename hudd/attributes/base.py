@@ -31,6 +31,8 @@ class Attribute:
     low, high, away : str
         What images are called whose value is low, high, or far from usual on either side, such as "dark images"; ""
         where there is no such word. A rule asks for nothing else of the attribute; without any word, for anything.
+    general : bool
+        Whether faults of many kinds change it: a rule asks for it where no other attribute does as well.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Attribute:
     low: str = ""
     high: str = ""
     away: str = ""
+    general: bool = False
 
     @property
     def forms(self) -> frozenset[str]:

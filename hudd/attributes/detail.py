@@ -45,6 +45,7 @@ class Detail:
             "how far edges have one direction",
             low="edges of all directions",
             high="edges of one direction",
+            general=True,
         ),
         Attribute(
             "tilt", "direction of most edges, from upright, clockwise", unit="deg", away="tilted images"

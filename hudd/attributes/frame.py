@@ -28,6 +28,7 @@ class Frame:
             "share of the image without a difference to its neighbours",
             low="detail everywhere",
             high="large even areas",
+            general=True,
         ),
         Attribute(
             "covered",

@@ -21,7 +21,13 @@ class Light:
 
     attributes = (
         Attribute("luminance", "mean luma", low="dark images", high="bright images"),
-        Attribute("contrast", "standard deviation of the luma", low="low contrast", high="high contrast"),
+        Attribute(
+            "contrast",
+            "standard deviation of the luma",
+            low="low contrast",
+            high="high contrast",
+            general=True,
+        ),
         Attribute(
             "saturation",
             "mean of the largest less the smallest channel, over the mean of the largest",
@@ -32,7 +38,7 @@ class Light:
         Attribute(
             "warmth", "mean red less mean blue, over the mean of the channels", low="bluish", high="reddish"
         ),
-        Attribute("peak", "luma that a hundredth of the image exceeds", low="dark images"),
+        Attribute("peak", "luma that a hundredth of the image exceeds", low="dark images", general=True),
         Attribute("glare", "share of the image with a luma of at least 0.98", high="glare"),
         Attribute("haze", "dark channel that is exceeded in 95 % of the image", high="haze"),
     )

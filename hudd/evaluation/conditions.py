@@ -184,6 +184,16 @@ class Conditions:
         columns, forms = [self._columns[row] for row in kept], [self._forms[row] for row in kept]
         return best_worths(columns, forms, sets, gain, loss, self.cost)
 
+    def apart(self, parameter: str, rows: np.ndarray, others: np.ndarray) -> float:
+        """Return how far the medians of two sets, (N,) bool, lie apart in a number, as a share of its range."""
+        at = next(row for row, feature in enumerate(self._features) if feature.parameter == parameter)
+        values = self._table[at]
+        known = np.isfinite(values)
+        if not (known & rows).any() or not (known & others).any():
+            return 0.0
+        distance = abs(np.median(values[known & rows]) - np.median(values[known & others]))
+        return float(distance / max(np.ptp(values[known]), np.finfo(np.float64).tiny))
+
     def _condition(
         self, gain: np.ndarray, sums: np.ndarray, row: int, start: int, stop: int, outside: bool
     ) -> Condition:

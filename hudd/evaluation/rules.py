@@ -18,6 +18,9 @@ from hudd.evaluation.regions import Region
 _BOUND = 0.03  # informedness that each further bound must add
 _SLACK = 0.005  # that a bound may lose to be written with fewer digits
 _ALIKE = 0.01  # by which conditions on two parameters count as equally good
+_MEASURED_ALIKE = (
+    0.02  # the same of parameters that were measured; docs/root-cause-quality.md says how it was chosen
+)
 _DRAWN = 1000  # rows of a random set at most
 
 
@@ -78,6 +81,7 @@ def cluster_rules(
     weights: np.ndarray | None = None,
     units: Mapping[str, str] | None = None,
     forms: Mapping[str, Set[str]] | None = None,
+    measured: Mapping[str, bool] | None = None,
     max_conditions: int = 2,
     permutations: int = 999,
     seed: int = 0,
@@ -88,7 +92,9 @@ def cluster_rules(
     exactly, as a maximal partial sum over the sorted rows. Judged is informedness (Youden, Cancer 3(1), 1950), which
     does not depend on how rare the members are, less 0.03 for each bound, so that of like rules the simpler is taken;
     a bound may lose 0.005 to be written with fewer digits, and what is written is what is measured.
-    Of conditions on several parameters that are as good within 0.01, that on the first parameter is taken.
+    Of conditions on several parameters that are as good within 0.01, that on the first parameter is taken; where all of
+    these were measured, of those as good within 0.02 that on the one in which the medians of members and others lie
+    farthest apart, as a share of its range, and on a general one only where there is no other.
     A further condition is added where it is worth its bounds, and
     better than chance among the rows that fit those before it.
 
@@ -119,6 +125,9 @@ def cluster_rules(
     forms : mapping of str to set of str
         What a rule may ask of some parameters: to be "below", "above", "inside" or "outside" of bounds; of others
         anything.
+    measured : mapping of str to bool, optional
+        Parameters that were measured of the images, and whether each is a general one, which faults of many kinds
+        change. Others, which say how an image came about, are preferred.
     max_conditions : int
         Conditions in a rule at most.
     permutations : int
@@ -157,7 +166,9 @@ def cluster_rules(
         if not 1 < member.sum() < count:
             continue
         rng = np.random.default_rng([seed, cluster])
-        search = _Search(conditions, member, pool, compared, strata, stands_for, permutations, rng)
+        search = _Search(
+            conditions, measured or {}, member, pool, compared, strata, stands_for, permutations, rng
+        )
         rules.append(search.rule(cluster, max_conditions))
     adjusted = false_discovery_control([rule.p_value for rule in rules])
     return [replace(rule, p_value=float(p_value)) for rule, p_value in zip(rules, adjusted)]
@@ -168,6 +179,7 @@ class _Search:
     """The search for one cluster's rule."""
 
     conditions: Conditions
+    measured: Mapping[str, bool]
     member: np.ndarray
     pool: np.ndarray
     compared: np.ndarray
@@ -191,7 +203,7 @@ class _Search:
             if found and len(chance) and p > SIGNIFICANT:
                 break
             p_value = p_value if found else p
-            found.append(self._first(best).within(fits))
+            found.append(self._preferred(best, fits).within(fits))
             fits = found[-1].fits
         failed = self.member if self.pool.all() else self.pool
         return _rule(cluster, self.member, failed, self.weights, net, found, p_value)
@@ -212,11 +224,18 @@ class _Search:
             gain = loss + members / sets.shape[1] * share
         return self.conditions.best_of(sets, gain, np.where(fits, loss, 0), excluded=used)
 
-    def _first(self, best: list[Condition]) -> Condition:
-        """Return the condition on the first parameter of those that are as good as the best."""
+    def _preferred(self, best: list[Condition], fits: np.ndarray) -> Condition:
+        """Return one of the conditions that are as good as the best, which comes first."""
         alike = [one for one in best if one.worth >= best[0].worth - _ALIKE]
-        order = list(self.conditions.parameters)
-        return min(alike, key=lambda one: order.index(one.parameter))
+        given = [one for one in alike if one.parameter not in self.measured]
+        if given:
+            order = list(self.conditions.parameters)
+            return min(given, key=lambda one: order.index(one.parameter))
+        alike = [one for one in best if one.worth >= best[0].worth - _MEASURED_ALIKE]
+        alike = [one for one in alike if one.parameter in self.measured]
+        special = [one for one in alike if not self.measured[one.parameter]]
+        members, others = self.member & fits, self.compared & ~self.member & fits
+        return max(special or alike, key=lambda one: self.conditions.apart(one.parameter, members, others))
 
 
 def _gain_and_loss(

@@ -106,6 +106,7 @@ def _rules(
         weights=weights,
         units={name: one.unit for name, one in measured.items() if one.unit} | dict(results.settings.units),
         forms={name: one.forms for name, one in measured.items()},
+        measured={name: one.general for name, one in measured.items()},
         permutations=_PERMUTATIONS,
         seed=results.settings.seed,
     )
