@@ -158,8 +158,8 @@ class Registry(Mapping[str, Any]):
         if entry is not None:
             released = _titled(entry)
         else:
-            owners = packages_distributions().get(where.partition(".")[0], [])
-            released = ", ".join(f"{owner} {version(owner)}" for owner in sorted(set(owners)))
+            owners = _owners(where.partition(".")[0])
+            released = ", ".join(f"{owner} {version(owner)}" for owner in owners)
         return f"{released} {_digest(module)}"
 
     def label(self, name: str) -> str:
@@ -195,6 +195,12 @@ def takes(factory: Callable[..., Any], name: str) -> bool:
 def _pointed_to(spec: str, changed: int) -> Any:
     """Import what a spec points to, a file's once as long as it has not changed: one spec, one class."""
     return find_object(spec)
+
+
+@lru_cache(maxsize=64)
+def _owners(package: str) -> tuple[str, ...]:
+    """The distributions that an imported package is of; finding them reads the list of files of every one."""
+    return tuple(sorted(set(packages_distributions().get(package, []))))
 
 
 def _installed(group: str) -> tuple[EntryPoint, ...]:
