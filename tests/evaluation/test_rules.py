@@ -1,18 +1,12 @@
 """Rules find planted ranges, say them readably, and are not fooled by chance."""
 
-import itertools
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import hypergeom
 
 from hudd.errors import UsageError
 from hudd.evaluation import cluster_rules
-from hudd.evaluation.chance import as_good
-from hudd.evaluation.conditions import FORMS, Conditions
-from hudd.evaluation.draws import random_sets
 from hudd.evaluation.rules import _gain_and_loss
 
 
@@ -98,15 +92,6 @@ def test_a_rule_as_printed_fits_what_it_fitted(members, others, text):
     assert ((values < bound) == labels).all()
 
 
-def test_ties_count_among_what_chance_does():
-    # Every cluster of 3 among 4 of 8 rows that have the flag is as good as this one.
-    flag = np.repeat([1, 0], [4, 4])
-    labels = np.array([1, 1, 1, 0, 0, 0, 0, 0])
-    exact = hypergeom(8, 4, 3).pmf([0, 3]).sum()
-    (rule,) = cluster_rules({"flag": flag}, labels, permutations=1999)
-    assert rule.p_value == pytest.approx(exact, abs=0.03)
-
-
 def test_names_and_serial_numbers_are_no_causes():
     names = np.array([f"frame{number}.png" for number in range(5000)])
     weather = np.where(np.arange(5000) < 40, "snow", "sun")
@@ -143,121 +128,6 @@ def test_what_a_row_adds(members, strata, gain):
     np.testing.assert_allclose(np.where(member, added, 0) - lost, gain)
 
 
-def test_chance_draws_as_many_of_each_class():
-    rng, strata = np.random.default_rng(0), np.array([2, 0, 1, 0, 2, 1, 0, 0, 5])
-    member = np.array([1, 1, 0, 0, 0, 1, 1, 0, 0], bool)
-    sets = random_sets(member, np.ones(9, bool), strata, 200, rng)
-    drawn = np.zeros((200, 9), bool)
-    np.put_along_axis(drawn, sets, True, 1)
-    for one in np.unique(strata):
-        assert set(drawn[:, strata == one].sum(axis=1)) == {member[strata == one].sum()}
-    share = drawn.mean(axis=0)  # every row of a class as often
-    np.testing.assert_allclose(share, [1 / 2, 1 / 2, 1 / 2, 1 / 2, 1 / 2, 1 / 2, 1 / 2, 1 / 2, 0], atol=0.15)
-
-
-def test_chance_draws_from_the_pool_alone():
-    pool = np.array([1, 0, 1, 1, 0, 1], bool)
-    sets = random_sets(
-        np.array([1, 0, 1, 0, 0, 0], bool), pool, np.zeros(6, int), 99, np.random.default_rng(0)
-    )
-    assert set(np.unique(sets)) == set(np.flatnonzero(pool))
-    assert all(len(set(one)) == 2 for one in sets.tolist())
-
-
-def best_worth(table, net, forms, cost=0.03):
-    """What the best condition on a number is worth, of all that there are; 0 where none is worth anything."""
-    best = 0.0
-    for values in table.values():
-        known, kinds = np.isfinite(values), np.unique(values[np.isfinite(values)])
-        cuts = [-np.inf, *(kinds[:-1] + np.diff(kinds) / 2), np.inf]
-        for low, high in itertools.combinations(cuts, 2):
-            bounds = int(low > -np.inf) + int(high < np.inf)
-            inside = (values >= low) & (values < high)
-            below, above = low == -np.inf, high == np.inf
-            for fits, form in (
-                (inside, "below" if below else "above" if above else "inside"),
-                (~inside & known, "above" if below else "below" if above else "outside"),
-            ):
-                if bounds and form in forms:
-                    best = max(best, net[fits].sum() - cost * bounds)
-    return best
-
-
-@given(
-    st.integers(0, 10_000),
-    st.integers(3, 16),
-    st.booleans(),
-    st.sampled_from([{"below"}, {"above"}, {"below", "above"}, {"below", "above", "outside"}, FORMS]),
-)
-@settings(deadline=None)
-def test_many_sets_at_once_are_worth_what_each_is_by_itself(seed, count, against_rest, forms):
-    rng = np.random.default_rng(seed)
-    table = {
-        "p": np.where(rng.random(count) < 0.2, np.nan, rng.integers(0, 5, count)),
-        "q": np.where(rng.random(count) < 0.2, np.nan, rng.random(count)),
-    }
-    conditions = Conditions(table, count, {}, cost=0.03, forms=dict.fromkeys("pq", forms))
-    strata, member = rng.integers(0, 2, count), np.arange(count) < rng.integers(1, count - 1)
-    pool = member | (rng.random(count) < 0.3)
-    compared = ~pool if against_rest and not pool.all() else np.ones(count, bool)
-    gain, loss = _gain_and_loss(member, compared, strata)
-    sets = random_sets(member, pool, strata, 3, rng)
-    for one, worth in zip(sets, conditions.best_of(sets, gain, loss)):
-        net = np.where(np.isin(np.arange(count), one), gain, 0) - loss
-        expected = pytest.approx(best_worth(table, net, forms))
-        assert max((each.worth for each in conditions.best(net)), default=0.0) == expected
-        assert worth == expected
-
-
-def test_large_sets_are_drawn_smaller_with_the_shares_of_the_classes(monkeypatch):
-    rng = np.random.default_rng(0)
-    strata, member = np.repeat([0, 1, 2], 4000), np.zeros(12_000, bool)
-    member[:3000] = member[4000:5000] = True
-    for limit in (1 << 24, 0):  # by sorting and one by one
-        monkeypatch.setattr("hudd.evaluation.draws._SORTED", limit)
-        sets = random_sets(member, np.ones(len(member), bool), strata, 40, rng, most=400)
-        assert sets.shape == (40, 400)
-        assert all(len(set(one.tolist())) == 400 for one in sets)
-        assert {tuple(np.bincount(strata[one], minlength=3)) for one in sets} == {(300, 100, 0)}
-        assert np.bincount(sets.ravel() // 100).max() < 3 * 40 * 400 / 80  # from everywhere
-
-
-def test_chance_does_no_better_on_few_rows_than_on_all_of_a_large_cluster(monkeypatch):
-    rng = np.random.default_rng(3)
-    width, light = rng.random(6000), rng.random(6000)
-    labels = np.where(rng.random(6000) < 0.4, 1, 0)
-    labels[(width < 0.5) & (rng.random(6000) < 0.1)] = 1  # hardly more than chance
-    found = {}
-    for most in (400, 10_000):
-        monkeypatch.setattr("hudd.evaluation.rules._DRAWN", most)
-        found[most] = cluster_rules({"width": width, "light": light}, labels, permutations=99)[0]
-    assert found[400].informedness == found[10_000].informedness
-    assert found[10_000].p_value + 0.05 < found[400].p_value
-    labels[:] = width < 0.5
-    assert cluster_rules({"width": width, "light": light}, labels, permutations=99)[0].p_value == 0.01
-
-
-def test_p_values_are_adjusted_over_the_clusters():
-    rng = np.random.default_rng(3)
-    failed, light = np.arange(400) < 120, rng.random(400)
-    light[:40] -= np.linspace(0, 0.6, 40)  # one cluster of several is darker, more or less
-    labels = np.where(failed, 1 + np.arange(400) // 20, 0)
-    alone = [
-        cluster_rules({"light": light}, np.where(labels == one, one, 0), failed=failed, permutations=99)[0]
-        for one in range(1, 7)
-    ]
-    found = {
-        rule.cluster: rule.p_value
-        for rule in cluster_rules({"light": light}, labels, failed=failed, permutations=99)
-    }
-    p_values = np.sort([rule.p_value for rule in alone])
-    adjusted = np.minimum.accumulate((p_values * 6 / np.arange(1, 7))[::-1])[::-1].clip(max=1)
-    assert len(set(p_values)) > 2
-    for rule in alone:
-        at = np.searchsorted(p_values, rule.p_value, "right") - 1
-        assert found[rule.cluster] == pytest.approx(adjusted[at])
-
-
 def test_what_all_failures_have_in_common_is_no_cluster_s_rule():
     rng = np.random.default_rng(8)
     failed = np.arange(900) < 120
@@ -269,78 +139,6 @@ def test_what_all_failures_have_in_common_is_no_cluster_s_rule():
     texts = {rule.cluster: rule.text for rule in found if rule.p_value <= 0.05}
     assert set(texts) == {1}
     assert texts[1].startswith("width < 2")
-
-
-def test_on_shuffled_labels_few_clusters_have_a_rule():
-    rng, ruled = np.random.default_rng(9), 0
-    failed = np.arange(600) < 150
-    table = {f"p{i}": rng.normal(0, 1, 600) - (i == 3) * failed for i in range(12)}
-    for draw in range(12):
-        labels = np.where(failed, 0, 0)
-        labels[:150] = rng.permutation(np.repeat(np.arange(1, 11), 15))
-        found = cluster_rules(
-            table, labels, failed=failed, classes=rng.integers(0, 3, 600), permutations=199, seed=draw
-        )
-        ruled += sum(rule.p_value <= 0.05 for rule in found)
-    assert ruled <= 0.05 * 120
-
-
-def test_of_conditions_as_good_that_on_the_first_parameter_is_taken():
-    rng = np.random.default_rng(10)
-    member = np.arange(400) < 40
-    columns = {name: np.where(member, rng.uniform(1.1, 2, 400), rng.uniform(0, 1, 400)) for name in "ba"}
-    (rule,) = cluster_rules(columns, member.astype(int), permutations=99)
-    assert (rule.parameters, rule.form) == (("b",), "above")
-
-
-def apart(by, members=40, count=400, seed=11):
-    """Numbers in a range of 10 that set members apart, whose median lies farther away by `by`."""
-    rng = np.random.default_rng(seed)
-    numbers = rng.uniform(0, 1, count)
-    numbers[:members] += 1 + by
-    numbers[members] = 10 - 1e-3
-    return numbers
-
-
-def test_of_measured_attributes_as_good_that_which_is_farthest_is_taken():
-    member = np.arange(400) < 40
-    columns = {"near": apart(1), "far": apart(4), "general": apart(7)}
-    measured = {"near": False, "far": False, "general": True}
-
-    def taken(columns, measured):
-        (rule,) = cluster_rules(columns, member.astype(int), measured=measured, permutations=99)
-        return rule.parameters[0]
-
-    assert taken(columns, None) == "near"
-    assert taken(columns, measured) == "far"
-    assert taken(columns, dict.fromkeys(columns, False)) == "general"
-    assert taken({"general": columns["general"], "even": np.zeros(400)}, measured) == "general"
-    # What is given says how an image came about, however far others lie apart.
-    assert taken(columns | {"given": apart(0)}, measured) == "given"
-
-
-def test_a_measured_attribute_that_is_little_worse_may_be_taken():
-    member = np.arange(400) < 100
-    good, better = apart(4, members=100), apart(1, members=100)
-    good[0] = 0.5  # 0.01 + 0.005 of slack worse
-    measured = {"better": False, "good": False}
-    (rule,) = cluster_rules(
-        {"better": better, "good": good}, member.astype(int), measured=measured, permutations=99
-    )
-    assert rule.parameters[0] == "good"
-    (rule,) = cluster_rules({"better": better, "good": good}, member.astype(int), permutations=99)
-    assert rule.parameters[0] == "better"
-
-
-def test_unknown_numbers_are_left_out_of_the_distance():
-    member = np.arange(400) < 40
-    some = apart(4)
-    some[100:110] = np.nan
-    columns = {"all": apart(1), "some": some}
-    (rule,) = cluster_rules(
-        columns, member.astype(int), measured=dict.fromkeys(columns, False), permutations=99
-    )
-    assert rule.parameters[0] == "some"
 
 
 @pytest.mark.parametrize(
@@ -397,15 +195,6 @@ def test_more_conditions_are_taken_only_where_they_are_worth_their_bounds():
     two = ((p < 0.5) & (q < 0.5)).astype(int)
     (rule,) = cluster_rules({"p": p, "q": q, "r": r}, two, max_conditions=3, permutations=0)
     assert set(rule.parameters) == {"p", "q"}
-
-
-@pytest.mark.parametrize(
-    ("chance", "counts"), [(0.5, True), (0.5 - 1e-10, True), (0.499, False), (0.6, True)]
-)
-def test_ties_are_told_within_rounding(chance, counts):
-    assert as_good(chance, 0.5) == counts
-    assert as_good(1000 * chance, 500.0) == counts
-    assert as_good(-1e-10, 0.0)
 
 
 def test_what_only_tells_the_classes_apart_is_no_cause():
