@@ -46,8 +46,8 @@ EXPRESSED = {
 SMALL = 35  # pixels of the side of a small sign
 
 
-def _rules(found: Problem, groups: np.ndarray, permutations: int = 999) -> list[Rule]:
-    """Rules of groups of the failures, (N,) int from 1, by attributes alone."""
+def _rules(found: Problem, groups: np.ndarray, *, first: bool = False) -> list[Rule]:
+    """Rules of groups of the failures, (N,) int from 1, by attributes alone; `first` as if none was measured."""
     images = [*found.images, *found.right]
     table = attributes_of()(
         [image[..., 0] if image.shape[-1] == 1 else image for image in images], [None] * len(images)
@@ -63,15 +63,14 @@ def _rules(found: Problem, groups: np.ndarray, permutations: int = 999) -> list[
         failed=failed,
         classes=label,
         forms={name: known[name].forms for name in told_by},
-        measured={name: known[name].general for name in told_by},
-        permutations=permutations,
+        measured=None if first else {name: known[name].general for name in told_by},
     )
 
 
 def _case(found: Problem, shuffles: int) -> dict[str, Any]:
     names, groups = np.unique(found.cause, return_inverse=True)
     rows = []
-    for rule in _rules(found, groups + 1):
+    for rule, first in zip(_rules(found, groups + 1), _rules(found, groups + 1, first=True), strict=True):
         cause = str(names[rule.cluster - 1])
         wanted = set().union(*(EXPRESSED.get(part, set()) for part in cause.split("+")))
         told = rule.p_value <= SIGNIFICANT
@@ -84,6 +83,7 @@ def _case(found: Problem, shuffles: int) -> dict[str, Any]:
                 "p": rule.p_value,
                 "expected": sorted(wanted),
                 "named": bool(told and rule.parameters[0] in wanted) if wanted else None,
+                "named_by_first": bool(told and first.parameters[0] in wanted) if wanted else None,
             }
         )
     rng = np.random.default_rng(0)
@@ -153,6 +153,7 @@ def main() -> None:
     record |= {
         "named": {name: f"{sum(row['named'] for row in rows)} of {len(rows)}" for name, rows in told.items()},
         "share_named": round(float(np.mean([row["named"] for row in everything])), 3),
+        "share_named_by_first": round(float(np.mean([row["named_by_first"] for row in everything])), 3),
         "share_of_shuffled_groups_with_a_rule": round(
             sum(one["shuffled_groups_with_a_rule"] for one in chance)
             / sum(one["shuffled_groups"] for one in chance),
@@ -164,7 +165,12 @@ def main() -> None:
         record["traffic_signs"] = _signs(chosen.signs.resolve())
     for name, rows in told.items():
         print(name, record["named"][name], [(row["cause"], row["rule"]) for row in rows if not row["named"]])
-    print({key: record[key] for key in ("share_named", "share_of_shuffled_groups_with_a_rule")})
+    print(
+        {
+            key: record[key]
+            for key in ("share_named", "share_named_by_first", "share_of_shuffled_groups_with_a_rule")
+        }
+    )
     print(record.get("traffic_signs", ""))
     harness.write(chosen.out, record)
 

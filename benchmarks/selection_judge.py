@@ -256,7 +256,10 @@ def _report(folder: Path, out: Path) -> None:
 
 
 def _ablation(rows: list[Row], varied: list[Row]) -> list[Row]:
-    """What every strategy does by default, and with one choice undone, in %, of the same runs, by budget."""
+    """What every strategy does by default, and with one choice undone, in %, of the same runs, by budget.
+
+    With Wilcoxon's signed-rank test of default less variant, not corrected.
+    """
     found = []
     for share in SHARES:
         own = [row for row in rows + varied if row["share"] == share]
@@ -266,8 +269,16 @@ def _ablation(rows: list[Row], varied: list[Row]) -> list[Row]:
         for variant in variants:
             for strategy in STRATEGIES:
                 done = [row for row in same if (row["strategy"], row["variant"]) == (strategy, variant)]
-                means = {key: round(_mean(done, key), 3) for key in ("before", "after", "fixed", "broken")}
-                found.append({"share": share, "strategy": strategy, "variant": variant, **means})
+                usual = {
+                    _key(row)[:4]: row for row in same if (row["strategy"], row["variant"]) == (strategy, "")
+                }
+                row = {"share": share, "strategy": strategy, "variant": variant}
+                row |= {key: round(_mean(done, key), 3) for key in ("before", "after", "fixed", "broken")}
+                if variant:
+                    for key in ("after", "broken"):
+                        less = _tested(usual[_key(one)[:4]][key] - one[key] for one in done)
+                        row[f"{key}_p"] = less["p_value"]
+                found.append(row)
     return found
 
 
