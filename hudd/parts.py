@@ -26,6 +26,7 @@ FEATURES = Registry(
     "features",
     {
         "relevance": "hudd.features.relevance:Heatmaps",
+        "moments-image": "hudd.features.image_moments:MomentsImage",
         "moments": "hudd.features.moments:Moments",
         "moments-weighted": "hudd.features.moments:MomentsWeighted",
         "moments-2026": "hudd.features.moments:Moments2026",

@@ -114,6 +114,7 @@ _MOMENTS = replace(  # chosen by failures of known causes, see docs/root-cause-q
     selection_factor=0.6,
 )
 _MOMENTS_WEIGHTED = replace(_MOMENTS, name="moments-weighted", features="moments-weighted")
+_MOMENTS_IMAGE = replace(_MOMENTS, name="moments-image", features="moments-image")
 _MOMENTS_2026 = replace(_MOMENTS, name="moments-2026", features="moments-2026", strategy="hudd")
 _SAFE = replace(  # M. Attaoui et al., ACM TOSEM 32(3), 2023
     _HUDD,
@@ -125,7 +126,8 @@ _SAFE = replace(  # M. Attaoui et al., ACM TOSEM 32(3), 2023
     linkage_on="none",
 )
 PRESETS: dict[str, Preset] = {
-    preset.name: preset for preset in (_HUDD, _HUDD_2021, _MOMENTS, _MOMENTS_WEIGHTED, _MOMENTS_2026, _SAFE)
+    preset.name: preset
+    for preset in (_HUDD, _HUDD_2021, _MOMENTS_IMAGE, _MOMENTS, _MOMENTS_WEIGHTED, _MOMENTS_2026, _SAFE)
 }
 
 

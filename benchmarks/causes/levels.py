@@ -1,4 +1,4 @@
-"""Causes and clusters of the default, of what it is made of and of others, on failures as the field has them."""
+"""Causes and clusters of moments-image, of what it is made of and of others, on failures as the field has them."""
 
 from __future__ import annotations
 
@@ -28,10 +28,12 @@ from hudd.clustering import causes as splits
 from hudd.clustering import cluster, find_causes
 from hudd.clustering.wicd import flat_labels
 from hudd.distances import pairwise_distances
-from hudd.features import Moments
+from hudd.features import Moments, MomentsImage
+from hudd.features.contrast import COMPONENTS
+from hudd.features.moments import Block, Shares
 
-SEEDS = (201, 202, 203)
-DEFAULT = "default"
+SEEDS = (401, 402, 403)
+DEFAULT = "moments-image"
 SHOWN = (
     "information",
     "purity",
@@ -53,15 +55,15 @@ class _Given(Moments):
         self,
         failures: list[np.ndarray],
         normal: list[np.ndarray],
+        blocks: list[Block],
         deviation: float,
         trimmed: float,
-        shares: list[float],
     ) -> None:
         self._failures, self._normal = failures, normal  # type: ignore[assignment]
-        self.map_deviation, self.trimmed, self._shares = deviation, trimmed, shares
+        self.map_deviation, self.trimmed, self._given = deviation, trimmed, blocks
 
-    def _shares_of_variance(self, groups: int) -> list[float]:
-        return self._shares
+    def _blocks(self, groups: int) -> list[Block]:
+        return self._given
 
     def _collected(self, some: Any) -> list[np.ndarray]:
         return list(some)
@@ -75,7 +77,11 @@ class _Given(Moments):
 
 
 class Source:
-    """What the methods are made from, each made once."""
+    """What the methods are made from, each made once: of each kind of features the groups of columns.
+
+    These are: of each layer relevance, or activations weighted by it; of each its activation; the map; and, of
+    `moments-image`, the image weighted by relevance and the image.
+    """
 
     def __init__(self, problem: FieldProblem, kind: type[Moments] = Moments) -> None:
         self.problem, self.plain = problem, kind.plain
@@ -96,7 +102,7 @@ class Source:
         self.normal = parts(problem.right, problem.right_label)
         self.seconds = process_time() - started
         self.flagged: list[dict[str, Any]] = []
-        self.half = len(self.failures) // 2  # relevance of each layer, activation of each, the map
+        self.half = (len(self.failures) - (3 if kind is MomentsImage else 1)) // 2
 
     def rows(
         self,
@@ -113,12 +119,48 @@ class Source:
             "relevance": (0, self.half),
             "activation": (self.half, 2 * self.half),
         }[of]
+        plain = self.plain if plain is None else plain
+        shares: Shares = [plain if at >= self.half and of == "both" else 1.0 for at in range(first, last)]
         chosen = [*range(first, last), *([2 * self.half] if deviation else [])]
+        block = ([*shares, *([None] if deviation else [])], COMPONENTS)
+        return self._made(chosen, [block], deviation, trimmed, contrast, rough)
+
+    def views(
+        self,
+        network: bool = True,
+        image: bool = True,
+        used: bool = True,
+        everywhere: bool = True,
+        apart: bool = True,
+        contrast: bool = True,
+    ) -> np.ndarray:
+        """Features of `moments-image`: of network and image, weighted by relevance (`used`), and everywhere."""
+        layers = self.half
+        plain = self.plain if used else 1.0
+        chosen, blocks = [], list[Block]()
+        for asked, at, count, components in ((network, 0, layers, 75), (image, 2 * layers + 1, 1, 100)):
+            if not asked:
+                continue
+            chosen += [*(range(at, at + count) if used else ())]
+            chosen += [*(range(at + count, at + 2 * count) if everywhere else ())]
+            whole = layers / count  # as much variance, where nothing whitens
+            blocks.append(([whole] * count * used + [whole * plain] * count * everywhere, components))
+        if not apart:
+            blocks = [([share for shares, _ in blocks for share in shares], COMPONENTS)]
+        return self._made(chosen, blocks, 0.0, 0.25, contrast)
+
+    def _made(
+        self,
+        chosen: list[int],
+        blocks: list[Block],
+        deviation: float,
+        trimmed: float,
+        contrast: bool,
+        rough: bool = True,
+    ) -> np.ndarray:
         normal = [self.part(self.normal, at, rough) for at in chosen] if contrast else []
         failures = [self.part(self.failures, at, rough) for at in chosen]
-        plain = self.plain if plain is None else plain
-        shares = [plain if at >= self.half and of == "both" else 1.0 for at in range(first, last)]
-        return _Given(failures, normal, deviation, trimmed, shares).rows()
+        return _Given(failures, normal, blocks, deviation, trimmed).rows()
 
     def part(self, parts: list[np.ndarray], at: int, rough: bool = True) -> np.ndarray:
         """Columns of a layer; of activations those that relevance has too, unless `rough`."""
@@ -217,14 +259,15 @@ def methods(source: Source) -> dict[str, tuple[Labels, np.ndarray, float]]:
         labels, rows = make()
         found[name] = (labels, rows, before + process_time() - started)
 
-    def both(name: str, level: float = splits.LEVEL, **options: Any) -> None:
+    def both(
+        name: str, rows: np.ndarray, of: Source, level: float = splits.LEVEL, contrasted: bool = True
+    ) -> None:
         started = process_time()
-        rows = source.rows(**options)
         clusters = cluster(rows, preset="moments")
-        seconds = source.seconds + process_time() - started
+        seconds = of.seconds + process_time() - started
         found[f"{name}, clusters"] = (clusters.labels, rows, seconds)
         started = process_time()
-        deviations = rows if options.get("contrast", True) else None
+        deviations = rows if contrasted else None
         causes = find_causes(clusters, pairwise_distances(rows, condensed=True), deviations, level=level)
         label = causes.of_cluster[clusters.labels - 1]
         found[name] = (label, rows, seconds + process_time() - started)
@@ -239,31 +282,34 @@ def methods(source: Source) -> dict[str, tuple[Labels, np.ndarray, float]]:
                 for c, common in enumerate(causes.common.tolist(), start=1)
             ]
 
-    both(DEFAULT)
-    both("moments-2026", deviation=1.0, trimmed=0.0, rough=False)
-    both("no roughness", rough=False)
+    seen = Source(source.problem, MomentsImage)
+    rows = seen.views()
+    both(DEFAULT, rows, seen)
     with one_figure(0):
-        both("splits by variance", level=0.01)
-        both("no roughness, splits by variance", level=0.01, rough=False)
+        both("splits by variance", rows, seen, level=0.01)
     with one_figure(1):
-        both("splits by neighbours")
-    both("no map", deviation=0.0)
-    both("whole map", deviation=1.0)
-    both("not trimmed", trimmed=0.0)
-    both("relevance alone", of="relevance")
-    both("activation alone", of="activation")
-    both("no contrast", contrast=False)
-    rows, lines = source.rows(), _thirty_lines(source)
+        both("splits by neighbours", rows, seen)
+    both("network alone", seen.views(image=False), seen)
+    both("image alone", seen.views(network=False), seen)
+    both("image alone, without relevance", seen.views(network=False, used=False), seen)
+    both("without relevance", seen.views(used=False), seen)
+    both("where it is used alone", seen.views(everywhere=False), seen)
+    both("contrasted together", seen.views(apart=False), seen)
+    both("no contrast", seen.views(contrast=False), seen, contrasted=False)
+    both("moments", source.rows(), source)
+    both("moments, activation alone, no map", source.rows(of="activation", deviation=0.0), source)
+    both("moments-2026", source.rows(deviation=1.0, trimmed=0.0, rough=False), source)
+    lines = _thirty_lines(source)
     deep = source.penultimate(source.problem.images)
     z = cluster(rows, preset="moments").linkage
-    add("Ward, 12", lambda: (flat_labels(z, 12), rows), source.seconds)
-    add("Ward, silhouette", lambda: (_by_silhouette(rows), rows), source.seconds)
-    add("mixture of 10 dimensions, BIC", lambda: (_by_bic(_pca(rows, 10), "full"), rows), source.seconds)
-    add("diagonal mixture of 50, BIC", lambda: (_by_bic(_pca(rows, 50), "diag"), rows), source.seconds)
+    add("Ward, 12", lambda: (flat_labels(z, 12), rows), seen.seconds)
+    add("Ward, silhouette", lambda: (_by_silhouette(rows), rows), seen.seconds)
+    add("mixture of 10 dimensions, BIC", lambda: (_by_bic(_pca(rows, 10), "full"), rows), seen.seconds)
+    add("diagonal mixture of 50, BIC", lambda: (_by_bic(_pca(rows, 50), "diag"), rows), seen.seconds)
     add(
         "HDBSCAN",
         lambda: (HDBSCAN(min_cluster_size=5, copy=True).fit_predict(_pca(rows, 20)) + 1, rows),
-        source.seconds,
+        seen.seconds,
     )
     add("thirty lines, BIC", lambda: (_by_bic(lines, "diag"), lines))
     add("penultimate, UMAP, HDBSCAN", lambda: (_embedded(deep), deep))
@@ -355,7 +401,7 @@ def main() -> None:
     )
     options.add_argument("--case", choices=KINDS, action="append")
     options.add_argument("--seed", type=int, action="append")
-    options.add_argument("--out", type=Path, default=harness.RESULTS / "causes-field-second.json")
+    options.add_argument("--out", type=Path, default=harness.RESULTS / "causes-field-third.json")
     options.add_argument(
         "--finished", action="store_true", help="summarise what the cache holds, and run nothing"
     )

@@ -6,6 +6,7 @@ Each is asked as :class:`hudd.LRP` is: ``prepare`` names the layers and ``attrib
 from hudd.features.activations import Activations
 from hudd.features.base import Extractor, Features, FeatureValues, Subject
 from hudd.features.contrast import Contrast
+from hudd.features.image_moments import MomentsImage
 from hudd.features.moments import Moments, Moments2026, MomentsWeighted
 from hudd.features.pixels import Pixels
 from hudd.features.registry import feature_kind
@@ -24,6 +25,7 @@ __all__ = [
     "Heatmaps",
     "Moments",
     "Moments2026",
+    "MomentsImage",
     "MomentsWeighted",
     "Pixels",
     "Subject",

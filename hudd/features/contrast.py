@@ -17,7 +17,7 @@ import numpy as np
 from hudd.distances.threads import one_blas_thread
 from hudd.lazy import linalg
 
-_COMPONENTS = 150
+COMPONENTS = 150
 _SHRINKAGE = 0.1  # of the covariance towards a multiple of the identity
 _STRIP = 4096  # columns that are multiplied at a time, to be added up in float64
 _TRIMMINGS = 3  # rounds, after which hardly another image is left out
@@ -40,7 +40,13 @@ class Contrast:
     directions: np.ndarray
 
     @classmethod
-    def fit(cls, failures: np.ndarray, normal: np.ndarray, trimmed: float = 0.0) -> Contrast:
+    def fit(
+        cls,
+        failures: np.ndarray,
+        normal: np.ndarray,
+        trimmed: float = 0.0,
+        components: int = COMPONENTS,
+    ) -> Contrast:
         """Find the directions; the same to the bit for any number of threads.
 
         Parameters
@@ -52,16 +58,18 @@ class Contrast:
             components are then those of the failures, as they are.
         trimmed : float
             Share of the normal images that is left out: those farthest from the mean, in the directions of the others.
+        components : int
+            Directions at most.
         """
         rows = np.concatenate([failures, normal])
         rows -= rows.mean(axis=0, dtype=np.float64).astype(np.float32)
         with one_blas_thread():
-            variances, vectors = _greatest(_products(rows), _COMPONENTS)
-            components = rows.T @ (vectors / np.sqrt(variances)).astype(np.float32)
+            variances, vectors = _greatest(_products(rows), components)
+            axes = rows.T @ (vectors / np.sqrt(variances)).astype(np.float32)
             at = vectors * np.sqrt(variances)
             usual = at[len(failures) :]
             kept = _usual(usual, trimmed) if trimmed else slice(None)
-            directions = components.astype(np.float64) @ _whitening(usual[kept])
+            directions = axes.astype(np.float64) @ _whitening(usual[kept])
         centre = (normal[kept] if len(normal) > 1 else failures).mean(axis=0, dtype=np.float64)
         return cls(centre, directions)
 

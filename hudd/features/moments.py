@@ -21,9 +21,9 @@ import numpy as np
 from hudd.errors import HuddWarning
 from hudd.features.activations import Activations
 from hudd.features.base import Extractor, Features, FeatureValues, Subject
-from hudd.features.contrast import Contrast
+from hudd.features.contrast import COMPONENTS, Contrast
 from hudd.language import marked
-from hudd.lazy import functional, nn, torch
+from hudd.lazy import functional, linalg, nn, torch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from hudd.lrp.targets import Target
 
 LAYER = "moments"
+
+Shares = list[float | None]
+"""What each group of columns has of the variance; None for the map, which has :attr:`Moments.map_deviation`."""
+Block = tuple[Shares, int]
+"""Shares of groups of columns that are contrasted together, and how many directions of them are kept."""
 
 _EVEN = 1e-3  # differences over magnitude that are hardly a texture, so that rounding is none
 _CONSTANT = 1e-6  # deviation over magnitude below which a column is rounding
@@ -229,75 +234,83 @@ class Moments(Features):
         return FeatureValues({LAYER: features}, {LAYER: lost}, {LAYER: gone})
 
     def _parts(self, inputs: Tensor, target: Target) -> tuple[list[Tensor], Tensor, Tensor]:
-        """Relevance moments layer by layer, (N, 2 C) each, activation moments, then the last activation, (N, d).
-
-        And the conservation and what is gone by then, (N,) each.
-        """
+        """Groups of columns, (N, columns) each, and the conservation and what is gone by then, (N,) each."""
         assert self._lrp is not None  # prepared
         found = self._lrp.attribute(inputs, target=target)
-        relevance, leaks = found.layers, torch.stack(list(found.conservation.values()))
-        axes = [(name, self._lrp.channels[name]) for name in relevance]
+        leaks, gone = (torch.stack(list(of.values())) for of in (found.conservation, found.cumulative))
         lost = leaks.gather(0, leaks.abs().argmax(0, keepdim=True))[0]
-        parts = [
-            channel_moments(_shares(relevance[name]).movedim(axis, 1)).abs().sqrt() for name, axis in axes
+        channels_second = {
+            name: relevance.movedim(self._lrp.channels[name], 1) for name, relevance in found.layers.items()
+        }
+        groups = self._groups(inputs, channels_second)
+        return groups, lost, gone.gather(0, (gone + 1).abs().argmin(0, keepdim=True))[0]
+
+    def _groups(self, inputs: Tensor, relevance: dict[str, Tensor]) -> list[Tensor]:
+        """Relevance moments layer by layer, (N, 2 C) each, activation moments, then the last activation, (N, d).
+
+        Of the relevance at each layer, (N, C, ...).
+        """
+        groups = [channel_moments(_shares(one)).abs().sqrt() for one in relevance.values()]
+        if self._activations is None:
+            return groups
+        assert self._lrp is not None  # prepared
+        activation = self._activations.attribute(inputs).layers
+        values = [activation[name].float().movedim(self._lrp.channels[name], 1) for name in relevance]
+        spatial = all(value.ndim > 2 for value in values)
+        if self.weighted and spatial:
+            groups = [weighted_moments(value, one) for value, one in zip(values, relevance.values())]
+        groups += [
+            torch.cat((channel_moments(value), roughness(value)), 1)
+            if self.rough and spatial
+            else channel_moments(value)
+            for value in values
         ]
-        if self._activations is not None:
-            activation = self._activations.attribute(inputs).layers
-            values = [activation[name].float().movedim(axis, 1) for name, axis in axes]
-            spatial = all(value.ndim > 2 for value in values)
-            if self.weighted and spatial:
-                parts = [
-                    weighted_moments(value, relevance[name].movedim(axis, 1))
-                    for value, (name, axis) in zip(values, axes)
-                ]
-            parts += [
-                torch.cat((channel_moments(value), roughness(value)), 1)
-                if self.rough and spatial
-                else channel_moments(value)
-                for value in values
-            ]
-            parts.append(functional.normalize(_coarse(values[-1]).flatten(1)))
-        gone = torch.stack(list(found.cumulative.values()))
-        return parts, lost, gone.gather(0, (gone + 1).abs().argmin(0, keepdim=True))[0]
+        return [*groups, functional.normalize(_coarse(values[-1]).flatten(1))]
 
     @cached_property
     def _map(self) -> tuple[Tensor, Tensor]:
         """Origin, (d,), and directions, (d, q), both float64, of the map from columns to features."""
         failures, normal = self._collected(self._failures), self._collected(self._normal)
         normal = normal or [group[:0] for group in failures]
-        shares = self._shares_of_variance(len(failures))
-        centres, factors, variance = [], [], 0.0
+        origins, directions, at = [], [], 0
+        for shares, components in self._blocks(len(failures)):
+            some = slice(at, at := at + len(shares))
+            origin, towards = self._fitted(failures[some], normal[some], shares, components)
+            origins.append(origin)
+            directions.append(towards)
+        return torch.from_numpy(np.concatenate(origins)), torch.from_numpy(linalg.block_diag(*directions))
+
+    def _blocks(self, groups: int) -> list[Block]:
+        """What of so many groups of columns is contrasted together."""
+        if self._activations is None:
+            return [([1.0] * groups, COMPONENTS)]
+        layers = (groups - 1) // 2
+        return [([*[1.0] * layers, *[self.plain] * layers, None], COMPONENTS)]
+
+    def _fitted(
+        self, failures: list[np.ndarray], normal: list[np.ndarray], shares: Shares, components: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Origin, (d,), and directions, (d, q), of groups of columns, (n, columns) each, q at most `components`."""
+        variance = sum(share for share, group in zip(shares, failures) if share and _alive(group).any())
+        centres, factors = [], []
         for group, share in zip(failures, shares):
-            deviation = group.std(axis=0, dtype=np.float64)
-            alive = deviation > _CONSTANT * np.abs(group).max(axis=0)
-            scale = np.where(alive, 1 / np.where(alive, deviation, 1), 0)
-            factors.append(scale * np.sqrt(share) / np.sqrt(max(alive.sum(), 1)))
             centres.append(group.mean(axis=0, dtype=np.float64))
-            variance += share * alive.any()
-        for group in failures[len(shares) :]:
-            centres.append(group.mean(axis=0, dtype=np.float64))
-            spread = np.square(group - centres[-1]).sum(axis=1).mean()
-            factors.append(
-                np.full(
-                    len(centres[-1]),
-                    self.map_deviation * np.sqrt(variance / spread) if spread > _CONSTANT else 0.0,
-                )
-            )
+            if share is None:
+                spread = np.square(group - centres[-1]).sum(axis=1).mean()
+                factor = self.map_deviation * np.sqrt(variance / spread) if spread > _CONSTANT else 0.0
+                factors.append(np.full(len(centres[-1]), factor))
+            else:
+                deviation, alive = group.std(axis=0, dtype=np.float64), _alive(group)
+                scale = np.where(alive, 1 / np.where(alive, deviation, 1), 0)
+                factors.append(scale * np.sqrt(share) / np.sqrt(max(alive.sum(), 1)))
         centre, factor = np.concatenate(centres), np.concatenate(factors)
         scaled = [
             ((np.concatenate(groups, 1) - centre) * factor).astype(np.float32)
             for groups in (failures, normal)
         ]
-        contrast = Contrast.fit(scaled[0], scaled[1], trimmed=self.trimmed)
+        contrast = Contrast.fit(scaled[0], scaled[1], trimmed=self.trimmed, components=components)
         origin = centre + np.divide(contrast.centre, factor, out=np.zeros_like(factor), where=factor > 0)
-        return torch.from_numpy(origin), torch.from_numpy(factor[:, None] * contrast.directions)
-
-    def _shares_of_variance(self, groups: int) -> list[float]:
-        """What each group of moments has, of all groups but the last, the map: relevance, then activations."""
-        if self._activations is None:
-            return [1.0] * groups
-        layers = (groups - 1) // 2
-        return [1.0] * layers + [self.plain] * layers
+        return origin, factor[:, None] * contrast.directions
 
     def _collected(self, some: Batches) -> list[np.ndarray]:
         """The parts of as many images as may be held at a time, (n, columns) each."""
@@ -334,6 +347,12 @@ class MomentsWeighted(Moments):
 def _all(output: Any) -> Any:
     """Explain the whole output, where only the shapes of what comes are asked for."""
     return output
+
+
+def _alive(group: np.ndarray) -> np.ndarray:
+    """Say which columns, of (n, columns), differ by more than rounding: (columns,) bool."""
+    alive: np.ndarray = group.std(axis=0, dtype=np.float64) > _CONSTANT * np.abs(group).max(axis=0)
+    return alive
 
 
 def _shares(relevance: Tensor) -> Tensor:
