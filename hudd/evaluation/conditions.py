@@ -32,6 +32,8 @@ class Condition:
         (N,) bool, the rows that fit it.
     worth : float
         Sum of their gains less the cost of the bounds.
+    column : int
+        Which column of :meth:`Conditions.best_of` it is on.
     """
 
     bound: Bound
@@ -39,6 +41,7 @@ class Condition:
     form: str
     fits: np.ndarray
     worth: float
+    column: int
 
     @property
     def parameter(self) -> str:
@@ -179,10 +182,15 @@ class Conditions:
     def best_of(
         self, sets: np.ndarray, gain: np.ndarray, loss: np.ndarray, *, excluded: Collection[str] = ()
     ) -> np.ndarray:
-        """Return what the best condition is worth for each of many sets of rows, see :func:`best_worths`."""
+        """Return what the best condition on each column is worth for each of many sets of rows, see :func:`best_worths`.
+
+        (P, columns) float64; of columns left out 0.
+        """
         kept = [row for row, feature in enumerate(self._features) if feature.parameter not in excluded]
         columns, forms = [self._columns[row] for row in kept], [self._forms[row] for row in kept]
-        return best_worths(columns, forms, sets, gain, loss, self.cost)
+        found = np.zeros((len(sets), len(self._columns)))
+        found[:, kept] = best_worths(columns, forms, sets, gain, loss, self.cost)
+        return found
 
     def apart(self, parameter: str, rows: np.ndarray, others: np.ndarray) -> float:
         """Return how far the medians of two sets, (N,) bool, lie apart in a number, as a share of its range."""
@@ -206,7 +214,7 @@ class Conditions:
             fits = ~fits & np.isfinite(values)
         worth = float(gain[fits].sum()) - self.cost * (math.isfinite(low) + math.isfinite(high))
         asked = (low, high, outside)
-        return Condition(feature.bound(*asked), feature.text(*asked), feature.form(*asked), fits, worth)
+        return Condition(feature.bound(*asked), feature.text(*asked), feature.form(*asked), fits, worth, row)
 
     def _bound(self, row: int, sums: np.ndarray, place: int, slack: float) -> float:
         """Return a number of few digits that cuts the sorted values where it is worth as much, but for the slack."""

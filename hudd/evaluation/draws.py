@@ -92,7 +92,7 @@ def best_worths(
     loss: np.ndarray,
     cost: float,
 ) -> np.ndarray:
-    """Return what the best condition is worth for each set of rows that should fit.
+    """Return what the best condition on each column is worth for each set of rows that should fit.
 
     It is what :meth:`hudd.evaluation.conditions.Conditions.best` finds where a row of the set adds its gain less its
     loss, and every other row takes off its loss. The ends of the best range lie next to members, so that only these
@@ -114,18 +114,18 @@ def best_worths(
     Returns
     -------
     np.ndarray
-        (P,) float64, at least 0.
+        (P, columns) float64, at least 0.
     """
-    best = np.zeros(len(sets))
+    found = np.zeros((len(columns), len(sets)))
     step = max(1, _TOGETHER // sets.shape[1])
-    for column, allowed in zip(columns, forms):
+    for best, column, allowed in zip(found, columns, forms):
         lost = np.concatenate([[0.0], np.cumsum(loss[column.rows])])
         asked = tuple(form in allowed for form in ("below", "above", "inside", "outside"))
         for start in range(0, len(sets), step):
             part = slice(start, start + step)
             places = np.sort(column.place[sets[part]], axis=1)
             _raise(best[part], places, gain[column.rows], lost, column.before, column.through, cost, asked)
-    return best
+    return found.T
 
 
 @compiled(nogil=True)
