@@ -32,7 +32,7 @@ from hudd.features import Moments, MomentsImage
 from hudd.features.contrast import COMPONENTS
 from hudd.features.moments import Block, Shares
 
-SEEDS = (401, 402, 403)
+SEEDS = (411, 412, 413)
 DEFAULT = "moments-image"
 SHOWN = (
     "information",
@@ -131,6 +131,7 @@ class Source:
         image: bool = True,
         used: bool = True,
         everywhere: bool = True,
+        deviation: float = MomentsImage.map_deviation,
         apart: bool = True,
         contrast: bool = True,
     ) -> np.ndarray:
@@ -144,10 +145,14 @@ class Source:
             chosen += [*(range(at, at + count) if used else ())]
             chosen += [*(range(at + count, at + 2 * count) if everywhere else ())]
             whole = layers / count  # as much variance, where nothing whitens
-            blocks.append(([whole] * count * used + [whole * plain] * count * everywhere, components))
+            shares: Shares = [*[whole] * count * used, *[whole * plain] * count * everywhere]
+            if at == 0 and deviation:
+                chosen.append(2 * layers)
+                shares.append(None)
+            blocks.append((shares, components))
         if not apart:
             blocks = [([share for shares, _ in blocks for share in shares], COMPONENTS)]
-        return self._made(chosen, blocks, 0.0, 0.25, contrast)
+        return self._made(chosen, blocks, deviation, 0.25, contrast)
 
     def _made(
         self,
@@ -289,6 +294,7 @@ def methods(source: Source) -> dict[str, tuple[Labels, np.ndarray, float]]:
         both("splits by variance", rows, seen, level=0.01)
     with one_figure(1):
         both("splits by neighbours", rows, seen)
+    both("no map", seen.views(deviation=0.0), seen)
     both("network alone", seen.views(image=False), seen)
     both("image alone", seen.views(network=False), seen)
     both("image alone, without relevance", seen.views(network=False, used=False), seen)

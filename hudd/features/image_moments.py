@@ -79,19 +79,21 @@ def _moments(values: Tensor, weights: Tensor | None) -> Tensor:
 
 
 class MomentsImage(MomentsWeighted):
-    """Moments of activations as :class:`MomentsWeighted` has them, and those of the image.
+    """Moments of activations as :class:`MomentsWeighted` has them, some of the map, and moments of the image.
 
     The image is described as the network's layers are: by moments in which each place weighs its relevance, and with
-    half their variance by those over all places, see :func:`image_moments`. Activations give 75 numbers and the image
-    100, each contrasted by itself, so that neither is lost among the columns of the other. Relevance is that of the
-    first of the layers, brought to the size of the image; where it is no map of places, all places weigh the same.
-    Inputs other than (N, C, H, W) have moments of activations alone.
+    half their variance by those over all places, see :func:`image_moments`. Network and image are contrasted by
+    themselves, and give 75 and 100 numbers, so that neither is lost among the columns of the other. For causes that
+    depend on position the last activation has a sixteenth of the variance of the network's moments. Relevance is that
+    of the first of the layers, brought to the size of the image; where it is no map of places, all places weigh the
+    same. Inputs other than (N, C, H, W) have moments of activations alone.
     """
 
     description = (
         "channel moments of activations and of the image, weighted by relevance, against correctly classified "
         "images"
     )
+    map_deviation = 0.25
 
     def _groups(self, inputs: Tensor, relevance: dict[str, Tensor]) -> list[Tensor]:
         """What :class:`MomentsWeighted` gives, and moments of the image where it is used, and everywhere."""
