@@ -7,9 +7,9 @@ as much is named was chosen on seeds 0 to 2 (by a tolerance of 0.02 and four att
 causes; by the first attribute within 0.01, as before, 76): of 0.01, 0.02 and 0.03, some sets of general ones, and
 distances over the interquartile range or the whole. On seeds 3 to 5 it was 82 of 90, too. Since then rules are tested
 by standard deviations from what random sets have on each attribute; that was looked at on seed 0 (28 of 30). The final
-seeds, 6 to 8, were used for nothing before; the aim is 0.9 of their causes. Shuffled groups say how often a rule is found where there is none to find, at most 0.05. With
-``--signs DATA`` the errors of the traffic-sign DNN are clustered, and its causes are listed with their rules, those
-that hold the largest share of small signs first.
+seeds, 6 to 8, were used for nothing before; the aim is 0.9 of their causes. Shuffled groups say how often a rule is
+found where there is none to find, at most 0.05. With ``--signs DATA`` the errors of the traffic-sign DNN are clustered,
+and its causes are listed with their rules, those that hold the largest share of small signs first.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ FEATURES = Registry(
     "features",
     {
         "relevance": "hudd.features.relevance:Heatmaps",
-        "moments-image": "hudd.features.image_moments:MomentsImage",
         "moments": "hudd.features.moments:Moments",
+        "moments-image": "hudd.features.image_moments:MomentsImage",
         "moments-weighted": "hudd.features.moments:MomentsWeighted",
         "moments-2026": "hudd.features.moments:Moments2026",
         "activation": "hudd.features.activations:Activations",

@@ -127,7 +127,7 @@ _SAFE = replace(  # M. Attaoui et al., ACM TOSEM 32(3), 2023
 )
 PRESETS: dict[str, Preset] = {
     preset.name: preset
-    for preset in (_HUDD, _HUDD_2021, _MOMENTS_IMAGE, _MOMENTS, _MOMENTS_WEIGHTED, _MOMENTS_2026, _SAFE)
+    for preset in (_HUDD, _HUDD_2021, _MOMENTS, _MOMENTS_IMAGE, _MOMENTS_WEIGHTED, _MOMENTS_2026, _SAFE)
 }
 
 

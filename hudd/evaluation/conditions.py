@@ -182,9 +182,9 @@ class Conditions:
     def best_of(
         self, sets: np.ndarray, gain: np.ndarray, loss: np.ndarray, *, excluded: Collection[str] = ()
     ) -> np.ndarray:
-        """Return what the best condition on each column is worth for each of many sets of rows, see :func:`best_worths`.
+        """Return what the best condition on each column is worth for each of many sets of rows.
 
-        (P, columns) float64; of columns left out 0.
+        (P, columns) float64, see :func:`best_worths`; 0 of columns that are left out.
         """
         kept = [row for row, feature in enumerate(self._features) if feature.parameter not in excluded]
         columns, forms = [self._columns[row] for row in kept], [self._forms[row] for row in kept]

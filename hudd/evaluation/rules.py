@@ -101,8 +101,8 @@ def cluster_rules(
 
     The p-value compares the first condition with the best of all parameters on random sets of as many rows, so that
     many parameters do not make for small p-values; of clusters of more than 1,000 on sets of about 1,000, on which
-    chance does better, so that their p-values are too large if anything. What is compared is not the worth itself but by
-    how many standard deviations it is above what random sets have on that parameter (P. Westfall, S. Young,
+    chance does better, so that their p-values are too large if anything. What is compared is not the worth itself, but
+    by how many standard deviations it is above what random sets have on that parameter (P. Westfall, S. Young,
     "Resampling-based multiple testing", 1993): a parameter in which all failures differ from correctly classified
     images hides no other. Conditions with p up to 0.05 are taken before others. The p-value is adjusted over the
     clusters by the method of Benjamini and Hochberg (J. R. Stat. Soc. B 57(1), 1995): of rules with p up to 0.05, at

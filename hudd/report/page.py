@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from hudd import language
 from hudd.report.script_texts import TEXTS
@@ -42,6 +42,7 @@ def render(template: str, *, served: bool, **context: Any) -> str:
         p_value=p_value,
         median=np.median,
         initial=_initial,
+        breakable=_breakable,
         clipped=clipped,
     )
     environment.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
@@ -60,3 +61,8 @@ def render(template: str, *, served: bool, **context: Any) -> str:
 def _initial(text: str) -> str:
     """Return a text with a capital at its beginning, as a heading has it."""
     return text[:1].upper() + text[1:]
+
+
+def _breakable(text: str) -> Markup:
+    """Let a name of several words be broken behind its underscores, and not inside a word."""
+    return escape(text).replace("_", Markup("_<wbr>"))

@@ -161,7 +161,8 @@ class StudySettings:
         DEFAULT_PRESET,
         help="How the method is run: moments (default), channel moments of all layers; hudd, heatmaps of the tightest "
         "layer, as in the paper; hudd-2021, its authors' code; safe, transfer features by density; moments-2026, "
-        "the first form of moments; moments-weighted, for causes that are a matter of what the DNN uses",
+        "the first form of moments; moments-weighted, for causes that are a matter of what the DNN uses; "
+        "moments-image, that and moments of the image",
         steps=("heatmaps", "cluster", "select"),
         choices=PRESETS,
         metavar="NAME",
@@ -245,8 +246,8 @@ class StudySettings:
     )
     strategy: str | None = _selection(
         None,
-        help="How images are selected: by-cause (default with moments and moments-weighted), for each cause those that "
-        "are likely to be wrong, and unlike; hudd (default with other presets), those closest to the clusters; hybrid, "
+        help="How images are selected: by-cause (default with presets of moments), for each cause those that are "
+        "likely to be wrong, and unlike; hudd (default with other presets), those closest to the clusters; hybrid, "
         "those within the clusters' reach, drawn by uncertainty; entropy, margin and class-balanced-entropy, the most "
         "uncertain; entropy-kmeans and badge, uncertain and unlike ones; core-set and typiclust, those that cover or "
         "typify the others; cause, for --cause; given, for --images; random; or package.module:factory",

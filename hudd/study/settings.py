@@ -29,7 +29,8 @@ class Settings(StudySettings):
         super().__post_init__()
         if self.pool not in (None, "none") and not self.kind.layered:
             raise UsageError(
-                f"pool is '{self.pool}', but {self.choices.features} are not pooled; choose preset 'hudd' as well."
+                f"pool is '{self.pool}', but features '{self.choices.features}' are not pooled; choose preset 'hudd' "
+                "as well."
             )
         check_compression(self.compression)
         check_counted(self.choices.clusterer, max_clusters=self.max_clusters, cluster_size=self.cluster_size)

@@ -179,15 +179,15 @@ def test_performance_page_is_that_of_the_records() -> None:
             },
         ),
         (
-            "causes-field",
+            "causes-field-third",
             "method",
             ["information", "purity", "redundancy", "coverage", "rare_coverage", "precision_at_10"],
             {
                 "mixture with classes": "penultimate, mixture with classes",
                 "UMAP, HDBSCAN of": "penultimate, UMAP, HDBSCAN",
                 "hudd's features, HDBSCAN": "HDBSCAN",
-                "hudd, causes": "default",
-                "hudd, clusters": "default, clusters",
+                "hudd, causes": "moments-image",
+                "hudd, clusters": "moments-image, clusters",
             },
         ),
     ],

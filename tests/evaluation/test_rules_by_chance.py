@@ -83,11 +83,15 @@ def test_many_sets_at_once_are_worth_what_each_is_by_itself(seed, count, against
     compared = ~pool if against_rest and not pool.all() else np.ones(count, bool)
     gain, loss = _gain_and_loss(member, compared, strata)
     sets = random_sets(member, pool, strata, 3, rng)
-    for one, worth in zip(sets, conditions.best_of(sets, gain, loss)):
+    for one, worths in zip(sets, conditions.best_of(sets, gain, loss)):
         net = np.where(np.isin(np.arange(count), one), gain, 0) - loss
-        expected = pytest.approx(best_worth(table, net, forms))
-        assert max((each.worth for each in conditions.best(net)), default=0.0) == expected
-        assert worth == expected
+        expected = pytest.approx([best_worth({name: table[name]}, net, forms) for name in table])
+        found = np.zeros(len(table))
+        for each in conditions.best(net):
+            found[each.column] = each.worth
+        assert found.tolist() == expected
+        assert worths.tolist() == expected
+    assert (conditions.best_of(sets, gain, loss, excluded={"p"})[:, 0] == 0).all()
 
 
 def test_large_sets_are_drawn_smaller_with_the_shares_of_the_classes(monkeypatch):
@@ -137,6 +141,18 @@ def test_p_values_are_adjusted_over_the_clusters():
     for rule in alone:
         at = np.searchsorted(p_values, rule.p_value, "right") - 1
         assert found[rule.cluster] == pytest.approx(adjusted[at])
+
+
+def test_what_all_failures_have_in_common_hides_no_rule():
+    rng = np.random.default_rng(0)
+    failed, member = np.arange(500) < 200, np.arange(500) < 60
+    light = np.where(failed, rng.uniform(0, 0.5, 500), rng.uniform(0.45, 1, 500))  # all are dark
+    turn = np.where(member & (rng.random(500) < 0.75), rng.uniform(20, 60, 500), rng.uniform(-9, 9, 500))
+    (rule,) = cluster_rules({"light": light, "turn": turn}, member.astype(int), failed=failed)
+    assert rule.parameters[0] == "turn"
+    assert rule.p_value == 0.001
+    (rule,) = cluster_rules({"light": light}, member.astype(int), failed=failed)
+    assert rule.p_value > 0.05
 
 
 def test_on_shuffled_labels_few_clusters_have_a_rule():

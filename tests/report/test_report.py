@@ -302,3 +302,9 @@ def test_parameters_have_their_units(make_study):
     count = len(study.clusters.medoid)
     assert page.text.count("angle [deg]") == 2 * count  # in the table and above the drawing
     assert "angle" not in page.text
+
+
+def test_names_of_parameters_break_behind_underscores(make_study):
+    path, page = read(make_study(parameter="eyelid_opening"))
+    assert '<th scope="row">eyelid_<wbr>opening</th>' in path.read_text("utf-8")
+    assert "eyelid_opening" in page.text

@@ -66,6 +66,7 @@ def test_the_safe_preset_from_test_to_selection(material, tmp_path, backbone):
         ({"features": "pixels"}, ["pixels"]),
         ({"preset": "moments", "cluster_size": 4}, ["moments"]),
         ({"preset": "moments-weighted", "cluster_size": 4}, ["moments"]),
+        ({"preset": "moments-image", "cluster_size": 4}, ["moments"]),
         ({"features": "activation", "layers": ("4", "6")}, ["4", "6"]),
         ({"layers": ("4",), "reduction": "pca", "clusterer": "kmeans"}, ["4"]),
     ],
@@ -195,7 +196,7 @@ def test_batches_workers_and_storage_change_nothing_in_the_default(by_default, t
 def test_what_layers_alone_have_is_refused_of_moments(by_default, tmp_path):
     given, _ = by_default
     with pytest.raises(
-        UsageError, match="pool is 'channel', but moments are not pooled; choose preset 'hudd'"
+        UsageError, match="pool is 'channel', but features 'moments' are not pooled; choose preset 'hudd'"
     ):
         Study.create(tmp_path / "study", **given, pool="channel")
     with pytest.raises(UsageError, match="preset 'hudd' clusters layer by layer"):

@@ -115,7 +115,10 @@ def test_a_wrong_change_changes_nothing(finished):
         ({"layer": "nowhere"}, "layer 'nowhere' is not in this study; give `layer='auto'`, or one of: "),
         ({"preset": "moments", "layer": "0"}, "one of: moments; preset 'hudd' clusters layer by layer"),
         ({"seed": 2**32}, "seed is 4294967296; give a whole number from 0 to 4294967295"),
-        ({"preset": "moments", "pool": "channel"}, "pool is 'channel', but moments are not pooled"),
+        (
+            {"preset": "moments", "pool": "channel"},
+            "pool is 'channel', but features 'moments' are not pooled",
+        ),
     ],
 )
 def test_options_that_later_steps_refuse_are_refused_at_once(finished, changes, says):

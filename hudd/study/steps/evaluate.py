@@ -189,8 +189,9 @@ STEP = Step(
     outputs={"evaluate": ("evaluation", "causes"), "judge": ("judge",)},
     shards=("judge",),
     # 1 had no rules of attributes, and took each cluster's p-value by itself; 2 no failure rates; 3 no names of causes;
-    # 4 drew random sets of any size for p-values; 5 named the first of attributes that tell as much
-    version=6,
+    # 4 drew random sets of any size for p-values; 5 named the first of attributes that tell as much; 6 compared the
+    # best of all attributes with chance
+    version=7,
     run=run,
     fingerprint=fingerprints,
 )
