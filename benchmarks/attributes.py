@@ -6,10 +6,11 @@ these cases; the attributes were developed on the bundled MNIST and digits demos
 as much is named was chosen on seeds 0 to 2 (by a tolerance of 0.02 and four attributes that count as general, 82 of 90
 causes; by the first attribute within 0.01, as before, 76): of 0.01, 0.02 and 0.03, some sets of general ones, and
 distances over the interquartile range or the whole. On seeds 3 to 5 it was 82 of 90, too. Since then rules are tested
-by standard deviations from what random sets have on each attribute; that was looked at on seed 0 (28 of 30). The final
-seeds, 6 to 8, were used for nothing before; the aim is 0.9 of their causes. Shuffled groups say how often a rule is
-found where there is none to find, at most 0.05. With ``--signs DATA`` the errors of the traffic-sign DNN are clustered,
-and its causes are listed with their rules, those that hold the largest share of small signs first.
+by standard deviations from what random sets have on each attribute, too. By these alone it was 82 of 90 on seeds 6 to
+8, where before it was 82 as well, but on the traffic signs fewer causes were named by their size. The final seeds, 9 to
+11, were used for nothing before; the aim is 0.9 of their causes. Shuffled groups say how often a rule is found where
+there is none to find, at most 0.05. With ``--signs DATA`` the errors of the traffic-sign DNN are clustered, and its
+causes are listed with their rules, those that hold the largest share of small signs first.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ def main() -> None:
     options.formatter_class = argparse.RawDescriptionHelpFormatter
     options.add_argument("--case", nargs="+", choices=CASES, default=list(CASES))
     options.add_argument(
-        "--seeds", type=int, nargs="+", default=[6, 7, 8], help="of the problems of each case"
+        "--seeds", type=int, nargs="+", default=[9, 10, 11], help="of the problems of each case"
     )
     options.add_argument("--shuffles", type=int, default=10, help="shuffled groupings of each problem")
     options.add_argument("--cache", type=Path, help="folder where problems are kept")

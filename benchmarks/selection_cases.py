@@ -331,12 +331,11 @@ CASES = {
 }  # fmt: skip
 
 
-def study_of(name: str, folder: Path, draw: int, preset: str = "moments") -> Study:
+def study_of(name: str, folder: Path, draw: int) -> Study:
     """Make or open a case's study with a judge set: clustered, with its distances to the improvement set."""
     case, path = CASES[name], folder / name / str(draw)
-    of_preset = path / ("study" if preset == "moments" else preset)
-    if (of_preset / "study.h5").exists():
-        return Study.open(of_preset).select()
+    if (path / "study" / "study.h5").exists():
+        return Study.open(path / "study").select()
     data = folder / name.split(",")[0] / str(draw)  # the same for all networks
     if not data.exists():
         aside = data.with_suffix(".part")
@@ -352,8 +351,8 @@ def study_of(name: str, folder: Path, draw: int, preset: str = "moments") -> Stu
     with np.load(data / "test.npz") as test:
         groups = {"judge_groups": "source"} if "source" in test else {}
     study = Study.create(
-        of_preset, model=case.model, weights=str(weights), judge_share=0.5, seed=draw, store="none",
-        preset=preset, **given, **groups,
+        path / "study", model=case.model, weights=str(weights), judge_share=0.5, seed=draw, store="none",
+        **given, **groups,
     )  # fmt: skip
     return study.select()
 

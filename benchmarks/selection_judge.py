@@ -6,8 +6,8 @@ The protocol, fixed before the final run:
   network and one of residual blocks with batch normalisation; traffic signs with a published network; natural images
   with EfficientNet-Lite0. Draws 61, 62 and 63: for each, data are generated with this seed, networks are trained on
   them (except the published ones), and half of the test set is the judge set, class by class, with images of one
-  source or that look alike on one side. No draw was looked at before. Clusters are those of the other half, by preset
-  moments.
+  source or that look alike on one side. No draw was looked at before. Clusters are those of the other half, by the
+  default preset.
 * Training, by the defaults: averaged over the last half of the steps, three quarters of the way from the weights before
   to those after; trusted images by the bound 0.09; bags as large as balances the clusters in that of hudd, those of the
   others filled by bootstrap, with two thirds of errors at most. Stochastic gradient descent with momentum, or Adam for
@@ -62,8 +62,8 @@ Row = dict[str, Any]
 class Draw:
     """One draw of a case, in memory."""
 
-    def __init__(self, name: str, folder: Path, draw: int, preset: str = "moments") -> None:
-        self.study, self.name, self.draw = study_of(name, folder, draw, preset), name, draw
+    def __init__(self, name: str, folder: Path, draw: int) -> None:
+        self.study, self.name, self.draw = study_of(name, folder, draw), name, draw
         model, case = self.study.model.module, CASES[name]
         recipe = {"lr": 0.02, "batch_size": 64} | case.retraining
         self.config = TrainingConfig(**recipe)

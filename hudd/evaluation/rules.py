@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hudd.errors import UsageError
-from hudd.evaluation.chance import SIGNIFICANT, as_good
+from hudd.evaluation.chance import SIGNIFICANT
 from hudd.evaluation.conditions import Condition, Conditions
 from hudd.evaluation.draws import random_sets
 from hudd.evaluation.regions import Region
@@ -22,6 +22,7 @@ _MEASURED_ALIKE = (
     0.02  # the same of parameters that were measured; docs/root-cause-quality.md says how it was chosen
 )
 _EVEN = 0.01  # standard deviation of a worth, below which columns are compared as if they had it
+_DIGITS = 9
 _DRAWN = 1000  # rows of a random set at most
 
 
@@ -101,12 +102,12 @@ def cluster_rules(
 
     The p-value compares the first condition with the best of all parameters on random sets of as many rows, so that
     many parameters do not make for small p-values; of clusters of more than 1,000 on sets of about 1,000, on which
-    chance does better, so that their p-values are too large if anything. What is compared is not the worth itself, but
-    by how many standard deviations it is above what random sets have on that parameter (P. Westfall, S. Young,
-    "Resampling-based multiple testing", 1993): a parameter in which all failures differ from correctly classified
-    images hides no other. Conditions with p up to 0.05 are taken before others. The p-value is adjusted over the
-    clusters by the method of Benjamini and Hochberg (J. R. Stat. Soc. B 57(1), 1995): of rules with p up to 0.05, at
-    most one in twenty is expected to be a rule by chance.
+    chance does better, so that their p-values are too large if anything. Two figures are compared: the worth itself,
+    and by how many standard deviations it is above what random sets have on that parameter (P. Westfall, S. Young,
+    "Resampling-based multiple testing", 1993), so that a parameter in which all failures differ from correctly
+    classified images hides no other; the one that fewer sets reach counts, in the sets as well. Conditions with p up to
+    0.05 are taken before others. The p-value is adjusted over the clusters by the method of Benjamini and Hochberg (J.
+    R. Stat. Soc. B 57(1), 1995): of rules with p up to 0.05, at most one in twenty is expected to be a rule by chance.
 
     Parameters
     ----------
@@ -244,15 +245,25 @@ class _Search:
 
 
 def _by_draws(found: list[Condition], by_chance: np.ndarray) -> list[float]:
-    """The p-value of each condition among those on all columns, of (P, columns) worths on random sets."""
+    """The p-value of each condition among those on all columns, of (P, columns) worths on random sets.
+
+    Of the worth and of its deviation from the mean of the column, the one that fewer sets reach on any column, against
+    what that is of the sets themselves.
+    """
     observed = np.zeros(by_chance.shape[1])
-    observed[[one.column for one in found]] = [one.worth for one in found]
+    columns = [one.column for one in found]
+    observed[columns] = [one.worth for one in found]
     every = np.vstack((observed, by_chance))
-    deviations = (every - every.mean(axis=0)) / np.maximum(every.std(axis=0), _EVEN)
-    largest = deviations[1:].max(axis=1)
-    return [
-        (1 + int(as_good(largest, deviations[0, one.column]).sum())) / (1 + len(largest)) for one in found
-    ]
+    reached: list[np.ndarray] = []
+    of_sets: list[np.ndarray] = []
+    for statistics in (every, (every - every.mean(axis=0)) / np.maximum(every.std(axis=0), _EVEN)):
+        statistics = np.round(statistics, _DIGITS)  # sums in another order tie, too
+        largest = statistics[1:].max(axis=1)
+        ordered = np.sort(largest)
+        for values, shares in ((statistics[0, columns], reached), (largest, of_sets)):
+            shares.append(1 + len(largest) - np.searchsorted(ordered, values))
+    least = np.minimum(*of_sets)
+    return [(1 + int((least <= one).sum())) / (1 + len(least)) for one in np.minimum(*reached)]
 
 
 def _gain_and_loss(
