@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from hudd.clustering.causes import CauseSplit, find_causes, shared_deviation
+from hudd.clustering.causes import CauseSplit, find_causes, join_causes, shared_deviation
 from hudd.clustering.cluster import choose_layer, cluster
 from hudd.clustering.clusterers import (
     Clusterer,
@@ -38,6 +38,7 @@ __all__ = [
     "find_causes",
     "is_counted",
     "is_linked",
+    "join_causes",
     "linkage",
     "linkage_vectors",
     "shared_deviation",

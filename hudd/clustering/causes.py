@@ -103,11 +103,59 @@ def find_causes(
             of_cluster, evidence = _tested(tree, _Tests(pairs, labels, tree, method), level)
         cause = of_cluster[labels - 1]
         medoid = medoids(pairs.cluster_sums(cause)[0], cause)
-    cause = of_cluster[labels - 1]
+    return _described(of_cluster, medoid, evidence, labels, deviations)
+
+
+def join_causes(
+    causes: CauseSplit,
+    into: np.ndarray,
+    found: Clustering,
+    distances: np.ndarray | Pairs,
+    deviations: np.ndarray | None = None,
+) -> CauseSplit:
+    """Join causes that are one for another reason than the tests of splits know.
+
+    Parameters
+    ----------
+    causes : CauseSplit
+        What :func:`find_causes` returned for `found`, `distances` and `deviations`.
+    into : ndarray, (c,) int64
+        For each cause the number of the one that it becomes a part of, of its own where it stays.
+
+    Returns
+    -------
+    CauseSplit
+        Of a joined cause, `p_apart` is the largest of its parts, and `p_inside` the smallest of what set them apart.
+    """
+    numbers, part_of = np.unique(into, return_inverse=True)
+    if len(numbers) == len(into):
+        return causes
+    of_cluster = part_of[causes.of_cluster - 1] + 1
+    cause = of_cluster[found.labels - 1]
+    evidence = []
+    for at in range(len(numbers)):
+        parts = part_of == at
+        inside = np.concatenate((causes.p_inside[parts], causes.p_apart[parts] if parts.sum() > 1 else []))
+        known = [values[np.isfinite(values)] for values in (causes.p_apart[parts], inside)]
+        evidence.append((known[0].max(initial=-np.inf), known[1].min(initial=np.inf)))
+    told = np.array(evidence)
+    told[~np.isfinite(told)] = np.nan
+    medoid = medoids(as_pairs(distances).cluster_sums(cause)[0], cause)
+    return _described(of_cluster, medoid, told, found.labels, deviations)
+
+
+def _described(
+    of_cluster: np.ndarray,
+    medoid: np.ndarray,
+    evidence: np.ndarray,
+    labels: np.ndarray,
+    deviations: np.ndarray | None,
+) -> CauseSplit:
+    """Number causes, (c,) each, in their order."""
     shared = np.full(len(medoid), np.nan)
     if deviations is not None:
         shared = shared_deviation(deviations, labels, of_cluster)
-    sizes = np.bincount(cause)[1:]
+    sizes = np.bincount(of_cluster[labels - 1])[1:]
     order = np.lexsort((medoid, -sizes, shared < COMMON))
     new = np.empty(len(order), np.int64)
     new[order] = np.arange(1, len(order) + 1)

@@ -39,6 +39,13 @@ def rules_of(results: Results, labels: np.ndarray, *, known: bool = True) -> lis
     return _rules(results, labels, known, np.ones(len(results.split("test").label), bool))[0]
 
 
+def rule_of(results: Results, members: np.ndarray) -> Rule | None:
+    """Find the rule of one group of errors, (N_errors,) bool, as :func:`rules_of` does, without a p-value."""
+    everywhere = np.ones(len(results.split("test").label), bool)
+    rules, _ = _rules(results, members.astype(np.int64), True, everywhere, permutations=0)
+    return rules[0] if rules else None
+
+
 def rates_of(results: Results, labels: np.ndarray) -> list[FailureRate]:
     """Tell how often the DNN fails where the rules of groups of errors, (N_errors,) int, hold.
 
@@ -77,7 +84,7 @@ def _finder(results: Results, labels: np.ndarray) -> Callable[[np.ndarray], dict
 
 
 def _rules(
-    results: Results, labels: np.ndarray, known: bool, among: np.ndarray
+    results: Results, labels: np.ndarray, known: bool, among: np.ndarray, permutations: int = _PERMUTATIONS
 ) -> tuple[list[Rule], dict[str, np.ndarray]]:
     """Rules that are found among some of the test images, and the columns, (N_test,) each, that they ask about."""
     test = results.split("test")
@@ -107,7 +114,7 @@ def _rules(
         units={name: one.unit for name, one in measured.items() if one.unit} | dict(results.settings.units),
         forms={name: one.forms for name, one in measured.items()},
         measured={name: one.general for name, one in measured.items()},
-        permutations=_PERMUTATIONS,
+        permutations=permutations,
         seed=results.settings.seed,
     )
     return rules, columns

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hudd.clustering import cluster, find_causes, shared_deviation
+from hudd.clustering import cluster, find_causes, join_causes, shared_deviation
 from hudd.clustering.causes import LEVEL
 from hudd.distances import pairwise_distances
 
@@ -133,3 +133,33 @@ def test_what_is_shared_is_shared_within_clusters():
 def test_errors_that_deviate_each_in_its_own_way_share_nothing():
     rows = np.random.default_rng(0).standard_normal((400, 60))
     assert abs(shared_deviation(rows, np.arange(400) // 40 + 1, np.ones(10, int))[0]) < 0.02
+
+
+def test_joined_causes_are_described_as_one():
+    rows, _ = groups((60, 40, 30), apart=9)
+    found, causes = causes_of(rows)
+    distances = pairwise_distances(rows, condensed=True)
+    assert join_causes(causes, np.array([1, 2, 3]), found, distances, rows) is causes
+    joined = join_causes(causes, np.array([1, 2, 2]), found, distances, rows)
+    label, before = joined.of_cluster[found.labels - 1], causes.of_cluster[found.labels - 1]
+    assert (label == np.array([0, 2, 1, 1])[before]).all()  # the larger one first
+    square = pairwise_distances(rows)
+    for cause in (1, 2):
+        members = np.flatnonzero(label == cause)
+        assert joined.medoid[cause - 1] == members[square[np.ix_(members, members)].sum(axis=1).argmin()]
+    expected = shared_deviation(rows, found.labels, joined.of_cluster)
+    np.testing.assert_array_equal(joined.shared, expected)
+    assert joined.p_apart.tolist() == [causes.p_apart[1:].max(), causes.p_apart[0]]
+    assert joined.p_inside[0] == np.nanmin([*causes.p_inside[1:], *causes.p_apart[1:]])
+    np.testing.assert_array_equal(joined.p_inside[1], causes.p_inside[0])
+
+
+def test_clusters_that_are_no_cut_can_be_joined():
+    rows, _ = groups((40, 40, 40), apart=9)
+    found = cluster(rows, preset="moments", clusterer="kmeans")
+    distances = pairwise_distances(rows, condensed=True)
+    causes = find_causes(found, distances)
+    joined = join_causes(causes, np.ones(found.k, np.int64), found, distances)
+    assert set(joined.of_cluster) == {1}
+    assert np.isnan(joined.p_apart).all()
+    assert np.isnan(joined.p_inside).all()

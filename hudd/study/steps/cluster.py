@@ -13,7 +13,15 @@ import numpy as np
 import torch
 import xxhash
 
-from hudd.clustering import CLUSTERERS, Clustering, choose_layer, cluster, find_causes, linkage_vectors
+from hudd.clustering import (
+    CLUSTERERS,
+    Clustering,
+    choose_layer,
+    cluster,
+    find_causes,
+    join_causes,
+    linkage_vectors,
+)
 from hudd.clustering.linkage import Method
 from hudd.clustering.pairs import Matrix, Pairs, Rows
 from hudd.progress import progress
@@ -22,6 +30,7 @@ from hudd.study.checks import check_layer
 from hudd.study.fingerprint import digest
 from hudd.study.grouping import write_causes
 from hudd.study.inputs import Inputs
+from hudd.study.joining import causes_in_words
 from hudd.study.journal import Journal
 from hudd.study.step import Step
 from hudd.study.steps import distances, heatmaps
@@ -53,7 +62,9 @@ def fingerprints(inputs: Inputs) -> dict[str, str]:
 
 def fingerprint(inputs: Inputs) -> str:
     """Everything that the root-cause clusters depend on."""
-    return digest("choice", fingerprints(inputs), inputs.settings.choices.layer_choice, inputs.settings.layer)
+    settings = inputs.settings
+    how = settings.choices.layer_choice, settings.layer, settings.seed, settings.units, settings.angles
+    return digest("choice", fingerprints(inputs), *how)
 
 
 def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
@@ -145,7 +156,10 @@ def _choose(inputs: Inputs, journal: Journal, mark: str) -> None:
         elif linked:
             pairs = Matrix(results.distances_of(chosen))
         method: Method = "average" if inputs.settings.choices.clusterer == "average" else "ward"
-        causes = find_causes(found[chosen], pairs, rows if contrasted else None, method=method)
+        deviations = rows if contrasted else None
+        causes = find_causes(found[chosen], pairs, deviations, method=method)
+        into = causes_in_words(results, causes.of_cluster[found[chosen].labels - 1])
+        causes = join_causes(causes, into, found[chosen], pairs, deviations)
         with journal.committing("choice", mark, started) as h5:
             journal.forget(h5, "choice")
             journal.forget_after(h5, "choice")
@@ -229,7 +243,7 @@ STEP = Step(
     by_layer=frozenset({"cluster"}),
     shards=("linkage",),
     run=run,
-    version=3,  # 3: splits are tested by neighbours too
+    version=4,  # 3: splits are tested by neighbours too; 4: causes are joined by parameters
     fingerprint=lambda inputs, journal: {
         **{f"cluster/{layer}": mark for layer, mark in fingerprints(inputs).items()},
         "choice": fingerprint(inputs),
