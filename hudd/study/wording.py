@@ -22,7 +22,9 @@ CAUSE = "cause"
 _PERMUTATIONS = 999
 
 
-def rules_of(results: Results, labels: np.ndarray, *, known: bool = True) -> list[Rule]:
+def rules_of(
+    results: Results, labels: np.ndarray, *, known: bool = True, seed: int | None = None
+) -> list[Rule]:
     """Find what sets groups of errors apart from the correctly classified test images of the same classes.
 
     Parameters
@@ -35,8 +37,10 @@ def rules_of(results: Results, labels: np.ndarray, *, known: bool = True) -> lis
         Use the parameters of the data, before the attributes that were measured. The column "cause" is never used:
         a rule of it would only say the purity again. Neither are attributes of what the DNN answers: those of errors
         are unlike those of correctly classified images anyway.
+    seed : int, optional
+        Of the random sets that rules are compared with; by default the study's.
     """
-    return _rules(results, labels, known, np.ones(len(results.split("test").label), bool))[0]
+    return _rules(results, labels, known, np.ones(len(results.split("test").label), bool), seed=seed)[0]
 
 
 def rule_of(results: Results, members: np.ndarray) -> Rule | None:
@@ -84,7 +88,13 @@ def _finder(results: Results, labels: np.ndarray) -> Callable[[np.ndarray], dict
 
 
 def _rules(
-    results: Results, labels: np.ndarray, known: bool, among: np.ndarray, permutations: int = _PERMUTATIONS
+    results: Results,
+    labels: np.ndarray,
+    known: bool,
+    among: np.ndarray,
+    *,
+    permutations: int = _PERMUTATIONS,
+    seed: int | None = None,
 ) -> tuple[list[Rule], dict[str, np.ndarray]]:
     """Rules that are found among some of the test images, and the columns, (N_test,) each, that they ask about."""
     test = results.split("test")
@@ -115,7 +125,7 @@ def _rules(
         forms={name: one.forms for name, one in measured.items()},
         measured={name: one.general for name, one in measured.items()},
         permutations=permutations,
-        seed=results.settings.seed,
+        seed=results.settings.seed if seed is None else seed,
     )
     return rules, columns
 

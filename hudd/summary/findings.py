@@ -129,8 +129,8 @@ class Causes:
         (c,) float64, share of their deviation from correctly classified images that errors of one cluster have in
         common; NaN where that cannot be told.
     p_apart : ndarray
-        (c,) float64, p of the split of the dendrogram that sets the cause apart from its neighbour, of a cause joined by a
-        parameter the largest of its parts; NaN where there is none.
+        (c,) float64, p of the split of the dendrogram that sets the cause apart from its neighbour, of a cause joined
+        by a parameter the largest of its parts; NaN where there is none.
     p_inside : ndarray
         (c,) float64, smallest p of the splits inside it; NaN where there is none.
     name, rule : list of str

@@ -62,9 +62,7 @@ def fingerprints(inputs: Inputs) -> dict[str, str]:
 
 def fingerprint(inputs: Inputs) -> str:
     """Everything that the root-cause clusters depend on."""
-    settings = inputs.settings
-    how = settings.choices.layer_choice, settings.layer, settings.seed, settings.units, settings.angles
-    return digest("choice", fingerprints(inputs), *how)
+    return digest("choice", fingerprints(inputs), inputs.settings.choices.layer_choice, inputs.settings.layer)
 
 
 def run(inputs: Inputs, journal: Journal, *, checksums: bool = False) -> None:
