@@ -1,4 +1,7 @@
-"""The pictures of docs/gallery.md, taken from a finished study: `hudd demo --case eyes --out eyes`, then this."""
+"""The pictures of docs/gallery.md, taken from finished studies.
+
+`hudd demo --case eyes --out eyes`, `hudd demo --out demo`, then this: `benchmarks/gallery.py eyes --demo demo`.
+"""
 
 from __future__ import annotations
 
@@ -104,6 +107,9 @@ def main() -> None:
     options.add_argument(
         "--cluster", type=int, default=2, help="the one to show; the default has lowered lids"
     )
+    options.add_argument(
+        "--demo", type=Path, help="directory of a finished `hudd demo`, whose causes are shown too"
+    )
     chosen = options.parse_args()
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -124,6 +130,10 @@ def main() -> None:
         browser.window(1280, 1240, scale=1.25)
         surround(browser)
         see(browser, "report-lasso", "#map")
+        if chosen.demo is not None:
+            browser.window(1280, 2080, scale=1)
+            browser.fresh(write_report(hudd.Study.open(chosen.demo)).as_uri())
+            see(browser, "report-demo", "#causes")
         browser.window(390, 780, scale=2)
         browser.fresh(page)
         see(browser, "report-phone", "#causes")
