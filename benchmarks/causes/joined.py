@@ -4,6 +4,10 @@ The protocol, written before the run: the cases mnist, digits, eyes and eyes-ope
 and study, up to the clusters; joining was made on seed 0 of mnist and eyes. Measures of metrics.py by the injected
 causes, and whether the largest cause holds most errors of the commonest injected one. Asked is whether adjusted mutual
 information is higher with joined causes: two-sided Wilcoxon signed-rank test over the twelve studies.
+
+Added after the first run of this: the same of preset `moments-image`, whose map was weighed on seed 0 of eyes. Asked is
+whether its causes by splits have as much adjusted mutual information as those of `moments`, by the same test. And rules
+have changed since: conditions on images that fail no more often than all are left out.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ from hudd.evaluation import NATURAL
 from hudd.study import Study
 
 CASES, SEEDS = ("mnist", "digits", "eyes", "eyes-open"), (1, 2, 3)
+PRESETS, WAYS = ("moments", "moments-image"), ("by splits", "joined")
 SHOWN = ("information", "purity", "redundancy", "coverage", "groups", "largest_is_commonest")
 
 
@@ -67,25 +72,65 @@ def main() -> None:
     cells: list[dict[str, Any]] = []
     for seed in SEEDS:
         for case in CASES:
-            study = prepare(case, chosen.folder / f"{case}-{seed}", seed=seed).run_step("cluster")
-            cells.append({"case": case, "seed": seed} | both(study))
-            print(cells[-1], flush=True)
-    gained = np.array([cell["joined"]["information"] - cell["by splits"]["information"] for cell in cells])
+            study = prepare(case, chosen.folder / f"{case}-{seed}", seed=seed)
+            for preset in PRESETS:
+                found = both(study.configure(preset=preset).run_step("cluster"))
+                cells += [
+                    {"case": case, "seed": seed, "preset": preset, "way": way} | found[way] for way in WAYS
+                ]
+            print(
+                case,
+                seed,
+                {(cell["preset"], cell["way"]): cell["information"] for cell in cells[-4:]},
+                flush=True,
+            )
+
+    def values(preset: str, way: str, name: str) -> np.ndarray:
+        return np.array([c[name] for c in cells if (c["preset"], c["way"]) == (preset, way)])
+
+    def tested(one: tuple[str, str], other: tuple[str, str]) -> dict[str, Any]:
+        gained = values(*one, "information") - values(*other, "information")
+        p = float(wilcoxon(gained).pvalue) if gained.any() else 1.0
+        found = {"gain": round(float(gained.mean()), 4), "p": p}
+        return found | {"higher": int((gained > 0).sum()), "lower": int((gained < 0).sum())}
+
+    first, second = ((preset, WAYS[0]) for preset in PRESETS)
     record = {
         "machine": harness.machine(),
         "versions": harness.versions("torch", "numpy", "scikit-learn", "hudd"),
         "repeats": 1,
         "means": {
-            way: {name: round(float(np.mean([cell[way][name] for cell in cells])), 4) for name in SHOWN}
-            for way in ("by splits", "joined")
+            f"{preset}, {way}": {name: round(float(values(preset, way, name).mean()), 4) for name in SHOWN}
+            for preset in PRESETS
+            for way in WAYS
         },
-        "gain": round(float(gained.mean()), 4),
-        "p": float(wilcoxon(gained).pvalue) if gained.any() else None,
+        "information_by_case": {
+            case: {
+                f"{preset}, {way}": round(
+                    float(
+                        np.mean(
+                            [
+                                c["information"]
+                                for c in cells
+                                if (c["case"], c["preset"], c["way"]) == (case, preset, way)
+                            ]
+                        )
+                    ),
+                    4,
+                )
+                for preset in PRESETS
+                for way in WAYS
+            }
+            for case in CASES
+        },
+        "joined_against_splits": {preset: tested((preset, WAYS[1]), (preset, WAYS[0])) for preset in PRESETS},
+        "moments_image_against_moments": tested(second, first),
         "cells": cells,
     }
-    columns = {way: list(values.values()) for way, values in record["means"].items()}
-    harness.table(f"{len(cells)} studies", SHOWN, columns)
-    print(record["gain"], record["p"])
+    columns = {way: list(of.values()) for way, of in record["means"].items()}
+    harness.table(f"{len(CASES) * len(SEEDS)} studies", SHOWN, columns)
+    for key in ("information_by_case", "joined_against_splits", "moments_image_against_moments"):
+        print(key, record[key])
     harness.write(chosen.out, record)
 
 

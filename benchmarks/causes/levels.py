@@ -385,7 +385,8 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "table": [{"method": name, **{measure: mean(name, measure) for measure in SHOWN}} for name in names],
         "by_case": {
-            case: {name: of_case(name, case) for name in (DEFAULT, f"{DEFAULT}, clusters")} for case in cases
+            case: {name: of_case(name, case) for name in (DEFAULT, f"{DEFAULT}, clusters", "moments")}
+            for case in cases
         },
         "default_against": {
             name: {measure: paired(name, measure) for measure in ("information", "precision_at_10")}

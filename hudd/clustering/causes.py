@@ -113,19 +113,22 @@ def join_causes(
     distances: np.ndarray | Pairs,
     deviations: np.ndarray | None = None,
 ) -> CauseSplit:
-    """Join causes that are one for another reason than the tests of splits know.
+    """Join causes for a reason other than the tests of splits.
 
     Parameters
     ----------
     causes : CauseSplit
-        What :func:`find_causes` returned for `found`, `distances` and `deviations`.
+        What :func:`find_causes` returned.
     into : ndarray, (c,) int64
-        For each cause the number of the one that it becomes a part of, of its own where it stays.
+        For each cause the number of the one that it becomes a part of, or its own.
+    found, distances, deviations
+        As given to :func:`find_causes`.
 
     Returns
     -------
     CauseSplit
-        Of a joined cause, `p_apart` is the largest of its parts, and `p_inside` the smallest of what set them apart.
+        `causes` itself if all stay. Of a joined cause, `p_apart` is the largest of its parts, and `p_inside` the
+        smallest of theirs and of what set them apart.
     """
     numbers, part_of = np.unique(into, return_inverse=True)
     if len(numbers) == len(into):
@@ -135,13 +138,12 @@ def join_causes(
     evidence = []
     for at in range(len(numbers)):
         parts = part_of == at
-        inside = np.concatenate((causes.p_inside[parts], causes.p_apart[parts] if parts.sum() > 1 else []))
-        known = [values[np.isfinite(values)] for values in (causes.p_apart[parts], inside)]
-        evidence.append((known[0].max(initial=-np.inf), known[1].min(initial=np.inf)))
-    told = np.array(evidence)
-    told[~np.isfinite(told)] = np.nan
+        apart, inside = causes.p_apart[parts], causes.p_inside[parts]
+        if len(apart) > 1:
+            inside = np.append(inside, apart)
+        evidence.append((np.fmax.reduce(apart), np.fmin.reduce(inside)))
     medoid = medoids(as_pairs(distances).cluster_sums(cause)[0], cause)
-    return _described(of_cluster, medoid, told, found.labels, deviations)
+    return _described(of_cluster, medoid, np.array(evidence), found.labels, deviations)
 
 
 def _described(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hudd.errors import UsageError
-from hudd.evaluation.chance import SIGNIFICANT
+from hudd.evaluation.chance import SIGNIFICANT, as_good
 from hudd.evaluation.conditions import Condition, Conditions
 from hudd.evaluation.draws import random_sets
 from hudd.evaluation.regions import Region
@@ -22,7 +22,6 @@ _MEASURED_ALIKE = (
     0.02  # the same of parameters that were measured; docs/root-cause-quality.md says how it was chosen
 )
 _EVEN = 0.01  # standard deviation of a worth, below which columns are compared as if they had it
-_DIGITS = 9
 _DRAWN = 1000  # rows of a random set at most
 
 
@@ -102,12 +101,13 @@ def cluster_rules(
 
     The p-value compares the first condition with the best of all parameters on random sets of as many rows, so that
     many parameters do not make for small p-values; of clusters of more than 1,000 on sets of about 1,000, on which
-    chance does better, so that their p-values are too large if anything. Two figures are compared: the worth itself,
-    and by how many standard deviations it is above what random sets have on that parameter (P. Westfall, S. Young,
+    chance does better, so that their p-values are too large if anything. Two statistics are compared: the worth itself,
+    and by how many standard deviations it exceeds that of random sets on the same parameter (P. Westfall, S. Young,
     "Resampling-based multiple testing", 1993), so that a parameter in which all failures differ from correctly
-    classified images hides no other; the one that fewer sets reach counts, in the sets as well. Conditions with p up to
-    0.05 are taken before others. The p-value is adjusted over the clusters by the method of Benjamini and Hochberg (J.
-    R. Stat. Soc. B 57(1), 1995): of rules with p up to 0.05, at most one in twenty is expected to be a rule by chance.
+    classified images does not mask the others. The statistic that fewer sets reach is taken, for the random sets too.
+    Conditions with p up to 0.05 take precedence; rows that fail no more often than all do make no condition. The
+    p-value is adjusted over the clusters by the method of Benjamini and Hochberg (J. R. Stat. Soc. B 57(1), 1995): of
+    rules with p up to 0.05, at most one in twenty is expected to be a rule by chance.
 
     Parameters
     ----------
@@ -203,7 +203,8 @@ class _Search:
             best = self.conditions.best(np.where(fits, net, 0), excluded=used)
             if not best or (found and best[0].worth <= net[fits].sum()):
                 break
-            p_values = _by_draws(best, self._by_chance(gain, loss, fits, used))
+            p_values = _p_values(best, self._by_chance(gain, loss, fits, used))
+            p_values = [p if self._fails(one.fits & fits) else 1.0 for one, p in zip(best, p_values)]
             told = [one for one, p in zip(best, p_values) if p <= SIGNIFICANT]
             if found and self.permutations and not told:
                 break
@@ -213,6 +214,13 @@ class _Search:
             fits = found[-1].fits
         failed = self.member if self.pool.all() else self.pool
         return _rule(cluster, self.member, failed, self.weights, net, found, p_value)
+
+    def _fails(self, fits: np.ndarray) -> bool:
+        """Say whether rows that fit fail more often than all do."""
+        if self.pool.all():
+            return True
+        failed = self.weights * self.pool
+        return bool(failed[fits].sum() * self.weights.sum() > failed.sum() * self.weights[fits].sum())
 
     def _by_chance(self, gain: np.ndarray, loss: np.ndarray, fits: np.ndarray, used: set[str]) -> np.ndarray:
         """Worth of the best condition on random sets of the rows that fit so far."""
@@ -244,26 +252,24 @@ class _Search:
         return max(special or alike, key=lambda one: self.conditions.apart(one.parameter, members, others))
 
 
-def _by_draws(found: list[Condition], by_chance: np.ndarray) -> list[float]:
-    """The p-value of each condition among those on all columns, of (P, columns) worths on random sets.
+def _p_values(found: list[Condition], by_chance: np.ndarray) -> list[float]:
+    """Return the p-value of each condition, given the best worth on every column for random sets, (P, columns).
 
-    Of the worth and of its deviation from the mean of the column, the one that fewer sets reach on any column, against
-    what that is of the sets themselves.
+    Of two statistics, the worth and its deviation from the mean of the column, the one is taken that fewer sets reach;
+    the p-value is how often that is as rare among the sets themselves.
     """
-    observed = np.zeros(by_chance.shape[1])
     columns = [one.column for one in found]
+    observed = np.zeros(by_chance.shape[1])
     observed[columns] = [one.worth for one in found]
     every = np.vstack((observed, by_chance))
-    reached: list[np.ndarray] = []
-    of_sets: list[np.ndarray] = []
-    for statistics in (every, (every - every.mean(axis=0)) / np.maximum(every.std(axis=0), _EVEN)):
-        statistics = np.round(statistics, _DIGITS)  # sums in another order tie, too
+    deviations = (every - every.mean(axis=0)) / np.maximum(every.std(axis=0), _EVEN)
+    reached, of_sets = [], []
+    for statistics in (every, deviations):
         largest = statistics[1:].max(axis=1)
-        ordered = np.sort(largest)
-        for values, shares in ((statistics[0, columns], reached), (largest, of_sets)):
-            shares.append(1 + len(largest) - np.searchsorted(ordered, values))
-    least = np.minimum(*of_sets)
-    return [(1 + int((least <= one).sum())) / (1 + len(least)) for one in np.minimum(*reached)]
+        reached.append([1 + as_good(largest, value).sum() for value in statistics[0, columns]])
+        of_sets.append([1 + as_good(largest, value).sum() for value in largest])
+    rarest = np.min(of_sets, axis=0)
+    return [(1 + int((rarest <= count).sum())) / (1 + len(rarest)) for count in np.min(reached, axis=0)]
 
 
 def _gain_and_loss(

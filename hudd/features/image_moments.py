@@ -1,8 +1,8 @@
-"""Moments of the image itself: how light, how sharp, how noisy it is where the network looks, and everywhere.
+"""Moments of the image itself: how bright, sharp and noisy it is where the network looks, and overall.
 
-A network answers to much that spoils an image only as far as its training taught it to, and a transformer of patches
-hardly at all. What a few derivatives at four scales show needs no training (compare natural image statistics of
-wavelets, J. Portilla, E. Simoncelli, IJCV 40(1), 2000). docs/root-cause-quality.md has what that brings.
+Noise, blur or darkness may hardly show in the activations of a network that was not trained on them. Derivatives at
+four scales show them without training (compare the image statistics of J. Portilla, E. Simoncelli, IJCV 40(1), 2000).
+docs/root-cause-quality.md has the measurements.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _SCALES = 4
-_ROOT = 0.25  # power of what a derivative shows: about as even as logarithms, and no image is too even for it
+_ROOT = 0.25  # power that makes moments of derivatives nearly symmetric, as a logarithm would, and allows 0
 _OF_NETWORK, _OF_IMAGE = 75, 100  # numbers of an image at most
 _LEAST = 3  # pixels of a side of which a second derivative can be taken
 
@@ -94,11 +94,16 @@ class MomentsImage(MomentsWeighted):
         "images"
     )
     map_deviation = 0.25
+    _sees = False  # whether inputs are images
+
+    def prepare(self, example: Tensor) -> tuple[str, ...]:
+        """As :meth:`Moments.prepare`."""
+        self._sees = example.ndim == 4
+        return super().prepare(example)
 
     def _groups(self, inputs: Tensor, relevance: dict[str, Tensor]) -> list[Tensor]:
         """What :class:`MomentsWeighted` gives, and moments of the image where it is used, and everywhere."""
         groups = super()._groups(inputs, relevance)
-        self._sees = inputs.ndim == 4
         if not self._sees:
             return groups
         first, weights = next(iter(relevance.values())), None

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 LAYER = "moments"
 
 Shares = list[float | None]
-"""What each group of columns has of the variance; None for the map, which has :attr:`Moments.map_deviation`."""
+"""Share of the variance of each group of columns; None, last, for the map, which has :attr:`Moments.map_deviation`."""
 Block = tuple[Shares, int]
 """Shares of groups of columns that are contrasted together, and how many directions of them are kept."""
 
@@ -291,18 +291,19 @@ class Moments(Features):
         self, failures: list[np.ndarray], normal: list[np.ndarray], shares: Shares, components: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Origin, (d,), and directions, (d, q), of groups of columns, (n, columns) each, q at most `components`."""
-        variance = sum(share for share, group in zip(shares, failures) if share and _alive(group).any())
-        centres, factors = [], []
+        centres, factors, variance = [], [], 0.0
         for group, share in zip(failures, shares):
             centres.append(group.mean(axis=0, dtype=np.float64))
             if share is None:
                 spread = np.square(group - centres[-1]).sum(axis=1).mean()
                 factor = self.map_deviation * np.sqrt(variance / spread) if spread > _CONSTANT else 0.0
                 factors.append(np.full(len(centres[-1]), factor))
-            else:
-                deviation, alive = group.std(axis=0, dtype=np.float64), _alive(group)
-                scale = np.where(alive, 1 / np.where(alive, deviation, 1), 0)
-                factors.append(scale * np.sqrt(share) / np.sqrt(max(alive.sum(), 1)))
+                continue
+            deviation = group.std(axis=0, dtype=np.float64)
+            alive = deviation > _CONSTANT * np.abs(group).max(axis=0)
+            scale = np.where(alive, 1 / np.where(alive, deviation, 1), 0)
+            factors.append(scale * np.sqrt(share) / np.sqrt(max(alive.sum(), 1)))
+            variance += share * alive.any()
         centre, factor = np.concatenate(centres), np.concatenate(factors)
         scaled = [
             ((np.concatenate(groups, 1) - centre) * factor).astype(np.float32)
@@ -347,12 +348,6 @@ class MomentsWeighted(Moments):
 def _all(output: Any) -> Any:
     """Explain the whole output, where only the shapes of what comes are asked for."""
     return output
-
-
-def _alive(group: np.ndarray) -> np.ndarray:
-    """Say which columns, of (n, columns), differ by more than rounding: (columns,) bool."""
-    alive: np.ndarray = group.std(axis=0, dtype=np.float64) > _CONSTANT * np.abs(group).max(axis=0)
-    return alive
 
 
 def _shares(relevance: Tensor) -> Tensor:

@@ -68,10 +68,10 @@ def why(study: View, count: int) -> str:
     return ngettext(
         "{count} cause is what is left when clusters are joined that no clear split of the dendrogram sets apart: a "
         "split counts where a single Gaussian with the same spread is rarely split as clearly, or where one below it "
-        "counts. Causes that one condition on a parameter of the data describes as well are one.",
+        "counts. Causes that a single condition on a parameter describes equally well are joined.",
         "{count} causes are what is left when clusters are joined that no clear split of the dendrogram sets apart: a "
         "split counts where a single Gaussian with the same spread is rarely split as clearly, or where one below it "
-        "counts. Causes that one condition on a parameter of the data describes as well are one.",
+        "counts. Causes that a single condition on a parameter describes equally well are joined.",
         count,
     ).format(count=count)
 

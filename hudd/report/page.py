@@ -64,5 +64,5 @@ def _initial(text: str) -> str:
 
 
 def _breakable(text: str) -> Markup:
-    """Let a name of several words be broken behind its underscores, and not inside a word."""
+    """Allow a line break after each underscore, so that words stay whole."""
     return escape(text).replace("_", Markup("_<wbr>"))

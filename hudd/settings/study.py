@@ -162,7 +162,7 @@ class StudySettings:
         help="How the method is run: moments (default), channel moments of all layers; hudd, heatmaps of the tightest "
         "layer, as in the paper; hudd-2021, its authors' code; safe, transfer features by density; moments-2026, "
         "the first form of moments; moments-weighted, for causes that are a matter of what the DNN uses; "
-        "moments-image, that and moments of the image",
+        "moments-image, which adds moments of the image",
         steps=("heatmaps", "cluster", "select"),
         choices=PRESETS,
         metavar="NAME",

@@ -1,8 +1,8 @@
-"""Causes that are one in words: rules on one parameter of the data, and a rule for all their errors that tells as much.
+"""Causes that a single rule describes: those with rules on the same parameter of the data are joined.
 
-A dendrogram sets images apart that are turned to the left and to the right, or whose classes differ. Where a parameter
-that came with the data says of both that it is the same, as a rotation outside of -20 to 20, they are one cause. What
-was measured of images joins none: faults of many kinds take contrast.
+A dendrogram separates images turned to the left from those turned to the right, and the classes that fail in low light.
+If one condition on a parameter that comes with the data, such as a rotation outside -20 to 20, describes both as well
+as rules of their own, they are one cause. Measured attributes join none, since faults of many kinds reduce contrast.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from hudd.evaluation import SIGNIFICANT, Rule
 from hudd.study.results import Results
 from hudd.study.wording import CAUSE, rule_of, rules_of
 
-_LOSS = 0.02  # of informedness that the joint rule may have less than either; rules as near tell as much
+_LOSS = 0.02  # by which the joint rule may be less informed than either; rules this close count as equal
 _SEED = 0  # of comparisons with chance: clusters do not depend on the study's
 
 
-def causes_in_words(results: Results, of_error: np.ndarray) -> np.ndarray:
-    """Tell which causes are one.
+def causes_by_rule(results: Results, of_error: np.ndarray) -> np.ndarray:
+    """Find the causes that a single rule describes.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def causes_in_words(results: Results, of_error: np.ndarray) -> np.ndarray:
     Returns
     -------
     np.ndarray
-        (c,) int64 for each cause the least number of those that it is one with.
+        (c,) int64 for each cause the smallest number among those that it is joined with, its own included.
     """
     into = np.arange(1, int(of_error.max(initial=0)) + 1)
     given = set(results.split("test").parameters) - {CAUSE}

@@ -155,6 +155,21 @@ def test_what_all_failures_have_in_common_hides_no_rule():
     assert rule.p_value > 0.05
 
 
+def test_where_images_fail_no_more_often_than_all_is_no_rule():
+    rng = np.random.default_rng(0)
+    failed, member = np.arange(1000) < 300, np.arange(1000) < 40
+    blur = np.where(member | (failed & (rng.random(1000) < 0.1)), 0.9, 0.1)
+    blur[300:600] = 0.9  # of the correct ones too: fewer of these fail than of all
+    (rule,) = cluster_rules({"blur": blur}, member.astype(int), failed=failed)
+    assert rule.informedness > 0.4
+    assert rule.failures / rule.images < 0.3
+    assert rule.p_value == 1.0
+    blur[400:600] = 0.1
+    (rule,) = cluster_rules({"blur": blur}, member.astype(int), failed=failed)
+    assert rule.failures / rule.images > 0.3
+    assert rule.p_value == 0.001
+
+
 def test_on_shuffled_labels_few_clusters_have_a_rule():
     rng, ruled = np.random.default_rng(9), 0
     failed = np.arange(600) < 150

@@ -1,11 +1,11 @@
-"""Causes that are one in words."""
+"""Causes that a single rule describes."""
 
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from hudd.study.joining import causes_in_words
+from hudd.study.joining import causes_by_rule
 
 LEFT, RIGHT, DARK, OTHER = (np.repeat([1, 2, 3, 4], 15) == kind for kind in (1, 2, 3, 4))
 CAUSE = np.repeat([1, 2, 3, 4], 15)
@@ -36,23 +36,23 @@ def columns(seed=0):
 
 
 def test_both_directions_of_a_parameter_are_one_cause():
-    assert causes_in_words(results(columns()), CAUSE).tolist() == [1, 1, 3, 4]
+    assert causes_by_rule(results(columns()), CAUSE).tolist() == [1, 1, 3, 4]
 
 
 def test_parts_of_one_range_are_one_cause_whatever_their_number():
     table = columns()
     table["light"][:60][LEFT | RIGHT] = 0.1
     table["rotation"][:] = 0
-    assert causes_in_words(results(table), CAUSE).tolist() == [1, 1, 1, 4]
+    assert causes_by_rule(results(table), CAUSE).tolist() == [1, 1, 1, 4]
     order = np.array([4, 3, 2, 1])
-    assert causes_in_words(results(table), order[CAUSE - 1]).tolist() == [1, 2, 2, 2]
+    assert causes_by_rule(results(table), order[CAUSE - 1]).tolist() == [1, 2, 2, 2]
 
 
 def test_different_ranges_with_correct_images_between_them_stay_apart():
     table = columns()
     table["rotation"] = np.random.default_rng(0).permutation(np.linspace(-80, 80, 100))
     table["rotation"][:60][LEFT], table["rotation"][:60][RIGHT] = -20.0, 20.0
-    assert causes_in_words(results(table), CAUSE).tolist() == [1, 2, 3, 4]
+    assert causes_by_rule(results(table), CAUSE).tolist() == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("missing", ["parameters", "errors"])
@@ -60,9 +60,9 @@ def test_what_was_measured_and_the_known_cause_join_nothing(missing):
     table = columns()
     given = {"cause": np.append(np.repeat("turned", 60), np.repeat("none", 40))}
     if missing == "errors":
-        assert causes_in_words(results(given | table), np.ones(60, int)).tolist() == [1]
+        assert causes_by_rule(results(given | table), np.ones(60, int)).tolist() == [1]
     else:
-        found = causes_in_words(
+        found = causes_by_rule(
             results(given, {"luminance": table["light"], "skew": table["rotation"]}), CAUSE
         )
         assert found.tolist() == [1, 2, 3, 4]
@@ -71,6 +71,6 @@ def test_what_was_measured_and_the_known_cause_join_nothing(missing):
 def test_two_values_of_a_text_are_two_causes():
     weather = np.repeat("clear", 100).astype("<U5")
     weather[:60][LEFT], weather[:60][RIGHT] = "fog", "rain"
-    assert causes_in_words(results({"weather": weather}), CAUSE).tolist() == [1, 2, 3, 4]
+    assert causes_by_rule(results({"weather": weather}), CAUSE).tolist() == [1, 2, 3, 4]
     weather[:60][RIGHT], weather[60:80] = "fog", "rain"  # so that "is not clear" tells less
-    assert causes_in_words(results({"weather": weather}), CAUSE).tolist()[:2] == [1, 1]
+    assert causes_by_rule(results({"weather": weather}), CAUSE).tolist()[:2] == [1, 1]

@@ -30,7 +30,7 @@ from hudd.study.checks import check_layer
 from hudd.study.fingerprint import digest
 from hudd.study.grouping import write_causes
 from hudd.study.inputs import Inputs
-from hudd.study.joining import causes_in_words
+from hudd.study.joining import causes_by_rule
 from hudd.study.journal import Journal
 from hudd.study.step import Step
 from hudd.study.steps import distances, heatmaps
@@ -156,7 +156,7 @@ def _choose(inputs: Inputs, journal: Journal, mark: str) -> None:
         method: Method = "average" if inputs.settings.choices.clusterer == "average" else "ward"
         deviations = rows if contrasted else None
         causes = find_causes(found[chosen], pairs, deviations, method=method)
-        into = causes_in_words(results, causes.of_cluster[found[chosen].labels - 1])
+        into = causes_by_rule(results, causes.of_cluster[found[chosen].labels - 1])
         causes = join_causes(causes, into, found[chosen], pairs, deviations)
         with journal.committing("choice", mark, started) as h5:
             journal.forget(h5, "choice")
