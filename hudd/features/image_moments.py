@@ -81,12 +81,11 @@ def _moments(values: Tensor, weights: Tensor | None) -> Tensor:
 class MomentsImage(MomentsWeighted):
     """Moments of activations as :class:`MomentsWeighted` has them, some of the map, and moments of the image.
 
-    The image is described as the network's layers are: by moments in which each place weighs its relevance, and with
-    half their variance by those over all places, see :func:`image_moments`. Network and image are contrasted by
-    themselves, and give 75 and 100 numbers, so that neither is lost among the columns of the other. For causes that
-    depend on position the last activation has a sixteenth of the variance of the network's moments. Relevance is that
-    of the first of the layers, brought to the size of the image; where it is no map of places, all places weigh the
-    same. Inputs other than (N, C, H, W) have moments of activations alone.
+    The image is described as the network's layers are: by moments weighted by relevance and, with half their variance,
+    by moments over all places, see :func:`image_moments`. Network and image are contrasted separately and give 75 and
+    100 numbers, so that neither dominates. For causes that depend on position the last activation has a sixteenth of
+    the variance of the network's moments. Relevance is that of the first of the layers, resized to the image; where it
+    has no axes of space, all places have the same weight. Inputs other than (N, C, H, W) have no moments of the image.
     """
 
     description = (
@@ -102,7 +101,7 @@ class MomentsImage(MomentsWeighted):
         return super().prepare(example)
 
     def _groups(self, inputs: Tensor, relevance: dict[str, Tensor]) -> list[Tensor]:
-        """What :class:`MomentsWeighted` gives, and moments of the image where it is used, and everywhere."""
+        """What :class:`MomentsWeighted` gives, then moments of the image, weighted by relevance and over all places."""
         groups = super()._groups(inputs, relevance)
         if not self._sees:
             return groups
@@ -117,7 +116,6 @@ class MomentsImage(MomentsWeighted):
         if not self._sees:
             return super()._blocks(groups)
         [(shares, _)] = super()._blocks(groups - 2)
-        each = sum(share for share in shares if share) / (
-            1 + self.plain
-        )  # where nothing is there to whiten by
+        # As much variance as the network, which matters where there are no normal images to whiten by.
+        each = sum(share for share in shares if share) / (1 + self.plain)
         return [(shares, _OF_NETWORK), ([each, self.plain * each], _OF_IMAGE)]

@@ -250,15 +250,20 @@ class Moments(Features):
 
         Of the relevance at each layer, (N, C, ...).
         """
-        groups = [channel_moments(_shares(one)).abs().sqrt() for one in relevance.values()]
+
+        def of_relevance() -> list[Tensor]:
+            return [channel_moments(_shares(one)).abs().sqrt() for one in relevance.values()]
+
         if self._activations is None:
-            return groups
+            return of_relevance()
         assert self._lrp is not None  # prepared
         activation = self._activations.attribute(inputs).layers
         values = [activation[name].float().movedim(self._lrp.channels[name], 1) for name in relevance]
         spatial = all(value.ndim > 2 for value in values)
         if self.weighted and spatial:
             groups = [weighted_moments(value, one) for value, one in zip(values, relevance.values())]
+        else:
+            groups = of_relevance()
         groups += [
             torch.cat((channel_moments(value), roughness(value)), 1)
             if self.rough and spatial
