@@ -9,10 +9,16 @@ import torch
 from torch import Tensor
 
 from hudd.errors import UsageError
+from hudd.lrp.composites import Composite
 
 
 def check_options(
-    cuda_graphs: object, bias: str, bias_share: bool, recompute: bool, baselines: tuple[object, ...]
+    cuda_graphs: object,
+    bias: str,
+    bias_share: bool,
+    recompute: bool,
+    baselines: tuple[object, ...],
+    composite: Composite,
 ) -> None:
     """Refuse options that exclude each other.
 
@@ -29,6 +35,11 @@ def check_options(
         raise UsageError(f"a pass with bias='{bias}' cannot be recorded; leave out cuda_graphs or bias.")
     if not baselines:
         return
+    if composite.attention == "attnlrp":
+        raise UsageError(
+            f"against a baseline attention is exact by every composite, and '{composite.name}' treats it otherwise; "
+            "choose another one, such as 'epsilon' or 'cp-lrp-gamma', or leave baseline out."
+        )
     others = {"cuda_graphs": cuda_graphs is True, "bias": bias != "absorb", "bias_share": bias_share,
               "recompute": recompute}  # fmt: skip
     for name, given in others.items():

@@ -2,8 +2,9 @@
 
 The difference of the output is redistributed by the rules as the output is without a baseline. Biases cancel, so that
 they absorb nothing. By the epsilon rule this is DeepLIFT's rescale rule (Shrikumar et al. 2017, arXiv 1704.02685;
-Ancona et al. 2018, arXiv 1711.06104, sec. 3). Gates, attention weights and the deviations of norms count as constants,
-as they do without a baseline: in both passes they are the batch's.
+Ancona et al. 2018, arXiv 1711.06104, sec. 3), carried on to attention, gates and norms: a product of two signals,
+softmax and the deviation of a norm have differences that are sums of shares of what they read, without remainder
+(``between`` of the operations). Other gates count as constants, as they do without a baseline: those of the batch.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ from torch import Tensor, fx
 from hudd.capture.graph import module_of, target_name
 from hudd.errors import UnsupportedOperation, UsageError
 from hudd.lrp import kernels
-from hudd.lrp.arguments import arguments
 from hudd.lrp.bias import unbiased
 from hudd.lrp.composites import Composite
 from hudd.lrp.heads import enter_before_head, multiples_of
 from hudd.lrp.message import Message
-from hudd.lrp.operations import Operation, Sent, Values, call, products
-from hudd.lrp.operations.attention import TAYLOR
-from hudd.lrp.operations.base import activation_arguments, activations_read, at_winners, origin, resolve
+from hudd.lrp.operations import Operation, Pair, Sent, Values, call, products
+from hudd.lrp.operations.base import activations_read, at_winners, origin
 from hudd.lrp.plan import MIXED, Plan, RuledContraction
 from hudd.lrp.rules import Crossing, ZBox
 from hudd.lrp.run import Run
 
 aten = torch.ops.aten
+
+_INSIDE = 1e-4  # of the line from the baseline to the batch: far enough for rounding not to choose
 
 
 def check(plan: Plan) -> None:
@@ -41,7 +42,7 @@ def check(plan: Plan) -> None:
     UsageError
         For the z-box rule.
     UnsupportedOperation
-        For products of two signals, and for softmax as AttnLRP treats it.
+        For what chooses several numbers, and for cosine similarity.
     """
     for node in plan.backward:
         step = plan.steps[node]
@@ -59,19 +60,11 @@ def check(plan: Plan) -> None:
 
 def _obstacle(node: fx.Node, step: Operation) -> str:
     """Why relevance cannot cross an operation in differences; empty where it can."""
-    if step in (products.COSINE, TAYLOR) or (step is products.PRODUCT and _signals(node) > 1):
-        return "What sets a product of two signals apart from a baseline is not made of shares of either."
+    if step is products.COSINE:
+        return "What sets a cosine apart from a baseline's is not made of shares of its vectors here."
     if origin(node).target is aten.topk.default:
         return "The numbers that come next to the greatest may be of places that hardly differ from the baseline."
     return ""
-
-
-def _signals(node: fx.Node) -> int:
-    """How many factors of a product are signals; a quotient has one."""
-    if node.target in (aten.div.Tensor, aten.div.Scalar):
-        return 1
-    signals = products.signals_of(node)
-    return sum(factor in signals for factor in activation_arguments(node))
 
 
 class DifferenceRun(Run):
@@ -115,14 +108,6 @@ class DifferenceRun(Run):
     def _of_baseline(self, node: fx.Node, base: Values) -> Any:
         """A value of the baseline; what gets no relevance from the node is the batch's."""
         values, step = self._computed, self._plan.steps.get(node)
-        if step is products.NORMALIZATION:
-            (source,) = activations_read(node)
-            norm = products.StandingNorm(node, values[source], values)
-            return values[node] - norm.forward(values[source] - base[source])
-        if step is products.ATTENTION:  # where queries are the values, too, they are the batch's
-            given = {name: resolve(argument, values) for name, argument in arguments(node).items()}
-            given["value"] = base[arguments(node)["value"]]
-            return aten.scaled_dot_product_attention.default(**given)
         if node.target is operator.getitem:
             sources = node.all_input_nodes
         elif isinstance(step, Operation) and step.sources is not None:
@@ -158,6 +143,9 @@ class DifferenceRun(Run):
         return step.rule.redistribute(crossing)
 
     def _cross_operation(self, node: fx.Node, step: Operation, message: Message) -> Sent:
+        if step.between is not None:
+            pair = Pair(self._computed, self._baseline, self._values)
+            return step.between(node, message, pair, self._composite)
         if not step.reads_values:
             return step.cross(node, message, self._values, self._composite)
         if step.chooses:
@@ -173,23 +161,34 @@ class DifferenceRun(Run):
         return Message(message.value, self._values[source], exclusive=message.exclusive)
 
     def _cross_choice(self, node: fx.Node, step: Operation, message: Message) -> Sent:
-        """To the winner of the batch, or else of the baseline.
+        """To the winners at either end of the line from baseline b to batch x.
 
-        The batch's gets relevance if the number read there differs by half of what the numbers chosen do, or more; the
-        baseline's always differs by as much. So quotients stay bounded, and nothing depends on which of the equal
-        numbers of a plain baseline wins.
+        Number j wins until t, where i overtakes it: ``x_i - b_j = t (x_j - b_j) + (1 - t) (x_i - b_i)``. The winners
+        are those just inside the line: of the equal numbers of a plain baseline the one that grows most.
         """
-        ours, other = self._computed[node], self._baseline[node]
-        there = at_winners(node, self._computed, self._baseline)
-        batch_wins = (ours - there).abs() >= 0.5 * (ours - other).abs()
-        relevance = message.plain().value
-        sent: Sent = []
-        for wins, values in (
-            (batch_wins, self._computed),
-            (~batch_wins, {**self._computed, **self._baseline}),
-        ):
-            sent += step.cross(node, Message(relevance * wins, None), values, self._composite)
-        return sent
+        batch, baseline = self._computed, {**self._computed, **self._baseline}
+        first, last = self._on_line(node, _INSIDE), self._on_line(node, 1 - _INSIDE)
+        x_j, x_i = (at_winners(node, chosen, batch) for chosen in (first, last))
+        b_j, b_i = (at_winners(node, chosen, baseline) for chosen in (first, last))
+        behind, ahead = (b_j - b_i).abs(), (x_i - x_j).abs()
+        t = torch.where(behind == 0, 0, behind / (behind + ahead))
+        s = message.over(
+            self._values[node], epsilon=self._composite.epsilon, stabilizer=self._composite.stabilizer
+        )
+        return [
+            part
+            for share, chosen in ((t * (x_j - b_j), first), ((1 - t) * (x_i - b_i), last))
+            for part in step.cross(node, Message(s * share, None), chosen, self._composite)
+        ]
+
+    def _on_line(self, node: fx.Node, t: float) -> Values:
+        """What a node reads, and makes, at a place of the line from the baseline, 0, to the batch, 1."""
+        read = {
+            source: torch.lerp(self._baseline[source], self._computed[source], t)
+            for source in activations_read(node)
+        }
+        values = {**self._computed, **read}
+        return {**values, node: call(node, values)}
 
 
 def _difference(value: Any, other: Any) -> Any:

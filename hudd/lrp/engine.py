@@ -24,7 +24,7 @@ from hudd.lrp.composites import Composite, composite_of
 from hudd.lrp.difference import DifferenceRun
 from hudd.lrp.difference import check as check_difference
 from hudd.lrp.message import Message
-from hudd.lrp.operations import with_attnlrp
+from hudd.lrp.operations import with_attnlrp, with_signals
 from hudd.lrp.plan import Plan, make_plan, store_channels_last
 from hudd.lrp.recommended import recommended_for
 from hudd.lrp.relevance import Relevance
@@ -130,10 +130,10 @@ class LRP:
                     f"{name} must be one of {', '.join(map(str, allowed))}, but it is {value!r}."
                 )
         self._baselines = baselines_of(baseline)
-        check_options(cuda_graphs, bias, bias_share, recompute, self._baselines)
         self.model = model
         self._recommended = rules == "recommended"  # known once the model is captured
         self.composite = composite_of("epsilon-plus" if self._recommended else rules)
+        check_options(cuda_graphs, bias, bias_share, recompute, self._baselines, self.composite)
         self._asked = None if layers is None else layer_paths(layers)
         self._pool, self._at = pool, at
         self._arithmetic = precision if precision in ARITHMETICS else "float32"
@@ -206,7 +206,9 @@ class LRP:
             if self._recommended:
                 self.composite = recommended_for(self._graph, against_baseline=bool(self._baselines))
             store_channels_last(self._graph)
-            if self.composite.attention == "attnlrp":  # another graph
+            if self._baselines:  # other graphs
+                self._graph = classify(with_signals(self._graph.captured))
+            elif self.composite.attention == "attnlrp":
                 self._graph = classify(with_attnlrp(self._graph.captured))
             self._shapes, self._plans = shapes, {}
             self._forget_recordings()

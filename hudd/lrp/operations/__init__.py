@@ -16,9 +16,10 @@ from torch import fx
 from hudd.capture.graph import RelevanceGraph, module_of, target_name
 from hudd.errors import UnsupportedOperation
 from hudd.lrp.operations import attention, passing, products, routing, sums
-from hudd.lrp.operations.attention import weighs, with_attnlrp
+from hudd.lrp.operations.attention import weighs, with_attnlrp, with_signals
 from hudd.lrp.operations.base import (
     Operation,
+    Pair,
     Sent,
     Values,
     call,
@@ -31,12 +32,14 @@ __all__ = [
     "IDENTITY",
     "OPERATIONS",
     "Operation",
+    "Pair",
     "Sent",
     "Values",
     "call",
     "operation_of",
     "weighs",
     "with_attnlrp",
+    "with_signals",
 ]
 
 aten = torch.ops.aten

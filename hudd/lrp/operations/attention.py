@@ -1,9 +1,10 @@
-"""Transformers as AttnLRP treats them (Achtibat et al. 2024, arXiv 2402.05602), where a composite asks for that.
+"""Attention whose weights take part as a signal does.
 
-In attention the weights take part as a signal does: each matrix product shares its relevance equally between its
-factors (prop. 3.3), and softmax sends on by its first-order Taylor expansion, whose constant part absorbs a share
-(prop. 3.1). Layer norm and RMS norm let relevance pass (prop. 3.4). Without this treatment attention weights are a gate
-and a norm is a linear map (:mod:`hudd.lrp.operations.products`).
+As AttnLRP treats transformers (Achtibat et al. 2024, arXiv 2402.05602), where a composite asks for that: each matrix
+product shares its relevance equally between its factors (prop. 3.3), and softmax sends on by its first-order Taylor
+expansion, whose constant part absorbs a share (prop. 3.1). Layer norm and RMS norm let relevance pass (prop. 3.4).
+And against a baseline, where every operation is exact in differences. Else attention weights are a gate and a norm is a
+linear map (:mod:`hudd.lrp.operations.products`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from hudd.lrp.arguments import arguments
 from hudd.lrp.composites import Composite
 from hudd.lrp.message import Message
 from hudd.lrp.operations import products, routing
-from hudd.lrp.operations.base import Operation, Sent, Values, resolve
+from hudd.lrp.operations.base import Operation, Pair, Sent, Values, resolve
 from hudd.lrp.operations.passing import PASS
 
 aten = torch.ops.aten
@@ -32,6 +33,16 @@ def taylor_softmax(
 ) -> Tensor:
     """``softmax(scale * logits + mask)``, a signal to relevance and not a gate."""
     return torch.softmax(_masked(logits * scale, mask, causal), axis)
+
+
+def passed_sigmoid(logits: Tensor) -> Tensor:
+    """A sigmoid that relevance passes as it passes an activation; not a gate."""
+    return torch.sigmoid(logits)
+
+
+def passed_hardsigmoid(logits: Tensor) -> Tensor:
+    """A hard sigmoid that relevance passes as it passes an activation; not a gate."""
+    return torch.nn.functional.hardsigmoid(logits)
 
 
 def passed_norm(inputs: Tensor, *options: Any, **named: Any) -> Tensor:
@@ -72,6 +83,26 @@ def _taylor(node: fx.Node, message: Message, values: Values, composite: Composit
     return [(logits, Message(gradient * scale, x))]
 
 
+def _softmax_between(node: fx.Node, message: Message, pair: Pair, composite: Composite) -> Sent:
+    """``w_i - w'_i = L_i (d_i - sum_j L_j d_j / sum_j L_j)`` for logits that differ by d.
+
+    L is the logarithmic mean of both weights, ``(w - w') / (log w - log w')``; log w differs by d less the difference
+    of the normalisers, which follows from the weights' sums being equal.
+    """
+    logits, axis, scale, mask, causal = _softmax_arguments(node)
+    logs = [
+        _masked(values[logits] * scale, resolve(mask, pair.batch), causal).log_softmax(axis)
+        for values in (pair.batch, pair.baseline)
+    ]
+    apart = torch.where(logs[0] == logs[1], 0, logs[0] - logs[1]).abs()
+    mean = torch.maximum(pair.batch[node], pair.baseline[node]) * torch.where(
+        apart == 0, 1, -torch.expm1(-apart) / apart
+    )
+    s = message.over(pair.difference[node], epsilon=composite.epsilon, stabilizer=composite.stabilizer) * mean
+    sent = s - mean * (s.sum(axis, keepdim=True) / mean.sum(axis, keepdim=True))
+    return [(logits, Message(sent * scale, pair.difference[logits]))]
+
+
 def _softmax_arguments(node: fx.Node) -> tuple[fx.Node, int, float, fx.Node | None, bool]:
     given = dict(zip(("logits", "axis", "scale", "mask", "causal"), node.args))
     merged = {"scale": 1.0, "mask": None, "causal": False, **given}
@@ -84,8 +115,19 @@ TAYLOR = Operation(
     redistributes=True,
     overwritable=True,
     sources=lambda node: [node.args[0]],  # type: ignore[list-item]
+    between=_softmax_between,
 )
-OPERATIONS: dict[Any, Operation] = {taylor_softmax: TAYLOR, passed_norm: PASS, passed_rms_norm: PASS}
+OPERATIONS: dict[Any, Operation] = {
+    taylor_softmax: TAYLOR,
+    passed_sigmoid: PASS,
+    passed_hardsigmoid: PASS,
+    passed_norm: PASS,
+    passed_rms_norm: PASS,
+}
+
+
+_PASSED_GATES = {aten.sigmoid.default: passed_sigmoid, aten.hardsigmoid.default: passed_hardsigmoid}
+_PASSED_NORMS = {aten.layer_norm.default: passed_norm, aten.rms_norm.default: passed_rms_norm}
 
 
 def with_attnlrp(captured: RelevanceGraph) -> RelevanceGraph:
@@ -96,6 +138,29 @@ def with_attnlrp(captured: RelevanceGraph) -> RelevanceGraph:
     UnsupportedOperation
         For attention whose queries share keys in groups.
     """
+    treated = _with_weights_as_signals(captured)
+    for node in treated.graph.nodes:
+        if carries(node) and node.target in _PASSED_NORMS:
+            node.target = _PASSED_NORMS[node.target]
+    return treated
+
+
+def with_signals(captured: RelevanceGraph) -> RelevanceGraph:
+    """A copy of the graph for differences: attention is spelled out, and its weights and sigmoid gates are signals.
+
+    Raises
+    ------
+    UnsupportedOperation
+        For attention whose queries share keys in groups.
+    """
+    treated = _with_weights_as_signals(captured)
+    for node in treated.graph.nodes:
+        if carries(node) and node.target in _PASSED_GATES and weighs(node):
+            node.target = _PASSED_GATES[node.target]
+    return treated
+
+
+def _with_weights_as_signals(captured: RelevanceGraph) -> RelevanceGraph:
     treated = _copied(captured)
     for node in list(treated.graph.nodes):
         if not carries(node):
@@ -104,10 +169,6 @@ def with_attnlrp(captured: RelevanceGraph) -> RelevanceGraph:
             _spell_out(node, treated)
         elif node.target in (aten.softmax.int, aten._softmax.default) and weighs(node):
             node.target, node.args, node.kwargs = taylor_softmax, node.args[:2], {}
-        elif node.target is aten.layer_norm.default:
-            node.target = passed_norm
-        elif node.target is aten.rms_norm.default:
-            node.target = passed_rms_norm
     return treated
 
 
@@ -136,7 +197,8 @@ def _spell_out(node: fx.Node, treated: RelevanceGraph) -> None:
         raise UnsupportedOperation(
             target_name(node),
             module_of(node),
-            "AttnLRP has no rule for grouped queries here; use rules whose attention is a gate, such as 'epsilon'.",
+            "Grouped queries have no rule where attention weights are signals; use rules whose attention is a gate, "
+            "such as 'epsilon', without a baseline.",
         )
     query, key, value = named["query"], named["key"], named["value"]
     scale = named["scale"] or 1 / math.sqrt(query.meta["val"].shape[-1])

@@ -19,6 +19,20 @@ Sent = list[tuple[fx.Node, Message]]
 
 
 @dataclass(frozen=True)
+class Pair:
+    """The values of a batch, those of its baseline, and what sets them apart."""
+
+    batch: Values
+    baseline: Values
+    difference: Values
+
+    def middle(self, node: fx.Node) -> Tensor:
+        """The mean of both values of a node."""
+        middle: Tensor = (self.batch[node] + self.baseline[node]) / 2
+        return middle
+
+
+@dataclass(frozen=True)
 class Operation:
     """One way of crossing.
 
@@ -42,6 +56,9 @@ class Operation:
         Whether the numbers decide where relevance goes: the greatest, or the least, gets all of it.
     sources : callable or None
         The activations that receive relevance; None: every activation that the node reads.
+    between : callable or None
+        ``between(node, message, pair, composite)``: how what sets a batch apart from a baseline crosses, exactly; None:
+        as values do, with differences in their place.
     """
 
     cross: Callable[[fx.Node, Message, Values, Composite], Sent]
@@ -52,6 +69,7 @@ class Operation:
     keeps_rest: bool = False
     chooses: bool = False
     sources: Callable[[fx.Node], list[fx.Node]] | None = None
+    between: Callable[[fx.Node, Message, Pair, Composite], Sent] | None = None
 
 
 def origin(node: fx.Node) -> fx.Node:

@@ -19,6 +19,7 @@ from hudd.lrp.message import Message
 from hudd.lrp.operations import passing, routing, sums
 from hudd.lrp.operations.base import (
     Operation,
+    Pair,
     Sent,
     Values,
     activation_arguments,
@@ -82,6 +83,17 @@ def _product(node: fx.Node, message: Message, values: Values, composite: Composi
     ]
 
 
+def _product_between(node: fx.Node, message: Message, pair: Pair, composite: Composite) -> Sent:
+    """``a b - a' b' = (a - a') (b + b') / 2 + (b - b') (a + a') / 2``: a factor is multiplied by the other's mean."""
+    signals = signals_of(node)
+    s = message.over(pair.difference[node], epsilon=composite.epsilon, stabilizer=composite.stabilizer)
+    middle = {**pair.batch, **{signal: pair.middle(signal) for signal in signals}}
+    return [
+        (signal, Message(gradient, pair.difference[signal], exclusive=False))
+        for signal, gradient in zip(signals, adjoint(node, middle, s, signals))
+    ]
+
+
 def _cosine(node: fx.Node, message: Message, values: Values, composite: Composite) -> Sent:
     """A product once the norms stand still; two signals share equally."""
     named = arguments(node)
@@ -136,6 +148,14 @@ def _normalization(node: fx.Node, message: Message, values: Values, composite: C
     return [(source, Message(StandingNorm(node, x, values).adjoint(s), x))]
 
 
+def _normalization_between(node: fx.Node, message: Message, pair: Pair, composite: Composite) -> Sent:
+    """Centred input and deviation both differ from the baseline's, and both take part."""
+    (source,) = activations_read(node)
+    s = message.over(pair.difference[node], epsilon=composite.epsilon, stabilizer=composite.stabilizer)
+    ours, other = (StandingNorm(node, each[source], pair.batch) for each in (pair.batch, pair.baseline))
+    return [(source, Message(ours.adjoint_between(other, s), pair.difference[source]))]
+
+
 _BY_CHANNEL = {aten.group_norm.default, aten.instance_norm.default}
 
 
@@ -155,26 +175,33 @@ class StandingNorm:
     def __init__(self, node: fx.Node, x: Tensor, values: Values) -> None:
         named, by_channel = arguments(node), node.target in _BY_CHANNEL
         self._groups, epsilon, self._centred = _grouping(node, x)
-        self._axes = tuple(range(2, len(self._groups))) if by_channel else (-1,)
-        self._deviation = torch.rsqrt(
-            self._centre(x.reshape(self._groups)).square().mean(self._axes, keepdim=True) + epsilon
-        )
+        self._centred_x = self._centre(x.reshape(self._groups))
+        self._deviation = torch.rsqrt(self._centred_x.square().mean(-1, keepdim=True) + epsilon)
         weight = None if named["weight"] is None else values[named["weight"]]
         if weight is not None and by_channel:
             weight = weight.view(-1, *[1] * (x.ndim - 2))
         self._weight = weight
-
-    def forward(self, x: Tensor) -> Tensor:
-        """What the normalisation makes of `x`, without its shift."""
-        return self._weighed((self._centre(x.reshape(self._groups)) * self._deviation).reshape(x.shape))
 
     def adjoint(self, s: Tensor) -> Tensor:
         """The gradient of ``<s, forward(x)>`` with respect to x."""
         sent = self._weighed(s).reshape(self._groups) * self._deviation
         return self._centre(sent).reshape(s.shape)
 
+    def adjoint_between(self, other: StandingNorm, s: Tensor) -> Tensor:
+        """What multiplies the difference of the inputs of two normalisations, for `s` that of their outputs.
+
+        With c the centred input, v the mean of its squares and r = 1 / sqrt(v + eps): c r is a product, v a mean of
+        products, and ``r - r' = -(v - v') (r r')^2 / (r + r')``.
+        """
+        r, r_other = self._deviation, other._deviation
+        middle = (self._centred_x + other._centred_x) / 2
+        weighed = self._weighed(s).reshape(self._groups)
+        of_v = -(weighed * middle).sum(-1, keepdim=True) * (r * r_other).square() / (r + r_other)
+        of_squares = 2 * middle * of_v / middle.shape[-1]
+        return self._centre(weighed * (r + r_other) / 2 + of_squares).reshape(s.shape)
+
     def _centre(self, grouped: Tensor) -> Tensor:
-        return grouped - grouped.mean(self._axes, keepdim=True) if self._centred else grouped
+        return grouped - grouped.mean(-1, keepdim=True) if self._centred else grouped
 
     def _weighed(self, tensor: Tensor) -> Tensor:
         return tensor if self._weight is None else tensor * self._weight
@@ -193,10 +220,23 @@ def _grouping(node: fx.Node, x: Tensor) -> tuple[list[int], float, bool]:
 
 
 COSINE = Operation(_cosine, own_factor=True, redistributes=True, overwritable=True)
-PRODUCT = Operation(_product, own_factor=True, redistributes=True, overwritable=True, sources=signals_of)
+PRODUCT = Operation(
+    _product,
+    own_factor=True,
+    redistributes=True,
+    overwritable=True,
+    sources=signals_of,
+    between=_product_between,
+)
 ATTENTION = Operation(_attention, own_factor=True, redistributes=True, overwritable=True, sources=_value_of)
 SOFTMAX = Operation(_softmax, own_factor=False, reads_values=False, overwritable=True)
-NORMALIZATION = Operation(_normalization, own_factor=True, redistributes=True, overwritable=True)
+NORMALIZATION = Operation(
+    _normalization,
+    own_factor=True,
+    redistributes=True,
+    overwritable=True,
+    between=_normalization_between,
+)
 
 OPERATIONS: dict[Any, Operation] = {
     **dict.fromkeys([*_SCALES, *MATRIX_PRODUCTS], PRODUCT),
