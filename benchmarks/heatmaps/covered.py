@@ -49,24 +49,22 @@ class Covered:
 def covered(network: Network, count: int) -> Covered:
     """Cover images that the network gets right, each once, the causes in turns, and keep those that it then gets wrong.
 
-    In the order of ``families.picked``, after the ones that are spent.
+    In the order of ``families.picked``.
     """
-    draw, spent = np.random.default_rng(1), network.spent[1]
-    rows = np.random.default_rng(0).permutation(len(network.labels))
+    from families import drawn
+
+    draw, rows = np.random.default_rng(1), drawn(network)
     found: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-    used = 0
     for at in range(0, len(rows), network.batch):
         part = rows[at : at + network.batch]
         images, labels = (network.clean or network.load)(part), torch.from_numpy(network.labels[part])
         right = torch.nonzero(_predicted(network, images) == labels)[:, 0]
-        new = right[max(0, spent - used) :]
-        used += len(right)
-        if not len(new):
+        if not len(right):
             continue
-        causes = torch.arange(len(new)) % len(network.covers)
-        spoiled, masks = _spoiled(network, images[new], causes, draw)
+        causes = torch.arange(len(right)) % len(network.covers)
+        spoiled, masks = _spoiled(network, images[right], causes, draw)
         classes = _predicted(network, spoiled)
-        wrong = classes != labels[new]
+        wrong = classes != labels[right]
         found.append((spoiled[wrong], classes[wrong], masks[wrong], causes[wrong]))
         if sum(len(each[1]) for each in found) >= count:
             break

