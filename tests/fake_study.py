@@ -81,6 +81,7 @@ class FakeStudy:
             model="cnn.py:cnn",
             preset="hudd",
             rules_of_pictures="epsilon-plus",
+            pictures_against="nothing",
             attributes=(),
             choices=get_preset("hudd"),
             effective_strategy="hudd",

@@ -171,6 +171,7 @@ class _Draft:
                 for layer in self.layers
             ],
             rules_of_pictures=study.settings.rules_of_pictures,
+            pictures_against=study.settings.pictures_against,
             table=_layer_table(study, facts),
             stability=self.trust.stability,
             conservation=self.trust.conservation,

@@ -32,6 +32,8 @@ class Settings(StudySettings):
                 f"pool is '{self.pool}', but features '{self.choices.features}' are not pooled; choose preset 'hudd' "
                 "as well."
             )
+        if self.pictures_against != "nothing":
+            self._check_pictures()
         check_compression(self.compression)
         check_counted(self.choices.clusterer, max_clusters=self.max_clusters, cluster_size=self.cluster_size)
         if self.linkage_from == "rows":
@@ -102,6 +104,24 @@ class Settings(StudySettings):
         Of others, and unless rules were asked for, the composite recommended for the DNN (docs/heatmap-quality.md).
         """
         return self.effective_rules if self.kind.drawn or self.rules is not None else "recommended"
+
+    @property
+    def baselines_of_pictures(self) -> list[str] | None:
+        """What people see heatmaps against, as :class:`hudd.lrp.LRP` takes it."""
+        known = {"nothing": None, "mean": ["mean"], "blur": ["blur"], "both": ["mean", "blur"]}
+        return known[self.pictures_against]
+
+    def _check_pictures(self) -> None:
+        given = f"pictures_against is '{self.pictures_against}'"
+        if self.kind.drawn:
+            raise UsageError(
+                f"{given}, but with features '{self.choices.features}' pictures show the heatmaps that are clustered; "
+                "leave it out, or choose features 'moments'."
+            )
+        if self.bias != "absorb":
+            raise UsageError(
+                f"{given} and bias '{self.bias}', but biases cancel against a baseline; leave out one of them."
+            )
 
     @property
     def effective_pool(self) -> Pool:

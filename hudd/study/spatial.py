@@ -27,6 +27,7 @@ def spatial_heatmaps(inputs: Inputs, rows: np.ndarray, layer: str) -> np.ndarray
         inputs.model.module,
         rules=settings.rules_of_pictures,
         bias=settings.bias,
+        baseline=settings.baselines_of_pictures,
         layers=[layer, "input"] if explained else ["input"],
         precision=settings.arithmetic,
     )

@@ -138,7 +138,7 @@ def test_settings_are_written_as_ever():
         "targets": [], "threshold": None, "explained": "worst", "normalise": [],
         "bias": "absorb", "judge": None, "judge_share": None, "judge_groups": None, "keep_runs": False,
         "cause": None, "images": None, "severity": None, "decoder": None,
-            "linkage_from": "auto", "trusted": None,
+            "linkage_from": "auto", "trusted": None, "pictures_against": "nothing",
     }  # fmt: skip
 
 

@@ -118,8 +118,9 @@ def test_pictures_are_for_people_where_other_features_are_clustered(by_default, 
     images, model = study.source("test").load(errors), study.model.module
     target = torch.from_numpy(study.explained("test")[errors])
 
-    def maps(rules):
-        return LRP(model, rules, layers=["input"]).attribute(images, target).input.sum(1).numpy()
+    def maps(rules, baseline=None):
+        lrp = LRP(model, rules, layers=["input"], baseline=baseline)
+        return lrp.attribute(images, target).input.sum(1).numpy()
 
     found = study.spatial_heatmaps(rows, "moments")
     np.testing.assert_allclose(found, maps("recommended"), rtol=1e-4, atol=1e-6)
@@ -127,6 +128,25 @@ def test_pictures_are_for_people_where_other_features_are_clustered(by_default, 
     monkeypatch.setattr(study.inputs, "settings", other)
     found = study.spatial_heatmaps(rows, "moments")
     np.testing.assert_allclose(found, maps("epsilon-plus"), rtol=1e-4, atol=1e-6)
+    against = {"mean": "mean", "blur": "blur", "both": ["mean", "blur"]}
+    for name, baseline in against.items():
+        other = dataclasses.replace(study.settings, pictures_against=name)
+        monkeypatch.setattr(study.inputs, "settings", other)
+        found = study.spatial_heatmaps(rows, "moments")
+        np.testing.assert_allclose(found, maps("epsilon", baseline), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        ({"preset": "hudd"}, "features 'relevance' pictures show the heatmaps that are clustered"),
+        ({"bias": "distribute"}, "bias 'distribute', but biases cancel"),
+    ],
+)
+def test_pictures_against_a_baseline_need_pictures_of_their_own(by_default, others, words):
+    _, study = by_default
+    with pytest.raises(UsageError, match=words):
+        study.settings.changed(pictures_against="both", **others)
 
 
 def test_the_default_tells_which_clusters_have_one_cause(by_default):
