@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 
 import torch
@@ -14,6 +15,7 @@ from torch.nn import functional
 
 from hudd import LRP
 from hudd.lrp import Baseline, Composite, Epsilon, Flat, Gamma, ZBox, composite_of, gradient
+from hudd.lrp.baseline import inputs_of
 
 Explanation = Callable[[Tensor, Tensor], Tensor]  # (N, C, H, W) and (N,) to (N, H, W)
 STEPS = 20  # of integrated gradients and SmoothGrad
@@ -23,7 +25,13 @@ NOISE = 0.15  # of the range of pixels, as Smilkov et al. 2017
 NAMED = (
     "epsilon", "epsilon-plus", "epsilon-plus-flat", "epsilon-gamma", "epsilon-gamma-box", "z-plus", "hudd-2021",
 )  # fmt: skip
-BASELINES = ("mean", "blur", "mean and blur")  # that relevance by the epsilon rule is told against
+BASELINES = (
+    "mean",
+    "blur",
+    "noise",
+    "mean and blur",
+    "mean and blur and noise",
+)  # that relevance by the epsilon rule, and integrated gradients, are against
 CANDIDATES = (
     Composite("gamma", Gamma(), Gamma()),
     Composite("gamma-flat", Gamma(), Gamma(), first=Flat()),
@@ -46,7 +54,9 @@ def explanations(network: Network, images: Tensor) -> dict[str, Explanation]:
     """
     model, colour = network.model, images.mean((0, 2, 3), keepdim=True)
     found = {f"hudd {name}": _lrp(model, composite) for name, composite in composites(network).items()}
-    given: dict[str, Baseline] = {"mean": colour, "blur": blurred}
+    spread = images.std((0, 2, 3), keepdim=True)
+    drawn = torch.randn(images.shape[1:], generator=torch.Generator().manual_seed(1))  # not as the filling
+    given: dict[str, Baseline] = {"mean": colour, "blur": blurred, "noise": colour + spread * drawn}
     for name in BASELINES:
         baseline = [given[one] for one in name.split(" and ")]
         found[f"hudd epsilon, {name}"] = _lrp(model, composite_of("epsilon"), baseline)
@@ -56,11 +66,10 @@ def explanations(network: Network, images: Tensor) -> dict[str, Explanation]:
     found["SmoothGrad"] = lambda images, classes: _smooth(network, images, classes)
     if find_spec("captum"):
         found["integrated gradients"] = _integrated(network, torch.zeros_like)
-        mean, blur = (_integrated(network, make) for make in (colour.expand_as, blurred))
-        found["integrated gradients, mean"], found["integrated gradients, blur"] = mean, blur
-        found["integrated gradients, mean and blur"] = lambda images, classes: (
-            mean(images, classes) + blur(images, classes)
-        )
+        for name in BASELINES:
+            found[f"integrated gradients, {name}"] = _sum(
+                [_integrated(network, partial(_baseline, given[one])) for one in name.split(" and ")]
+            )
         if network.space:
             found["Grad-CAM"] = _grad_cam(network, network.space)
     return found | {"random": _random(), "centre": _centre}
@@ -102,6 +111,18 @@ def _integrated(network: Network, baseline: Callable[[Tensor], Tensor]) -> Expla
             images, baseline(images), classes, n_steps=STEPS, internal_batch_size=network.batch
         )
         return found.detach().float().sum(1)
+
+    return explain
+
+
+def _baseline(given: Baseline, images: Tensor) -> Tensor:
+    (found,) = inputs_of(given, (images,))
+    return found
+
+
+def _sum(several: Sequence[Explanation]) -> Explanation:
+    def explain(images: Tensor, classes: Tensor) -> Tensor:
+        return torch.stack([each(images, classes) for each in several]).sum(0)
 
     return explain
 

@@ -18,6 +18,7 @@ from hudd.lrp.relevance import Relevance
 Baseline = float | str | Tensor | Callable[[Tensor], Tensor]
 _BLUR = 1 / 8  # of the shorter side, the Gaussian's standard deviation
 _REACH = 4  # standard deviations
+_SEED = 26  # of noise
 
 
 def mean_colour(images: Tensor) -> Tensor:
@@ -28,6 +29,14 @@ def mean_colour(images: Tensor) -> Tensor:
             "or a tensor for a baseline."
         )
     return images.mean(tuple(range(2, images.ndim)), keepdim=True).expand_as(images)
+
+
+def noise(images: Tensor) -> Tensor:
+    """Normal noise with each image's mean and standard deviation over space, in its shape; the same draw for all."""
+    colour = mean_colour(images)
+    spread = images.std(tuple(range(2, images.ndim)), keepdim=True, correction=0)
+    drawn = torch.randn(images.shape[1:], generator=torch.Generator().manual_seed(_SEED), dtype=images.dtype)
+    return colour + spread * drawn.to(images.device)
 
 
 def blurred(images: Tensor) -> Tensor:
@@ -49,7 +58,7 @@ def blurred(images: Tensor) -> Tensor:
     return padded
 
 
-NAMED: dict[str, Callable[[Tensor], Tensor]] = {"mean": mean_colour, "blur": blurred}
+NAMED: dict[str, Callable[[Tensor], Tensor]] = {"mean": mean_colour, "blur": blurred, "noise": noise}
 
 
 def baselines_of(given: Baseline | Sequence[Baseline] | None) -> tuple[Baseline, ...]:

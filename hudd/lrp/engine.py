@@ -79,10 +79,10 @@ class LRP:
         memory for deep models at the cost of one more forward pass at most. The results are the same to the bit.
     dtype : {"float32", "float16", "bfloat16"}, optional
         How whole heatmaps are stored; by default as in `precision` ("tf32": float32).
-    baseline : {"mean", "blur"}, float, Tensor, callable or list of these, optional
-        Explain what sets the output of an image apart from that of its baseline: its mean colour, the blurred image, a
-        number for all pixels, images that spread to the inputs' shape, or what a callable makes of the inputs. Of a
-        list, the mean relevance. See :mod:`hudd.lrp.difference`.
+    baseline : {"mean", "blur", "noise"}, float, Tensor, callable or list of these, optional
+        Explain what sets the output of an image apart from that of its baseline: its mean colour, the blurred image,
+        noise with the image's mean and deviation, a number for all pixels, images that spread to the inputs' shape, or
+        what a callable makes of the inputs. Of a list, the mean relevance. See :mod:`hudd.lrp.difference`.
 
     Raises
     ------

@@ -177,10 +177,10 @@ class StudySettings:
         help="What becomes of a bias' share of relevance: it stays there, is left out of the denominators, or is "
         "distributed over the layer's inputs:",
     )
-    pictures_against: Literal["nothing", "mean", "blur", "both"] = _heatmaps(
+    pictures_against: Literal["nothing", "mean", "blur", "noise", "all"] = _heatmaps(
         "nothing",
-        help="Explain in pictures what sets an image's output apart from that of its mean colour, of its blurred copy "
-        "or, on the mean, of both, in place of the whole output; what is clustered stays as it is:",
+        help="Explain in pictures what sets an image's output apart from that of its mean colour, of its blurred copy, "
+        "of noise or, on the mean, of all three, in place of the whole output; what is clustered stays as it is:",
         neutral=True,
     )
     layers: tuple[str, ...] | None = _heatmaps(

@@ -108,8 +108,9 @@ class Settings(StudySettings):
     @property
     def baselines_of_pictures(self) -> list[str] | None:
         """What people see heatmaps against, as :class:`hudd.lrp.LRP` takes it."""
-        known = {"nothing": None, "mean": ["mean"], "blur": ["blur"], "both": ["mean", "blur"]}
-        return known[self.pictures_against]
+        if self.pictures_against == "nothing":
+            return None
+        return ["mean", "blur", "noise"] if self.pictures_against == "all" else [self.pictures_against]
 
     def _check_pictures(self) -> None:
         given = f"pictures_against is '{self.pictures_against}'"

@@ -70,7 +70,7 @@ CHOICES = {
     "--reduction": ("none", "pca", "umap", "random-projection"),
     "--clusterer": tuple(CLUSTERERS.own),
     "--linkage-from": ("auto", "matrix", "rows"),
-    "--pictures-against": ("nothing", "mean", "blur", "both"),
+    "--pictures-against": ("nothing", "mean", "blur", "noise", "all"),
     "--task": tuple(TASKS.own),
     "--strategy": tuple(SELECTING.own),
     "--compare": tuple(STRATEGIES.own),

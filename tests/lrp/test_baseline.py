@@ -176,7 +176,7 @@ def test_of_several_baselines_the_mean_is_told() -> None:
 
 @pytest.mark.slow
 @torch.no_grad()
-@pytest.mark.parametrize("baseline", ["mean", "blur", 0.1])
+@pytest.mark.parametrize("baseline", ["mean", "blur", "noise", 0.1])
 def test_images_are_explained_alike_in_any_company(baseline: Any) -> None:
     model, x = made(Choices)
     whole = hudd.LRP(model, "epsilon-gamma", baseline=baseline).attribute(x).input
@@ -233,10 +233,19 @@ def test_blurred_images_are_scipy_s() -> None:
     assert torch.allclose(mean[:, :, 3, 5], x.mean((2, 3)))
 
 
+def test_noise_has_the_colours_of_the_image_and_is_the_same_in_any_company() -> None:
+    x = 3 + 2 * torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    (found,) = inputs_of("noise", (x,))
+    torch.testing.assert_close(found.mean((2, 3)), x.mean((2, 3)), rtol=0, atol=0.3)
+    torch.testing.assert_close(found.std((2, 3)), x.std((2, 3)), rtol=0.1, atol=0)
+    (alone,) = inputs_of("noise", (x[2:3],))
+    torch.testing.assert_close(alone[0], found[2])
+
+
 @pytest.mark.parametrize(
     ("baseline", "words"),
     [
-        ("grey", "must be 'mean', 'blur'"),
+        ("grey", "must be 'mean', 'blur', 'noise'"),
         ([], "the list of baselines is empty"),
         (torch.zeros(2, 8, 8), r"shape \(2, 8, 8\)"),
         (float("nan"), "not finite"),
@@ -270,7 +279,7 @@ def test_rules_without_meaning_in_differences_are_refused() -> None:
 
 def test_flat_inputs_have_no_mean_colour() -> None:
     model = nn.Sequential(nn.Linear(4, 3))
-    for name in ("mean", "blur"):
+    for name in ("mean", "blur", "noise"):
         with pytest.raises(UsageError, match=r"\(2, 4\)"):
             hudd.LRP(model, "epsilon", baseline=name).attribute(torch.zeros(2, 4))
 

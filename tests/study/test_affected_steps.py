@@ -50,7 +50,7 @@ CHANGES = {
     "allow_overlap": {"allow_overlap": True},
 }
 UNLIKE = {
-    "pictures_against": ({"preset": "moments"}, {"pictures_against": "both"}),
+    "pictures_against": ({"preset": "moments"}, {"pictures_against": "all"}),
     "seed": ({"clusterer": "kmeans", "judge_share": 0.5}, {"seed": 1}),
     "cause": ({"strategy": "cause", "cause": 1}, {"cause": 2}),
     "judge_groups": ({"judge_share": 0.5}, {"judge_groups": "width"}),

@@ -128,7 +128,7 @@ def test_pictures_are_for_people_where_other_features_are_clustered(by_default, 
     monkeypatch.setattr(study.inputs, "settings", other)
     found = study.spatial_heatmaps(rows, "moments")
     np.testing.assert_allclose(found, maps("epsilon-plus"), rtol=1e-4, atol=1e-6)
-    against = {"mean": "mean", "blur": "blur", "both": ["mean", "blur"]}
+    against = {"mean": "mean", "blur": "blur", "noise": "noise", "all": ["mean", "blur", "noise"]}
     for name, baseline in against.items():
         other = dataclasses.replace(study.settings, pictures_against=name)
         monkeypatch.setattr(study.inputs, "settings", other)
@@ -146,7 +146,7 @@ def test_pictures_are_for_people_where_other_features_are_clustered(by_default, 
 def test_pictures_against_a_baseline_need_pictures_of_their_own(by_default, others, words):
     _, study = by_default
     with pytest.raises(UsageError, match=words):
-        study.settings.changed(pictures_against="both", **others)
+        study.settings.changed(pictures_against="all", **others)
 
 
 def test_the_default_tells_which_clusters_have_one_cause(by_default):
