@@ -181,7 +181,7 @@ def _digits(cache: Path) -> Network:
     )
     clean = model.transform.many(mnist.make(SEED, per_cause=0)["improvement"]["images"])
     return _network(
-        module, tested, box=(0, 1), space="6", patches=(4, 7), images=(400, 200),
+        module, tested, box=(0, 1), space="6", patches=(4, 7), images=(400, 200), spent=100,
         clean=lambda rows: clean[torch.from_numpy(rows)], covers=("patch",),
     )  # fmt: skip
 
