@@ -132,7 +132,8 @@ def _natural(cache: Path) -> Network:
         model, source, box=(-127 / 128, 1), space="_avg_pooling", patches=(28,), images=(130, 288), batch=8,
         candidates=False, shares=(0.2, 0.6),
         left_out=(
-            "hudd epsilon", "hudd z-plus", "hudd hudd-2021", "hudd epsilon, noise", "SmoothGrad", "integrated gradients",
+            *(f"hudd {name}" for name in ("epsilon", "z-plus", "hudd-2021", "epsilon, noise")),
+            *("SmoothGrad", "integrated gradients"),
             *(f"integrated gradients, {name}" for name in ("mean", "blur", "noise", "mean and blur")),
         ),
     )  # fmt: skip
