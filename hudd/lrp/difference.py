@@ -102,6 +102,10 @@ class DifferenceRun(Run):
             for node, value in self._computed.items()
         }
 
+    @property
+    def _pair(self) -> Pair:
+        return Pair(self._computed, self._baseline, self._values)
+
     def _kept(self) -> Set[fx.Node]:
         return set(self._plan.captured.graph.nodes)
 
@@ -144,8 +148,7 @@ class DifferenceRun(Run):
 
     def _cross_operation(self, node: fx.Node, step: Operation, message: Message) -> Sent:
         if step.between is not None:
-            pair = Pair(self._computed, self._baseline, self._values)
-            return step.between(node, message, pair, self._composite)
+            return step.between(node, message, self._pair, self._composite)
         if not step.reads_values:
             return step.cross(node, message, self._values, self._composite)
         if step.chooses:
@@ -172,9 +175,7 @@ class DifferenceRun(Run):
         b_j, b_i = (at_winners(node, chosen, baseline) for chosen in (first, last))
         behind, ahead = (b_j - b_i).abs(), (x_i - x_j).abs()
         t = torch.where(behind == 0, 0, behind / (behind + ahead))
-        s = message.over(
-            self._values[node], epsilon=self._composite.epsilon, stabilizer=self._composite.stabilizer
-        )
+        s = self._pair.multiplier(node, message, self._composite)
         return [
             part
             for share, chosen in ((t * (x_j - b_j), first), ((1 - t) * (x_i - b_i), last))

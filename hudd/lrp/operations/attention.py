@@ -98,7 +98,7 @@ def _softmax_between(node: fx.Node, message: Message, pair: Pair, composite: Com
     mean = torch.maximum(pair.batch[node], pair.baseline[node]) * torch.where(
         apart == 0, 1, -torch.expm1(-apart) / apart
     )
-    s = message.over(pair.difference[node], epsilon=composite.epsilon, stabilizer=composite.stabilizer) * mean
+    s = pair.multiplier(node, message, composite) * mean
     sent = s - mean * (s.sum(axis, keepdim=True) / mean.sum(axis, keepdim=True))
     return [(logits, Message(sent * scale, pair.difference[logits]))]
 

@@ -31,6 +31,13 @@ class Pair:
         middle: Tensor = (self.batch[node] + self.baseline[node]) / 2
         return middle
 
+    def multiplier(self, node: fx.Node, message: Message, composite: Composite) -> Tensor:
+        """The relevance of a node's output over its difference; where that is the message's factor, no quotient."""
+        difference = self.difference[node]
+        if message.factor is difference:
+            return message.value
+        return message.over(difference, epsilon=composite.epsilon, stabilizer=composite.stabilizer)
+
 
 @dataclass(frozen=True)
 class Operation:

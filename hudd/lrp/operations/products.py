@@ -86,7 +86,7 @@ def _product(node: fx.Node, message: Message, values: Values, composite: Composi
 def _product_between(node: fx.Node, message: Message, pair: Pair, composite: Composite) -> Sent:
     """``a b - a' b' = (a - a') (b + b') / 2 + (b - b') (a + a') / 2``: a factor is multiplied by the other's mean."""
     signals = signals_of(node)
-    s = message.over(pair.difference[node], epsilon=composite.epsilon, stabilizer=composite.stabilizer)
+    s = pair.multiplier(node, message, composite)
     middle = {**pair.batch, **{signal: pair.middle(signal) for signal in signals}}
     return [
         (signal, Message(gradient, pair.difference[signal], exclusive=False))
@@ -151,7 +151,7 @@ def _normalization(node: fx.Node, message: Message, values: Values, composite: C
 def _normalization_between(node: fx.Node, message: Message, pair: Pair, composite: Composite) -> Sent:
     """Centred input and deviation both differ from the baseline's, and both take part."""
     (source,) = activations_read(node)
-    s = message.over(pair.difference[node], epsilon=composite.epsilon, stabilizer=composite.stabilizer)
+    s = pair.multiplier(node, message, composite)
     ours, other = (StandingNorm(node, each[source], pair.batch) for each in (pair.batch, pair.baseline))
     return [(source, Message(ours.adjoint_between(other, s), pair.difference[source]))]
 
