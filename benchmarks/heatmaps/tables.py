@@ -11,6 +11,7 @@ from judging import corrected
 from localisation import FIGURES
 
 Families = dict[str, dict[str, Any]]
+AGAINST_ALL = "hudd epsilon, mean and blur and noise"  # recommended where there are baselines
 
 
 def flipping(families: Families) -> str:
@@ -97,7 +98,7 @@ def sections(measures: dict[str, Families]) -> str:
 def _judged(families: Families, figure: str) -> list[str]:
     """Explanations down, families across: the figure on the confirming half.
 
-    Bold: first on the choosing half; = : not told from that; (r): recommended.
+    Bold: first on the choosing half; = : not told from that; (r): recommended, without a baseline or against three.
     """
 
     def cell(found: dict[str, Any], row: dict[str, Any]) -> str:
@@ -105,7 +106,7 @@ def _judged(families: Families, figure: str) -> list[str]:
         shown = f"{row[figure]['confirming']:.3f}"
         shown = f"**{shown}**" if name == judged["first"] else shown
         same = " =" if judged["p"].get(name, 0) >= 0.05 else ""
-        return shown + same + (" (r)" if name == found["recommended"] else "")
+        return shown + same + (" (r)" if name in (found["recommended"], AGAINST_ALL) else "")
 
     heads = {name: f"{name} ({found['images'] // 2})" for name, found in families.items()}
     return _table(families, heads, cell)
@@ -158,7 +159,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def plot(families: Families, path: Path) -> None:
-    """Gains of the probability, one column a family; hudd's blue, the recommended composite's darker."""
+    """Gains of the probability, one column a family; hudd's blue, what is recommended darker."""
     import matplotlib.pyplot as plt
 
     plt.rcParams["svg.hashsalt"] = "hudd"  # the same figures give the same file
@@ -171,7 +172,7 @@ def plot(families: Families, path: Path) -> None:
         for row in found["rows"]:
             name = row["explanation"]
             colour = "#7ea6d6" if name.startswith("hudd") else "#b9c3cf"
-            colour = "#1f4f8a" if name == found["recommended"] else colour
+            colour = "#1f4f8a" if name in (found["recommended"], AGAINST_ALL) else colour
             ax.barh(names.index(name), row["probability"]["confirming"], color=colour)
         ax.set_title(family, fontsize=9)
         ax.axvline(0, color="#444444", linewidth=0.6)
