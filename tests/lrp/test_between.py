@@ -181,7 +181,10 @@ def weighted(x: Array, base: Array) -> Array:
     return np.concatenate([of_logits, (w + w_b) / 2 * (value - value_b)])
 
 
-SOFTMAX = hudd.LRP(Weighted(), EXACT, layers=["input"], baseline=lambda images: images.flip(0))
+@pytest.fixture(scope="module")
+def softmax_lrp() -> hudd.LRP:
+    """Of batches of two, each against the other; captured once."""
+    return hudd.LRP(Weighted(), EXACT, layers=["input"], baseline=lambda images: images.flip(0))
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
@@ -190,12 +193,12 @@ SOFTMAX = hudd.LRP(Weighted(), EXACT, layers=["input"], baseline=lambda images: 
     st.sampled_from([0.0, 1e-3, 1.0]),
 )
 @torch.no_grad()
-def test_softmax_is_by_logarithmic_means(numbers: list[float], apart: float) -> None:
+def test_softmax_is_by_logarithmic_means(softmax_lrp: hudd.LRP, numbers: list[float], apart: float) -> None:
     x = np.array(numbers[:8], np.float32)
     base = (x + np.float32(apart) * np.array(numbers[8:], np.float32)).astype(np.float32)
     expected = weighted(x.astype(np.float64), base.astype(np.float64))
     assume(abs(expected.sum()) > 1e-3)  # of a difference that is rounding alone nothing is explained
-    found = SOFTMAX.attribute(torch.from_numpy(np.stack([x, base])), 0).input
+    found = softmax_lrp.attribute(torch.from_numpy(np.stack([x, base])), 0).input
     assert found is not None
     # Differences of float32 numbers up to 40 have an error of 40 x 6e-8, times values of up to 20.
     np.testing.assert_allclose(found[0].numpy(), expected, rtol=1e-3, atol=1e-4)
