@@ -129,7 +129,7 @@ def _natural(cache: Path) -> Network:
     source = open_source(SHARED / "imagenet1k_sample" / "manifest.csv", transform=transform)
     model = model.to(memory_format=torch.channels_last)
     return _network(
-        model, source, box=(-127 / 128, 1), space="_avg_pooling", patches=(28,), images=(130, 288), batch=8,
+        model, source, box=(-127 / 128, 1), space="_avg_pooling", patches=(28,), images=(130, 100), batch=8,
         candidates=False, shares=(0.2, 0.6),
         left_out=(
             *(f"hudd {name}" for name in ("epsilon", "z-plus", "hudd-2021", "epsilon, noise")),

@@ -101,9 +101,11 @@ class Settings(StudySettings):
     def rules_of_pictures(self) -> str | dict[str, str]:
         """The rules by which people see heatmaps: those of the features, where they are relevance.
 
-        Of others, and unless rules were asked for, the composite recommended for the DNN (docs/heatmap-quality.md).
+        Of others, and unless rules were asked for, the composite recommended for the DNN; against a baseline always,
+        since other rules may have no meaning there (docs/heatmap-quality.md).
         """
-        return self.effective_rules if self.kind.drawn or self.rules is not None else "recommended"
+        asked = self.kind.drawn or self.rules is not None
+        return self.effective_rules if asked and self.pictures_against == "nothing" else "recommended"
 
     @property
     def baselines_of_pictures(self) -> list[str] | None:

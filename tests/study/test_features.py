@@ -130,7 +130,7 @@ def test_pictures_are_for_people_where_other_features_are_clustered(by_default, 
     np.testing.assert_allclose(found, maps("epsilon-plus"), rtol=1e-4, atol=1e-6)
     against = {"mean": "mean", "blur": "blur", "noise": "noise", "all": ["mean", "blur", "noise"]}
     for name, baseline in against.items():
-        other = dataclasses.replace(study.settings, pictures_against=name)
+        other = dataclasses.replace(study.settings, pictures_against=name, rules="attnlrp")
         monkeypatch.setattr(study.inputs, "settings", other)
         found = study.spatial_heatmaps(rows, "moments")
         np.testing.assert_allclose(found, maps("epsilon", baseline), rtol=1e-4, atol=1e-6)

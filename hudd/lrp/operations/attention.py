@@ -10,14 +10,14 @@ linear map (:mod:`hudd.lrp.operations.products`).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 
-from hudd.capture.graph import RelevanceGraph, carries, module_of, target_name
+from hudd.capture.graph import RelevanceGraph, carries, module_of
 from hudd.capture.simplify import identity
-from hudd.errors import UnsupportedOperation
 from hudd.lrp.arguments import arguments
 from hudd.lrp.composites import Composite
 from hudd.lrp.message import Message
@@ -43,6 +43,11 @@ def passed_sigmoid(logits: Tensor) -> Tensor:
 def passed_hardsigmoid(logits: Tensor) -> Tensor:
     """A hard sigmoid that relevance passes as it passes an activation; not a gate."""
     return torch.nn.functional.hardsigmoid(logits)
+
+
+def repeated_heads(shared: Tensor, count: int) -> Tensor:
+    """Keys or values of heads that `count` queries each share, (..., H, T, C), once for each query."""
+    return shared.repeat_interleave(count, -3)
 
 
 def passed_norm(inputs: Tensor, *options: Any, **named: Any) -> Tensor:
@@ -119,6 +124,7 @@ TAYLOR = Operation(
 )
 OPERATIONS: dict[Any, Operation] = {
     taylor_softmax: TAYLOR,
+    repeated_heads: routing.ROUTE,
     passed_sigmoid: PASS,
     passed_hardsigmoid: PASS,
     passed_norm: PASS,
@@ -126,41 +132,25 @@ OPERATIONS: dict[Any, Operation] = {
 }
 
 
-_PASSED_GATES = {aten.sigmoid.default: passed_sigmoid, aten.hardsigmoid.default: passed_hardsigmoid}
-_PASSED_NORMS = {aten.layer_norm.default: passed_norm, aten.rms_norm.default: passed_rms_norm}
+_PASSED_GATES: dict[Any, Any] = {
+    aten.sigmoid.default: passed_sigmoid,
+    aten.hardsigmoid.default: passed_hardsigmoid,
+}
+_PASSED_NORMS: dict[Any, Any] = {aten.layer_norm.default: passed_norm, aten.rms_norm.default: passed_rms_norm}
 
 
 def with_attnlrp(captured: RelevanceGraph) -> RelevanceGraph:
-    """A copy of the graph in which attention and norms are spelled out as AttnLRP treats them.
-
-    Raises
-    ------
-    UnsupportedOperation
-        For attention whose queries share keys in groups.
-    """
-    treated = _with_weights_as_signals(captured)
-    for node in treated.graph.nodes:
-        if carries(node) and node.target in _PASSED_NORMS:
-            node.target = _PASSED_NORMS[node.target]
-    return treated
+    """A copy of the graph in which attention and norms are spelled out as AttnLRP treats them."""
+    return _treated(captured, lambda node: _PASSED_NORMS.get(node.target))
 
 
 def with_signals(captured: RelevanceGraph) -> RelevanceGraph:
-    """A copy of the graph for differences: attention is spelled out, and its weights and sigmoid gates are signals.
-
-    Raises
-    ------
-    UnsupportedOperation
-        For attention whose queries share keys in groups.
-    """
-    treated = _with_weights_as_signals(captured)
-    for node in treated.graph.nodes:
-        if carries(node) and node.target in _PASSED_GATES and weighs(node):
-            node.target = _PASSED_GATES[node.target]
-    return treated
+    """A copy of the graph for differences: attention is spelled out, and its weights and sigmoid gates are signals."""
+    return _treated(captured, lambda node: _PASSED_GATES.get(node.target) if weighs(node) else None)
 
 
-def _with_weights_as_signals(captured: RelevanceGraph) -> RelevanceGraph:
+def _treated(captured: RelevanceGraph, passed: Callable[[fx.Node], Any]) -> RelevanceGraph:
+    """A copy with attention spelled out, and with what `passed` returns, if anything, in place of an operation."""
     treated = _copied(captured)
     for node in list(treated.graph.nodes):
         if not carries(node):
@@ -169,6 +159,8 @@ def _with_weights_as_signals(captured: RelevanceGraph) -> RelevanceGraph:
             _spell_out(node, treated)
         elif node.target in (aten.softmax.int, aten._softmax.default) and weighs(node):
             node.target, node.args, node.kwargs = taylor_softmax, node.args[:2], {}
+        else:
+            node.target = passed(node) or node.target
     return treated
 
 
@@ -193,13 +185,6 @@ def _copied(captured: RelevanceGraph) -> RelevanceGraph:
 def _spell_out(node: fx.Node, treated: RelevanceGraph) -> None:
     """Write one fused attention as products and a softmax."""
     named = arguments(node)
-    if named["enable_gqa"]:
-        raise UnsupportedOperation(
-            target_name(node),
-            module_of(node),
-            "Grouped queries have no rule where attention weights are signals; use rules whose attention is a gate, "
-            "such as 'epsilon', without a baseline.",
-        )
     query, key, value = named["query"], named["key"], named["value"]
     scale = named["scale"] or 1 / math.sqrt(query.meta["val"].shape[-1])
 
@@ -209,6 +194,9 @@ def _spell_out(node: fx.Node, treated: RelevanceGraph) -> None:
         made.meta = {"module": module_of(node), "depends_on_input": True}
         return made
 
+    if named["enable_gqa"]:
+        heads = query.meta["val"].shape[-3]
+        key, value = (call(repeated_heads, one, heads // one.meta["val"].shape[-3]) for one in (key, value))
     logits = call(aten.matmul.default, query, call(aten.transpose.int, key, -2, -1))
     weights = call(taylor_softmax, logits, -1, scale, named["attn_mask"], named["is_causal"])
     mixed = call(aten.matmul.default, weights, value)
